@@ -1,0 +1,4 @@
+-- name: GetUser :one
+SELECT *
+FROM users
+WHERE id = @id;

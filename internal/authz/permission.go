@@ -1,0 +1,54 @@
+package authz
+
+// A Permission is one thing that may be done. Its text is stable: it is shown in refusals and in the audit log.
+type Permission string
+
+// The permissions. A new one is added to the roles below, and to nothing else.
+const (
+	SignIn         Permission = "session.create"
+	SessionRead    Permission = "session.read"
+	SessionRevoke  Permission = "session.revoke"
+	UserRead       Permission = "user.read"
+	UserWrite      Permission = "user.write" // create, change role, disable
+	PasswordChange Permission = "user.password"
+	KeyRead        Permission = "key.read"
+	KeyWrite       Permission = "key.write"
+	ProviderRead   Permission = "provider.read"
+	ProviderWrite  Permission = "provider.write"
+	ProviderProbe  Permission = "provider.probe" // probe and discover: costs the provider's money
+	ModelRead      Permission = "model.read"
+	ModelWrite     Permission = "model.write"
+	CreditRead     Permission = "credit.read"
+	CreditGrant    Permission = "credit.grant"
+	RechargeWrite  Permission = "credit.recharge"
+	CreditBook     Permission = "credit.book" // leases, charges and their upkeep: the gateway itself
+	RequestRead    Permission = "request.read"
+	CostRead       Permission = "request.cost" // what the vendor charges
+	MetricsRead    Permission = "metrics.read"
+	UsageBook      Permission = "usage.book" // the spool's booking, partitions, roll-ups: the gateway itself
+	AuditRead      Permission = "audit.read"
+	JobRead        Permission = "job.read"
+)
+
+// All lists every permission, for the role table's test and for pages that show it.
+func All() []Permission {
+	return []Permission{
+		SignIn, SessionRead, SessionRevoke, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite, ProviderRead,
+		ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
+	}
+}
+
+// roles is the whole policy: what is not in it is refused. The gateway's own bookings are in nobody's role.
+var roles = map[Role]map[Permission]reach{
+	Admin: {
+		SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
+		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
+		ModelRead: all, ModelWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
+		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
+	},
+	Member: {
+		SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
+		ProviderRead: own, ModelRead: all, CreditRead: own, RequestRead: own, MetricsRead: own,
+	},
+}
