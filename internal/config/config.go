@@ -1,0 +1,124 @@
+// Package config reads what `aihigress serve` is told by its environment, into one documented struct.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"aihigress/internal/secret"
+)
+
+// Config is the whole configuration of a production node. The README's table is made of these fields.
+type Config struct {
+	DatabaseURL string `env:"DATABASE_URL,required,notEmpty"` // Postgres; a direct connection is needed for LISTEN, not a transaction pooler
+	RedisURL    string `env:"REDIS_URL,required,notEmpty"`    // redis://, rediss:// or unix://
+	MasterKey   string `env:"AIHIGRESS_MASTER_KEY,required,notEmpty,unset"`
+
+	Listen         string   `env:"LISTEN" envDefault:":8080"`
+	MetricsListen  string   `env:"METRICS_LISTEN"` // "" leaves /metrics on the main listener, for platform keys only
+	PublicURL      string   `env:"PUBLIC_URL"`     // as browsers see it; https makes cookies Secure
+	TrustedProxies []string `env:"TRUSTED_PROXIES"`
+	SpoolDir       string   `env:"SPOOL_DIR" envDefault:"spool"` // per node; must outlive the process
+
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`  // debug, info, warn, error
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json"` // json, text
+
+	MaxBodyBytes     int64         `env:"MAX_BODY_BYTES" envDefault:"67108864"` // larger requests are 413
+	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"` // older days of the request log are dropped; ledger entries stay
+	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`        // how long SIGTERM waits for streams to end
+	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`   // connections of this node, LISTEN's not counted
+
+	// What the texts above mean, filled in by Load.
+	Master  []byte         `env:"-"`
+	Proxies []netip.Prefix `env:"-"`
+	Level   slog.Level     `env:"-"`
+}
+
+// Load reads and checks the environment, given as os.Environ does. All that is wrong is told at once, a line each.
+func Load(environ []string) (Config, error) {
+	var c Config
+	err := env.ParseWithOptions(&c, env.Options{Environment: env.ToMap(environ)})
+	var problems []error
+	if err != nil {
+		problems = append(problems, plain(err)...)
+	}
+	problems = append(problems, c.check()...)
+	return c, errors.Join(problems...)
+}
+
+// plain turns the library's aggregate into one sentence a variable, without the values: some are secrets.
+func plain(err error) []error {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range all.Errors {
+		if unset, ok := errors.AsType[env.VarIsNotSetError](e); ok {
+			out = append(out, fmt.Errorf("%s is not set", unset.Key))
+		} else if empty, ok := errors.AsType[env.EmptyVarError](e); ok {
+			out = append(out, fmt.Errorf("%s is empty", empty.Key))
+		} else if parse, ok := errors.AsType[env.ParseError](e); ok {
+			out = append(out, fmt.Errorf("the value for %s cannot be read as a %s", parse.Name, parse.Type))
+		} else {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (c *Config) check() (problems []error) {
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.MasterKey != "" {
+		master, err := secret.ParseMasterKey(c.MasterKey)
+		if err == nil {
+			_, err = secret.NewKeyring(master)
+		}
+		if err != nil {
+			wrong("AIHIGRESS_MASTER_KEY is unusable (%v); make one with: openssl rand -base64 32", err)
+		}
+		c.Master, c.MasterKey = master, ""
+	}
+	for _, text := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			wrong("TRUSTED_PROXIES: %q is neither an address nor a CIDR range", text)
+			continue
+		}
+		c.Proxies = append(c.Proxies, prefix)
+	}
+	if c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			wrong("PUBLIC_URL must be an http or https address with a host")
+		}
+	}
+	if err := c.Level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		wrong("LOG_LEVEL must be debug, info, warn or error")
+	}
+	if c.LogFormat != "json" && c.LogFormat != "text" {
+		wrong("LOG_FORMAT must be json or text")
+	}
+	if c.MaxBodyBytes < 1<<10 {
+		wrong("MAX_BODY_BYTES must be at least 1024")
+	}
+	if c.DatabaseConns < 4 {
+		wrong("DATABASE_MAX_CONNS must be at least 4")
+	}
+	if c.RequestRetention < 24*time.Hour {
+		wrong("REQUEST_RETENTION must be at least 24h")
+	}
+	return problems
+}
+
+// SecureCookies reports whether browsers reach this gateway by https only.
+func (c Config) SecureCookies() bool { return strings.HasPrefix(c.PublicURL, "https://") }

@@ -1,0 +1,78 @@
+package config_test
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"aihigress/internal/config"
+	"aihigress/internal/secret"
+)
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(good(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Master) != 32 || c.MasterKey != "" {
+		t.Error("the master key was not taken, or its text was kept")
+	}
+	if c.Listen != ":8080" || c.Level != slog.LevelInfo || c.MaxBodyBytes != 64<<20 {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestEverythingWrongIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(nil)
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "AIHIGRESS_MASTER_KEY"} {
+		if err == nil || !strings.Contains(err.Error(), name+" is not set") {
+			t.Errorf("%s is not told: %v", name, err)
+		}
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{
+		"AIHIGRESS_MASTER_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"TRUSTED_PROXIES":      "10.0.0.0/8,example",
+		"PUBLIC_URL":           "gateway.example.com",
+		"LOG_LEVEL":            "loud",
+		"LOG_FORMAT":           "xml",
+		"MAX_BODY_BYTES":       "many",
+		"DATABASE_MAX_CONNS":   "1",
+		"REQUEST_RETENTION":    "1h",
+	} {
+		_, err := config.Load(good(map[string]string{name: value}))
+		if err == nil || !strings.Contains(err.Error(), name) && !strings.Contains(err.Error(), "MaxBodyBytes") {
+			t.Errorf("%s=%s: %v, want an error that names it", name, value, err)
+		}
+	}
+}
+
+func TestSecretsAreNotInErrors(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(good(map[string]string{"AIHIGRESS_MASTER_KEY": "hunter2canary", "DATABASE_MAX_CONNS": "canary"}))
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("error tells a value: %v", err)
+	}
+}
+
+func good(override map[string]string) []string {
+	vars := map[string]string{
+		"DATABASE_URL":         "postgres:///x",
+		"REDIS_URL":            "redis://localhost:6379",
+		"AIHIGRESS_MASTER_KEY": base64.StdEncoding.EncodeToString(secret.NewMasterKey()),
+	}
+	for k, v := range override {
+		vars[k] = v
+	}
+	var environ []string
+	for k, v := range vars {
+		environ = append(environ, k+"="+v)
+	}
+	return environ
+}
