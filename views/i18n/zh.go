@@ -1,0 +1,46 @@
+package i18n
+
+// chinese holds the Chinese text of every English one, grouped as the console is.
+var chinese = map[string]string{
+	// Frame
+	"Skip to content": "跳到正文",
+	"Menu":            "菜单",
+	"Main":            "主导航",
+	"Dashboard":       "概览",
+	"Requests":        "请求日志",
+	"Gateway":         "网关",
+	"Providers":       "提供商",
+	"Models":          "模型",
+	"API keys":        "API 密钥",
+	"Account":         "账户",
+	"Credit":          "额度",
+	"Devices":         "登录设备",
+	"Administration":  "管理",
+	"Users":           "用户",
+	"Audit log":       "审计日志",
+	"Jobs":            "后台任务",
+	"Theme":           "主题",
+	"System theme":    "跟随系统",
+	"Light theme":     "浅色",
+	"Dark theme":      "深色",
+	"Language":        "语言",
+	"Sign out":        "退出登录",
+
+	// Components
+	"Cancel":          "取消",
+	"optional":        "选填",
+	"Pages":           "分页",
+	"Newest":          "最新",
+	"Older":           "更早",
+	"Request ID":      "请求 ID",
+	"Loading…":        "加载中…",
+	"Connecting…":     "连接中…",
+	"Live":            "实时",
+	"Reconnecting…":   "正在重连…",
+	"Copy":            "复制",
+	"Copied":          "已复制",
+	"Never":           "从未",
+	"Show as a table": "以表格显示",
+	"Time":            "时间",
+	"Copy it now and keep it safe. It is not stored and cannot be shown again.": "请立即复制并妥善保存。系统不会保存明文，之后无法再次查看。",
+}
