@@ -1,0 +1,272 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/id"
+	"aihigress/internal/pricing"
+	"aihigress/internal/secret"
+)
+
+// maxRows is how many rows of one table a snapshot takes. A configuration beyond it fails to load as a whole: half of
+// one would refuse keys that are good.
+const maxRows = 1_000_000
+
+// rows is the configuration as it is stored, read at one moment.
+type rows struct {
+	keys           []db.SnapshotKeysRow
+	providers      []db.Provider
+	providerKeys   []db.ProviderKey
+	providerModels []db.ProviderModel
+	models         []db.Model
+	routes         []db.Route
+	users          []db.SnapshotUsersRow
+	revoked        []id.Session
+}
+
+// read takes all tables in one REPEATABLE READ transaction, so that a route never names a provider of another moment.
+func read(ctx context.Context, tx pgx.Tx) (rows, error) {
+	var r rows
+	q := db.New()
+	for _, table := range []struct {
+		name string
+		read func() (int, error)
+	}{
+		{"api keys", func() (n int, err error) { r.keys, err = q.SnapshotKeys(ctx, tx, maxRows); return len(r.keys), err }},
+		{"providers", func() (n int, err error) {
+			r.providers, err = q.SnapshotProviders(ctx, tx, maxRows)
+			return len(r.providers), err
+		}},
+		{"provider keys", func() (n int, err error) {
+			r.providerKeys, err = q.SnapshotProviderKeys(ctx, tx, maxRows)
+			return len(r.providerKeys), err
+		}},
+		{"provider models", func() (n int, err error) {
+			r.providerModels, err = q.SnapshotProviderModels(ctx, tx, maxRows)
+			return len(r.providerModels), err
+		}},
+		{"models", func() (n int, err error) {
+			r.models, err = q.SnapshotModels(ctx, tx, maxRows)
+			return len(r.models), err
+		}},
+		{"routes", func() (n int, err error) {
+			r.routes, err = q.SnapshotRoutes(ctx, tx, maxRows)
+			return len(r.routes), err
+		}},
+		{"users", func() (n int, err error) { r.users, err = q.SnapshotUsers(ctx, tx, maxRows); return len(r.users), err }},
+		{"revoked sessions", func() (n int, err error) {
+			r.revoked, err = q.SnapshotRevokedSessions(ctx, tx, db.SnapshotRevokedSessionsParams{
+				RevokedForSeconds: RevokedFor.Seconds(), RowLimit: maxRows,
+			})
+			return len(r.revoked), err
+		}},
+	} {
+		n, err := table.read()
+		if err != nil {
+			return rows{}, fmt.Errorf("read %s: %w", table.name, err)
+		}
+		if n == maxRows {
+			return rows{}, fmt.Errorf("read %s: %d rows or more are too many", table.name, maxRows)
+		}
+	}
+	return r, nil
+}
+
+// loader turns rows into contents and remembers what it had to leave out.
+type loader struct {
+	keyring  *secret.Keyring
+	problems []string
+}
+
+func (l *loader) problem(format string, args ...any) {
+	l.problems = append(l.problems, fmt.Sprintf(format, args...))
+}
+
+func (l *loader) contents(r rows) Contents {
+	c := Contents{Users: make(map[id.User]authz.Role, len(r.users)), Revoked: r.revoked}
+	for _, u := range r.users {
+		c.Users[u.ID] = authz.Role(u.Role)
+	}
+	for _, row := range r.keys {
+		if k, ok := l.key(row); ok {
+			c.Keys = append(c.Keys, k)
+		}
+	}
+	providers := map[id.Provider]*Provider{}
+	for _, row := range r.providers {
+		if p, ok := l.provider(row); ok {
+			providers[p.ID] = p
+			c.Providers = append(c.Providers, p)
+		}
+	}
+	for _, row := range r.providerKeys {
+		if p, ok := providers[row.ProviderID]; ok {
+			l.providerKey(p, row)
+		}
+	}
+	for _, row := range r.providerModels {
+		if p, ok := providers[row.ProviderID]; ok {
+			p.Models[row.UpstreamID] = providerModel(row)
+		}
+	}
+	models := map[id.Model]*Model{}
+	for _, row := range r.models {
+		m := &Model{ID: row.ID, Name: row.Name, Strategy: row.Strategy, Disabled: !row.Enabled, CreatedAt: row.CreatedAt}
+		models[m.ID] = m
+		c.Models = append(c.Models, m)
+	}
+	for _, row := range r.routes {
+		m, p := models[row.ModelID], providers[row.ProviderID]
+		if m != nil && p != nil {
+			m.Routes = append(m.Routes, Route{
+				Provider: p, Upstream: p.Models[row.UpstreamID], UpstreamID: row.UpstreamID,
+				Weight: int(row.Weight), Priority: int(row.Priority),
+			})
+		}
+	}
+	c.Problems = l.problems
+	return c
+}
+
+// key leaves a key out whose address ranges do not parse: letting it pass from everywhere would open a wall.
+func (l *loader) key(row db.SnapshotKeysRow) (*Key, bool) {
+	k := &Key{
+		ID: row.ID, UserID: row.UserID, AccountID: row.AccountID, Role: authz.Role(row.Role), Name: row.Name, Hint: row.Hint,
+		Scopes: row.Scopes, Models: set(row.Models), Providers: set(row.ProviderIds),
+		Limits: Limits{
+			RequestsPerMinute: int64(value(row.RequestsPerMinute)),
+			TokensPerMinute:   value(row.TokensPerMinute),
+			Concurrency:       int64(value(row.Concurrency)),
+		},
+		ExpiresAt: value(row.ExpiresAt),
+	}
+	if copy(k.Hash[:], row.SecretHash) != len(k.Hash) {
+		l.problem("key %s is left out: its hash is too short", row.ID)
+		return nil, false
+	}
+	for _, text := range row.IpRanges {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				l.problem("key %s is left out: %q is not an address range", row.ID, text)
+				return nil, false
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		k.IPRanges = append(k.IPRanges, prefix.Masked())
+	}
+	return k, true
+}
+
+func (l *loader) provider(row db.Provider) (*Provider, bool) {
+	base, err := url.Parse(strings.TrimRight(row.BaseUrl, "/"))
+	if err != nil || base.Host == "" {
+		l.problem("provider %s is left out: its base URL does not parse", row.Slug)
+		return nil, false
+	}
+	var headers map[string]string
+	if err := json.Unmarshal(row.Headers, &headers); err != nil {
+		l.problem("provider %s is left out: its headers do not parse", row.Slug)
+		return nil, false
+	}
+	p := &Provider{
+		ID: row.ID, Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Visibility: row.Visibility,
+		OwnerID: value(row.OwnerID), Headers: make(http.Header, len(headers)), Weight: int(row.Weight),
+		Models:         map[string]*ProviderModel{},
+		AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel,
+	}
+	for name, value := range headers {
+		p.Headers.Set(name, value)
+	}
+	return p, true
+}
+
+func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
+	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, "provider_keys/"+row.ID.String())
+	if err != nil {
+		l.problem("key %s of provider %s is left out: %v", row.ID, p.Slug, err)
+		return
+	}
+	p.Keys = append(p.Keys, ProviderKey{
+		ID: row.ID, Label: row.Label, Secret: text, Weight: int(row.Weight), MaxQPS: int(value(row.MaxQps)),
+	})
+}
+
+func providerModel(row db.ProviderModel) *ProviderModel {
+	return &ProviderModel{
+		UpstreamID: row.UpstreamID,
+		Alias:      row.Alias,
+		Rate: pricing.Rate{
+			Input: row.InputPrice, CachedInput: row.CachedInputPrice,
+			CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
+		},
+		MaxOutput: value(row.MaxOutputTokens),
+		Context:   value(row.ContextTokens),
+		Disabled:  !row.Enabled,
+		Missing:   row.MissingSince != nil,
+	}
+}
+
+func set[T comparable](list []T) map[T]struct{} {
+	if len(list) == 0 {
+		return nil
+	}
+	m := make(map[T]struct{}, len(list))
+	for _, v := range list {
+		m[v] = struct{}{}
+	}
+	return m
+}
+
+// value is what a nullable column holds, or the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// report logs problems that the snapshot before did not have: a reload comes every few seconds.
+func report(log *slog.Logger, before, now []string) {
+	known := set(before)
+	for _, p := range now {
+		if _, old := known[p]; !old {
+			log.Error("configuration has a fault", "problem", p)
+		}
+	}
+}
+
+// begin is how a snapshot reads.
+var begin = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+// load reads the configuration once.
+func load(ctx context.Context, conn interface {
+	BeginTx(context.Context, pgx.TxOptions) (pgx.Tx, error)
+}, keyring *secret.Keyring) (*Snapshot, error) {
+	var r rows
+	at := time.Now()
+	err := pgx.BeginTxFunc(ctx, conn, begin, func(tx pgx.Tx) (err error) {
+		r, err = read(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load configuration: %w", err)
+	}
+	l := &loader{keyring: keyring}
+	s := New(l.contents(r))
+	s.LoadedAt = at
+	return s, nil
+}
