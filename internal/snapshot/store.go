@@ -119,6 +119,7 @@ func (s *Store) Run(ctx context.Context) error {
 		config = direct
 	}
 	config.ConnectTimeout = 5 * time.Second
+	config.RuntimeParams["application_name"] = "aihigress configuration"
 	backoff := minBackoff
 	for ctx.Err() == nil {
 		listened, err := s.listen(ctx, config)
