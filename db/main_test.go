@@ -1,0 +1,9 @@
+package db
+
+import (
+	"testing"
+
+	"aihigress/internal/devstack/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -1,0 +1,3 @@
+-- name: InsertAuditEvent :exec
+INSERT INTO audit_events (id, actor_kind, actor_id, actor_name, action, target, details, ip, request_id)
+VALUES (@id, @actor_kind, @actor_id, @actor_name, @action, @target, @details, @ip, @request_id);
