@@ -1,0 +1,63 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"aihigress/internal/fault"
+)
+
+// Codes of the Upstream failures that Do returns. With the first four the vendor has not seen the request.
+const (
+	CodeConnect        = "connect"         // no such host, refused, unreachable
+	CodeConnectTimeout = "connect_timeout" // no connection in time
+	CodeTLS            = "tls"             // the certificate or the handshake is wrong
+	CodeBlocked        = "blocked_address" // a private address, and the provider is not allowed one
+	CodeTimeout        = "timeout"         // connected, but no answer in time
+	CodeBroken         = "broken"          // the connection ended, or what came was not HTTP
+)
+
+// Unsent reports whether err is a failure of Do after which the vendor cannot have seen the request.
+func Unsent(err error) bool {
+	failure, ok := fault.As(err)
+	if !ok {
+		return false
+	}
+	switch failure.Code {
+	case CodeConnect, CodeConnectTimeout, CodeTLS, CodeBlocked:
+		return true
+	}
+	return false
+}
+
+// classify gives a transport's error its code. Messages name no host: they reach callers. What the caller cancelled
+// stays as it is.
+func classify(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	opErr, isOp := errors.AsType[*net.OpError](err)
+	dialing := isOp && opErr.Op == "dial"
+	switch {
+	case errors.Is(err, errBlocked):
+		return fault.Wrap(err, fault.Upstream, "the provider's address is not allowed").WithCode(CodeBlocked)
+	case errors.Is(err, errHandshake):
+		return fault.Wrap(err, fault.Upstream, "no secure connection to the provider").WithCode(CodeTLS)
+	case timedOut(ctx, err) && dialing:
+		return fault.Wrap(err, fault.Upstream, "the provider could not be reached in time").WithCode(CodeConnectTimeout)
+	case timedOut(ctx, err):
+		return fault.Wrap(err, fault.Upstream, "the provider did not answer in time").WithCode(CodeTimeout)
+	case dialing:
+		return fault.Wrap(err, fault.Upstream, "the provider could not be reached").WithCode(CodeConnect)
+	}
+	return fault.Wrap(err, fault.Upstream, "the connection to the provider broke").WithCode(CodeBroken)
+}
+
+func timedOut(ctx context.Context, err error) bool {
+	netErr, ok := errors.AsType[net.Error](err)
+	return ctx.Err() != nil || ok && netErr.Timeout()
+}
+
+// errHandshake marks failures of the TLS handshake, timeouts included.
+var errHandshake = errors.New("TLS handshake")

@@ -1,0 +1,187 @@
+// Package upstream makes calls to vendors: over pooled connections, with the provider's credential and headers, and
+// never to an address that an admin has not allowed.
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"aihigress/internal/snapshot"
+)
+
+// Options configure a Client. The zero value is ready for production.
+type Options struct {
+	ConnectTimeout time.Duration  // for a TCP connection, and again for its TLS handshake; 0 is 5 s
+	Resolver       *net.Resolver  // nil is the system's
+	RootCAs        *x509.CertPool // nil is the system's
+	UserAgent      string         // where a call brings none; "" is "aihigress"
+}
+
+// A Client is safe for concurrent use. It keeps connections: make one and keep it.
+type Client struct {
+	guarded, open *http.Transport // pools apart, so that no allowed connection serves a provider that is not
+	userAgent     string
+}
+
+// New makes a client.
+func New(o Options) *Client {
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 5 * time.Second
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "aihigress"
+	}
+	dialer := net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
+	guarded := dialer
+	guarded.Control = refusePrivate
+	return &Client{guarded: transport(&guarded, o), open: transport(&dialer, o), userAgent: o.UserAgent}
+}
+
+// transport is tuned for many requests to few hosts. It takes no proxy from the environment: the guard would see the
+// proxy's address and not the provider's.
+func transport(dialer *net.Dialer, o Options) *http.Transport {
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		DialTLSContext:         dialTLS(dialer, o),
+		ForceAttemptHTTP2:      true, // a custom dialer turns it off
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		MaxIdleConns:           2048,
+		MaxIdleConnsPerHost:    512, // the default of 2 closes nearly every connection under load
+		IdleConnTimeout:        90 * time.Second,
+		DisableCompression:     true, // usage is read from the bytes as they are forwarded
+		WriteBufferSize:        16 << 10,
+		ReadBufferSize:         16 << 10,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+// dialTLS does what the transport would, but marks a failed handshake: after it the vendor has not seen the request.
+func dialTLS(dialer *net.Dialer, o Options) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, &tls.Config{
+			ServerName: host, RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		})
+		ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+		defer cancel()
+		if err := conn.HandshakeContext(ctx); err != nil {
+			plain.Close()
+			return nil, fmt.Errorf("%w: %w", errHandshake, err)
+		}
+		return conn, nil
+	}
+}
+
+// A Call is one request to a provider.
+type Call struct {
+	Provider *snapshot.Provider
+	Key      *snapshot.ProviderKey // nil sends no credential
+	Method   string                // "" is POST
+	Path     string                // behind the base URL, as in "/chat/completions"; never text of a caller's, unless escaped
+	Query    url.Values
+	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
+	Body     [][]byte    // segments, sent one after the other; unchanged until the response's body is closed
+}
+
+// Do makes the call. The response's body must be closed. Any status is a response, redirects too: they are not followed.
+// A failure has the kind Upstream and one of the codes above, unless ctx was cancelled. Limits on the answer's time are
+// the caller's, by ctx; it ends the call and the body's reading.
+func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
+	p := call.Provider
+	target := *p.BaseURL
+	target.User = nil // a credential in a URL ends up in logs
+	target.RawQuery = call.Query.Encode()
+	target.RawPath = strings.TrimSuffix(target.EscapedPath(), "/") + call.Path
+	path, err := url.PathUnescape(target.RawPath)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	target.Path = path
+
+	request := &http.Request{
+		Method: call.Method, URL: &target, Host: target.Host, Header: c.header(call),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if request.Method == "" {
+		request.Method = http.MethodPost
+	}
+	if n := size(call.Body); n > 0 {
+		request.ContentLength = n
+		request.Body = &body{rest: call.Body}
+		// Lets the transport take another connection where an idle one turns out to be closed before anything was sent.
+		request.GetBody = func() (io.ReadCloser, error) { return &body{rest: call.Body}, nil }
+	}
+	via := c.guarded
+	if p.AllowPrivate {
+		via = c.open
+	}
+	response, err := via.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	return response, nil
+}
+
+// header is what goes out: the call's, under the provider's, under what the gateway must say.
+func (c *Client) header(call Call) http.Header {
+	h := call.Header
+	if h == nil {
+		h = make(http.Header, 4+len(call.Provider.Headers))
+	}
+	for _, name := range credentials {
+		delete(h, name)
+	}
+	for name, values := range call.Provider.Headers {
+		h[name] = values
+	}
+	h["Accept-Encoding"] = identity
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{c.userAgent}
+	}
+	if call.Key != nil && !call.Key.Secret.Empty() {
+		authorize(h, call.Provider.Dialect, call.Key.Secret.Reveal())
+	}
+	return h
+}
+
+var (
+	identity = []string{"identity"}
+	// credentials are never passed on from a caller: they are the gateway's, or the caller's own elsewhere.
+	credentials = []string{"Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Cookie", "Proxy-Authorization"}
+)
+
+// authorize puts the credential where the dialect's vendor looks for it.
+func authorize(h http.Header, dialect, key string) {
+	switch dialect {
+	case "anthropic":
+		h["X-Api-Key"] = []string{key}
+		if _, ok := h["Anthropic-Version"]; !ok {
+			h["Anthropic-Version"] = []string{"2023-06-01"}
+		}
+	case "gemini":
+		h["X-Goog-Api-Key"] = []string{key}
+	default:
+		h["Authorization"] = []string{"Bearer " + key}
+	}
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() {
+	c.guarded.CloseIdleConnections()
+	c.open.CloseIdleConnections()
+}
