@@ -22,6 +22,9 @@ func CopyCluster(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := os.Mkdir(dst, 0o700); err != nil {
+		return fmt.Errorf("copy cluster: %w", err)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("copy cluster: %w", err), os.RemoveAll(dst))
@@ -38,6 +41,7 @@ func CopyCluster(from, to string) (err error) {
 		}
 		at := filepath.Join(dst, rel)
 		switch {
+		case at == dst:
 		case entry.IsDir():
 			err = os.Mkdir(at, 0o700)
 		case entry.Type().IsRegular():

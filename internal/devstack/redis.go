@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -17,6 +18,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
+const redisSocket = "redis.sock"
+
 // RedisOptions says which Redis to run.
 type RedisOptions struct {
 	// Dir belongs to this Redis alone; made when missing. Nothing in it lasts.
@@ -28,9 +31,10 @@ type RedisOptions struct {
 // Redis is a running private Redis. Its content ends with it: whatever must last
 // belongs into Postgres.
 type Redis struct {
-	url  string
-	kind string
-	stop func(context.Context) error
+	url   string
+	kind  string
+	stop  func(context.Context) error
+	ended <-chan struct{} // closed when Redis has ended, whoever ended it
 }
 
 // StartRedis starts a redis-server (or valkey-server) where one is on PATH, else
@@ -52,6 +56,9 @@ func (r *Redis) URL() string { return r.url }
 // Kind says what runs, for people: the path of the server or "in-process".
 func (r *Redis) Kind() string { return r.kind }
 
+// Done is closed when Redis has ended, whoever ended it.
+func (r *Redis) Done() <-chan struct{} { return r.ended }
+
 // Stop ends Redis and leaves no process. When ctx ends before that, the process
 // is killed and Stop returns an error.
 func (r *Redis) Stop(ctx context.Context) error { return r.stop(ctx) }
@@ -65,7 +72,7 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 		return nil, err
 	}
 	// A Redis that is still ending would remove the socket of the next one.
-	claim, err := claimDir(ctx, dir, func() { opts.Log.Info("waiting for the previous Redis of this folder to end") })
+	claim, err := claimDir(ctx, dir, func() { evictRedis(dir, opts.Log) })
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +85,7 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(sockets, "redis.sock")
+	socket := filepath.Join(sockets, redisSocket)
 	// Left behind by a killed Redis, it would look like one that starts slowly.
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
@@ -99,7 +106,7 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 	}
 	return &Redis{
 		url:  (&url.URL{Scheme: "unix", Path: socket}).String(),
-		kind: server,
+		kind: server, ended: child.done,
 		stop: func(ctx context.Context) error {
 			defer claim.release()
 			err := child.stop(ctx, syscall.SIGTERM, syscall.SIGKILL)
@@ -107,6 +114,21 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 			return err
 		},
 	}, nil
+}
+
+// evictRedis asks the Redis that a killed process left in dir to end.
+func evictRedis(dir string, log *slog.Logger) {
+	log.Info("waiting for the previous Redis of this folder to end")
+	sockets, err := socketDir(dir, account{})
+	if err != nil {
+		return // the start itself will fail by it and say so
+	}
+	conn, err := net.DialTimeout("unix", filepath.Join(sockets, redisSocket), time.Second)
+	if err != nil {
+		return // it is about to end
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "SHUTDOWN NOSAVE\r\n")
 }
 
 // awaitSocket waits until the server accepts connections.
@@ -147,7 +169,7 @@ func startMiniredis() (*Redis, error) {
 	}()
 	return &Redis{
 		url:  (&url.URL{Scheme: "redis", User: url.UserPassword("", password), Host: server.Addr()}).String(),
-		kind: "in-process",
+		kind: "in-process", ended: done,
 		stop: func(context.Context) error {
 			close(quit)
 			<-done
