@@ -58,19 +58,13 @@ func startChild(name string, cmd *exec.Cmd, sig syscall.Signal, log *slog.Logger
 	return c, nil
 }
 
-// run runs cmd to its end as a child; when ctx ends first, it is killed.
-func run(ctx context.Context, name string, cmd *exec.Cmd, log *slog.Logger) error {
+// run runs cmd to its end as a child. It is killed when its context ends.
+func run(name string, cmd *exec.Cmd, log *slog.Logger) error {
 	c, err := startChild(name, cmd, syscall.SIGKILL, log)
 	if err != nil {
 		return err
 	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		c.signal(syscall.SIGKILL)
-		<-c.done
-		return fmt.Errorf("%s: %w", name, ctx.Err())
-	}
+	<-c.done
 	if c.err != nil {
 		return c.failure()
 	}

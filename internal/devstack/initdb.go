@@ -39,7 +39,7 @@ func initCluster(ctx context.Context, opts PostgresOptions, acc account, claim *
 	if err := acc.own(fresh); err != nil {
 		return fmt.Errorf("make a cluster: %w", err)
 	}
-	cmd := exec.Command(filepath.Join(opts.Binaries.Dir, "initdb"))
+	cmd := exec.CommandContext(ctx, filepath.Join(opts.Binaries.Dir, "initdb"))
 	cmd.ExtraFiles = []*os.File{claim.tenant}
 	path, closeDir, err := reach(cmd, acc, fresh)
 	if err != nil {
@@ -55,7 +55,7 @@ func initCluster(ctx context.Context, opts PostgresOptions, acc account, claim *
 	cmd.Dir = "/"
 	cmd.Env = serverEnv()
 	cmd.SysProcAttr = acc.attr()
-	if err := run(ctx, "initdb", cmd, opts.Log); err != nil {
+	if err := run("initdb", cmd, opts.Log); err != nil {
 		return fmt.Errorf("make a cluster: %w", err)
 	}
 	if err := os.Rename(fresh, data); err != nil {

@@ -134,7 +134,8 @@ func (p *Postgres) Stop(ctx context.Context) error {
 }
 
 func (p *Postgres) launch(data string, acc account) error {
-	cmd := exec.Command(filepath.Join(p.opts.Binaries.Dir, "postgres"))
+	// No context of the caller's: Stop ends it.
+	cmd := exec.CommandContext(context.Background(), filepath.Join(p.opts.Binaries.Dir, "postgres"))
 	cmd.ExtraFiles = []*os.File{p.claim.tenant}
 	dataPath, closeData, err := reach(cmd, acc, data)
 	if err != nil {

@@ -72,7 +72,7 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 		return nil, err
 	}
 	// A Redis that is still ending would remove the socket of the next one.
-	claim, err := claimDir(ctx, dir, func() { evictRedis(dir, opts.Log) })
+	claim, err := claimDir(ctx, dir, func() { evictRedis(ctx, dir, opts.Log) })
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,9 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
 	}
-	cmd := exec.Command(server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700",
+	// No context of the caller's: Stop ends it.
+	cmd := exec.CommandContext(context.Background(), server,
+		"--port", "0", "--unixsocket", socket, "--unixsocketperm", "700",
 		"--save", "", "--appendonly", "no", "--dir", dir, "--daemonize", "no", "--maxmemory", "256mb")
 	cmd.Dir = dir
 	cmd.Env = serverEnv()
@@ -117,13 +119,14 @@ func startRedisServer(ctx context.Context, server string, opts RedisOptions) (_ 
 }
 
 // evictRedis asks the Redis that a killed process left in dir to end.
-func evictRedis(dir string, log *slog.Logger) {
+func evictRedis(ctx context.Context, dir string, log *slog.Logger) {
 	log.Info("waiting for the previous Redis of this folder to end")
 	sockets, err := socketDir(dir, account{})
 	if err != nil {
 		return // the start itself will fail by it and say so
 	}
-	conn, err := net.DialTimeout("unix", filepath.Join(sockets, redisSocket), time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "unix", filepath.Join(sockets, redisSocket))
 	if err != nil {
 		return // it is about to end
 	}

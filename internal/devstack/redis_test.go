@@ -60,7 +60,7 @@ func TestEvictRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop(t, r)
-	evictRedis(dir, quiet)
+	evictRedis(t.Context(), dir, quiet)
 	select {
 	case <-r.Done():
 	case <-time.After(20 * time.Second):

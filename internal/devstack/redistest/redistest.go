@@ -53,7 +53,7 @@ func (s *Server) Client() *redis.Client {
 		s.t.Fatal(err)
 	}
 	client := redis.NewClient(opts)
-	s.t.Cleanup(func() { client.Close() }) // the test may have closed it
+	s.t.Cleanup(func() { _ = client.Close() }) // the test may have closed it
 	return client
 }
 
