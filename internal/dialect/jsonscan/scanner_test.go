@@ -87,7 +87,7 @@ func TestPlaces(t *testing.T) {
 		}},
 		{`{"choices":{"text":"a\n\u00e9\ud83d\ude00\ud83dx\ude00\"東"}}`, []string{
 			"open 1 kind 5 at 0", "open 5 kind 3 at 19",
-			fmt.Sprintf("close 5 at 61 %q", "a\né😀\ufffdx\ufffd\"東"), "close 1 at 63",
+			fmt.Sprintf("close 5 at 60 %q", "a\né😀\ufffdx\ufffd\"東"), "close 1 at 62",
 		}},
 		{`{"` + strings.Repeat("k", 100) + `":1,"a":` + strings.Repeat("1", 100) + `}`,
 			[]string{"open 1 kind 5 at 0", "open 2 kind 2 at 110", "close 2 at 210", "close 1 at 211"}},
