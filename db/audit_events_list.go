@@ -43,18 +43,20 @@ func (f AuditEventFilter) build() *filter {
 	return &w
 }
 
-func listAuditEvents(f AuditEventFilter, after *AuditEventKey, limit int) (string, []any) {
+func listAuditEvents(f AuditEventFilter, after *AuditEventKey, oldestFirst bool, limit int) (string, []any) {
 	w := f.build()
+	var key []any
 	if after != nil {
-		w.where("(at, id) < (?, ?)", after.At, after.ID)
+		key = []any{after.At, after.ID}
 	}
-	sql := "SELECT * FROM audit_events" + w.String() + " ORDER BY at DESC, id DESC LIMIT " + w.param(limit)
+	order := w.behind(key, oldestFirst, "at", "id")
+	sql := "SELECT * FROM audit_events" + w.String() + order + " LIMIT " + w.param(limit)
 	return sql, w.args
 }
 
-// ListAuditEvents is the newest events first, those behind after.
-func (q *Queries) ListAuditEvents(ctx context.Context, db DBTX, f AuditEventFilter, after *AuditEventKey, limit int) ([]AuditEvent, error) {
-	sql, args := listAuditEvents(f, after, limit)
+// ListAuditEvents is the events behind after, newest first unless oldestFirst.
+func (q *Queries) ListAuditEvents(ctx context.Context, db DBTX, f AuditEventFilter, after *AuditEventKey, oldestFirst bool, limit int) ([]AuditEvent, error) {
+	sql, args := listAuditEvents(f, after, oldestFirst, limit)
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

@@ -38,10 +38,13 @@ func TestAuditEventListWalksAnIndex(t *testing.T) {
 		"actor":  {AuditEventFilter{ActorID: &actor}, "audit_events_actor_id_idx"},
 		"target": {AuditEventFilter{Target: "key_7"}, "audit_events_target_idx"},
 	} {
-		sql, args := listAuditEvents(c.filter, &AuditEventKey{At: time.Now(), ID: id.New[id.Audit]()}, 21)
-		plan := explain(t, pool, sql, args...)
-		if !strings.Contains(plan, "Index Scan using "+c.index) || strings.Contains(plan, "Sort") {
-			t.Errorf("%s: want a walk of %s:\n%s", name, c.index, plan)
+		for _, oldestFirst := range []bool{false, true} {
+			key := &AuditEventKey{At: time.Now().Add(-time.Minute), ID: id.New[id.Audit]()}
+			sql, args := listAuditEvents(c.filter, key, oldestFirst, 21)
+			plan := explain(t, pool, sql, args...)
+			if !strings.Contains(plan, "using "+c.index) || strings.Contains(plan, "Sort") {
+				t.Errorf("%s, oldest first %v: want a walk of %s:\n%s", name, oldestFirst, c.index, plan)
+			}
 		}
 	}
 }

@@ -43,6 +43,20 @@ func (f *filter) count(ctx context.Context, db DBTX, table string, limit int) (n
 	return n, err
 }
 
+// behind goes on after the row with the given key, nil being the beginning, and is the ORDER BY clause for it. The
+// columns are unique together.
+func (f *filter) behind(key []any, oldestFirst bool, columns ...string) string {
+	comparison, direction := " < ", " DESC"
+	if oldestFirst {
+		comparison, direction = " > ", ""
+	}
+	if key != nil {
+		marks := strings.Repeat(", ?", len(columns))[2:]
+		f.where("("+strings.Join(columns, ", ")+")"+comparison+"("+marks+")", key...)
+	}
+	return " ORDER BY " + strings.Join(columns, direction+", ") + direction
+}
+
 // contains is a LIKE pattern that finds text anywhere, whatever signs it holds.
 func contains(text string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"

@@ -24,6 +24,21 @@ func TestFilterSendsValuesAsParameters(t *testing.T) {
 	}
 }
 
+func TestFilterGoesOnBehindAKey(t *testing.T) {
+	t.Parallel()
+	var f filter
+	if got, want := f.behind(nil, false, "id"), " ORDER BY id DESC"; got != want || f.String() != "" {
+		t.Errorf("beginning: %q, %q", got, f.String())
+	}
+	if got, want := f.behind([]any{1, 2}, true, "at", "id"), " ORDER BY at, id"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	f.behind([]any{3, 4}, false, "at", "id")
+	if got, want := f.String(), " WHERE (at, id) > ($1, $2) AND (at, id) < ($3, $4)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestContainsTakesPatternSignsAsText(t *testing.T) {
 	t.Parallel()
 	if got, want := contains(`50%_\`), `%50\%\_\\%`; got != want {

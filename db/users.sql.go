@@ -7,8 +7,10 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"aihigress/internal/id"
+	"github.com/google/uuid"
 )
 
 const getUser = `-- name: GetUser :one
@@ -31,4 +33,219 @@ func (q *Queries) GetUser(ctx context.Context, db DBTX, argID id.User) (User, er
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const getUserByEmail = `-- name: GetUserByEmail :one
+SELECT id, email, name, role, password_hash, disabled_at, created_at, updated_at
+FROM users
+WHERE lower(email) = lower($1::text)
+`
+
+func (q *Queries) GetUserByEmail(ctx context.Context, db DBTX, email string) (User, error) {
+	row := db.QueryRow(ctx, getUserByEmail, email)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.PasswordHash,
+		&i.DisabledAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const getUserForUpdate = `-- name: GetUserForUpdate :one
+SELECT id, email, name, role, password_hash, disabled_at, created_at, updated_at
+FROM users
+WHERE id = $1
+FOR UPDATE
+`
+
+func (q *Queries) GetUserForUpdate(ctx context.Context, db DBTX, argID id.User) (User, error) {
+	row := db.QueryRow(ctx, getUserForUpdate, argID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.PasswordHash,
+		&i.DisabledAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const insertUser = `-- name: InsertUser :one
+INSERT INTO users (id, email, name, role, password_hash)
+VALUES ($1, $2, $3, $4, $5)
+RETURNING id, email, name, role, password_hash, disabled_at, created_at, updated_at
+`
+
+type InsertUserParams struct {
+	ID           id.User
+	Email        string
+	Name         string
+	Role         string
+	PasswordHash string
+}
+
+func (q *Queries) InsertUser(ctx context.Context, db DBTX, arg InsertUserParams) (User, error) {
+	row := db.QueryRow(ctx, insertUser,
+		arg.ID,
+		arg.Email,
+		arg.Name,
+		arg.Role,
+		arg.PasswordHash,
+	)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.PasswordHash,
+		&i.DisabledAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const lockActiveAdmins = `-- name: LockActiveAdmins :many
+SELECT id
+FROM users
+WHERE role = 'admin'
+    AND disabled_at IS NULL
+ORDER BY id
+LIMIT 2
+FOR UPDATE
+`
+
+// Two are enough to know that one remains. Every caller locks the same two, and in the same order, so that two admins
+// cannot remove each other at once.
+func (q *Queries) LockActiveAdmins(ctx context.Context, db DBTX) ([]id.User, error) {
+	rows, err := db.Query(ctx, lockActiveAdmins)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []id.User{}
+	for rows.Next() {
+		var id id.User
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setPasswordHash = `-- name: SetPasswordHash :execrows
+UPDATE users
+SET password_hash = $1,
+    updated_at = now()
+WHERE id = $2
+    AND password_hash = $3
+`
+
+type SetPasswordHashParams struct {
+	NewHash string
+	ID      id.User
+	OldHash string
+}
+
+func (q *Queries) SetPasswordHash(ctx context.Context, db DBTX, arg SetPasswordHashParams) (int64, error) {
+	result, err := db.Exec(ctx, setPasswordHash, arg.NewHash, arg.ID, arg.OldHash)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const updateUser = `-- name: UpdateUser :one
+UPDATE users
+SET name = $1,
+    role = $2,
+    disabled_at = $3,
+    updated_at = now()
+WHERE id = $4
+RETURNING id, email, name, role, password_hash, disabled_at, created_at, updated_at
+`
+
+type UpdateUserParams struct {
+	Name       string
+	Role       string
+	DisabledAt *time.Time
+	ID         id.User
+}
+
+func (q *Queries) UpdateUser(ctx context.Context, db DBTX, arg UpdateUserParams) (User, error) {
+	row := db.QueryRow(ctx, updateUser,
+		arg.Name,
+		arg.Role,
+		arg.DisabledAt,
+		arg.ID,
+	)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.PasswordHash,
+		&i.DisabledAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const usersByIDs = `-- name: UsersByIDs :many
+SELECT id, email, name, role, password_hash, disabled_at, created_at, updated_at
+FROM users
+WHERE id = ANY($1::uuid[])
+ORDER BY id
+LIMIT $2
+`
+
+type UsersByIDsParams struct {
+	Ids      []uuid.UUID
+	RowLimit int32
+}
+
+func (q *Queries) UsersByIDs(ctx context.Context, db DBTX, arg UsersByIDsParams) ([]User, error) {
+	rows, err := db.Query(ctx, usersByIDs, arg.Ids, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.Name,
+			&i.Role,
+			&i.PasswordHash,
+			&i.DisabledAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

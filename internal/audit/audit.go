@@ -91,14 +91,15 @@ func marshal(details any) (json.RawMessage, error) {
 
 // A Filter cuts the list. Zero fields do not cut.
 type Filter struct {
-	ActorID *id.User
-	Action  string
-	Target  string
-	From    time.Time // included
-	To      time.Time // not included
+	ActorID     *id.User
+	Action      string
+	Target      string
+	From        time.Time // included
+	To          time.Time // not included
+	OldestFirst bool
 }
 
-// List is a page of events, newest first.
+// List is a page of events, newest first unless the filter says otherwise.
 func (l *Log) List(ctx context.Context, f Filter, args page.Args) (page.Page[Event], error) {
 	var none page.Page[Event]
 	if _, err := authz.Require(ctx, authz.AuditRead); err != nil {
@@ -115,8 +116,8 @@ func (l *Log) List(ctx context.Context, f Filter, args page.Args) (page.Page[Eve
 	} else if !ok {
 		after = nil
 	}
-	filter := db.AuditEventFilter(f)
-	rows, err := l.q.ListAuditEvents(ctx, l.pool, filter, after, size+1)
+	filter := db.AuditEventFilter{ActorID: f.ActorID, Action: f.Action, Target: f.Target, From: f.From, To: f.To}
+	rows, err := l.q.ListAuditEvents(ctx, l.pool, filter, after, f.OldestFirst, size+1)
 	if err != nil {
 		return none, fmt.Errorf("list audit events: %w", db.Classify(err))
 	}

@@ -164,6 +164,7 @@ func TestListPagesAndFilters(t *testing.T) {
 		"actor":  {audit.Filter{ActorID: &bob}, 10, func(e audit.Event) bool { return *e.ActorID == bob }},
 		"action": {audit.Filter{Action: "key.create"}, 20, func(e audit.Event) bool { return e.Action == "key.create" }},
 		"target": {audit.Filter{Target: "key_4"}, 3, func(e audit.Event) bool { return e.Target == "key_4" }},
+		"oldest": {audit.Filter{ActorID: &alice, OldestFirst: true}, 20, func(e audit.Event) bool { return *e.ActorID == alice }},
 		"both":   {audit.Filter{ActorID: &bob, Action: "key.create"}, 0, nil},
 		"from":   {audit.Filter{From: time.Now().Add(time.Hour)}, 0, nil},
 		"to":     {audit.Filter{To: time.Now().Add(-time.Hour)}, 0, nil},
@@ -184,7 +185,7 @@ func TestListPagesAndFilters(t *testing.T) {
 				if seen[e.ID] || !c.keep(e) {
 					t.Fatalf("%s: %+v is wrong here", name, e)
 				}
-				if last != nil && (e.At.After(last.At) || e.At.Equal(last.At) && e.ID.String() > last.ID.String()) {
+				if last != nil && (e.ID.String() > last.ID.String()) != c.filter.OldestFirst {
 					t.Fatalf("%s: %v after %v", name, e.ID, last.ID)
 				}
 				seen[e.ID], last = true, &e
