@@ -7,11 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"aihigress/internal/snapshot"
@@ -57,7 +55,7 @@ func transport(dialer *net.Dialer, o Options) *http.Transport {
 		MaxIdleConnsPerHost:    512, // the default of 2 closes nearly every connection under load
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true, // usage is read from the bytes as they are forwarded
-		WriteBufferSize:        16 << 10,
+		WriteBufferSize:        joinLimit,
 		ReadBufferSize:         16 << 10,
 		MaxResponseHeaderBytes: 256 << 10,
 	}
@@ -92,7 +90,7 @@ type Call struct {
 	Provider *snapshot.Provider
 	Key      *snapshot.ProviderKey // nil sends no credential
 	Method   string                // "" is POST
-	Path     string                // behind the base URL, as in "/chat/completions"; never text of a caller's, unless escaped
+	Path     string                // behind the base URL, unescaped, as in "/chat/completions"; not to be built of a caller's text
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
 	Body     [][]byte    // segments, sent one after the other; unchanged until the response's body is closed
@@ -106,12 +104,10 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	target := *p.BaseURL
 	target.User = nil // a credential in a URL ends up in logs
 	target.RawQuery = call.Query.Encode()
-	target.RawPath = strings.TrimSuffix(target.EscapedPath(), "/") + call.Path
-	path, err := url.PathUnescape(target.RawPath)
-	if err != nil {
-		return nil, classify(ctx, err)
+	target.Path += call.Path
+	if target.RawPath != "" { // the base has escapes of its own
+		target.RawPath += (&url.URL{Path: call.Path}).EscapedPath()
 	}
-	target.Path = path
 
 	request := &http.Request{
 		Method: call.Method, URL: &target, Host: target.Host, Header: c.header(call),
@@ -120,12 +116,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if request.Method == "" {
 		request.Method = http.MethodPost
 	}
-	if n := size(call.Body); n > 0 {
-		request.ContentLength = n
-		request.Body = &body{rest: call.Body}
-		// Lets the transport take another connection where an idle one turns out to be closed before anything was sent.
-		request.GetBody = func() (io.ReadCloser, error) { return &body{rest: call.Body}, nil }
-	}
+	attach(request, call.Body)
 	via := c.guarded
 	if p.AllowPrivate {
 		via = c.open
@@ -150,6 +141,10 @@ func (c *Client) header(call Call) http.Header {
 		h[name] = values
 	}
 	h["Accept-Encoding"] = identity
+	if _, ok := h["Idempotency-Key"]; !ok {
+		// With no value it is not sent, but lets the transport try again where a kept connection was closed unanswered.
+		h["Idempotency-Key"] = nil
+	}
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{c.userAgent}
 	}
