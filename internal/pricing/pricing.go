@@ -6,6 +6,10 @@ import (
 	"aihigress/internal/money"
 )
 
+// MaxCost is the most that one request costs: a million credits. Beyond it somebody has mistyped a price, and a few such
+// sums would not fit a balance any more.
+const MaxCost = 1_000_000 * money.Credit
+
 // A Rate is what one model of one provider costs. A nil price is unknown, which is not the same as free: a price of zero,
 // as of a model on one's own machine, is a pointer to 0.
 //
@@ -23,7 +27,7 @@ type Rate struct {
 // used of is not asked for.
 //
 // Counts are clamped first (llm.Usage.Clamp): a negative one is none, one above llm.MaxTokens is llm.MaxTokens. So an
-// upstream that reports nonsense can neither pay its caller nor ruin them. A sum that does not fit is money.MaxAmount.
+// upstream that reports nonsense can neither pay its caller nor ruin them. No amount is above MaxCost.
 func (r Rate) Cost(u llm.Usage) (amount money.Amount, priced bool) {
 	u, _ = u.Clamp()
 	return total(
@@ -91,5 +95,5 @@ func total(terms ...term) (money.Amount, bool) {
 		}
 		sum.Add(t.tokens, *t.price)
 	}
-	return sum.Amount(), true
+	return min(sum.Amount(), MaxCost), true
 }

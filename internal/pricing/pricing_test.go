@@ -62,7 +62,7 @@ func TestCost(t *testing.T) {
 
 		{"negative counts are none", full, llm.Usage{Input: -1_000_000, Output: 1_000_000}, amount("15"), true},
 		{"an absurd count is cut", full, llm.Usage{Output: math.MaxInt64}, amount("1500"), true},
-		{"beyond every amount", pricing.Rate{Input: new(money.Price(math.MaxInt64)), Output: new(money.Price(math.MaxInt64))}, llm.Usage{Input: math.MaxInt64, Output: math.MaxInt64}, money.MaxAmount, true},
+		{"a mistyped price", pricing.Rate{Input: new(money.Price(math.MaxInt64)), Output: new(money.Price(math.MaxInt64))}, llm.Usage{Input: math.MaxInt64, Output: math.MaxInt64}, pricing.MaxCost, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,8 +177,8 @@ func exact(rate pricing.Rate, u llm.Usage) (money.Amount, bool) {
 	}
 	sum.Add(sum, big.NewRat(1, 2))
 	floor := new(big.Int).Div(sum.Num(), sum.Denom())
-	if !floor.IsInt64() {
-		return money.MaxAmount, true
+	if floor.Cmp(big.NewInt(int64(pricing.MaxCost))) > 0 {
+		return pricing.MaxCost, true
 	}
 	return money.Amount(floor.Int64()), true
 }
