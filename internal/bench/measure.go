@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// loads is what each round gives each target.
+var loads = []load{
+	{name: "one at a time", model: modelSmall, concurrency: 1, padding: 200},
+	{name: "64 at once", model: modelSmall, concurrency: 64, padding: 200},
+	{name: "64 at once, 150 KB both ways", model: modelLarge, concurrency: 64, padding: largeBody},
+	{name: "32 paced streams", model: modelPaced, concurrency: 32, streamed: true, padding: 200},
+	{name: "32 fast streams", model: modelFast, concurrency: 32, streamed: true, padding: 200},
+}
+
+// A tally is what all rounds of one load saw of one target.
+type tally struct {
+	sample
+	cpu  time.Duration
+	peak float64 // MiB
+}
+
+func (t *tally) add(s sample, cpu time.Duration, peak float64) {
+	t.took = append(t.took, s.took...)
+	t.first = append(t.first, s.first...)
+	t.transit = append(t.transit, s.transit...)
+	t.broken += s.broken
+	t.elapsed += s.elapsed
+	t.cpu += cpu
+	t.peak = max(t.peak, peak)
+	if t.firstFail == nil {
+		t.firstFail = s.firstFail
+	}
+}
+
+func (t *tally) perSecond() float64 { return float64(len(t.took)) / t.elapsed.Seconds() }
+
+// cpuEach is microseconds of the target's CPU for one call.
+func (t *tally) cpuEach() float64 {
+	return float64(t.cpu.Microseconds()) / float64(max(len(t.took), 1))
+}
+
+func measure(ctx context.Context, rounds int, turn time.Duration) error {
+	s, err := newStack(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}
+	targets := []*process{s.proxy, s.gateway}
+	results := map[string][]*tally{}
+	for _, l := range loads {
+		results[l.name] = []*tally{{}, {}}
+		for _, p := range targets { // open the connections, warm the pools
+			l.drive(ctx, client, "http://"+p.addr+"/v1", s.key, turn/4)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	idle, err := s.gateway.memory("VmRSS")
+	if err != nil {
+		return err
+	}
+	for round := range rounds {
+		for _, l := range loads {
+			for i := range targets {
+				i := (i + round) % 2 // who goes first changes, so that neither always follows the other
+				if err := results[l.name][i].turn(ctx, l, client, targets[i], s.key, turn); err != nil {
+					return err
+				}
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+	}
+	report(results, idle)
+	return ctx.Err()
+}
+
+func (t *tally) turn(ctx context.Context, l load, client *http.Client, p *process, key string, turn time.Duration) error {
+	if err := p.resetPeak(); err != nil {
+		return err
+	}
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	s := l.drive(ctx, client, "http://"+p.addr+"/v1", key, turn)
+	after, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	peak, err := p.memory("VmHWM")
+	t.add(s, after-before, peak)
+	return err
+}
+
+// report prints the table.
+func report(results map[string][]*tally, idle float64) {
+	fmt.Printf("%s/%s, %d CPUs shared by load, mock and target, %s.\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	fmt.Println("| load | measure | bare proxy | gateway | gateway / proxy |")
+	fmt.Println("|---|---|---:|---:|---:|")
+	row := func(load, measure, unit string, proxy, gateway float64) {
+		fmt.Printf("| %s | %s | %.4g %s | %.4g %s | **%.2f** |\n", load, measure, proxy, unit, gateway, unit, gateway/proxy)
+	}
+	for _, l := range loads {
+		p, g := results[l.name][0], results[l.name][1]
+		if l.concurrency > 1 && !l.streamed {
+			row(l.name, "requests per second", "/s", p.perSecond(), g.perSecond())
+		}
+		row(l.name, "CPU per call", "µs", p.cpuEach(), g.cpuEach())
+		if l.concurrency == 1 {
+			row(l.name, "p50", "µs", micros(p.took, 50), micros(g.took, 50))
+			row(l.name, "p99", "µs", micros(p.took, 99), micros(g.took, 99))
+		}
+		if l.streamed {
+			row(l.name, "time to first event, p50", "µs", micros(p.first, 50), micros(g.first, 50))
+		}
+		if l.model == modelPaced {
+			row(l.name, "transit of an event, p50", "µs", micros(p.transit, 50), micros(g.transit, 50))
+			row(l.name, "transit of an event, p99", "µs", micros(p.transit, 99), micros(g.transit, 99))
+		}
+		if l.padding == largeBody {
+			row(l.name, "peak RSS", "MiB", p.peak, g.peak)
+		}
+		row(l.name, "calls", "", float64(len(p.took)), float64(len(g.took)))
+		fmt.Printf("| %s | broken calls | %d | %d | |\n", l.name, p.broken, g.broken)
+		for i, t := range results[l.name] {
+			if t.firstFail != nil {
+				fmt.Fprintf(os.Stderr, "%s through %s: first failure: %v\n", l.name, []string{"the proxy", "the gateway"}[i], t.firstFail)
+			}
+		}
+	}
+	fmt.Printf("\nThe gateway's resident set when idle after the warm-up: %.0f MiB. Added at concurrency 1: p50 %.0f µs, p99 %.0f µs.\n", idle,
+		micros(results[loads[0].name][1].took, 50)-micros(results[loads[0].name][0].took, 50),
+		micros(results[loads[0].name][1].took, 99)-micros(results[loads[0].name][0].took, 99))
+}
+
+// micros is a percentile in microseconds.
+func micros(all []time.Duration, percent int) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return float64(sorted[min(len(sorted)-1, len(sorted)*percent/100)].Nanoseconds()) / 1000
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// clockTick is how long one unit of /proc's CPU times is: USER_HZ is 100 on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// A process is one target or the mock, apart from the rest so that its CPU time and memory can be read.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	addr string
+	done chan error
+}
+
+func start(ctx context.Context, name, ready string, env []string, program string, args ...string) (*process, error) {
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range args {
+		args[i] = strings.ReplaceAll(a, "ADDR", addr)
+	}
+	for i, e := range env {
+		env[i] = strings.ReplaceAll(e, "ADDR", addr)
+	}
+	p := &process{name: name, addr: addr, done: make(chan error, 1)}
+	p.cmd = exec.Command(program, args...)
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = os.Stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	if err := p.await(ctx, ready); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// await waits until the process answers.
+func (p *process) await(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.addr+path, nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode < http.StatusInternalServerError {
+				return nil
+			}
+		}
+		select {
+		case err := <-p.done:
+			p.done <- err
+			return fmt.Errorf("%s ended: %w", p.name, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", p.name, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// cpu is the CPU time that the process has used.
+func (p *process) cpu() (time.Duration, error) {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "stat"))
+	if err != nil {
+		return 0, fmt.Errorf("CPU time can be read on Linux only: %w", err)
+	}
+	// The second field is the program's name in brackets and may hold spaces; utime and stime are the 14th and 15th.
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, errors.New("CPU time: unknown form of /proc/pid/stat")
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+}
+
+// memory is the resident set in MiB: "VmRSS" is now, "VmHWM" the highest since resetPeak.
+func (p *process) memory(field string) (float64, error) {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in /proc/pid/status", field)
+}
+
+// resetPeak makes VmHWM start again from now.
+func (p *process) resetPeak() error {
+	return os.WriteFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "clear_refs"), []byte("5"), 0)
+}
+
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
