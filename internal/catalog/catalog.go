@@ -1,0 +1,134 @@
+// Package catalog holds the logical models: the names that callers use, and the routes to providers that serve them.
+// It also knows the public catalogue of vendors, with their models and prices (Presets).
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"aihigress/db"
+	"aihigress/internal/audit"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+)
+
+const (
+	// MaxName is how many bytes a model's name has at most.
+	MaxName = 200
+	// MaxDescription is how many bytes a description has at most.
+	MaxDescription = 2000
+	// MaxRoutes is how many routes a model has at most.
+	MaxRoutes = 100
+	// MaxWeight is the largest weight of a route.
+	MaxWeight = 1_000_000
+	// MaxPriority is the largest number that tells when a route is tried.
+	MaxPriority = 1000
+	// MaxBatch is how many models ByIDs gives at once.
+	MaxBatch = 1000
+)
+
+// A Strategy is how a model's routes are ordered, after their priorities.
+type Strategy string
+
+// The strategies.
+const (
+	Weighted Strategy = "weighted" // routes of one priority share the traffic by weight
+	Priority Strategy = "priority" // the order is always the same: of one priority, the heaviest first
+)
+
+// Valid reports whether the strategy is known.
+func (s Strategy) Valid() bool { return s == Weighted || s == Priority }
+
+// A Model is one logical model.
+type Model struct {
+	ID          id.Model
+	Name        string // unique; what callers put into "model"
+	Description string
+	Strategy    Strategy
+	Enabled     bool // a disabled one keeps its name, and is not found by callers
+	Routes      []Route
+	CreatedAt   time.Time
+}
+
+// A Route is one provider's model that serves a logical one.
+type Route struct {
+	ID         id.Route
+	ProviderID id.Provider
+	UpstreamID string // what the provider calls it
+	Weight     int    // 0 to MaxWeight; 0 is tried only when all others failed
+	Priority   int    // 0 to MaxPriority; lower is tried first
+	Enabled    bool
+}
+
+// Models keeps the logical models.
+type Models struct {
+	pool  *pgxpool.Pool
+	q     *db.Queries
+	audit *audit.Log
+}
+
+// New makes Models over a pool.
+func New(pool *pgxpool.Pool, log *audit.Log) *Models {
+	return &Models{pool: pool, q: db.New(), audit: log}
+}
+
+// complete makes models of rows, with their routes by one query more.
+func (m *Models) complete(ctx context.Context, tx db.DBTX, rows []db.Model) ([]Model, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID.UUID
+	}
+	routes, err := m.q.RoutesByModelIDs(ctx, tx, db.RoutesByModelIDsParams{ModelIds: ids, RowLimit: MaxBatch * MaxRoutes})
+	if err != nil {
+		return nil, fmt.Errorf("read routes: %w", db.Classify(err))
+	}
+	of := map[id.Model][]Route{}
+	for _, row := range routes {
+		of[row.ModelID] = append(of[row.ModelID], routeFromRow(row))
+	}
+	models := make([]Model, len(rows))
+	for i, row := range rows {
+		models[i] = fromRow(row, of[row.ID])
+	}
+	return models, nil
+}
+
+// one is complete for one row.
+func (m *Models) one(ctx context.Context, tx db.DBTX, row db.Model) (Model, error) {
+	models, err := m.complete(ctx, tx, []db.Model{row})
+	if err != nil {
+		return Model{}, err
+	}
+	return models[0], nil
+}
+
+func fromRow(row db.Model, routes []Route) Model {
+	return Model{
+		ID: row.ID, Name: row.Name, Description: row.Description, Strategy: Strategy(row.Strategy), Enabled: row.Enabled,
+		Routes: routes, CreatedAt: row.CreatedAt,
+	}
+}
+
+func routeFromRow(row db.Route) Route {
+	return Route{
+		ID: row.ID, ProviderID: row.ProviderID, UpstreamID: row.UpstreamID,
+		Weight: int(row.Weight), Priority: int(row.Priority), Enabled: row.Enabled,
+	}
+}
+
+// named turns a name that is taken into a failure of its field.
+func named(err error) error {
+	if !db.Violates(err, "models_name_key") {
+		return err
+	}
+	taken := fault.Wrap(err, fault.Conflict, "there is a model of this name already")
+	taken.Path = []string{"name"}
+	return taken
+}

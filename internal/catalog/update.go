@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/id"
+)
+
+// UpdateInput changes a model; nil fields stay as they are.
+type UpdateInput struct {
+	Name        *string
+	Description *string
+	Strategy    *Strategy
+	Enabled     *bool
+	Routes      *[]RouteInput // all routes: those not in it are removed
+}
+
+// Update changes a model. Every node follows within a second.
+func (m *Models) Update(ctx context.Context, model id.Model, in UpdateInput) (Model, error) {
+	if _, err := authz.Require(ctx, authz.ModelWrite); err != nil {
+		return Model{}, err
+	}
+	if in.Routes != nil {
+		if err := checkRoutes(*in.Routes); err != nil {
+			return Model{}, err
+		}
+	}
+	var after Model
+	err := db.InTx(ctx, m.pool, func(tx pgx.Tx) error {
+		row, err := m.q.GetModelForUpdate(ctx, tx, model)
+		if err != nil {
+			return err
+		}
+		changes := in.apply(&row)
+		if err := check(row.Name, row.Description, Strategy(row.Strategy)); err != nil {
+			return err
+		}
+		row, err = m.q.UpdateModel(ctx, tx, db.UpdateModelParams{
+			ID: model, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled,
+		})
+		if err != nil {
+			return named(err)
+		}
+		if in.Routes != nil {
+			if err := m.setRoutes(ctx, tx, model, *in.Routes); err != nil {
+				return err
+			}
+		}
+		if after, err = m.one(ctx, tx, row); err != nil {
+			return err
+		}
+		if in.Routes != nil {
+			changes["routes"] = describe(after.Routes)
+		}
+		return m.audit.Record(ctx, tx, "model.update", model.String(), changes)
+	})
+	if err != nil {
+		return Model{}, fmt.Errorf("update model: %w", err)
+	}
+	return after, nil
+}
+
+// apply changes the row and tells what is new, for the audit log.
+func (in UpdateInput) apply(row *db.Model) map[string]any {
+	changes := map[string]any{}
+	if in.Name != nil && *in.Name != row.Name {
+		changes["name"] = map[string]string{"from": row.Name, "to": *in.Name}
+		row.Name = *in.Name
+	}
+	if in.Description != nil && *in.Description != row.Description {
+		changes["description"] = *in.Description
+		row.Description = *in.Description
+	}
+	if in.Strategy != nil && string(*in.Strategy) != row.Strategy {
+		changes["strategy"] = *in.Strategy
+		row.Strategy = string(*in.Strategy)
+	}
+	if in.Enabled != nil && *in.Enabled != row.Enabled {
+		changes["enabled"] = *in.Enabled
+		row.Enabled = *in.Enabled
+	}
+	return changes
+}
