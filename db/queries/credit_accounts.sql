@@ -1,0 +1,49 @@
+-- name: InsertCreditAccount :exec
+INSERT INTO credit_accounts (id, user_id)
+VALUES (@id, @user_id);
+
+-- name: GetCreditAccount :one
+SELECT sqlc.embed(a), (
+        SELECT coalesce(sum(l.amount), 0)
+        FROM credit_leases l
+        WHERE l.account_id = a.id
+    )::bigint AS reserved
+FROM credit_accounts a
+WHERE a.user_id = @user_id;
+
+-- name: GetCreditAccountOwner :one
+SELECT user_id
+FROM credit_accounts
+WHERE id = @id;
+
+-- Whatever adds to an account's leases or moves its balance locks the account first, in a statement of its own: the
+-- next one then sees everything that was committed before. The order keeps two transactions from waiting for each other.
+-- NO KEY, so that a foreign key's check does not wait.
+
+-- name: LockCreditAccounts :exec
+SELECT 1
+FROM credit_accounts
+WHERE id = ANY(@ids::uuid[])
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: LockCreditAccountOfUser :one
+SELECT *
+FROM credit_accounts
+WHERE user_id = @user_id
+FOR NO KEY UPDATE;
+
+-- name: AddToBalance :exec
+UPDATE credit_accounts
+SET balance = balance + @amount,
+    updated_at = now()
+WHERE id = @id;
+
+-- name: ListBalanceMismatches :many
+SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
+FROM credit_accounts a
+LEFT JOIN credit_entries e ON e.account_id = a.id
+GROUP BY a.id
+HAVING a.balance <> coalesce(sum(e.amount), 0)
+ORDER BY a.id
+LIMIT @row_limit;

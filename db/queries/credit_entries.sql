@@ -1,0 +1,68 @@
+-- name: InsertCreditEntry :one
+INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, actor_id)
+VALUES (@id, @account_id, @kind, @amount, @reason, @idempotency_key, @actor_id)
+RETURNING *;
+
+-- name: GetCreditEntryByKey :one
+SELECT *
+FROM credit_entries
+WHERE account_id = @account_id
+    AND idempotency_key = @idempotency_key;
+
+-- name: ListCreditEntries :many
+SELECT *
+FROM credit_entries
+WHERE account_id = @account_id
+    AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT @row_limit;
+
+-- name: CountCreditEntries :one
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM credit_entries
+    WHERE account_id = @account_id
+    LIMIT @row_limit
+) AS counted;
+
+-- Books each charge unless it has been, and lowers the balances and the node's leases by what was new. The caller holds
+-- the accounts' locks. The leases are locked in order, since their node renews them without the accounts' locks.
+
+-- name: BookCharges :exec
+WITH charges AS (
+    SELECT unnest(@ids::uuid[]) AS id,
+        unnest(@account_ids::uuid[]) AS account_id,
+        unnest(@request_ids::uuid[]) AS request_id,
+        unnest(@amounts::bigint[]) AS amount,
+        unnest(@reasons::text[]) AS reason,
+        unnest(@created_at::timestamptz[]) AS created_at
+), booked AS (
+    INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, created_at)
+    SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
+    FROM charges
+    ON CONFLICT (account_id, idempotency_key) DO NOTHING
+    RETURNING account_id, amount
+), sums AS (
+    SELECT account_id, sum(amount)::bigint AS amount
+    FROM booked
+    GROUP BY account_id
+), locked AS (
+    SELECT l.account_id, s.amount
+    FROM credit_leases l
+    JOIN sums s ON s.account_id = l.account_id
+    WHERE l.node_id = @node_id
+    ORDER BY l.account_id
+    FOR UPDATE OF l
+), spent AS (
+    UPDATE credit_leases l
+    SET amount = greatest(l.amount + k.amount, 0)
+    FROM locked k
+    WHERE l.account_id = k.account_id
+        AND l.node_id = @node_id
+)
+UPDATE credit_accounts a
+SET balance = a.balance + s.amount,
+    updated_at = now()
+FROM sums s
+WHERE a.id = s.account_id;

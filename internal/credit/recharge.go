@@ -1,0 +1,168 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/internal/money"
+)
+
+// A Rule refills an account by itself: when the balance is below Threshold it is brought to Target, as far as DailyCap
+// allows on one day of UTC.
+type Rule struct {
+	Threshold money.Amount
+	Target    money.Amount // above Threshold
+	DailyCap  money.Amount // above zero
+	Enabled   bool
+	UpdatedAt time.Time
+}
+
+// A RuleInput sets the rule of a user's account.
+type RuleInput struct {
+	UserID    id.User
+	Threshold money.Amount
+	Target    money.Amount
+	DailyCap  money.Amount
+	Enabled   bool
+}
+
+func (in RuleInput) validate() error {
+	switch {
+	case in.Threshold < 0 || in.Threshold > MaxGrant:
+		return fault.Field("threshold", "threshold must be between 0 and %s credits", MaxGrant)
+	case in.Target <= in.Threshold || in.Target > MaxGrant:
+		return fault.Field("target", "target must be above the threshold and at most %s credits", MaxGrant)
+	case in.DailyCap <= 0 || in.DailyCap > MaxGrant:
+		return fault.Field("dailyCap", "dailyCap must be above 0 and at most %s credits", MaxGrant)
+	}
+	return nil
+}
+
+// SetRechargeRule sets, changes or switches off the recharge rule of an account. Only admins may: it gives credit.
+func (l *Ledger) SetRechargeRule(ctx context.Context, in RuleInput) (Account, error) {
+	if _, err := authz.Require(ctx, authz.RechargeWrite); err != nil {
+		return Account{}, err
+	}
+	if err := in.validate(); err != nil {
+		return Account{}, err
+	}
+	var account Account
+	err := db.InTx(ctx, l.pool, func(tx pgx.Tx) error {
+		locked, err := l.q.LockCreditAccountOfUser(ctx, tx, in.UserID)
+		if err != nil {
+			return fmt.Errorf("lock credit account: %w", db.Classify(err))
+		}
+		err = l.q.UpsertRechargeRule(ctx, tx, db.UpsertRechargeRuleParams{
+			AccountID: locked.ID, Threshold: in.Threshold, Target: in.Target, DailyCap: in.DailyCap, Enabled: in.Enabled,
+		})
+		if err != nil {
+			return fmt.Errorf("set recharge rule: %w", db.Classify(err))
+		}
+		err = l.audit.Record(ctx, tx, "credit.recharge_rule", locked.ID.String(), map[string]any{
+			"user": in.UserID, "threshold": in.Threshold, "target": in.Target, "dailyCap": in.DailyCap, "enabled": in.Enabled,
+		})
+		if err != nil {
+			return err
+		}
+		account, err = l.account(ctx, tx, in.UserID)
+		return err
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return account, nil
+}
+
+func (l *Ledger) rule(ctx context.Context, tx db.DBTX, account id.Account) (*Rule, error) {
+	row, err := l.q.GetRechargeRule(ctx, tx, account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read recharge rule: %w", db.Classify(err))
+	}
+	return &Rule{Threshold: row.Threshold, Target: row.Target, DailyCap: row.DailyCap, Enabled: row.Enabled, UpdatedAt: row.UpdatedAt}, nil
+}
+
+// RechargeArgs is the periodic job that calls Ledger.Recharge.
+type RechargeArgs struct{}
+
+// Kind names the job.
+func (RechargeArgs) Kind() string { return "credit_recharge" }
+
+// InsertOpts lets one such job wait or run at a time. The schedule brings the next, so a failed one is soon given up.
+func (RechargeArgs) InsertOpts() river.InsertOpts { return upkeep() }
+
+// dueBatch is how many due accounts are listed at once.
+const dueBatch = 100
+
+// Recharge refills every account whose rule is due and reports how many it refilled. Each is a transaction of its own;
+// one that fails does not keep the others from theirs, and all failures are returned.
+func (l *Ledger) Recharge(ctx context.Context) (refilled int, err error) {
+	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
+		return 0, err
+	}
+	var failures []error
+	var last id.Account
+	for {
+		due, err := l.q.ListRechargesDue(ctx, l.pool, db.ListRechargesDueParams{After: last, RowLimit: dueBatch})
+		if err != nil {
+			failures = append(failures, fmt.Errorf("list due recharges: %w", db.Classify(err)))
+			return refilled, errors.Join(failures...)
+		}
+		for _, account := range due {
+			last = account
+			done, err := l.recharge(ctx, account)
+			if err != nil {
+				failures = append(failures, fmt.Errorf("recharge %s: %w", account, err))
+			}
+			if done {
+				refilled++
+			}
+		}
+		if len(due) < dueBatch {
+			return refilled, errors.Join(failures...)
+		}
+	}
+}
+
+// recharge refills one account, if its rule is still due once the account is locked: two jobs that saw it due refill it
+// once. The entry's key is its number on its day, so that not even a mistake here could book one recharge twice.
+func (l *Ledger) recharge(ctx context.Context, account id.Account) (done bool, err error) {
+	err = db.InTx(ctx, l.pool, func(tx pgx.Tx) error {
+		if err := l.q.LockCreditAccounts(ctx, tx, uuids(account)); err != nil {
+			return fmt.Errorf("lock credit account: %w", db.Classify(err))
+		}
+		now, err := l.q.GetRecharge(ctx, tx, account)
+		if err != nil {
+			return fmt.Errorf("read recharge rule: %w", db.Classify(err))
+		}
+		rule := now.RechargeRule
+		amount := min(rule.Target.Add(-now.Balance), rule.DailyCap.Add(-money.Amount(now.Recharged)))
+		if !rule.Enabled || now.Balance >= rule.Threshold || amount <= 0 {
+			return nil
+		}
+		entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
+			AccountID:      account,
+			Kind:           string(KindRecharge),
+			Amount:         amount,
+			Reason:         "recharge rule",
+			IdempotencyKey: fmt.Sprintf("recharge:%s:%d", now.Day, now.Times+1),
+		})
+		if err != nil {
+			return err
+		}
+		done = true
+		return l.audit.Record(ctx, tx, "credit.recharge", account.String(), map[string]any{"entry": entry.ID, "amount": amount})
+	})
+	return done && err == nil, err
+}
