@@ -1,0 +1,230 @@
+package openai_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"aihigress/internal/dialect/openai"
+	"aihigress/internal/llm"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestChunk(t *testing.T) {
+	t.Parallel()
+	delta := func(fields string) string {
+		return `{"choices":[{"index":0,"delta":{` + fields + `},"finish_reason":null}],"usage":null}`
+	}
+	tests := []struct {
+		name, data string
+		want       openai.Chunk
+		text       string
+	}{
+		{"done", `[DONE]`, openai.Chunk{Done: true}, ""},
+		{"done with a space", ` [DONE] `, openai.Chunk{Done: true}, ""},
+		{"role", delta(`"role":"assistant","content":""`), openai.Chunk{}, ""},
+		{"null content", delta(`"role":"assistant","content":null,"refusal":null`), openai.Chunk{}, ""},
+		{"content", delta(`"content":"H\u00e9\n"`), openai.Chunk{Content: true}, "Hé\n"},
+		{"content in parts", delta(`"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]},{"type":"text","text":"b"}]`), openai.Chunk{Content: true}, "ab"},
+		{"refusal", delta(`"refusal":"No"`), openai.Chunk{Content: true}, "No"},
+		{"reasoning_content", delta(`"reasoning_content":"so"`), openai.Chunk{Content: true}, "so"},
+		{"reasoning once", delta(`"content":"","reasoning":"so","reasoning_details":[{"text":"so"}]`), openai.Chunk{Content: true}, "so"},
+		{"call begins", delta(`"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]`), openai.Chunk{Content: true}, "f"},
+		{"arguments", delta(`"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]`), openai.Chunk{Content: true}, `{"a"`},
+		{"function_call", delta(`"function_call":{"name":"f"}`), openai.Chunk{Content: true}, "f"},
+		{"sound", delta(`"audio":{"data":"UklG","transcript":"hi"}`), openai.Chunk{Content: true}, "hi"},
+		{"legacy text", `{"choices":[{"text":"x","finish_reason":null}]}`, openai.Chunk{Content: true}, "x"},
+		{"finish", `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, openai.Chunk{Finish: true}, ""},
+		{"usage only", `{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Usage: true, UsageOnly: true}, ""},
+		{"usage before choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1},"choices":[ ]}`, openai.Chunk{Usage: true, UsageOnly: true}, ""},
+		{"usage on the finish", `{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Finish: true, Usage: true}, ""},
+		{"usage without choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Usage: true}, ""},
+		{"filter results", `{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}`, openai.Chunk{}, ""},
+		{"filter results, null usage", `{"choices":[],"usage":null}`, openai.Chunk{}, ""},
+		{"error", `{"error":{"message":"overloaded","type":"server_error","code":null}}`, openai.Chunk{Error: &openai.Error{Message: "overloaded", Type: "server_error"}}, ""},
+		{"error as a text", `{"error":"overloaded"}`, openai.Chunk{Error: &openai.Error{Message: "overloaded"}}, ""},
+		{"null error", `{"error":null,"choices":[]}`, openai.Chunk{}, ""},
+		{"quoted keys in text", delta(`"content":"\"error\":{\"message\":\"x\"}"`), openai.Chunk{Content: true}, `"error":{"message":"x"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var text strings.Builder
+			r := openai.NewResponse(func(part []byte) { text.Write(part) })
+			got, err := r.Chunk([]byte(tt.data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if text.String() != tt.text || r.TextBytes() != int64(len(tt.text)) {
+				t.Errorf("text %q of %d bytes, want %q", text.String(), r.TextBytes(), tt.text)
+			}
+		})
+	}
+}
+
+func TestChunkRefusesWhatIsNoObject(t *testing.T) {
+	t.Parallel()
+	r := openai.NewResponse(nil)
+	for _, data := range []string{``, `{`, `{"choices":[{"ind`, `[]`, `"x"`, `{}{}`, `null`, strings.Repeat("[", 5000)} {
+		if _, err := r.Chunk([]byte(data)); !errors.Is(err, openai.ErrMalformed) {
+			t.Errorf("%.20q: %v, want ErrMalformed", data, err)
+		}
+	}
+	if c, err := r.Chunk([]byte(`{"choices":[{"delta":{"content":"x"}}]}`)); err != nil || !c.Content {
+		t.Errorf("a good chunk after bad ones: %+v, %v", c, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, usage string
+		want        llm.Usage
+		ok, odd     bool
+	}{
+		{"plain", `{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}`, llm.Usage{Input: 10, Output: 5}, true, false},
+		{"details", `{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":64,"audio_tokens":6},"completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":3}}`,
+			llm.Usage{Input: 36, CachedInput: 64, Output: 50, Reasoning: 20, AudioInput: 6, AudioOutput: 3}, true, false},
+		{"DeepSeek", `{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}`, llm.Usage{Input: 36, CachedInput: 64, Output: 5}, true, false},
+		{"OpenRouter writes a cache", `{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}`,
+			llm.Usage{Input: 10, CachedInput: 60, CacheWrite5m: 30, Output: 5}, true, false},
+		{"xAI counts reasoning beside", `{"prompt_tokens":10,"completion_tokens":200,"total_tokens":310,"completion_tokens_details":{"reasoning_tokens":100}}`,
+			llm.Usage{Input: 10, Output: 300, Reasoning: 100}, true, false},
+		{"embedding", `{"prompt_tokens":4,"total_tokens":4}`, llm.Usage{Input: 4}, true, false},
+		{"floats", `{"prompt_tokens":4.0,"completion_tokens":1e1}`, llm.Usage{Input: 4, Output: 10}, true, false},
+		{"nulls", `{"prompt_tokens":4,"completion_tokens":null,"prompt_tokens_details":null}`, llm.Usage{Input: 4}, true, false},
+		{"nothing in it", `{}`, llm.Usage{}, false, false},
+		{"zeros", `{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`, llm.Usage{}, false, false},
+		{"negative", `{"prompt_tokens":-5,"completion_tokens":5}`, llm.Usage{}, false, true},
+		{"absurd", `{"prompt_tokens":5,"completion_tokens":1e18}`, llm.Usage{}, false, true},
+		{"endless", `{"prompt_tokens":` + strings.Repeat("9", 500) + `}`, llm.Usage{}, false, true},
+		{"text", `{"prompt_tokens":"5","completion_tokens":5}`, llm.Usage{}, false, true},
+		{"more cached than read", `{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":30}}`, llm.Usage{CachedInput: 10, Output: 5}, true, true},
+	}
+	for _, tt := range tests {
+		for _, body := range []string{
+			`{"choices":[{"message":{"content":"x"}}],"usage":` + tt.usage + `}`,
+			`{"usage":` + tt.usage + `,"choices":[]}`,
+			`{"choices":[],"x_groq":{"id":"r","usage":` + tt.usage + `}}`,
+			`{"choices":[{"delta":{},"usage":` + tt.usage + `}]}`,
+		} {
+			r := openai.NewResponse(nil)
+			for i := range body {
+				if _, err := r.Write([]byte{body[i]}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.End(); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := r.Usage()
+			if got != tt.want || ok != tt.ok || r.OddUsage() != tt.odd {
+				t.Errorf("%s: %+v, %v, odd %v; want %+v, %v, odd %v", tt.name, got, ok, r.OddUsage(), tt.want, tt.ok, tt.odd)
+			}
+		}
+	}
+}
+
+func TestLaterUsageReplacesEarlier(t *testing.T) {
+	t.Parallel()
+	r := openai.NewResponse(nil)
+	for _, data := range []string{
+		`{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":7,"completion_tokens":1}}`,
+		`{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2}}`,
+		`{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}`,
+		`{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":0}}`,
+	} {
+		if _, err := r.Chunk([]byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, ok := r.Usage(); !ok || got != (llm.Usage{Input: 7, Output: 2}) || r.FinishReason() != "stop" {
+		t.Errorf("usage %+v, %v, finish %q", got, ok, r.FinishReason())
+	}
+}
+
+func TestBodyThatIsCut(t *testing.T) {
+	t.Parallel()
+	r := openai.NewResponse(nil)
+	if _, err := r.Write([]byte(`{"choices":[{"message":{"content":"abc`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.End(); !errors.Is(err, openai.ErrMalformed) || r.TextBytes() != 3 {
+		t.Errorf("end of a cut body: %v, %d bytes of text", err, r.TextBytes())
+	}
+}
+
+func TestErrorInABodyWith200(t *testing.T) {
+	t.Parallel()
+	r := openai.NewResponse(nil)
+	if _, err := r.Write([]byte(`{"error":{"message":"overloaded","code":503}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.End(); err != nil || r.Error() == nil || r.Error().Code != "503" {
+		t.Errorf("error %+v, %v", r.Error(), err)
+	}
+}
+
+func TestSteadyStateDoesNotAllocate(t *testing.T) {
+	r := openai.NewResponse(func([]byte) {})
+	data := []byte(`{"id":"c","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}],"usage":null}`)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := r.Chunk(data); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a chunk", n)
+	}
+}
+
+func BenchmarkChunk(b *testing.B) {
+	r := openai.NewResponse(func([]byte) {})
+	data := []byte(`{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1731368640,"model":"gpt-4o-mini",` +
+		`"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}],"usage":null}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Chunk(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzResponse(f *testing.F) {
+	f.Add(`{"choices":[{"message":{"content":"a\u00e9"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}`, uint8(1))
+	f.Add(`{"error":{"message":"x","code":429},"x_groq":{"usage":{"prompt_tokens":-1}}}`, uint8(3))
+	f.Add(`{"choices":[],"usage":{"prompt_tokens":1e99,"completion_tokens_details":{"reasoning_tokens":5}}}`, uint8(7))
+	f.Fuzz(func(t *testing.T, body string, n uint8) {
+		whole := openai.NewResponse(nil)
+		chunk, chunkErr := whole.Chunk([]byte(body))
+		if chunk.Done {
+			return
+		}
+		parts := openai.NewResponse(nil)
+		_, err := io.Copy(parts, pieces{strings.NewReader(body), int(n) + 1})
+		if err == nil {
+			err = parts.End()
+		}
+		if (err == nil) != (chunkErr == nil) {
+			t.Fatalf("whole: %v, in pieces: %v", chunkErr, err)
+		}
+		if err != nil {
+			return
+		}
+		a, aOK := whole.Usage()
+		b, bOK := parts.Usage()
+		if a != b || aOK != bOK || whole.TextBytes() != parts.TextBytes() || whole.FinishReason() != parts.FinishReason() {
+			t.Errorf("whole: %+v, %v; in pieces: %+v, %v", a, aOK, b, bOK)
+		}
+		if _, changed := a.Clamp(); changed {
+			t.Errorf("usage %+v is not within its limits", a)
+		}
+		if diff := cmp.Diff(chunk.Error, parts.Error()); diff != "" {
+			t.Errorf("errors differ:\n%s", diff)
+		}
+	})
+}
