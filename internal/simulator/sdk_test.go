@@ -93,10 +93,11 @@ func TestChatIsDeterministic(t *testing.T) {
 		}
 		return got.ID + got.Choices[0].Message.Content
 	}
-	if content(7, "sim-chat") != content(7, "sim-chat") {
-		t.Error("two servers of one seed differ")
+	first := content(7, "sim-chat")
+	if again := content(7, "sim-chat"); again != first {
+		t.Errorf("two servers of one seed: %q and %q", first, again)
 	}
-	if content(7, "sim-chat") == content(8, "sim-chat") {
+	if first == content(8, "sim-chat") {
 		t.Error("two seeds agree")
 	}
 	if content(7, "sim-chat?seed=1") == content(7, "sim-chat?seed=2") {
