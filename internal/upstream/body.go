@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 )
 
 // joinLimit is up to where a body of several segments is copied into one piece, in bytes. net/http knows a bytes.Reader
@@ -11,23 +13,46 @@ import (
 // take another connection where an idle one turns out to be closed.
 const joinLimit = 32 << 10
 
+// A Sending tells what becomes of the requests of calls, while they are made and afterwards. A transport may still read a
+// body when Do has returned and the response is closed: where the vendor answered before it had read all, or the call was
+// cancelled. The zero Sending is ready, and one may serve several calls.
+type Sending struct {
+	open atomic.Int32
+	sent atomic.Bool
+}
+
+// Idle reports whether no segment is read any more, so that their memory may be used for another request.
+func (s *Sending) Idle() bool { return s.open.Load() == 0 }
+
+// Sent reports whether a request was written out whole: the vendor may have worked on it.
+func (s *Sending) Sent() bool { return s.sent.Load() }
+
+// trace listens for the request to be written.
+func (s *Sending) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
+		if i.Err == nil {
+			s.sent.Store(true)
+		}
+	}}
+}
+
 // attach makes segments the request's body.
-func attach(r *http.Request, segments [][]byte) {
+func attach(r *http.Request, segments [][]byte, sending *Sending) {
 	r.ContentLength = size(segments)
 	if r.ContentLength == 0 {
 		return
 	}
-	open := func() io.ReadCloser { return &body{rest: segments} }
-	if whole, ok := single(segments, r.ContentLength); ok {
+	open := func() io.ReadCloser { return newBody(segments, sending) }
+	if whole, ok := single(segments, r.ContentLength, sending != nil); ok {
 		open = func() io.ReadCloser { return io.NopCloser(bytes.NewReader(whole)) }
 	}
 	r.Body = open()
 	r.GetBody = func() (io.ReadCloser, error) { return open(), nil }
 }
 
-// single is the segments in one piece, where that is not too dear.
-func single(segments [][]byte, n int64) ([]byte, bool) {
-	if len(segments) == 1 {
+// single is the segments in one piece, where that is not too dear: a piece of their own if they are only borrowed.
+func single(segments [][]byte, n int64, borrowed bool) ([]byte, bool) {
+	if len(segments) == 1 && !borrowed {
 		return segments[0], true
 	}
 	if n > joinLimit {
@@ -50,8 +75,17 @@ func size(segments [][]byte) (n int64) {
 // A body reads segments one after the other without joining them: a large request is forwarded from where it was read
 // to, with only its patched places in segments of their own.
 type body struct {
-	rest [][]byte
-	off  int // into rest[0]
+	rest    [][]byte
+	off     int      // into rest[0]
+	sending *Sending // nil where nobody asks
+	closed  atomic.Bool
+}
+
+func newBody(segments [][]byte, s *Sending) *body {
+	if s != nil {
+		s.open.Add(1)
+	}
+	return &body{rest: segments, sending: s}
 }
 
 func (b *body) Read(p []byte) (n int, err error) {
@@ -69,6 +103,11 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Close has nothing to release. The segments are the caller's, and must stay until the response's body is closed: an
-// upstream may answer before it has read all.
-func (b *body) Close() error { return nil }
+// Close ends the use of the segments. Transports call it once they are done, perhaps after Do has returned, and perhaps
+// more than once.
+func (b *body) Close() error {
+	if !b.closed.Swap(true) && b.sending != nil {
+		b.sending.open.Add(-1)
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -93,7 +94,8 @@ type Call struct {
 	Path     string                // behind the base URL, unescaped, as in "/chat/completions"; not to be built of a caller's text
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
-	Body     [][]byte    // segments, sent one after the other; unchanged until the response's body is closed
+	Body     [][]byte    // segments, sent one after the other; unchanged until Sending is idle, or for good without one
+	Sending  *Sending    // is told what becomes of Body; may be nil
 }
 
 // Do makes the call. The response's body must be closed. Any status is a response, redirects too: they are not followed.
@@ -116,7 +118,10 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if request.Method == "" {
 		request.Method = http.MethodPost
 	}
-	attach(request, call.Body)
+	attach(request, call.Body, call.Sending)
+	if call.Sending != nil {
+		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace())
+	}
 	via := c.guarded
 	if p.AllowPrivate {
 		via = c.open

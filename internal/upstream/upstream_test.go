@@ -155,6 +155,45 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
+// A body whose memory is used again too early would send one caller's words to another's vendor.
+func TestSendingTellsWhenABodyIsFree(t *testing.T) {
+	t.Parallel()
+	answered, finish := make(chan struct{}), make(chan struct{})
+	c, p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		control.EnableFullDuplex()
+		control.Flush()
+		close(answered)
+		<-finish
+		io.Copy(io.Discard, r.Body)
+	})
+	const size = 8 << 20 // more than the sockets hold
+	var sending Sending
+	response, err := c.Do(t.Context(), Call{Provider: p, Body: [][]byte{make([]byte, size)}, Sending: &sending})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-answered
+	if sending.Idle() || sending.Sent() {
+		t.Errorf("half sent: idle %v, sent %v", sending.Idle(), sending.Sent())
+	}
+	close(finish)
+	io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	if !sending.Idle() || !sending.Sent() {
+		t.Errorf("at the end: idle %v, sent %v", sending.Idle(), sending.Sent())
+	}
+
+	small := []byte("borrowed")
+	var second Sending
+	request := &http.Request{}
+	attach(request, [][]byte{small}, &second)
+	small[0] = 'B'
+	if got, err := io.ReadAll(request.Body); string(got) != "borrowed" || err != nil || !second.Idle() {
+		t.Errorf("a small body is not a copy: %q, %v", got, err)
+	}
+}
+
 // A vendor closes idle connections when it likes; the next request must not pay for it.
 func TestIdleConnectionThatWasClosed(t *testing.T) {
 	t.Parallel()
@@ -315,7 +354,7 @@ func TestBody(t *testing.T) {
 	for _, large := range []int{1, joinLimit} {
 		last := bytes.Repeat([]byte("z"), large)
 		r := &http.Request{}
-		attach(r, append(segments, last))
+		attach(r, append(segments, last), nil)
 		again, err := r.GetBody()
 		if err != nil {
 			t.Fatal(err)
