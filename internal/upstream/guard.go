@@ -12,15 +12,17 @@ var errBlocked = errors.New("address is not public")
 
 // refusePrivate is a net.Dialer's Control: it runs after the name was resolved, with the very address that is about to
 // be connected to. Neither a strange spelling nor a name that resolves differently the second time gets past it.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("%w: %q", errBlocked, address)
-	}
-	if !public(to.Addr()) {
+func refusePrivate(allowLoopback bool) func(network, address string, _ syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %q", errBlocked, address)
+		case public(to.Addr()), allowLoopback && to.Addr().Unmap().IsLoopback():
+			return nil
+		}
 		return errBlocked
 	}
-	return nil
 }
 
 // special are the blocks that netip's own predicates do not cover: IANA's IPv4 and IPv6 Special-Purpose Address

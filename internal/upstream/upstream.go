@@ -22,6 +22,7 @@ type Options struct {
 	Resolver       *net.Resolver  // nil is the system's
 	RootCAs        *x509.CertPool // nil is the system's
 	UserAgent      string         // where a call brings none; "" is "aihigress"
+	AllowLoopback  bool           // providers on this machine need no admin's leave: for `aihigress dev`, where vendors are fake
 }
 
 // A Client is safe for concurrent use. It keeps connections: make one and keep it.
@@ -40,7 +41,7 @@ func New(o Options) *Client {
 	}
 	dialer := net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
 	guarded := dialer
-	guarded.Control = refusePrivate
+	guarded.Control = refusePrivate(o.AllowLoopback)
 	return &Client{guarded: transport(&guarded, o), open: transport(&dialer, o), userAgent: o.UserAgent}
 }
 
