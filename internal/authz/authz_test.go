@@ -53,7 +53,7 @@ func TestMemberReachesOnlyTheirOwn(t *testing.T) {
 
 func TestNobodyButTheGatewayBooks(t *testing.T) {
 	t.Parallel()
-	for _, p := range []authz.Permission{authz.CreditBook, authz.UsageBook} {
+	for _, p := range []authz.Permission{authz.CreditBook, authz.UsageBook, authz.SessionSweep} {
 		if _, err := authz.Require(actor(t.Context(), authz.Admin, id.New[id.User]()), p); !errors.Is(err, fault.Denied) {
 			t.Errorf("admin %s: %v", p, err)
 		}

@@ -5,9 +5,10 @@ type Permission string
 
 // The permissions. A new one is added to the roles below, and to nothing else.
 const (
-	SignIn         Permission = "session.create"
+	SignIn         Permission = "session.create" // also while signed in: a session is refreshed before it ends
 	SessionRead    Permission = "session.read"
 	SessionRevoke  Permission = "session.revoke"
+	SessionSweep   Permission = "session.sweep" // deletes what has ended: the gateway itself
 	UserRead       Permission = "user.read"
 	UserWrite      Permission = "user.write" // create, change role, disable
 	PasswordChange Permission = "user.password"
@@ -33,22 +34,22 @@ const (
 // All lists every permission, for the role table's test and for pages that show it.
 func All() []Permission {
 	return []Permission{
-		SignIn, SessionRead, SessionRevoke, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite, ProviderRead,
-		ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
+		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 	}
 }
 
-// roles is the whole policy: what is not in it is refused. The gateway's own bookings are in nobody's role.
+// roles is the whole policy: what is not in it is refused. The gateway's own bookings and sweeps are in nobody's role.
 var roles = map[Role]map[Permission]reach{
 	Admin: {
-		SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
+		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
 		ModelRead: all, ModelWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 	},
 	Member: {
-		SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
+		SignIn: own, SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
 		ProviderRead: own, ModelRead: all, CreditRead: own, RequestRead: own, MetricsRead: own,
 	},
 }
