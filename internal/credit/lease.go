@@ -19,6 +19,7 @@ type lease struct {
 	mu      sync.Mutex
 	amount  money.Amount // what the row has, as far as this node knows: never more, but for bookings it has not heard of
 	pending money.Amount // settled but not booked; below zero while a booking is ahead of its settling
+	unheard money.Amount // booked of holds that were released, and may yet be settled
 	held    money.Amount
 	holds   int       // open ones
 	version time.Time // of the row, for giving back; zero where unknown
@@ -187,14 +188,20 @@ func (h *Hold) Settle(charge money.Amount) {
 	e := h.lease
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	late := h.ended
 	h.end()
 	if h.settled {
 		return
 	}
 	h.settled = true
 	charge = max(charge, 0)
-	e.pending = e.pending.Add(charge)
 	e.spent = e.spent.Add(charge)
+	if late {
+		known := min(charge, e.unheard)
+		e.unheard -= known
+		charge -= known
+	}
+	e.pending = e.pending.Add(charge)
 }
 
 // Release ends the hold of a request that costs nothing. After Settle it does nothing.

@@ -47,7 +47,7 @@ type Leases struct {
 	log   *slog.Logger
 	clock func() time.Time
 
-	recovered chan struct{} // closed by Recover
+	recovered chan struct{} // closed by recover
 	wake      chan struct{} // of Run: a lease is low
 
 	mu     sync.RWMutex
@@ -58,7 +58,7 @@ type Leases struct {
 }
 
 // NewLeases returns the leases of a node, which is named by the id of its spool folder: after a restart it finds its own
-// again. Nothing can be reserved before Recover. clock is time.Now but in tests.
+// again. Nothing can be reserved before Run has recovered those. clock is time.Now but in tests.
 func NewLeases(pool *pgxpool.Pool, node id.Node, log *slog.Logger, clock func() time.Time) *Leases {
 	return &Leases{
 		pool:      pool,
@@ -72,18 +72,14 @@ func NewLeases(pool *pgxpool.Pool, node id.Node, log *slog.Logger, clock func() 
 	}
 }
 
-// Recover takes up the leases that an earlier run of this node left. owed is, by account, what its spool holds beyond the
-// booked cursor: charges of requests that ended, and of those that a crash cut off. It is called once, after the cursor
-// has been read and marked as not drained, and before anything is booked: a node gets no credit before it knows what it
-// owes. After an error it may be called again.
-//
-// No actor is asked for: no door reaches it.
-func (l *Leases) Recover(ctx context.Context, owed map[id.Account]money.Amount) error {
-	select {
-	case <-l.recovered:
-		return errors.New("recover credit leases: called twice")
-	default:
-	}
+// Recovered is closed once the leases of the node's earlier run are taken up: from then on requests can reserve.
+func (l *Leases) Recovered() <-chan struct{} { return l.recovered }
+
+// recover takes up the leases that an earlier run of this node left. Everything of that run is booked, so nothing is
+// spent of them.
+func (l *Leases) recover(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	defer cancel()
 	rows, err := l.q.AdoptLeases(ctx, l.pool, db.AdoptLeasesParams{NodeID: l.node, Lifetime: interval(lifetime)})
 	if err != nil {
 		return fmt.Errorf("recover credit leases: %w", db.Classify(err))
@@ -95,14 +91,6 @@ func (l *Leases) Recover(ctx context.Context, owed map[id.Account]money.Amount) 
 		e := newLease(row.AccountID, now)
 		e.amount, e.version = row.Amount, row.ExpiresAt
 		l.leases[row.AccountID] = e
-	}
-	for account, charge := range owed {
-		e := l.leases[account]
-		if e == nil {
-			e = newLease(account, now)
-			l.leases[account] = e
-		}
-		e.pending = charge
 	}
 	close(l.recovered)
 	return nil

@@ -15,6 +15,8 @@ import (
 const (
 	// renewEvery is how often leases are extended, and cut down to what is needed.
 	renewEvery = 10 * time.Second
+	// recoverAgain is the wait between attempts to take up the earlier run's leases.
+	recoverAgain = 500 * time.Millisecond
 	// idleAfter is how long after its last request an account's lease is given back.
 	idleAfter = 30 * time.Second
 	// upkeepTimeout bounds one round of renewals or shares.
@@ -24,13 +26,25 @@ const (
 	shortOfCredit = time.Second
 )
 
-// Run fetches shares for leases that run low and renews all of them, until ctx ends. Failures are logged and tried again.
-// It gives nothing back in the end: that is for Close, once the spool is drained.
+// Run takes up the leases that an earlier run of this node left; then, until ctx ends, it fetches shares for leases that
+// run low and renews all of them. Failures are logged and tried again. It gives nothing back in the end: that is for
+// Close, once the spool is drained.
+//
+// Start it when everything that the earlier run left in the spool is booked, and the cursor is marked as not drained: a
+// node gets no credit before it has paid what it owes.
 //
 // No actor is asked for: no door reaches it.
 func (l *Leases) Run(ctx context.Context) error {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
+	for err := l.recover(ctx); err != nil; err = l.recover(ctx) {
+		l.failed(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(recoverAgain):
+		}
+	}
 	for {
 		var err error
 		select {
@@ -220,7 +234,8 @@ func (e *lease) beginRenewal(now time.Time, final bool) renewal {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.pending < 0 && e.holds == 0 {
-		// Booked, and released without ever being settled: must not count as credit.
+		// Booked, and released without having been settled: it must not count as credit.
+		e.unheard = e.unheard.Add(-e.pending)
 		e.pending = 0
 	}
 	e.pace = (e.pace + e.spent) / 2

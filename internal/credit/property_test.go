@@ -1,0 +1,403 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"aihigress/db"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/internal/money"
+)
+
+// TestMoneyIsKept lets nodes do what nodes do, in any order, with kills and outages in between, and holds after each step
+// what the package promises.
+func TestMoneyIsKept(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, b)
+		t.Repeat(rapid.StateMachineActions(w))
+		w.end(t)
+	})
+}
+
+// A world is some nodes and accounts, and a model of what must be true of them.
+type world struct {
+	b        *bank
+	users    []id.User
+	accounts []id.Account
+	nodes    []*node
+	charged  map[id.Request]money.Amount // what must be booked in the end
+	granted  map[id.Account]money.Amount
+}
+
+type node struct {
+	id     id.Node
+	leases *Leases // nil while the node is down
+	holds  []*inFlight
+	spool  []Charge // not booked yet
+	// over is by how much requests cost more than they held, since the node last reserved something: only those were in
+	// flight.
+	over map[id.Account]money.Amount
+}
+
+type inFlight struct {
+	account id.Account
+	id      id.Request
+	hold    *Hold
+	open    bool // not released
+}
+
+func newWorld(t *rapid.T, b *bank) *world {
+	w := &world{b: b, charged: make(map[id.Request]money.Amount), granted: make(map[id.Account]money.Amount)}
+	for range rapid.IntRange(1, 2).Draw(t, "accounts") {
+		user, account := b.open(0)
+		w.users, w.accounts = append(w.users, user), append(w.accounts, account)
+	}
+	for range rapid.IntRange(2, 3).Draw(t, "nodes") {
+		n := &node{id: id.New[id.Node](), over: make(map[id.Account]money.Amount)}
+		w.nodes = append(w.nodes, n)
+		w.start(t, n)
+	}
+	return w
+}
+
+// start starts a node: the cursor is marked, what the spool has is booked, then the leases are taken up.
+func (w *world) start(t *rapid.T, n *node) {
+	w.b.exec(`INSERT INTO spool_cursors (node_id) VALUES ($1) ON CONFLICT (node_id) DO UPDATE SET drained = false`, n.id)
+	w.book(t, n, len(n.spool))
+	n.leases = NewLeases(w.b.pool, n.id, slog.New(slog.DiscardHandler), w.b.clock.Now)
+	if err := n.leases.recover(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// up draws a node that runs.
+func (w *world) up(t *rapid.T) *node {
+	n := w.nodes[rapid.IntRange(0, len(w.nodes)-1).Draw(t, "node")]
+	if n.leases == nil {
+		t.Skip("down")
+	}
+	return n
+}
+
+func (w *world) account(t *rapid.T) int {
+	return rapid.IntRange(0, len(w.accounts)-1).Draw(t, "account")
+}
+
+func (n *node) request(t *rapid.T) *inFlight {
+	if len(n.holds) == 0 {
+		t.Skip("nothing in flight")
+	}
+	return n.holds[rapid.IntRange(0, len(n.holds)-1).Draw(t, "request")]
+}
+
+// Grant gives credit.
+func (w *world) Grant(t *rapid.T) {
+	i := w.account(t)
+	amount := money.Amount(rapid.Int64Range(1, 200).Draw(t, "amount"))
+	if _, _, err := w.b.ledger.Grant(job(context.Background()), GrantInput{UserID: w.users[i], Amount: amount}); err != nil {
+		t.Fatal(err)
+	}
+	w.granted[w.accounts[i]] += amount
+}
+
+// Reserve starts a request. It is refused only where neither the lease nor the account has enough.
+func (w *world) Reserve(t *rapid.T) {
+	n, account := w.up(t), w.accounts[w.account(t)]
+	amount := money.Amount(rapid.Int64Range(0, 40).Draw(t, "hold"))
+	before, free := w.b.standing(account), n.free(account)
+	hold, err := n.leases.Reserve(context.Background(), account, amount)
+	after := w.b.standing(account)
+	if after.Leased > before.Leased && after.Leased > after.Balance {
+		t.Fatalf("%d leased of a balance of %d", after.Leased, after.Balance)
+	}
+	if err != nil {
+		if e, ok := fault.As(err); !ok || e.Code != CodeInsufficient || !errors.Is(err, fault.Exhausted) {
+			t.Fatalf("refused for another reason: %v", err)
+		}
+		if need := amount - free; need <= before.available() {
+			t.Fatalf("refused %d with %d free and %d available", amount, free, before.available())
+		}
+		return
+	}
+	if amount > 0 {
+		n.over[account] = 0
+	}
+	n.holds = append(n.holds, &inFlight{account: account, id: id.New[id.Request](), hold: hold, open: true})
+}
+
+// Settle ends a request, released or not, at a cost that may be more than it held.
+func (w *world) Settle(t *rapid.T) {
+	n := w.up(t)
+	r := n.request(t)
+	cost := money.Amount(rapid.Int64Range(0, 60).Draw(t, "cost"))
+	n.spend(w, r, cost)
+	r.hold.Settle(cost)
+	r.hold.Settle(cost)
+	r.hold.Release()
+	n.remove(r)
+}
+
+// BookBeforeSettle is a booker that is faster than the request that hands it the event.
+func (w *world) BookBeforeSettle(t *rapid.T) {
+	n := w.up(t)
+	r := n.request(t)
+	cost := money.Amount(rapid.Int64Range(1, 60).Draw(t, "cost"))
+	n.spend(w, r, cost)
+	w.book(t, n, len(n.spool))
+	if rapid.Bool().Draw(t, "renewed in between") {
+		w.renew(t, n)
+	}
+	r.hold.Settle(cost)
+	n.remove(r)
+}
+
+// Release ends a request without a charge; its hold may still be settled.
+func (w *world) Release(t *rapid.T) {
+	n := w.up(t)
+	r := n.request(t)
+	r.hold.Release()
+	r.hold.Release()
+	r.open = false
+	if rapid.Bool().Draw(t, "for good") {
+		n.remove(r)
+	}
+}
+
+// Book books the beginning of a node's spool. It may be that the commit's answer is lost and the batch is offered again.
+func (w *world) Book(t *rapid.T) {
+	n := w.up(t)
+	if len(n.spool) == 0 {
+		t.Skip("nothing to book")
+	}
+	w.book(t, n, rapid.IntRange(1, len(n.spool)).Draw(t, "batch"))
+}
+
+func (w *world) book(t *rapid.T, n *node, count int) {
+	charges := n.spool[:count]
+	n.spool = n.spool[count:]
+	times := rapid.IntRange(1, 2).Draw(t, "times")
+	for range times {
+		err := db.InTx(context.Background(), w.b.pool, func(tx pgx.Tx) error {
+			return w.b.ledger.BookTx(job(context.Background()), tx, n.id, charges)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n.leases == nil {
+		return
+	}
+	for _, c := range charges {
+		n.leases.Booked(c.Account, c.Amount)
+	}
+}
+
+// Rollback offers a batch in a transaction that fails.
+func (w *world) Rollback(t *rapid.T) {
+	n := w.up(t)
+	failure := errors.New("the connection is gone")
+	err := db.InTx(context.Background(), w.b.pool, func(tx pgx.Tx) error {
+		if err := w.b.ledger.BookTx(job(context.Background()), tx, n.id, n.spool); err != nil {
+			return err
+		}
+		return failure
+	})
+	if !errors.Is(err, failure) {
+		t.Fatal(err)
+	}
+}
+
+// Crash kills a node. What was in flight is charged when it starts again, up to what it held, or not at all.
+func (w *world) Crash(t *rapid.T) {
+	n := w.up(t)
+	for _, r := range n.holds {
+		if r.open && rapid.Bool().Draw(t, "truncated") {
+			cost := money.Amount(rapid.Int64Range(0, int64(r.hold.Amount())).Draw(t, "cost"))
+			n.spend(w, r, cost)
+		}
+	}
+	n.leases, n.holds = nil, nil
+	if rapid.Bool().Draw(t, "at once") {
+		w.start(t, n)
+	}
+}
+
+// CrashBehindCommit kills a node between the commit of a batch and the memory's hearing of it.
+func (w *world) CrashBehindCommit(t *rapid.T) {
+	n := w.up(t)
+	n.leases, n.holds = nil, nil
+	w.book(t, n, len(n.spool))
+	w.start(t, n)
+}
+
+// Restart starts a node that is down.
+func (w *world) Restart(t *rapid.T) {
+	n := w.nodes[rapid.IntRange(0, len(w.nodes)-1).Draw(t, "node")]
+	if n.leases != nil {
+		t.Skip("up")
+	}
+	w.start(t, n)
+}
+
+// Stop stops a node cleanly.
+func (w *world) Stop(t *rapid.T) {
+	w.stop(t, w.up(t))
+}
+
+func (w *world) stop(t *rapid.T, n *node) {
+	for _, r := range n.holds {
+		r.hold.Release()
+	}
+	n.holds = nil
+	w.book(t, n, len(n.spool))
+	w.b.exec(`UPDATE spool_cursors SET drained = true WHERE node_id = $1`, n.id)
+	if rapid.Bool().Draw(t, "gives back") {
+		if err := n.leases.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, account := range w.accounts {
+			if left := w.b.row(account, n.id); left != 0 {
+				t.Fatalf("%d of a closed node's lease are left", left)
+			}
+		}
+	}
+	n.leases = nil
+}
+
+// Renew is a node's round of upkeep.
+func (w *world) Renew(t *rapid.T) {
+	w.renew(t, w.up(t))
+}
+
+func (w *world) renew(t *rapid.T, n *node) {
+	if err := n.leases.renew(context.Background(), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, account := range w.accounts {
+		// With nothing under way, memory has all that the row has: what it has not would be lost to everybody.
+		if e := n.leases.leases[account]; e != nil && e.amount != w.b.row(account, n.id) {
+			t.Fatalf("memory has %d, the row %d", e.amount, w.b.row(account, n.id))
+		}
+	}
+}
+
+// Fetch is the background's share.
+func (w *world) Fetch(t *rapid.T) {
+	if err := w.up(t).leases.fetchLow(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Expire lets time pass.
+func (w *world) Expire(t *rapid.T) {
+	w.b.clock.advance(time.Duration(rapid.IntRange(1, 60).Draw(t, "seconds")) * time.Second)
+	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
+}
+
+// Sweep returns what stopped nodes have left.
+func (w *world) Sweep(t *rapid.T) {
+	if _, err := w.b.ledger.sweep(job(context.Background()), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Check is what holds at all times.
+func (w *world) Check(t *rapid.T) {
+	w.b.clock.advance(time.Second) // a refusal is remembered for less
+	for _, account := range w.accounts {
+		s := w.b.standing(account)
+		if s.Balance != s.Entries {
+			t.Fatalf("balance %d, entries %d", s.Balance, s.Entries)
+		}
+		var over money.Amount
+		for _, n := range w.nodes {
+			over += n.over[account]
+			if n.leases == nil {
+				continue
+			}
+			if e := n.leases.leases[account]; e != nil && e.amount > s.Leases[n.id] {
+				t.Fatalf("a node counts on %d and has leased %d", e.amount, s.Leases[n.id])
+			}
+			if free := n.free(account); free < -n.over[account] {
+				t.Fatalf("%d free, over by %d", free, n.over[account])
+			}
+		}
+		if s.Balance < -over {
+			t.Fatalf("balance %d, requests in flight were over by %d", s.Balance, over)
+		}
+	}
+}
+
+// end lets everything come to rest: then everything that was charged is booked once, and everything else is available.
+func (w *world) end(t *rapid.T) {
+	for _, n := range w.nodes {
+		if n.leases == nil {
+			w.start(t, n)
+		}
+		w.stop(t, n)
+	}
+	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
+	w.Sweep(t)
+	var charged money.Amount
+	for request, amount := range w.charged {
+		var count int
+		var booked money.Amount
+		err := w.b.pool.QueryRow(context.Background(), `
+			SELECT count(*), coalesce(-sum(amount), 0)::bigint FROM credit_entries WHERE request_id = $1`, request).Scan(&count, &booked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if booked != amount || amount > 0 && count != 1 {
+			t.Fatalf("request that cost %d is booked %d times with %d", amount, count, booked)
+		}
+		charged += amount
+	}
+	var granted, balance money.Amount
+	for _, account := range w.accounts {
+		s := w.b.standing(account)
+		if s.Leased != 0 {
+			t.Fatalf("%d leaked in leases", s.Leased)
+		}
+		granted += w.granted[account]
+		balance += s.Balance
+	}
+	if balance != granted-charged {
+		t.Fatalf("balances %d, granted %d, charged %d", balance, granted, charged)
+	}
+}
+
+// spend writes a request's charge to the spool.
+func (n *node) spend(w *world, r *inFlight, cost money.Amount) {
+	held := r.hold.Amount()
+	if !r.open {
+		held = 0
+	}
+	n.over[r.account] += max(cost-held, 0)
+	n.spool = append(n.spool, Charge{Account: r.account, Request: r.id, Amount: cost, Reason: "model", At: time.Now()})
+	w.charged[r.id] = cost
+}
+
+func (n *node) remove(r *inFlight) {
+	for i, other := range n.holds {
+		if other == r {
+			n.holds = append(n.holds[:i], n.holds[i+1:]...)
+			return
+		}
+	}
+}
+
+func (n *node) free(account id.Account) money.Amount {
+	if e := n.leases.leases[account]; e != nil {
+		return e.free()
+	}
+	return 0
+}
