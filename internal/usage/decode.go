@@ -82,10 +82,10 @@ func (d *decoder) event() Event {
 	e.Usage.Estimated = flags&flagEstimated != 0
 	e.Hold = money.Amount(d.varint())
 	if flags&flagCharge != 0 {
-		e.Charge = amount(d.varint())
+		e.Charge = amount(max(d.varint(), 0)) // the ledger refuses a batch with a negative one
 	}
 	if flags&flagCost != 0 {
-		e.Cost = amount(d.varint())
+		e.Cost = amount(max(d.varint(), 0))
 	}
 	e.Attempts = d.attempts()
 	e.Tags = d.tags()

@@ -35,7 +35,7 @@ func drawDuration(t *rapid.T, label string) time.Duration {
 
 func drawAmount(t *rapid.T, label string) *money.Amount {
 	if rapid.Bool().Draw(t, label+" known") {
-		return amount(rapid.Int64().Draw(t, label))
+		return amount(rapid.Int64Min(0).Draw(t, label))
 	}
 	return nil
 }
@@ -205,6 +205,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+const sampleCharge = 1_234_000
+
 // sampleEvent is a request as most are: streamed, one attempt, priced.
 func sampleEvent(at time.Time) Event {
 	at = at.UTC().Truncate(time.Microsecond)
@@ -214,7 +216,7 @@ func sampleEvent(at time.Time) Event {
 		AccountID: id.New[id.Account](), Model: "gpt-4.1-mini", ProviderID: &provider, ProviderSlug: "openai",
 		UpstreamModel: "gpt-4.1-mini-2025-04-14", Dialect: "openai", Endpoint: "chat.completions", Streamed: true,
 		HTTPStatus: 200, Outcome: OK, Duration: 1830 * time.Millisecond, FirstToken: 210 * time.Millisecond,
-		Usage: llm.Usage{Input: 812, CachedInput: 1024, Output: 377}, Charge: amount(1_234_000), Cost: amount(1_234_000),
+		Usage: llm.Usage{Input: 812, CachedInput: 1024, Output: 377}, Charge: amount(sampleCharge), Cost: amount(sampleCharge),
 		Hold: 5_000_000,
 		Attempts: []Attempt{{
 			ProviderID: provider, ProviderSlug: "openai", KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at,

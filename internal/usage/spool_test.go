@@ -261,7 +261,15 @@ type step struct {
 }
 
 // act admits and finishes requests at random.
-func act(t *rapid.T, s *Spool) (steps []step) {
+func act(t *rapid.T, s *Spool) []step {
+	return actWith(t, s, func() Event {
+		e := sampleEvent(time.Now())
+		e.Attempts = nil
+		return e
+	})
+}
+
+func actWith(t *rapid.T, s *Spool, request func() Event) (steps []step) {
 	var open []Event
 	for range rapid.IntRange(1, 40).Draw(t, "records") {
 		var e Event
@@ -271,8 +279,7 @@ func act(t *rapid.T, s *Spool) (steps []step) {
 			kind, e = finishedRecord, open[i]
 			open = append(open[:i], open[i+1:]...)
 		} else {
-			e = sampleEvent(time.Now())
-			e.Attempts = nil
+			e = request()
 			open = append(open, e)
 		}
 		if err := s.append(kind, &e); err != nil {

@@ -1,0 +1,127 @@
+package usage
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"aihigress/internal/id"
+	"aihigress/internal/money"
+)
+
+// A series is what counts are kept by.
+type series struct {
+	User     id.User
+	Key      id.Key
+	Provider id.Provider // zero where no attempt was made
+	Model    string
+}
+
+func seriesOf(e *Event) series {
+	s := series{User: e.UserID, Key: e.KeyID, Model: e.Model}
+	if e.ProviderID != nil {
+		s.Provider = *e.ProviderID
+	}
+	return s
+}
+
+// Counts are the sums that metrics are made of.
+type Counts struct {
+	Requests int64 // all, refused ones too
+	Errors   int64 // Outcome.Failed
+	Refused  int64
+	Unpriced int64 // requests whose price is not known
+
+	Input, CachedInput, CacheWrite, Output, Reasoning int64 // tokens, disjoint but for Reasoning, a part of Output
+
+	Charge money.Amount
+	Cost   money.Amount
+}
+
+// Tokens is everything read and written.
+func (c Counts) Tokens() int64 { return c.Input + c.CachedInput + c.CacheWrite + c.Output }
+
+func (c *Counts) add(e *Event) {
+	c.Requests++
+	if e.Outcome.Failed() {
+		c.Errors++
+	}
+	if e.Outcome == Refused {
+		c.Refused++
+	}
+	if e.Unpriced {
+		c.Unpriced++
+	}
+	c.Input += e.Usage.Input
+	c.CachedInput += e.Usage.CachedInput
+	c.CacheWrite += e.Usage.CacheWrite5m + e.Usage.CacheWrite1h
+	c.Output += e.Usage.Output
+	c.Reasoning += e.Usage.Reasoning
+	if e.Charge != nil {
+		c.Charge = c.Charge.Add(*e.Charge)
+	}
+	if e.Cost != nil {
+		c.Cost = c.Cost.Add(*e.Cost)
+	}
+}
+
+// Times are the distributions beside the counts. Refused requests are in neither: they would only show how fast a no is.
+type Times struct {
+	Duration   Histogram
+	FirstToken Histogram
+}
+
+func (t *Times) add(e *Event) {
+	if e.Outcome == Refused {
+		return
+	}
+	t.Duration.Add(e.Duration)
+	if e.FirstToken > 0 {
+		t.FirstToken.Add(e.FirstToken)
+	}
+}
+
+// merge adds the distributions of another.
+func (t *Times) merge(other Times) {
+	t.Duration.Merge(other.Duration)
+	t.FirstToken.Merge(other.FirstToken)
+}
+
+// A bucket is what one series did in one minute.
+type bucket struct {
+	minute time.Time
+	series series
+	counts Counts
+	times  Times
+}
+
+// minuteBuckets sums events up by the minute they started in, sorted by key: nodes that lock rows in one order do not
+// deadlock.
+func minuteBuckets(events []*Event) []*bucket {
+	type key struct {
+		minute int64
+		series series
+	}
+	buckets := map[key]*bucket{}
+	for _, e := range events {
+		minute := e.StartedAt.Truncate(time.Minute)
+		k := key{minute.Unix(), seriesOf(e)}
+		b := buckets[k]
+		if b == nil {
+			b = &bucket{minute: minute, series: k.series}
+			buckets[k] = b
+		}
+		b.counts.add(e)
+		b.times.add(e)
+	}
+	return slices.SortedFunc(maps.Values(buckets), func(a, b *bucket) int {
+		return cmp.Or(
+			a.minute.Compare(b.minute),
+			bytes.Compare(a.series.Key.UUID[:], b.series.Key.UUID[:]),
+			bytes.Compare(a.series.Provider.UUID[:], b.series.Provider.UUID[:]),
+			cmp.Compare(a.series.Model, b.series.Model),
+		)
+	})
+}
