@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 )
 
@@ -195,7 +196,7 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 }
 
 func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
-	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, "provider_keys/"+row.ID.String())
+	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, provider.KeyPlace(row.ID))
 	if err != nil {
 		l.problem("key %s of provider %s is left out: %v", row.ID, p.Slug, err)
 		return

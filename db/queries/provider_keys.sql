@@ -1,0 +1,34 @@
+-- name: InsertProviderKey :one
+INSERT INTO provider_keys (id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps)
+VALUES (@id, @provider_id, @label, @hint, @secret_key_id, @secret_sealed, @weight, sqlc.narg('max_qps'))
+RETURNING *;
+
+-- name: ProviderKeysByProvider :many
+SELECT *
+FROM provider_keys
+WHERE provider_id = @provider_id
+ORDER BY id
+LIMIT @row_limit;
+
+-- name: GetProviderKeyForUpdate :one
+SELECT *
+FROM provider_keys
+WHERE id = @id
+FOR UPDATE;
+
+-- name: RotateProviderKey :one
+UPDATE provider_keys
+SET hint = @hint,
+    secret_key_id = @secret_key_id,
+    secret_sealed = @secret_sealed,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: DeleteProviderKey :exec
+DELETE FROM provider_keys
+WHERE id = @id;
+
+-- name: DeleteProviderKeysOfProvider :exec
+DELETE FROM provider_keys
+WHERE provider_id = @provider_id;

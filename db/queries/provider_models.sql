@@ -1,0 +1,53 @@
+-- name: InsertProviderModel :one
+INSERT INTO provider_models (
+    id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens,
+    input_price, cached_input_price, cache_write_price, output_price, price_source, source
+)
+VALUES (
+    @id, @provider_id, @upstream_id, @alias, @capabilities, sqlc.narg('context_tokens'), sqlc.narg('max_output_tokens'),
+    sqlc.narg('input_price'), sqlc.narg('cached_input_price'), sqlc.narg('cache_write_price'), sqlc.narg('output_price'),
+    @price_source, @source
+)
+RETURNING *;
+
+-- name: ProviderModelsByProvider :many
+SELECT *
+FROM provider_models
+WHERE provider_id = @provider_id
+ORDER BY upstream_id
+LIMIT @row_limit;
+
+-- name: GetProviderModelForUpdate :one
+SELECT *
+FROM provider_models
+WHERE id = @id
+FOR UPDATE;
+
+-- name: UpdateProviderModel :one
+UPDATE provider_models
+SET alias = @alias,
+    capabilities = @capabilities,
+    context_tokens = sqlc.narg('context_tokens'),
+    max_output_tokens = sqlc.narg('max_output_tokens'),
+    input_price = sqlc.narg('input_price'),
+    cached_input_price = sqlc.narg('cached_input_price'),
+    cache_write_price = sqlc.narg('cache_write_price'),
+    output_price = sqlc.narg('output_price'),
+    price_source = @price_source,
+    source = @source,
+    enabled = @enabled,
+    missing_since = sqlc.narg('missing_since'),
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: DeleteProviderModel :exec
+DELETE FROM provider_models
+WHERE id = @id;
+
+-- name: FindProviderModelForUpdate :one
+SELECT *
+FROM provider_models
+WHERE provider_id = @provider_id
+    AND upstream_id = @upstream_id
+FOR UPDATE;

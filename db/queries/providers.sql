@@ -1,0 +1,65 @@
+-- name: InsertProvider :one
+INSERT INTO providers (
+    id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
+    ask_stream_usage, allow_private, accept_any_model, enabled
+)
+VALUES (
+    @id, @owner_id, @slug, @name, @dialect, @kind, @base_url, @visibility, @preset_id, @headers, @weight,
+    @ask_stream_usage, @allow_private, @accept_any_model, @enabled
+)
+RETURNING *;
+
+-- name: GetProvider :one
+SELECT *
+FROM providers
+WHERE id = @id
+    AND deleted_at IS NULL;
+
+-- name: GetProviderForUpdate :one
+SELECT *
+FROM providers
+WHERE id = @id
+    AND deleted_at IS NULL
+FOR UPDATE;
+
+-- Deleted ones too: what was logged names them.
+-- name: ProvidersByIDs :many
+SELECT *
+FROM providers
+WHERE id = ANY(@ids::uuid[])
+ORDER BY id
+LIMIT @row_limit;
+
+-- name: UpdateProvider :one
+UPDATE providers
+SET slug = @slug,
+    name = @name,
+    base_url = @base_url,
+    visibility = @visibility,
+    headers = @headers,
+    weight = @weight,
+    ask_stream_usage = @ask_stream_usage,
+    allow_private = @allow_private,
+    accept_any_model = @accept_any_model,
+    enabled = @enabled,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- The slug is given free for another provider.
+-- name: SoftDeleteProvider :exec
+UPDATE providers
+SET deleted_at = now(),
+    enabled = false,
+    slug = left(slug, 40) || '-' || substr(md5(id::text), 1, 12),
+    updated_at = now()
+WHERE id = @id;
+
+-- name: EnabledProviderIDs :many
+SELECT id
+FROM providers
+WHERE enabled
+    AND deleted_at IS NULL
+    AND id > @after
+ORDER BY id
+LIMIT @row_limit;

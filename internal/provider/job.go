@@ -1,0 +1,142 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/id"
+)
+
+// Queue is where jobs wait that call vendors, apart from those that keep the books: a slow vendor holds up only its like.
+const Queue = "upstream"
+
+// unfinished are the states of a job that is still to be done: of a provider's one kind of job there is one at a time.
+var unfinished = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+// DiscoverArgs is the job that does Discover for one provider.
+type DiscoverArgs struct {
+	ProviderID id.Provider `json:"provider_id"`
+}
+
+// Kind names the job.
+func (DiscoverArgs) Kind() string { return "provider_discover" }
+
+// InsertOpts: a vendor that is away for long is asked again by the next round.
+func (DiscoverArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: Queue, MaxAttempts: 4, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
+// ProbeArgs is the job that does Probe for one provider.
+type ProbeArgs struct {
+	ProviderID id.Provider `json:"provider_id"`
+}
+
+// Kind names the job.
+func (ProbeArgs) Kind() string { return "provider_probe" }
+
+// InsertOpts: a probe is worth little once the next one is due.
+func (ProbeArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: Queue, MaxAttempts: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
+// DiscoverAllArgs is the periodic job that enqueues DiscoverArgs for every enabled provider.
+type DiscoverAllArgs struct{}
+
+// Kind names the job.
+func (DiscoverAllArgs) Kind() string { return "provider_discover_all" }
+
+// InsertOpts lets a period have one, whoever leads.
+func (DiscoverAllArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+}
+
+// ProbeAllArgs is the periodic job that enqueues ProbeArgs for every enabled provider.
+type ProbeAllArgs struct{}
+
+// Kind names the job.
+func (ProbeAllArgs) Kind() string { return "provider_probe_all" }
+
+// InsertOpts lets a period have one, whoever leads.
+func (ProbeAllArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
+}
+
+// RequestDiscovery has a provider's models discovered soon.
+func (p *Providers) RequestDiscovery(ctx context.Context, provider id.Provider) error {
+	return p.request(ctx, provider, DiscoverArgs{provider})
+}
+
+// RequestProbe has a provider probed soon.
+func (p *Providers) RequestProbe(ctx context.Context, provider id.Provider) error {
+	return p.request(ctx, provider, ProbeArgs{provider})
+}
+
+func (p *Providers) request(ctx context.Context, provider id.Provider, args river.JobArgs) error {
+	grant, err := authz.Require(ctx, authz.ProviderProbe)
+	if err != nil {
+		return err
+	}
+	row, err := p.q.GetProvider(ctx, p.pool, provider)
+	if err != nil {
+		return fmt.Errorf("get provider: %w", db.Classify(err))
+	}
+	if err := maySee(grant, row); err != nil {
+		return err
+	}
+	if _, err := p.jobs.Insert(ctx, args, nil); err != nil {
+		return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// enqueueTx has a provider discovered and probed once the transaction is committed.
+func (p *Providers) enqueueTx(ctx context.Context, tx pgx.Tx, provider id.Provider) error {
+	for _, args := range []river.JobArgs{DiscoverArgs{provider}, ProbeArgs{provider}} {
+		if _, err := p.jobs.InsertTx(ctx, tx, args, nil); err != nil {
+			return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
+		}
+	}
+	return nil
+}
+
+// DiscoverAll enqueues a discovery of every enabled provider and counts them.
+func (p *Providers) DiscoverAll(ctx context.Context) (int, error) {
+	return p.each(ctx, func(provider id.Provider) river.JobArgs { return DiscoverArgs{provider} })
+}
+
+// ProbeAll enqueues a probe of every enabled provider and counts them.
+func (p *Providers) ProbeAll(ctx context.Context) (int, error) {
+	return p.each(ctx, func(provider id.Provider) river.JobArgs { return ProbeArgs{provider} })
+}
+
+func (p *Providers) each(ctx context.Context, args func(id.Provider) river.JobArgs) (n int, err error) {
+	if _, err := authz.Require(ctx, authz.ProviderProbe); err != nil {
+		return 0, err
+	}
+	var after id.Provider
+	for {
+		ids, err := p.q.EnabledProviderIDs(ctx, p.pool, db.EnabledProviderIDsParams{After: after, RowLimit: MaxBatch})
+		if err != nil {
+			return n, fmt.Errorf("list providers: %w", db.Classify(err))
+		}
+		for _, provider := range ids {
+			if _, err := p.jobs.Insert(ctx, args(provider), nil); err != nil {
+				return n, fmt.Errorf("enqueue %s: %w", args(provider).Kind(), err)
+			}
+			n++
+		}
+		if len(ids) < MaxBatch {
+			return n, nil
+		}
+		after = ids[len(ids)-1]
+	}
+}

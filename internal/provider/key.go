@@ -1,0 +1,224 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/internal/secret"
+)
+
+// A Key is one credential of a provider. Its secret never leaves the package but inside a Target and the snapshot.
+type Key struct {
+	ID         id.ProviderKey
+	ProviderID id.Provider
+	Label      string
+	Hint       string // the secret's last characters
+	Weight     int    // share among the provider's keys
+	MaxQPS     int    // requests a second; 0 is no limit
+	Enabled    bool
+	CreatedAt  time.Time
+}
+
+// KeyInput is a new credential.
+type KeyInput struct {
+	Secret secret.Text
+	Label  string
+	Weight *int // nil is 1
+	MaxQPS *int // nil is no limit
+}
+
+// KeyPlace is where a key's secret stands, as secret.Keyring binds it.
+func KeyPlace(key id.ProviderKey) string { return "provider_keys/" + key.String() }
+
+// AddKey gives a provider one key more.
+func (p *Providers) AddKey(ctx context.Context, provider id.Provider, in KeyInput) (Key, error) {
+	grant, err := authz.Require(ctx, authz.ProviderWrite)
+	if err != nil {
+		return Key{}, err
+	}
+	var key Key
+	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
+		row, err := p.q.GetProviderForUpdate(ctx, tx, provider)
+		if err != nil {
+			return err
+		}
+		if err := maySee(grant, row); err != nil {
+			return err
+		}
+		keys, err := p.q.ProviderKeysByProvider(ctx, tx, db.ProviderKeysByProviderParams{ProviderID: provider, RowLimit: MaxKeys})
+		if err != nil {
+			return err
+		}
+		if len(keys) >= MaxKeys {
+			return fault.New(fault.Conflict, "a provider has at most %d keys", MaxKeys)
+		}
+		if key, err = p.insertKey(ctx, tx, provider, in); err != nil {
+			return err
+		}
+		if err := p.enqueueTx(ctx, tx, provider); err != nil {
+			return err
+		}
+		return p.audit.Record(ctx, tx, "provider.key.add", key.ID.String(), map[string]any{"provider": provider, "label": key.Label, "hint": key.Hint})
+	})
+	if err != nil {
+		return Key{}, fmt.Errorf("add provider key: %w", err)
+	}
+	return key, nil
+}
+
+// RotateKey puts another secret into a key's place; label, weight and limit stay.
+func (p *Providers) RotateKey(ctx context.Context, key id.ProviderKey, text secret.Text) (Key, error) {
+	grant, err := authz.Require(ctx, authz.ProviderWrite)
+	if err != nil {
+		return Key{}, err
+	}
+	if text, err = checkSecret(text); err != nil {
+		return Key{}, err
+	}
+	var after Key
+	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
+		before, err := p.lockKey(ctx, tx, grant, key)
+		if err != nil {
+			return err
+		}
+		row, err := p.q.RotateProviderKey(ctx, tx, db.RotateProviderKeyParams{
+			ID: key, Hint: text.Hint(), SecretKeyID: p.keyring.ID(), SecretSealed: p.keyring.Seal(text, KeyPlace(key)),
+		})
+		if err != nil {
+			return err
+		}
+		after = keyFromRow(row)
+		if err := p.enqueueTx(ctx, tx, row.ProviderID); err != nil {
+			return err
+		}
+		return p.audit.Record(ctx, tx, "provider.key.rotate", key.String(), map[string]any{
+			"provider": row.ProviderID, "hint": map[string]string{"from": before.Hint, "to": after.Hint},
+		})
+	})
+	if err != nil {
+		return Key{}, fmt.Errorf("rotate provider key: %w", err)
+	}
+	return after, nil
+}
+
+// RemoveKey erases a key. A provider without keys is called without a credential.
+func (p *Providers) RemoveKey(ctx context.Context, key id.ProviderKey) error {
+	grant, err := authz.Require(ctx, authz.ProviderWrite)
+	if err != nil {
+		return err
+	}
+	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
+		row, err := p.lockKey(ctx, tx, grant, key)
+		if err != nil {
+			return err
+		}
+		if err := p.q.DeleteProviderKey(ctx, tx, key); err != nil {
+			return err
+		}
+		return p.audit.Record(ctx, tx, "provider.key.remove", key.String(), map[string]any{"provider": row.ProviderID, "hint": row.Hint})
+	})
+	if err != nil {
+		return fmt.Errorf("remove provider key: %w", err)
+	}
+	return nil
+}
+
+// Keys lists a provider's keys, oldest first, for those who may see all of the provider.
+func (p *Providers) Keys(ctx context.Context, provider id.Provider) ([]Key, error) {
+	grant, err := authz.Require(ctx, authz.ProviderRead)
+	if err != nil {
+		return nil, err
+	}
+	row, err := p.q.GetProvider(ctx, p.pool, provider)
+	if err != nil {
+		return nil, fmt.Errorf("get provider: %w", db.Classify(err))
+	}
+	if err := maySee(grant, row); err != nil {
+		return nil, err
+	}
+	if !grant.All && !owns(grant, row) {
+		return nil, fault.New(fault.Denied, "the keys of this provider are not shown to you")
+	}
+	rows, err := p.q.ProviderKeysByProvider(ctx, p.pool, db.ProviderKeysByProviderParams{ProviderID: provider, RowLimit: MaxKeys})
+	if err != nil {
+		return nil, fmt.Errorf("list provider keys: %w", db.Classify(err))
+	}
+	keys := make([]Key, len(rows))
+	for i, row := range rows {
+		keys[i] = keyFromRow(row)
+	}
+	return keys, nil
+}
+
+func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider id.Provider, in KeyInput) (Key, error) {
+	text, err := checkSecret(in.Secret)
+	if err != nil {
+		return Key{}, err
+	}
+	if !isText(in.Label) {
+		return Key{}, fault.Field("label", "a label is text of at most %d bytes", MaxName)
+	}
+	key := id.New[id.ProviderKey]()
+	params := db.InsertProviderKeyParams{
+		ID: key, ProviderID: provider, Label: in.Label, Hint: text.Hint(), Weight: 1,
+		SecretKeyID: p.keyring.ID(), SecretSealed: p.keyring.Seal(text, KeyPlace(key)),
+	}
+	if in.Weight != nil {
+		if params.Weight, err = weight(*in.Weight); err != nil {
+			return Key{}, err
+		}
+	}
+	if in.MaxQPS != nil {
+		if *in.MaxQPS < 1 || *in.MaxQPS > 1_000_000 {
+			return Key{}, fault.Field("maxQps", "a limit is between 1 and 1000000 requests a second")
+		}
+		limit := int32(*in.MaxQPS)
+		params.MaxQps = &limit
+	}
+	row, err := p.q.InsertProviderKey(ctx, tx, params)
+	if err != nil {
+		return Key{}, err
+	}
+	return keyFromRow(row), nil
+}
+
+// lockKey is a key that the actor may change, locked until the transaction ends.
+func (p *Providers) lockKey(ctx context.Context, tx pgx.Tx, g authz.Grant, key id.ProviderKey) (db.ProviderKey, error) {
+	row, err := p.q.GetProviderKeyForUpdate(ctx, tx, key)
+	if err != nil {
+		return row, err
+	}
+	provider, err := p.q.GetProvider(ctx, tx, row.ProviderID)
+	if err != nil {
+		return row, err
+	}
+	return row, maySee(g, provider)
+}
+
+// checkSecret takes what can stand in a header. Spaces around it come from copying.
+func checkSecret(text secret.Text) (secret.Text, error) {
+	trimmed := strings.TrimSpace(text.Reveal())
+	if trimmed == "" || len(trimmed) > MaxSecret || strings.ContainsFunc(trimmed, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secret.Text{}, fault.Field("secret", "a key has 1 to %d printable ASCII characters and no spaces", MaxSecret)
+	}
+	return secret.NewText(trimmed), nil
+}
+
+func keyFromRow(row db.ProviderKey) Key {
+	key := Key{
+		ID: row.ID, ProviderID: row.ProviderID, Label: row.Label, Hint: row.Hint, Weight: int(row.Weight),
+		Enabled: row.Enabled, CreatedAt: row.CreatedAt,
+	}
+	if row.MaxQps != nil {
+		key.MaxQPS = int(*row.MaxQps)
+	}
+	return key
+}

@@ -1,0 +1,134 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/id"
+)
+
+// UpdateInput changes a provider; nil fields stay as they are. What it speaks never changes: that is another provider.
+type UpdateInput struct {
+	Slug           *string
+	Name           *string
+	BaseURL        *string
+	Visibility     *Visibility
+	Headers        *map[string]string // all headers: those not in it are removed
+	Weight         *int
+	AskStreamUsage *bool
+	AllowPrivate   *bool
+	AcceptAnyModel *bool
+	Enabled        *bool
+}
+
+// SetEnabled switches a provider on or off: no request goes to one that is off.
+func (p *Providers) SetEnabled(ctx context.Context, provider id.Provider, enabled bool) (Provider, error) {
+	return p.Update(ctx, provider, UpdateInput{Enabled: &enabled})
+}
+
+// Update changes a provider. Every node follows within a second.
+func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateInput) (Provider, error) {
+	grant, err := authz.Require(ctx, authz.ProviderWrite)
+	if err != nil {
+		return Provider{}, err
+	}
+	var after Provider
+	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
+		row, err := p.q.GetProviderForUpdate(ctx, tx, provider)
+		if err != nil {
+			return err
+		}
+		if err := maySee(grant, row); err != nil {
+			return err
+		}
+		if in.AllowPrivate != nil && *in.AllowPrivate != row.AllowPrivate {
+			if err := checkPrivate(grant, *in.AllowPrivate); err != nil {
+				return err
+			}
+		}
+		changes, err := in.apply(&row)
+		if err != nil {
+			return err
+		}
+		if err := checkRow(row); err != nil {
+			return err
+		}
+		row, err = p.q.UpdateProvider(ctx, tx, db.UpdateProviderParams{
+			ID: row.ID, Slug: row.Slug, Name: row.Name, BaseUrl: row.BaseUrl, Visibility: row.Visibility, Headers: row.Headers,
+			Weight: row.Weight, AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
+			AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
+		})
+		if err != nil {
+			return slugged(err)
+		}
+		if in.reaches() && row.Enabled {
+			if err := p.enqueueTx(ctx, tx, provider); err != nil {
+				return err
+			}
+		}
+		if after, err = p.one(ctx, tx, grant, row); err != nil {
+			return err
+		}
+		return p.audit.Record(ctx, tx, "provider.update", provider.String(), changes)
+	})
+	if err != nil {
+		return Provider{}, fmt.Errorf("update provider: %w", err)
+	}
+	return after, nil
+}
+
+// reaches reports whether what is known of the provider's health may be wrong after the change.
+func (in UpdateInput) reaches() bool {
+	return in.BaseURL != nil || in.Headers != nil || in.AllowPrivate != nil || in.Enabled != nil
+}
+
+// apply changes the row and tells what is new, for the audit log.
+func (in UpdateInput) apply(row *db.Provider) (map[string]any, error) {
+	changes := map[string]any{}
+	if in.BaseURL != nil {
+		base, err := checkURL(*in.BaseURL)
+		if err != nil {
+			return nil, err
+		}
+		set(changes, "baseUrl", &row.BaseUrl, &base)
+	}
+	if in.Headers != nil {
+		headers, err := checkHeaders(*in.Headers)
+		if err != nil {
+			return nil, err
+		}
+		if row.Headers, err = json.Marshal(headers); err != nil {
+			return nil, fmt.Errorf("write headers: %w", err)
+		}
+		changes["headers"] = headerNames(headers)
+	}
+	if in.Weight != nil {
+		w, err := weight(*in.Weight)
+		if err != nil {
+			return nil, err
+		}
+		set(changes, "weight", &row.Weight, &w)
+	}
+	set(changes, "slug", &row.Slug, in.Slug)
+	set(changes, "name", &row.Name, in.Name)
+	set(changes, "visibility", &row.Visibility, (*string)(in.Visibility))
+	set(changes, "askStreamUsage", &row.AskStreamUsage, in.AskStreamUsage)
+	set(changes, "allowPrivate", &row.AllowPrivate, in.AllowPrivate)
+	set(changes, "acceptAnyModel", &row.AcceptAnyModel, in.AcceptAnyModel)
+	set(changes, "enabled", &row.Enabled, in.Enabled)
+	return changes, nil
+}
+
+// set gives a field its new value, where there is one, and notes it where it differs.
+func set[T comparable](changes map[string]any, name string, field, to *T) {
+	if to == nil || *to == *field {
+		return
+	}
+	changes[name] = map[string]any{"from": *field, "to": *to}
+	*field = *to
+}
