@@ -119,6 +119,18 @@ func TestGuardedDialerRefuses(t *testing.T) {
 	}
 }
 
+func TestLoopbackAloneIsAllowedWhereDevelopersAre(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"127.0.0.1:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true, "1.1.1.1:443": true,
+		"10.0.0.1:80": false, "169.254.169.254:80": false, "0.0.0.0:80": false, "nonsense": false,
+	} {
+		if got := refusePrivate(true)("tcp", address, nil) == nil; got != want {
+			t.Errorf("%s: allowed %v", address, got)
+		}
+	}
+}
+
 // resolver answers A queries from a table and knows nothing else.
 func resolver(table map[string][4]byte) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {

@@ -1,0 +1,117 @@
+package upstream
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"aihigress/internal/fault"
+	"aihigress/internal/provider"
+	"aihigress/internal/secret"
+)
+
+func target(t *testing.T, dialect, base string, handler http.HandlerFunc) (*Client, provider.Target) {
+	t.Helper()
+	c, p := serve(t, handler)
+	return c, provider.Target{
+		Dialect: dialect, BaseURL: at(t, p.BaseURL.String()+base).BaseURL, Secret: secret.NewText("vendor key"),
+		Headers: http.Header{"X-Team": {"blue"}}, AllowPrivate: true,
+	}
+}
+
+func TestListModels(t *testing.T) {
+	t.Parallel()
+	for dialect, tc := range map[string]struct {
+		base  string
+		pages map[string]string // by request
+	}{
+		"openai":    {"/v1", map[string]string{"/v1/models": `{"object":"list","data":[{"id":"a","object":"model"},{"id":"b/c"}]}`}},
+		"responses": {"/v1", map[string]string{"/v1/models": `{"data":[{"id":"a"},{"id":"b/c"}]}`}},
+		"anthropic": {"", map[string]string{
+			"/v1/models?limit=1000":            `{"data":[{"id":"a","type":"model"}],"has_more":true,"last_id":"a"}`,
+			"/v1/models?after_id=a&limit=1000": `{"data":[{"id":"b/c"}],"has_more":false,"last_id":"b/c"}`,
+		}},
+		"gemini": {"/v1beta", map[string]string{
+			"/v1beta/models?pageSize=1000":             `{"models":[{"name":"models/a"}],"nextPageToken":"n"}`,
+			"/v1beta/models?pageSize=1000&pageToken=n": `{"models":[{"name":"models/b/c"}]}`,
+		}},
+	} {
+		c, target := target(t, dialect, tc.base, func(w http.ResponseWriter, r *http.Request) {
+			page, ok := tc.pages[r.RequestURI]
+			if !ok || r.Method != "GET" || r.Header.Get("X-Team") != "blue" {
+				t.Errorf("%s: %s %s", dialect, r.Method, r.RequestURI)
+				http.NotFound(w, r)
+				return
+			}
+			io.WriteString(w, page)
+		})
+		ids, err := c.ListModels(t.Context(), target)
+		if err != nil || !slices.Equal(ids, []string{"a", "b/c"}) {
+			t.Errorf("%s: %q, %v", dialect, ids, err)
+		}
+	}
+}
+
+func TestListModelsOfAVendorThatFails(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer http.HandlerFunc
+		code   string
+	}{
+		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no: vendor key", http.StatusUnauthorized) }, "http_401"},
+		"moved":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, "http_302"},
+		"a page":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, ""},
+		"endless": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"models":[],"nextPageToken":"n"}`) }, ""},
+		"huge": {func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, `{"data":[]`+strings.Repeat(" ", maxList)+`}`)
+		}, ""},
+	} {
+		c, target := target(t, "gemini", "", tc.answer)
+		_, err := c.ListModels(t.Context(), target)
+		failure, ok := fault.As(err)
+		if !ok || failure.Kind != fault.Upstream || failure.Code != tc.code || strings.Contains(failure.Error(), "vendor key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	for dialect, want := range map[string]string{
+		"openai":    `/chat/completions {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m"}`,
+		"responses": `/responses {"input":"ping","max_output_tokens":16,"model":"m"}`,
+		"anthropic": `/v1/messages {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m"}`,
+		"gemini":    `/models/m:generateContent {"contents":[{"parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}`,
+	} {
+		var got string
+		c, target := target(t, dialect, "", func(w http.ResponseWriter, r *http.Request) {
+			raw, _ := io.ReadAll(r.Body)
+			got = fmt.Sprintf("%s %s", r.RequestURI, raw)
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		status, latency, err := c.Probe(t.Context(), target, "m")
+		if status != http.StatusTooManyRequests || latency <= 0 || err != nil || got != want {
+			t.Errorf("%s: %d, %s, %v: %s", dialect, status, latency, err, got)
+		}
+	}
+}
+
+func TestProbeOfAModelThatNamesTheLimitAnew(t *testing.T) {
+	t.Parallel()
+	c, target := target(t, "openai", "", func(w http.ResponseWriter, r *http.Request) {
+		var body map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		if _, old := body["max_tokens"]; old {
+			http.Error(w, `{"error":{"message":"Use 'max_completion_tokens' instead."}}`, http.StatusBadRequest)
+		}
+	})
+	if status, _, err := c.Probe(t.Context(), target, "o9"); status != http.StatusOK || err != nil {
+		t.Errorf("%d, %v", status, err)
+	}
+}
