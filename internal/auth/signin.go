@@ -65,12 +65,17 @@ func (a *Auth) SignIn(ctx context.Context, in SignInInput) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, fmt.Errorf("sign in: %w", err)
 	}
+	return a.start(ctx, user, in, now)
+}
+
+// start makes a session of a user who has shown who they are.
+func (a *Auth) start(ctx context.Context, user account.User, in SignInInput, now time.Time) (Tokens, error) {
 	actor := authz.Actor{
 		Kind: authz.User, Name: user.Email, UserID: user.ID, Role: user.Role, Session: id.New[id.Session](), IP: in.IP,
 	}
 	expires := now.Add(Lifetime)
 	var refresh string
-	err = db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
+	err := db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
 		if err := a.endSurplus(ctx, tx, user.ID, now); err != nil {
 			return fmt.Errorf("end surplus sessions: %w", err)
 		}
