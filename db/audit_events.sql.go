@@ -13,6 +13,30 @@ import (
 	"github.com/google/uuid"
 )
 
+const getAuditEvent = `-- name: GetAuditEvent :one
+SELECT id, at, actor_kind, actor_id, actor_name, action, target, details, ip, request_id
+FROM audit_events
+WHERE id = $1
+`
+
+func (q *Queries) GetAuditEvent(ctx context.Context, db DBTX, argID id.Audit) (AuditEvent, error) {
+	row := db.QueryRow(ctx, getAuditEvent, argID)
+	var i AuditEvent
+	err := row.Scan(
+		&i.ID,
+		&i.At,
+		&i.ActorKind,
+		&i.ActorID,
+		&i.ActorName,
+		&i.Action,
+		&i.Target,
+		&i.Details,
+		&i.IP,
+		&i.RequestID,
+	)
+	return i, err
+}
+
 const insertAuditEvent = `-- name: InsertAuditEvent :exec
 INSERT INTO audit_events (id, actor_kind, actor_id, actor_name, action, target, details, ip, request_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -89,6 +89,18 @@ func marshal(details any) (json.RawMessage, error) {
 	return raw, nil
 }
 
+// Get is one event.
+func (l *Log) Get(ctx context.Context, eventID id.Audit) (Event, error) {
+	if _, err := authz.Require(ctx, authz.AuditRead); err != nil {
+		return Event{}, err
+	}
+	row, err := l.q.GetAuditEvent(ctx, l.pool, eventID)
+	if err != nil {
+		return Event{}, fmt.Errorf("get audit event: %w", db.Classify(err))
+	}
+	return fromRow(row), nil
+}
+
 // A Filter cuts the list. Zero fields do not cut.
 type Filter struct {
 	ActorID     *id.User

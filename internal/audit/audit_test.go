@@ -69,6 +69,12 @@ func TestRecordKeepsWhoWhatAndWhere(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if got, err = log.Get(ctx, got.ID); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("%s, %v", cmp.Diff(want, got), err)
+	}
+	if _, err := log.Get(ctx, id.New[id.Audit]()); !errors.Is(err, fault.NotFound) {
+		t.Errorf("unknown: %v", err)
+	}
 }
 
 func TestRecordOfTheGatewayItselfNamesNoUser(t *testing.T) {
@@ -116,6 +122,9 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := log.List(t.Context(), audit.Filter{}, page.Args{}); !errors.Is(err, fault.Unauthenticated) {
 		t.Errorf("list without an actor: %v", err)
+	}
+	if _, err := log.Get(t.Context(), id.New[id.Audit]()); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("get without an actor: %v", err)
 	}
 	member := authz.With(t.Context(), authz.Actor{Kind: authz.User, Role: authz.Member, UserID: id.New[id.User]()})
 	if _, err := log.List(member, audit.Filter{}, page.Args{}); !errors.Is(err, fault.Denied) {

@@ -198,6 +198,13 @@ func TestSignInStartsASession(t *testing.T) {
 	if diff := cmp.Diff(want, sessions); diff != "" {
 		t.Error(diff)
 	}
+	one, err := f.Session(f.as(tokens), tokens.Session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want[0], one); diff != "" {
+		t.Error(diff)
+	}
 	if diff := cmp.Diff([]string{"admin@example.com session.create"}, f.actions(tokens.Session)); diff != "" {
 		t.Error(diff)
 	}
@@ -381,6 +388,9 @@ func TestRevoke(t *testing.T) {
 	if err := f.Revoke(ctx, id.New[id.Session]()); !errors.Is(err, fault.NotFound) {
 		t.Errorf("unknown: %v", err)
 	}
+	if _, err := f.Session(ctx, admins.Session); !errors.Is(err, fault.NotFound) {
+		t.Errorf("read another user's: %v", err)
+	}
 	if _, err := f.Sessions(ctx, f.admin.ID); !errors.Is(err, fault.NotFound) {
 		t.Errorf("list another user's: %v", err)
 	}
@@ -492,6 +502,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 		"Refresh":        func() error { _, err := f.Refresh(ctx, "hgr_"); return err },
 		"SignOut":        func() error { return f.SignOut(ctx) },
 		"Revoke":         func() error { return f.Revoke(ctx, id.New[id.Session]()) },
+		"Session":        func() error { _, err := f.Session(ctx, id.New[id.Session]()); return err },
 		"Sessions":       func() error { _, err := f.Sessions(ctx, f.admin.ID); return err },
 		"ChangePassword": func() error { return f.ChangePassword(ctx, password, "another password") },
 		"Sweep":          func() error { _, err := f.Sweep(ctx); return err },

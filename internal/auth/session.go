@@ -73,6 +73,24 @@ func (a *Auth) Sessions(ctx context.Context, user id.User) ([]Session, error) {
 	return sessions, nil
 }
 
+// Session is one session, also when it has ended. Another user's is NotFound, but to an admin.
+func (a *Auth) Session(ctx context.Context, session id.Session) (Session, error) {
+	grant, err := authz.Require(ctx, authz.SessionRead)
+	if err != nil {
+		return Session{}, err
+	}
+	row, err := a.q.GetSessionWithUser(ctx, a.pool, session)
+	if err != nil {
+		return Session{}, fmt.Errorf("get session: %w", db.Classify(err))
+	}
+	if err := grant.Owner(row.Session.UserID); err != nil {
+		return Session{}, err
+	}
+	s := fromRow(row.Session)
+	s.Current = s.ID == grant.Session
+	return s, nil
+}
+
 func fromRow(row db.Session) Session {
 	return Session{
 		ID:         row.ID,
