@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"aihigress/internal/id"
+	"github.com/google/uuid"
 )
 
 const deleteProviderKey = `-- name: DeleteProviderKey :exec
@@ -117,6 +118,51 @@ type ProviderKeysByProviderParams struct {
 
 func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg ProviderKeysByProviderParams) ([]ProviderKey, error) {
 	rows, err := db.Query(ctx, providerKeysByProvider, arg.ProviderID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ProviderKey{}
+	for rows.Next() {
+		var i ProviderKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.ProviderID,
+			&i.Label,
+			&i.Hint,
+			&i.SecretKeyID,
+			&i.SecretSealed,
+			&i.Weight,
+			&i.MaxQps,
+			&i.Enabled,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const providerKeysByProviders = `-- name: ProviderKeysByProviders :many
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+FROM provider_keys
+WHERE provider_id = ANY($1::uuid[])
+ORDER BY provider_id, id
+LIMIT $2
+`
+
+type ProviderKeysByProvidersParams struct {
+	ProviderIds []uuid.UUID
+	RowLimit    int32
+}
+
+func (q *Queries) ProviderKeysByProviders(ctx context.Context, db DBTX, arg ProviderKeysByProvidersParams) ([]ProviderKey, error) {
+	rows, err := db.Query(ctx, providerKeysByProviders, arg.ProviderIds, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

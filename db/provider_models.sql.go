@@ -11,6 +11,7 @@ import (
 
 	"aihigress/internal/id"
 	"aihigress/internal/money"
+	"github.com/google/uuid"
 )
 
 const deleteProviderModel = `-- name: DeleteProviderModel :exec
@@ -176,6 +177,57 @@ type ProviderModelsByProviderParams struct {
 
 func (q *Queries) ProviderModelsByProvider(ctx context.Context, db DBTX, arg ProviderModelsByProviderParams) ([]ProviderModel, error) {
 	rows, err := db.Query(ctx, providerModelsByProvider, arg.ProviderID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ProviderModel{}
+	for rows.Next() {
+		var i ProviderModel
+		if err := rows.Scan(
+			&i.ID,
+			&i.ProviderID,
+			&i.UpstreamID,
+			&i.Alias,
+			&i.Capabilities,
+			&i.ContextTokens,
+			&i.MaxOutputTokens,
+			&i.InputPrice,
+			&i.CachedInputPrice,
+			&i.CacheWritePrice,
+			&i.OutputPrice,
+			&i.PriceSource,
+			&i.Source,
+			&i.Enabled,
+			&i.MissingSince,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const providerModelsByProviders = `-- name: ProviderModelsByProviders :many
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+FROM provider_models
+WHERE provider_id = ANY($1::uuid[])
+ORDER BY provider_id, upstream_id
+LIMIT $2
+`
+
+type ProviderModelsByProvidersParams struct {
+	ProviderIds []uuid.UUID
+	RowLimit    int32
+}
+
+func (q *Queries) ProviderModelsByProviders(ctx context.Context, db DBTX, arg ProviderModelsByProvidersParams) ([]ProviderModel, error) {
+	rows, err := db.Query(ctx, providerModelsByProviders, arg.ProviderIds, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

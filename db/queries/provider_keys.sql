@@ -32,3 +32,10 @@ WHERE id = @id;
 -- name: DeleteProviderKeysOfProvider :exec
 DELETE FROM provider_keys
 WHERE provider_id = @provider_id;
+
+-- name: ProviderKeysByProviders :many
+SELECT *
+FROM provider_keys
+WHERE provider_id = ANY(@provider_ids::uuid[])
+ORDER BY provider_id, id
+LIMIT @row_limit;

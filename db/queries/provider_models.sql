@@ -51,3 +51,10 @@ FROM provider_models
 WHERE provider_id = @provider_id
     AND upstream_id = @upstream_id
 FOR UPDATE;
+
+-- name: ProviderModelsByProviders :many
+SELECT *
+FROM provider_models
+WHERE provider_id = ANY(@provider_ids::uuid[])
+ORDER BY provider_id, upstream_id
+LIMIT @row_limit;
