@@ -123,6 +123,55 @@ func (q *Queries) ListBalanceMismatches(ctx context.Context, db DBTX, rowLimit i
 	return items, nil
 }
 
+const listCreditAccountsByUsers = `-- name: ListCreditAccountsByUsers :many
+SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, (
+        SELECT coalesce(sum(l.amount), 0)
+        FROM credit_leases l
+        WHERE l.account_id = a.id
+    )::bigint AS reserved
+FROM credit_accounts a
+WHERE a.user_id = ANY($1::uuid[])
+ORDER BY a.id
+LIMIT $2
+`
+
+type ListCreditAccountsByUsersParams struct {
+	UserIds  []uuid.UUID
+	RowLimit int32
+}
+
+type ListCreditAccountsByUsersRow struct {
+	CreditAccount CreditAccount
+	Reserved      int64
+}
+
+func (q *Queries) ListCreditAccountsByUsers(ctx context.Context, db DBTX, arg ListCreditAccountsByUsersParams) ([]ListCreditAccountsByUsersRow, error) {
+	rows, err := db.Query(ctx, listCreditAccountsByUsers, arg.UserIds, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListCreditAccountsByUsersRow{}
+	for rows.Next() {
+		var i ListCreditAccountsByUsersRow
+		if err := rows.Scan(
+			&i.CreditAccount.ID,
+			&i.CreditAccount.UserID,
+			&i.CreditAccount.Balance,
+			&i.CreditAccount.CreatedAt,
+			&i.CreditAccount.UpdatedAt,
+			&i.Reserved,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockCreditAccountOfUser = `-- name: LockCreditAccountOfUser :one
 SELECT id, user_id, balance, created_at, updated_at
 FROM credit_accounts

@@ -10,6 +10,7 @@ import (
 
 	"aihigress/internal/id"
 	"aihigress/internal/money"
+	"github.com/google/uuid"
 )
 
 const getRecharge = `-- name: GetRecharge :one
@@ -72,6 +73,46 @@ func (q *Queries) GetRechargeRule(ctx context.Context, db DBTX, accountID id.Acc
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const listRechargeRules = `-- name: ListRechargeRules :many
+SELECT account_id, threshold, target, daily_cap, enabled, updated_at
+FROM recharge_rules
+WHERE account_id = ANY($1::uuid[])
+ORDER BY account_id
+LIMIT $2
+`
+
+type ListRechargeRulesParams struct {
+	AccountIds []uuid.UUID
+	RowLimit   int32
+}
+
+func (q *Queries) ListRechargeRules(ctx context.Context, db DBTX, arg ListRechargeRulesParams) ([]RechargeRule, error) {
+	rows, err := db.Query(ctx, listRechargeRules, arg.AccountIds, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RechargeRule{}
+	for rows.Next() {
+		var i RechargeRule
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.Threshold,
+			&i.Target,
+			&i.DailyCap,
+			&i.Enabled,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listRechargesDue = `-- name: ListRechargesDue :many

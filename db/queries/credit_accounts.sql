@@ -47,3 +47,14 @@ GROUP BY a.id
 HAVING a.balance <> coalesce(sum(e.amount), 0)
 ORDER BY a.id
 LIMIT @row_limit;
+
+-- name: ListCreditAccountsByUsers :many
+SELECT sqlc.embed(a), (
+        SELECT coalesce(sum(l.amount), 0)
+        FROM credit_leases l
+        WHERE l.account_id = a.id
+    )::bigint AS reserved
+FROM credit_accounts a
+WHERE a.user_id = ANY(@user_ids::uuid[])
+ORDER BY a.id
+LIMIT @row_limit;

@@ -37,3 +37,10 @@ LEFT JOIN credit_entries e ON e.account_id = r.account_id
     AND e.created_at >= date_trunc('day', now(), 'UTC')
 WHERE r.account_id = @account_id
 GROUP BY r.account_id, a.id;
+
+-- name: ListRechargeRules :many
+SELECT *
+FROM recharge_rules
+WHERE account_id = ANY(@account_ids::uuid[])
+ORDER BY account_id
+LIMIT @row_limit;
