@@ -84,7 +84,7 @@ type Publisher interface {
 	Publish(ctx context.Context, topic string, payload any)
 }
 
-// Options are what Providers need. All are required.
+// Options are what Providers need. All are required but the log.
 type Options struct {
 	Pool     *pgxpool.Pool
 	Audit    *audit.Log
@@ -92,11 +92,14 @@ type Options struct {
 	Inserter Inserter
 	Bus      Publisher
 	Caller   Caller
-	Log      *slog.Logger
+	Log      *slog.Logger // nil is slog's default
 }
 
 // New makes Providers.
 func New(o Options) *Providers {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
 	return &Providers{
 		pool: o.Pool, q: db.New(), audit: o.Audit, keyring: o.Keyring, jobs: o.Inserter, bus: o.Bus, caller: o.Caller, log: o.Log,
 	}

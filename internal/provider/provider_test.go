@@ -27,6 +27,7 @@ import (
 	"aihigress/internal/page"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
+	"aihigress/internal/snapshot"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -418,6 +419,23 @@ func TestDelete(t *testing.T) {
 	raw := f.strings("SELECT details::text FROM audit_events WHERE action = 'provider.delete'")
 	if err := json.Unmarshal([]byte(raw[0]), &details); err != nil || !slices.Equal(details.RoutesOf, []id.Model{model.ID}) {
 		t.Errorf("audit: %s, %v", raw, err)
+	}
+}
+
+// The data plane opens by the same rule what is sealed here.
+func TestSnapshotOpensTheKeys(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	in := input()
+	in.Keys = []provider.KeyInput{{Secret: secret.NewText("vendor-secret")}}
+	made := f.create(in)
+	store := snapshot.NewStore(f.pool, "", f.keyring, slog.New(slog.DiscardHandler))
+	if err := store.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, ok := store.Current().Provider(made.ID)
+	if !ok || len(p.Keys) != 1 || p.Keys[0].Secret.Reveal() != "vendor-secret" {
+		t.Errorf("%+v, problems %q", p, store.Current().Problems)
 	}
 }
 

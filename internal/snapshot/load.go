@@ -17,7 +17,6 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/pricing"
-	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 )
 
@@ -196,7 +195,7 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 }
 
 func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
-	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, provider.KeyPlace(row.ID))
+	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, "provider_keys/"+row.ID.String()) // provider.KeyPlace
 	if err != nil {
 		l.problem("key %s of provider %s is left out: %v", row.ID, p.Slug, err)
 		return
