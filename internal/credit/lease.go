@@ -26,7 +26,7 @@ type lease struct {
 	changes int       // counts whatever moves amount, to tell whether a row that was read is still the newest
 	dropped bool      // no longer in the map
 
-	available money.Amount // of the account, not leased by any node, when last heard of
+	available money.Amount // of the account, not leased by any node, when last heard of; plenty before
 	size      money.Amount // largest hold since the last renewal
 	lastSize  money.Amount // and in the time before
 	spent     money.Amount // since the last renewal
@@ -50,7 +50,9 @@ type flight struct {
 	err     error
 }
 
-func newLease(account id.Account, now time.Time) *lease { return &lease{account: account, used: now} }
+func newLease(account id.Account, now time.Time) *lease {
+	return &lease{account: account, used: now, available: money.MaxAmount}
+}
 
 func (e *lease) free() money.Amount { return e.amount.Add(-e.pending).Add(-e.held) }
 
