@@ -13,6 +13,7 @@ type ModelFilter struct {
 	Query      string // part of the name
 	ProviderID *id.Provider
 	Enabled    *bool
+	Backwards  bool // from the last name to the first
 }
 
 func (f ModelFilter) build() *filter {
@@ -29,7 +30,7 @@ func (f ModelFilter) build() *filter {
 	return &w
 }
 
-// ListModels is the models behind the name after, "" being the beginning, in the order of their names. There are as many
+// ListModels is the models behind the name after, "" being the beginning, in the order of their names or against it. There are as many
 // rows as an admin makes: a Query reads them all.
 func (q *Queries) ListModels(ctx context.Context, db DBTX, f ModelFilter, after string, limit int) ([]Model, error) {
 	w := f.build()
@@ -37,7 +38,7 @@ func (q *Queries) ListModels(ctx context.Context, db DBTX, f ModelFilter, after 
 	if after != "" {
 		key = []any{after}
 	}
-	order := w.behind(key, true, "name")
+	order := w.behind(key, !f.Backwards, "name")
 	rows, err := db.Query(ctx, "SELECT * FROM models"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
 	if err != nil {
 		return nil, err

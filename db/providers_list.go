@@ -14,6 +14,7 @@ type ProviderFilter struct {
 	Query     string   // part of the slug or name
 	Dialect   string
 	Enabled   *bool
+	Backwards bool // from the last slug to the first
 }
 
 func (f ProviderFilter) build() *filter {
@@ -35,7 +36,7 @@ func (f ProviderFilter) build() *filter {
 	return &w
 }
 
-// ListProviders is the providers behind the slug after, "" being the beginning, in the order of their slugs. There are
+// ListProviders is the providers behind the slug after, "" being the beginning, in the order of their slugs or against it. There are
 // as many rows as an admin makes: a Query reads them all.
 func (q *Queries) ListProviders(ctx context.Context, db DBTX, f ProviderFilter, after string, limit int) ([]Provider, error) {
 	w := f.build()
@@ -43,7 +44,7 @@ func (q *Queries) ListProviders(ctx context.Context, db DBTX, f ProviderFilter, 
 	if after != "" {
 		key = []any{after}
 	}
-	order := w.behind(key, true, "slug")
+	order := w.behind(key, !f.Backwards, "slug")
 	rows, err := db.Query(ctx, "SELECT * FROM providers"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
 	if err != nil {
 		return nil, err

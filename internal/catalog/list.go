@@ -18,6 +18,7 @@ type Filter struct {
 	Query      string // part of the name, in any case
 	ProviderID *id.Provider
 	Enabled    *bool
+	Backwards  bool // from the last name to the first
 }
 
 // Get is one model.
@@ -65,7 +66,7 @@ func (m *Models) List(ctx context.Context, f Filter, args page.Args) (page.Page[
 	if _, err := page.Decode(args.After, &after); err != nil {
 		return none, err
 	}
-	filter := db.ModelFilter{Query: f.Query, ProviderID: f.ProviderID, Enabled: f.Enabled}
+	filter := db.ModelFilter{Query: f.Query, ProviderID: f.ProviderID, Enabled: f.Enabled, Backwards: f.Backwards}
 	rows, err := m.q.ListModels(ctx, m.pool, filter, after, size+1)
 	if err != nil {
 		return none, fmt.Errorf("list models: %w", db.Classify(err))

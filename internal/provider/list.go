@@ -15,9 +15,10 @@ import (
 
 // A Filter cuts the list. Zero fields do not cut.
 type Filter struct {
-	Query   string // part of the slug or name, in any case
-	Dialect string
-	Enabled *bool
+	Query     string // part of the slug or name, in any case
+	Dialect   string
+	Enabled   *bool
+	Backwards bool // from the last slug to the first
 }
 
 // Get is one provider. Members see public ones and their own.
@@ -77,7 +78,7 @@ func (p *Providers) List(ctx context.Context, f Filter, args page.Args) (page.Pa
 	if _, err := page.Decode(args.After, &after); err != nil {
 		return none, err
 	}
-	filter := db.ProviderFilter{VisibleTo: grant.Filter(), Query: f.Query, Dialect: f.Dialect, Enabled: f.Enabled}
+	filter := db.ProviderFilter{VisibleTo: grant.Filter(), Query: f.Query, Dialect: f.Dialect, Enabled: f.Enabled, Backwards: f.Backwards}
 	rows, err := p.q.ListProviders(ctx, p.pool, filter, after, size+1)
 	if err != nil {
 		return none, fmt.Errorf("list providers: %w", db.Classify(err))
