@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/devstack/redistest"
+)
+
+// outage is how long a store is away.
+func outage() time.Duration {
+	if long() {
+		return time.Minute
+	}
+	return 8 * time.Second
+}
+
+// TestPostgresAway stops Postgres under load. Calls go on from leased credit, and when it is back everything is booked,
+// once.
+func TestPostgresAway(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.NewCluster(t)
+	s := stores{postgres: cluster.URL(), redis: redistest.Start(t).URL(), master: newMaster()}
+	n := startNode(t, s, t.TempDir())
+	c := newTenant(t, firstAdmin(t, s, n), startVendor(t), terms{
+		vendor: "sim-chat?ttft=20ms&tokens=8&tps=200", limits: vars{"requestsPerMinute": 1_000_000, "concurrency": 1000},
+	})
+	l := newLoad(t, c, "away")
+	total := 1 << 20
+	sending, stop := contextWithStop(t)
+	l.start(sending, 8, total)
+	l.reach(t, 50)
+
+	cluster.Stop()
+	before := l.answers()
+	goesOn(t, l, outage())
+	during := l.answers() - before
+	cluster.Start()
+	back := l.answers()
+	l.reach(t, back+50)
+	stop()
+	l.wait()
+	l.whole(t)
+	if during == 0 {
+		t.Error("no call was answered while Postgres was away")
+	}
+
+	answered, _, _ := l.seen()
+	t.Logf("%d answered, %d of them while Postgres was away for %s", len(answered), during, outage())
+	conn := connect(t, s.postgres)
+	listed(t, conn, answered, 15*time.Second) // the connection pool has to notice that it is back
+	agree(t, conn, c, answered, nil)
+}
+
+// TestRedisAway stops Redis under load. Nothing that counts is kept there.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	s := stores{postgres: pgtest.New(t), redis: redis.URL(), master: newMaster()}
+	n := startNode(t, s, t.TempDir())
+	c := newTenant(t, firstAdmin(t, s, n), startVendor(t), terms{
+		vendor: "sim-chat?ttft=20ms&tokens=8&tps=200", limits: vars{"requestsPerMinute": 1_000_000, "tokensPerMinute": 1_000_000_000, "concurrency": 1000},
+	})
+	l := newLoad(t, c, "redis")
+	sending, stop := contextWithStop(t)
+	l.start(sending, 8, 1<<20)
+	l.reach(t, 50)
+
+	redis.Stop()
+	before := l.answers()
+	goesOn(t, l, outage()/2)
+	during := l.answers() - before
+	conn := connect(t, s.postgres)
+	answered, _, _ := l.seen()
+	listed(t, conn, answered, 2*time.Second)
+	redis.Start()
+	back := l.answers()
+	l.reach(t, back+50)
+	stop()
+	l.wait()
+	l.whole(t)
+	answered, _, _ = l.seen()
+	t.Logf("%d answered, %d of them while Redis was away for %s", len(answered), during, outage()/2)
+	listed(t, conn, answered, 2*time.Second)
+	agree(t, conn, c, answered, nil)
+}
+
+// goesOn watches a load for a while: in every second of it there must be answers, and nothing else.
+func goesOn(t *testing.T, l *load, d time.Duration) {
+	t.Helper()
+	end := time.Now().Add(d)
+	for time.Now().Before(end) {
+		from, begin := l.answers(), time.Now()
+		eventually(t, patience(3*time.Second), "calls go on", func() bool { return l.answers() > from && time.Since(begin) > time.Second })
+		if _, broken, refused := l.seen(); len(broken)+len(refused) > 0 {
+			t.Fatalf("during the outage: broken off %v, refused\n%s", broken, strings.Join(refused, "\n"))
+		}
+	}
+}
