@@ -1,0 +1,31 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/riverqueue/river"
+
+	"aihigress/internal/credit"
+)
+
+// Ledger is what jobs need of the credit ledger.
+type Ledger interface {
+	Recharge(ctx context.Context) (refilled int, err error)
+	SweepLeases(ctx context.Context) (removed int64, err error)
+}
+
+// creditRecharge refills the accounts whose recharge rules are due.
+type creditRecharge struct {
+	river.WorkerDefaults[credit.RechargeArgs]
+	ledger Ledger
+	log    *slog.Logger
+}
+
+func (w *creditRecharge) Work(ctx context.Context, _ *river.Job[credit.RechargeArgs]) error {
+	refilled, err := w.ledger.Recharge(ctx)
+	if refilled > 0 {
+		w.log.Info("accounts recharged", "accounts", refilled)
+	}
+	return err
+}

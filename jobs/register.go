@@ -1,0 +1,34 @@
+package jobs
+
+import (
+	"errors"
+
+	"github.com/riverqueue/river"
+)
+
+// registry collects the workers and remembers their kinds.
+type registry struct {
+	workers *river.Workers
+	kinds   []string
+	err     error
+}
+
+func register[T river.JobArgs](r *registry, worker river.Worker[T]) {
+	var args T
+	r.kinds = append(r.kinds, args.Kind())
+	r.err = errors.Join(r.err, river.AddWorkerSafely(r.workers, worker))
+}
+
+// addAll registers a worker for every kind of job.
+func (r *registry) addAll(o Options) {
+	register(r, &providerDiscover{providers: o.Providers, log: o.Log})
+	register(r, &providerDiscoverAll{providers: o.Providers})
+	register(r, &providerProbe{providers: o.Providers})
+	register(r, &providerProbeAll{providers: o.Providers})
+	register(r, &creditRecharge{ledger: o.Ledger, log: o.Log})
+	register(r, &creditSweep{ledger: o.Ledger, log: o.Log})
+	register(r, &usageFold{reports: o.Reports})
+	register(r, &usagePartitions{reports: o.Reports})
+	register(r, &usageRetention{reports: o.Reports, retention: o.Retention})
+	register(r, &sessionCleanup{sessions: o.Sessions, log: o.Log})
+}

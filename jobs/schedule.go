@@ -1,0 +1,31 @@
+package jobs
+
+import (
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"aihigress/internal/auth"
+	"aihigress/internal/credit"
+	"aihigress/internal/provider"
+	"aihigress/internal/usage"
+)
+
+// schedule is what happens by itself. The node that leads enqueues it; should two believe that they lead, or the lead
+// change hands, the jobs' own uniqueness keeps a period from having two.
+func schedule() []*river.PeriodicJob {
+	every := func(period time.Duration, args river.JobArgs) *river.PeriodicJob {
+		return river.NewPeriodicJob(river.PeriodicInterval(period), func() (river.JobArgs, *river.InsertOpts) { return args, nil },
+			&river.PeriodicJobOpts{ID: args.Kind(), RunOnStart: true}) // nodes may restart more often than the longest period
+	}
+	return []*river.PeriodicJob{
+		every(6*time.Hour, provider.DiscoverAllArgs{}),
+		every(5*time.Minute, provider.ProbeAllArgs{}),
+		every(time.Minute, credit.RechargeArgs{}),
+		every(time.Minute, credit.SweepArgs{}),
+		every(time.Minute, usage.FoldArgs{}),
+		every(time.Hour, usage.PartitionsArgs{}),
+		every(time.Hour, usage.RetentionArgs{}),
+		every(time.Hour, auth.SweepArgs{}),
+	}
+}
