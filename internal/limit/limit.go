@@ -1,0 +1,227 @@
+// Package limit holds gateway keys to their rates: requests and tokens per minute, and calls at once, over all nodes.
+//
+// The counts live in Redis. A call of a key with limits costs one round trip, running one script that lets it pass all
+// limits or takes nothing; a key without limits costs none. While Redis is away each node holds keys to its own share: the
+// limit divided by the nodes that were last seen. What that loses is at most one minute's accuracy.
+//
+// Rates are token buckets that hold a minute's worth: a key may burst up to its limit, and over any longer time it gets the
+// limit a minute. Calls at once are slots that expire, so that a node that is killed does not block a key for longer
+// than SlotLifetime.
+package limit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+)
+
+const (
+	// SlotLifetime is how long a killed node's calls still count as running.
+	SlotLifetime = 30 * time.Second
+
+	beatEvery    = SlotLifetime / 3
+	redisTimeout = 50 * time.Millisecond // for one decision
+	askAgain     = time.Second           // after Redis failed, and no sooner
+	maxQueue     = 8192                  // ends of calls that wait to be told to Redis
+	maxBatch     = 256                   // of them in one pipeline
+)
+
+// Code is the code of every refusal here.
+const Code = "rate_limit_exceeded"
+
+// Limits are what a key may do at most. Zero is no limit.
+type Limits struct {
+	RequestsPerMinute int64
+	TokensPerMinute   int64
+	Concurrency       int64
+}
+
+// none reports whether nothing is limited.
+func (l Limits) none() bool { return l == Limits{} }
+
+// A State is where a key stands after a decision, for the headers of the answer. A Window whose Limit is zero is not limited.
+type State struct{ Requests, Tokens Window }
+
+// A Window is the state of one rate.
+type Window struct {
+	Limit     int64
+	Remaining int64
+	Reset     time.Duration // until all of Limit is there again
+}
+
+// A Limiter decides for one node. It is safe for concurrent use.
+type Limiter struct {
+	redis redis.UniversalClient
+	log   *slog.Logger
+	clock func() time.Time
+	node  string // of this process: names its slots
+
+	slot  atomic.Int64
+	nodes atomic.Int64 // seen alive, this one included
+	down  atomic.Int64 // Unix nanoseconds until which Redis is not asked
+	ends  chan end
+
+	mu   sync.Mutex
+	keys map[id.Key]*local
+	held map[string]id.Key // slots of calls under way
+}
+
+// An end is the end of a call, on its way to Redis.
+type end struct {
+	key   id.Key
+	slot  string // "" where it holds none
+	spare int64  // tokens that were taken and not used; negative where it used more
+}
+
+// New makes a limiter. Run must run for what has ended to be given back. clock is time.Now but in tests; Redis's own clock
+// is used where Redis decides.
+func New(client redis.UniversalClient, log *slog.Logger, clock func() time.Time) *Limiter {
+	l := &Limiter{
+		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(),
+		ends: make(chan end, maxQueue), keys: map[id.Key]*local{}, held: map[string]id.Key{},
+	}
+	l.nodes.Store(1)
+	return l
+}
+
+// Admit lets a call pass, or refuses it as Limited with the time to wait. tokens is the estimate of what the call will
+// use; Finish corrects it. A nil Lease is one of a key without limits, and may be finished like any other.
+func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens int64) (*Lease, State, error) {
+	if limits.none() {
+		return nil, State{}, nil
+	}
+	tokens = max(tokens, 0)
+	if limits.TokensPerMinute > 0 {
+		tokens = min(tokens, limits.TokensPerMinute) // more than a minute's worth would wait forever
+	}
+	lease := &Lease{limiter: l, key: key, tokens: tokens}
+	now := l.clock()
+	if l.mayAsk(now) {
+		decided, err := l.ask(ctx, key, limits, tokens, lease)
+		if err == nil {
+			l.answered()
+			if decided.refused == nil {
+				l.enter(key)
+			}
+			return lease.unless(decided.refused), decided.state, decided.refused.failure(limits)
+		}
+		if ctx.Err() != nil {
+			return nil, State{}, fmt.Errorf("ask for the key's limits: %w", ctx.Err())
+		}
+		if l.down.Swap(now.Add(askAgain).UnixNano()) == 0 {
+			l.log.Warn("Redis is away: keys are held to this node's share of their limits", "error", err)
+		}
+	}
+	lease.slot = ""
+	decided := l.decide(key, limits.share(l.nodes.Load()), tokens, now)
+	return lease.unless(decided.refused), decided.state, decided.refused.failure(limits)
+}
+
+// mayAsk reports whether this call asks Redis. While Redis is away one call a second does, and the others do not wait.
+func (l *Limiter) mayAsk(now time.Time) bool {
+	down := l.down.Load()
+	return down == 0 || now.UnixNano() >= down && l.down.CompareAndSwap(down, now.Add(askAgain).UnixNano())
+}
+
+// answered notes that Redis is there.
+func (l *Limiter) answered() {
+	if l.down.Load() != 0 && l.down.Swap(0) != 0 {
+		l.log.Info("Redis is back: limits hold over all nodes again")
+	}
+}
+
+// share is what one of n nodes may let through by itself: at least one of everything, or a small limit would be none.
+func (l Limits) share(n int64) Limits {
+	part := func(limit int64) int64 {
+		if limit == 0 {
+			return 0
+		}
+		return max(limit/max(n, 1), 1)
+	}
+	return Limits{part(l.RequestsPerMinute), part(l.TokensPerMinute), part(l.Concurrency)}
+}
+
+// A decision is the answer to one call.
+type decision struct {
+	state   State
+	refused *refusal // nil where the call may pass
+}
+
+// A refusal says which limit a call met.
+type refusal struct {
+	which which
+	wait  time.Duration // zero where nobody knows: a slot is free when a call ends
+}
+
+// which is a limit, numbered as the script numbers them.
+type which int
+
+const (
+	requests which = iota + 1
+	tokenRate
+	concurrency
+)
+
+// failure is the refusal as the caller sees it, nil where there is none.
+func (r *refusal) failure(l Limits) error {
+	if r == nil {
+		return nil
+	}
+	text, limit := "requests per minute", l.RequestsPerMinute
+	switch r.which {
+	case tokenRate:
+		text, limit = "tokens per minute", l.TokensPerMinute
+	case concurrency:
+		text, limit = "calls at the same time", l.Concurrency
+	}
+	return fault.New(fault.Limited, "This key is limited to %d %s.", limit, text).WithCode(Code).After(max(r.wait, time.Second))
+}
+
+// A Lease is what an admitted call holds until it ends.
+type Lease struct {
+	limiter *Limiter
+	key     id.Key
+	slot    string // of Redis; "" where it holds none there
+	tokens  int64
+	once    sync.Once
+}
+
+func (e *Lease) unless(r *refusal) *Lease {
+	if r != nil {
+		return nil
+	}
+	return e
+}
+
+// Finish ends the call: its slot is free, and its tokens are corrected to what it used. It does not wait for Redis. Only
+// the first call counts.
+func (e *Lease) Finish(_ context.Context, used int64) {
+	if e == nil {
+		return
+	}
+	e.once.Do(func() {
+		spare := e.tokens - max(used, 0)
+		e.limiter.leave(e.key, spare)
+		if e.slot == "" {
+			return
+		}
+		select {
+		case e.limiter.ends <- end{e.key, e.slot, spare}:
+		default: // Redis is slow or away: the slot expires, and the estimate stands
+			e.limiter.forget(e.slot)
+		}
+	})
+}
+
+func (l *Limiter) nextSlot() string {
+	return l.node + "." + strconv.FormatInt(l.slot.Add(1), 36)
+}

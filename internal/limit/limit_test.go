@@ -1,0 +1,271 @@
+package limit_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/goleak"
+
+	"aihigress/internal/devstack/redistest"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/internal/limit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// node runs a limiter as one node does.
+func node(t *testing.T, client redis.UniversalClient) *limit.Limiter {
+	t.Helper()
+	l := limit.New(client, slog.New(slog.DiscardHandler), time.Now)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func refused(err error) (time.Duration, bool) {
+	f, ok := fault.As(err)
+	if !ok || f.Kind != fault.Limited {
+		return 0, false
+	}
+	return f.Retry, true
+}
+
+func TestKeyWithoutLimitsAsksNobody(t *testing.T) {
+	t.Parallel()
+	l := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
+	lease, state, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{}, 100)
+	if err != nil || state != (limit.State{}) {
+		t.Fatalf("Admit = %+v, %v", state, err)
+	}
+	lease.Finish(t.Context(), 1)
+}
+
+func TestRequestsPerMinuteHoldOverNodes(t *testing.T) {
+	t.Parallel()
+	client := redistest.New(t)
+	nodes := []*limit.Limiter{node(t, client), node(t, client), node(t, client)}
+	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 30}
+	var passed atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 90 {
+		wg.Go(func() {
+			lease, _, err := nodes[i%3].Admit(context.Background(), key, limits, 0)
+			if err == nil {
+				passed.Add(1)
+				lease.Finish(context.Background(), 0)
+				return
+			}
+			if wait, ok := refused(err); !ok || wait < time.Second || wait > 3*time.Second {
+				t.Errorf("refusal: %v after %s, want about two seconds for one of thirty a minute", err, wait)
+			}
+		})
+	}
+	wg.Wait()
+	if n := passed.Load(); n < 30 || n > 31 { // one more may flow in meanwhile
+		t.Errorf("%d calls passed, want 30", n)
+	}
+}
+
+func TestStateForHeaders(t *testing.T) {
+	t.Parallel()
+	l := node(t, redistest.New(t))
+	_, state, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{RequestsPerMinute: 60, TokensPerMinute: 6000}, 3000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := state.Requests; r.Limit != 60 || r.Remaining != 59 || r.Reset != time.Second {
+		t.Errorf("requests: %+v", r)
+	}
+	if s := state.Tokens; s.Limit != 6000 || s.Remaining != 3000 || s.Reset != 30*time.Second {
+		t.Errorf("tokens: %+v", s)
+	}
+}
+
+func TestTokensAreCorrected(t *testing.T) {
+	t.Parallel()
+	client := redistest.New(t)
+	l := node(t, client)
+	key, limits := id.New[id.Key](), limit.Limits{TokensPerMinute: 1000}
+	lease, _, err := l.Admit(t.Context(), key, limits, 900)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.Admit(t.Context(), key, limits, 900); err == nil {
+		t.Fatal("900 and 900 of 1000 passed")
+	}
+	lease.Finish(t.Context(), 100)
+	lease.Finish(t.Context(), 0) // only the first counts
+	eventually(t, func() bool {
+		next, _, err := l.Admit(t.Context(), key, limits, 850)
+		if err == nil {
+			next.Finish(t.Context(), 850)
+		}
+		return err == nil
+	})
+	if _, _, err := l.Admit(t.Context(), key, limits, 200); err == nil {
+		t.Error("what was used is not counted")
+	}
+}
+
+func TestMoreThanAMinutesWorthStillPasses(t *testing.T) {
+	t.Parallel()
+	l := node(t, redistest.New(t))
+	if _, _, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{TokensPerMinute: 10}, 1_000_000); err != nil {
+		t.Errorf("an estimate above the limit can never pass: %v", err)
+	}
+}
+
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	client := redistest.New(t)
+	a, b := node(t, client), node(t, client)
+	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 2}
+	first, _, err1 := a.Admit(t.Context(), key, limits, 0)
+	_, _, err2 := b.Admit(t.Context(), key, limits, 0)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Admit(t.Context(), key, limits, 0); err == nil {
+		t.Fatal("three of two passed")
+	}
+	first.Finish(t.Context(), 0)
+	eventually(t, func() bool {
+		_, _, err := b.Admit(t.Context(), key, limits, 0)
+		return err == nil
+	})
+}
+
+func TestKilledNodesSlotsExpire(t *testing.T) {
+	t.Parallel()
+	client := redistest.New(t)
+	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 1}
+	// This one never runs, as if it had been killed: nobody renews its slot.
+	killed := limit.New(client, slog.New(slog.DiscardHandler), time.Now)
+	if _, _, err := killed.Admit(t.Context(), key, limits, 0); err != nil {
+		t.Fatal(err)
+	}
+	l := node(t, client)
+	if _, _, err := l.Admit(t.Context(), key, limits, 0); err == nil {
+		t.Fatal("the slot is not held")
+	}
+	// The slot's end is moved to the past, where waiting for it would take half a minute.
+	slots := "aihigress:limit:{" + key.String() + "}:slots"
+	held, err := client.ZRangeWithScores(t.Context(), slots, 0, -1).Result()
+	if err != nil || len(held) != 1 {
+		t.Fatalf("slots: %v, %v", held, err)
+	}
+	now, err := client.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := time.UnixMilli(int64(held[0].Score)).Sub(now); left <= 0 || left > limit.SlotLifetime {
+		t.Errorf("the slot lives for %s more, want at most %s", left, limit.SlotLifetime)
+	}
+	if err := client.ZAdd(t.Context(), slots, redis.Z{Score: float64(now.UnixMilli()), Member: held[0].Member}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.Admit(t.Context(), key, limits, 0); err != nil {
+		t.Errorf("an expired slot blocks the key: %v", err)
+	}
+}
+
+func TestRefusalTakesNothing(t *testing.T) {
+	t.Parallel()
+	l := node(t, redistest.New(t))
+	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 10, TokensPerMinute: 100}
+	if _, _, err := l.Admit(t.Context(), key, limits, 90); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, _, err := l.Admit(t.Context(), key, limits, 90); err == nil {
+			t.Fatal("tokens are not limited")
+		}
+	}
+	if _, state, err := l.Admit(t.Context(), key, limits, 0); err != nil || state.Requests.Remaining != 8 {
+		t.Errorf("refused calls used up requests: %+v, %v", state.Requests, err)
+	}
+}
+
+func TestRedisAwayHoldsKeysToTheNodesShare(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.ContextTimeoutEnabled, options.MaxRetries = true, -1
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	client := redis.NewClient(options)
+	t.Cleanup(func() { client.Close() })
+	l, other := node(t, client), node(t, client)
+	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 20}
+	eventually(t, func() bool { return client.ZCard(t.Context(), "aihigress:limit:nodes").Val() == 2 })
+	third := node(t, client) // has counted all three at its first beat
+	eventually(t, func() bool { return client.ZCard(t.Context(), "aihigress:limit:nodes").Val() == 3 })
+	if _, _, err := third.Admit(t.Context(), key, limits, 0); err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	passed := 0
+	start := time.Now()
+	for range 100 {
+		if _, state, err := third.Admit(t.Context(), key, limits, 0); err == nil {
+			passed++
+			if state.Requests.Limit != 6 {
+				t.Fatalf("share is %d, want a third of 20", state.Requests.Limit)
+			}
+		}
+	}
+	if passed != 6 {
+		t.Errorf("%d calls passed without Redis, want 6", passed)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("a dead Redis delayed 100 decisions by %s", took)
+	}
+	server.Start()
+	eventually(t, func() bool {
+		_, state, _ := third.Admit(t.Context(), key, limits, 0)
+		return state.Requests.Limit == 20
+	})
+	_, _ = l, other
+}
+
+// eventually polls, since the ends of calls reach Redis in the background.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(5 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			t.Fatal("has not come about within 5 s")
+		case <-tick.C:
+		}
+	}
+}
+
+func BenchmarkAdmitWithoutLimits(b *testing.B) {
+	l := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
+	key := id.New[id.Key]()
+	for b.Loop() {
+		lease, _, _ := l.Admit(b.Context(), key, limit.Limits{}, 100)
+		lease.Finish(b.Context(), 100)
+	}
+}
