@@ -13,6 +13,91 @@ import (
 	"github.com/google/uuid"
 )
 
+const deleteStrayRequests = `-- name: DeleteStrayRequests :execrows
+
+DELETE FROM requests_default
+WHERE ctid = ANY (ARRAY(
+    SELECT d.ctid
+    FROM requests_default d
+    WHERE d.started_at < $1
+    ORDER BY d.started_at
+    LIMIT $2
+))
+`
+
+type DeleteStrayRequestsParams struct {
+	Before   time.Time
+	RowLimit int32
+}
+
+// Removes what came too late for its day's partition, which had been dropped.
+func (q *Queries) DeleteStrayRequests(ctx context.Context, db DBTX, arg DeleteStrayRequestsParams) (int64, error) {
+	result, err := db.Exec(ctx, deleteStrayRequests, arg.Before, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const getRequest = `-- name: GetRequest :one
+
+SELECT id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint, streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags
+FROM requests
+WHERE started_at >= $1
+    AND started_at <= $2
+    AND id = $3
+    AND ($4::uuid IS NULL OR user_id = $4)
+`
+
+type GetRequestParams struct {
+	FromTime time.Time
+	ToTime   time.Time
+	ID       id.Request
+	Owner    *uuid.UUID
+}
+
+// Finds a request by its identifier, which tells its time: the range leaves out all other days.
+func (q *Queries) GetRequest(ctx context.Context, db DBTX, arg GetRequestParams) (Request, error) {
+	row := db.QueryRow(ctx, getRequest,
+		arg.FromTime,
+		arg.ToTime,
+		arg.ID,
+		arg.Owner,
+	)
+	var i Request
+	err := row.Scan(
+		&i.ID,
+		&i.StartedAt,
+		&i.RequestID,
+		&i.NodeID,
+		&i.UserID,
+		&i.ApiKeyID,
+		&i.Model,
+		&i.ProviderID,
+		&i.UpstreamModel,
+		&i.Dialect,
+		&i.Endpoint,
+		&i.Streamed,
+		&i.HttpStatus,
+		&i.Outcome,
+		&i.ErrorCode,
+		&i.Attempts,
+		&i.DurationUs,
+		&i.FirstTokenUs,
+		&i.InputTokens,
+		&i.CachedInputTokens,
+		&i.CacheWriteTokens,
+		&i.OutputTokens,
+		&i.ReasoningTokens,
+		&i.Estimated,
+		&i.Unpriced,
+		&i.Charge,
+		&i.Cost,
+		&i.Tags,
+	)
+	return i, err
+}
+
 const insertRequests = `-- name: InsertRequests :many
 
 INSERT INTO requests (

@@ -37,3 +37,25 @@ SELECT
     unnest(@tags::text[])::jsonb
 ON CONFLICT (started_at, id) DO NOTHING
 RETURNING id;
+
+-- Finds a request by its identifier, which tells its time: the range leaves out all other days.
+
+-- name: GetRequest :one
+SELECT *
+FROM requests
+WHERE started_at >= @from_time
+    AND started_at <= @to_time
+    AND id = @id
+    AND (sqlc.narg('owner')::uuid IS NULL OR user_id = sqlc.narg('owner'));
+
+-- Removes what came too late for its day's partition, which had been dropped.
+
+-- name: DeleteStrayRequests :execrows
+DELETE FROM requests_default
+WHERE ctid = ANY (ARRAY(
+    SELECT d.ctid
+    FROM requests_default d
+    WHERE d.started_at < @before
+    ORDER BY d.started_at
+    LIMIT @row_limit
+));

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -207,7 +208,7 @@ func (b *Booker) committed(ctx context.Context, part *batch) {
 	for account, sum := range sums {
 		b.Leases.Booked(account, sum)
 	}
-	if requests := b.live.take(time.Now(), part.fresh); len(requests) > 0 {
+	for requests := range slices.Chunk(b.live.take(time.Now(), part.fresh), loggedChunk) {
 		b.Bus.Publish(ctx, TopicLogged, LoggedBatch{Requests: requests})
 	}
 }
@@ -215,6 +216,9 @@ func (b *Booker) committed(ctx context.Context, part *batch) {
 // maxLogged is how many booked requests a node announces in a second. A log that is watched live needs no more, and a
 // replay after an outage must not flood the bus; the log itself has all.
 const maxLogged = 1000
+
+// loggedChunk is how many go into one message, to stay below what the bus carries.
+const loggedChunk = 50
 
 // liveTail keeps to maxLogged.
 type liveTail struct {

@@ -13,10 +13,10 @@ import (
 
 // A series is what counts are kept by.
 type series struct {
-	User     id.User
-	Key      id.Key
-	Provider id.Provider // zero where no attempt was made
-	Model    string
+	User     id.User     `json:"user,omitzero"`
+	Key      id.Key      `json:"key,omitzero"`
+	Provider id.Provider `json:"provider,omitzero"` // zero where no attempt was made
+	Model    string      `json:"model,omitempty"`
 }
 
 func seriesOf(e *Event) series {
@@ -29,15 +29,20 @@ func seriesOf(e *Event) series {
 
 // Counts are the sums that metrics are made of.
 type Counts struct {
-	Requests int64 // all, refused ones too
-	Errors   int64 // Outcome.Failed
-	Refused  int64
-	Unpriced int64 // requests whose price is not known
+	Requests int64 `json:"requests,omitempty"` // all, refused ones too
+	Errors   int64 `json:"errors,omitempty"`   // Outcome.Failed
+	Refused  int64 `json:"refused,omitempty"`
+	Unpriced int64 `json:"unpriced,omitempty"` // requests whose price is not known
 
-	Input, CachedInput, CacheWrite, Output, Reasoning int64 // tokens, disjoint but for Reasoning, a part of Output
+	// Tokens, disjoint but for Reasoning, which is a part of Output.
+	Input       int64 `json:"input,omitempty"`
+	CachedInput int64 `json:"cached_input,omitempty"`
+	CacheWrite  int64 `json:"cache_write,omitempty"`
+	Output      int64 `json:"output,omitempty"`
+	Reasoning   int64 `json:"reasoning,omitempty"`
 
-	Charge money.Amount
-	Cost   money.Amount
+	Charge money.Amount `json:"charge,omitzero"`
+	Cost   money.Amount `json:"cost,omitzero"`
 }
 
 // Tokens is everything read and written.
@@ -69,8 +74,8 @@ func (c *Counts) add(e *Event) {
 
 // Times are the distributions beside the counts. Refused requests are in neither: they would only show how fast a no is.
 type Times struct {
-	Duration   Histogram
-	FirstToken Histogram
+	Duration   Histogram `json:"duration,omitempty"`
+	FirstToken Histogram `json:"first_token,omitempty"`
 }
 
 func (t *Times) add(e *Event) {

@@ -1,6 +1,8 @@
 package usage
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"sort"
@@ -106,4 +108,29 @@ func (h Histogram) text() string {
 	return string(append(b, '}'))
 }
 
-func (h Histogram) clone() Histogram { return slices.Clone(h) }
+// MarshalJSON writes pairs of bucket and count, [40,1,42,7], since most buckets of a second are empty.
+func (h Histogram) MarshalJSON() ([]byte, error) {
+	pairs := []int64{}
+	for i, n := range h {
+		if n != 0 {
+			pairs = append(pairs, int64(i), n)
+		}
+	}
+	return json.Marshal(pairs)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (h *Histogram) UnmarshalJSON(raw []byte) error {
+	var pairs []int64
+	if err := json.Unmarshal(raw, &pairs); err != nil {
+		return err
+	}
+	*h = nil
+	for pair := range slices.Chunk(pairs, 2) {
+		if len(pair) != 2 || pair[0] < 0 || pair[0] >= histogramBuckets || pair[1] < 0 {
+			return errors.New("not a histogram")
+		}
+		h.count(int(pair[0]), pair[1])
+	}
+	return nil
+}

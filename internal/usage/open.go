@@ -44,7 +44,7 @@ func OpenSpool(dir string, log *slog.Logger, options ...SpoolOption) (_ *Spool, 
 	}
 	defer func() {
 		if err != nil {
-			s.lock.Close()
+			unlockFolder(s.lock)
 		}
 	}()
 	if s.node, err = nodeOf(dir); err != nil {
@@ -83,6 +83,12 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return f, nil
+}
+
+// unlockFolder gives the folder up. The lock is lifted by itself: closing alone would leave it to a process that is just
+// being forked, until that has closed what it inherited.
+func unlockFolder(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // nodeOf reads the folder's identity, or gives it one.

@@ -165,7 +165,7 @@ func (s *Spool) Close() error {
 	s.mu.Unlock()
 	close(s.stop)
 	s.flusher.Wait()
-	return errors.Join(s.file.Sync(), s.file.Close(), s.lock.Close())
+	return errors.Join(s.file.Sync(), s.file.Close(), unlockFolder(s.lock))
 }
 
 // flush runs until Close.
