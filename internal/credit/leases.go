@@ -47,7 +47,7 @@ type Leases struct {
 	log   *slog.Logger
 	clock func() time.Time
 
-	recovered chan struct{} // closed by recover
+	recovered chan struct{} // closed by Recover
 	wake      chan struct{} // of Run: a lease is low
 
 	mu     sync.RWMutex
@@ -58,7 +58,7 @@ type Leases struct {
 }
 
 // NewLeases returns the leases of a node, which is named by the id of its spool folder: after a restart it finds its own
-// again. Nothing can be reserved before Run has recovered those. clock is time.Now but in tests.
+// again. Nothing can be reserved before Recover. clock is time.Now but in tests.
 func NewLeases(pool *pgxpool.Pool, node id.Node, log *slog.Logger, clock func() time.Time) *Leases {
 	return &Leases{
 		pool:      pool,
@@ -72,12 +72,12 @@ func NewLeases(pool *pgxpool.Pool, node id.Node, log *slog.Logger, clock func() 
 	}
 }
 
-// Recovered is closed once the leases of the node's earlier run are taken up: from then on requests can reserve.
-func (l *Leases) Recovered() <-chan struct{} { return l.recovered }
-
-// recover takes up the leases that an earlier run of this node left. Everything of that run is booked, so nothing is
-// spent of them.
-func (l *Leases) recover(ctx context.Context) error {
+// Recover takes up the leases that an earlier run of this node left. It is called once; after an error, again. Call it when
+// everything that the earlier run left in the spool is booked and the cursor is marked as not drained: a node gets no
+// credit before it has paid what it owes.
+//
+// No actor is asked for: no door reaches it.
+func (l *Leases) Recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
 	rows, err := l.q.AdoptLeases(ctx, l.pool, db.AdoptLeasesParams{NodeID: l.node, Lifetime: interval(lifetime)})
@@ -86,6 +86,11 @@ func (l *Leases) recover(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case <-l.recovered:
+		return errors.New("recover credit leases: called twice")
+	default:
+	}
 	now := l.clock()
 	for _, row := range rows {
 		e := newLease(row.AccountID, now)

@@ -132,7 +132,7 @@ func TestNotBeforeRecovery(t *testing.T) {
 	})
 }
 
-// TestRun: the real goroutine recovers and tops up without being asked.
+// TestRun: a restarted node finds its lease, and the real goroutine tops it up without being asked.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
@@ -142,13 +142,18 @@ func TestRun(t *testing.T) {
 	before := b.row(account, node)
 
 	l := NewLeases(b.pool, node, slog.New(slog.DiscardHandler), b.clock.Now)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- l.Run(ctx) }()
-	<-l.Recovered()
+	if err := l.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Recover(t.Context()); err == nil {
+		t.Error("recovered twice")
+	}
 	if got := l.leases[account].amount; got != before {
 		t.Errorf("recovered %d, want %d", got, before)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
 	// More than half of the lease: Run is woken, and fetches more until it can be seen here.
 	b.reserve(l, account, 600)
 	for deadline := time.Now().Add(20 * time.Second); b.row(account, node) == before; {

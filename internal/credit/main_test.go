@@ -103,7 +103,7 @@ func (b *bank) grant(user id.User, amount money.Amount) {
 func (b *bank) leases(node id.Node) *Leases {
 	b.t.Helper()
 	l := NewLeases(b.pool, node, slog.New(slog.DiscardHandler), b.clock.Now)
-	if err := l.recover(b.t.Context()); err != nil {
+	if err := l.Recover(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	return l

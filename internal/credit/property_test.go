@@ -74,7 +74,7 @@ func (w *world) start(t *rapid.T, n *node) {
 	w.b.exec(`INSERT INTO spool_cursors (node_id) VALUES ($1) ON CONFLICT (node_id) DO UPDATE SET drained = false`, n.id)
 	w.book(t, n, len(n.spool))
 	n.leases = NewLeases(w.b.pool, n.id, slog.New(slog.DiscardHandler), w.b.clock.Now)
-	if err := n.leases.recover(context.Background()); err != nil {
+	if err := n.leases.Recover(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }

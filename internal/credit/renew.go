@@ -15,8 +15,6 @@ import (
 const (
 	// renewEvery is how often leases are extended, and cut down to what is needed.
 	renewEvery = 10 * time.Second
-	// recoverAgain is the wait between attempts to take up the earlier run's leases.
-	recoverAgain = 500 * time.Millisecond
 	// idleAfter is how long after its last request an account's lease is given back.
 	idleAfter = 30 * time.Second
 	// upkeepTimeout bounds one round of renewals or shares.
@@ -26,25 +24,13 @@ const (
 	shortOfCredit = time.Second
 )
 
-// Run takes up the leases that an earlier run of this node left; then, until ctx ends, it fetches shares for leases that
-// run low and renews all of them. Failures are logged and tried again. It gives nothing back in the end: that is for
-// Close, once the spool is drained.
-//
-// Start it when everything that the earlier run left in the spool is booked, and the cursor is marked as not drained: a
-// node gets no credit before it has paid what it owes.
+// Run fetches shares for leases that run low and renews all of them, until ctx ends. Failures are logged and tried again.
+// It gives nothing back in the end: that is for Close, once the spool is drained.
 //
 // No actor is asked for: no door reaches it.
 func (l *Leases) Run(ctx context.Context) error {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
-	for err := l.recover(ctx); err != nil; err = l.recover(ctx) {
-		l.failed(err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(recoverAgain):
-		}
-	}
 	for {
 		var err error
 		select {
