@@ -50,7 +50,7 @@ func TestKnownTellsCacheReadFromWrite(t *testing.T) {
 		t.Fatal("the catalogue lost the model")
 	}
 	r := m.Rate
-	if !(*r.CachedInput < *r.Input && *r.Input < *r.CacheWrite && *r.CacheWrite < *r.Output) {
+	if *r.CachedInput >= *r.Input || *r.Input >= *r.CacheWrite || *r.CacheWrite >= *r.Output {
 		t.Errorf("read %s, input %s, write %s, output %s", r.CachedInput, r.Input, r.CacheWrite, r.Output)
 	}
 	if *r.Input != 1_000_000 || *r.Output != 5_000_000 {

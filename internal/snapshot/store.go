@@ -20,11 +20,11 @@ import (
 const Channel = "configuration"
 
 const (
-	coalesce    = 50 * time.Millisecond // one mutation of an admin is often several statements and transactions
-	reloadEvery = 10 * time.Second      // bounds how stale a node can be where a notification got lost
-	loadTimeout = 15 * time.Second
-	minBackoff  = 50 * time.Millisecond
-	maxBackoff  = time.Second
+	coalesce           = 50 * time.Millisecond // one mutation of an admin is often several statements and transactions
+	defaultReloadEvery = 10 * time.Second      // bounds how stale a node can be where a notification got lost
+	loadTimeout        = 15 * time.Second
+	minBackoff         = 50 * time.Millisecond
+	maxBackoff         = time.Second
 )
 
 // A Store keeps the newest Snapshot of this node. It is safe for concurrent use.
@@ -33,6 +33,8 @@ type Store struct {
 	listenURL string
 	keyring   *secret.Keyring
 	log       *slog.Logger
+
+	reloadEvery time.Duration // how long the configuration goes unread where nothing is announced
 
 	current atomic.Pointer[Snapshot]
 
@@ -45,7 +47,7 @@ type Store struct {
 // NewStore makes a store with an empty snapshot of revision 0. It reads with pool and listens on a connection of its own to listenURL,
 // which must reach Postgres directly: a pooler in transaction mode loses LISTEN. An empty listenURL takes the pool's.
 func NewStore(pool *pgxpool.Pool, listenURL string, keyring *secret.Keyring, log *slog.Logger) *Store {
-	s := &Store{pool: pool, listenURL: listenURL, keyring: keyring, log: log, changed: make(chan struct{})}
+	s := &Store{pool: pool, listenURL: listenURL, keyring: keyring, log: log, reloadEvery: defaultReloadEvery, changed: make(chan struct{})}
 	s.current.Store(New(Contents{}))
 	return s
 }
@@ -120,24 +122,21 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	config.ConnectTimeout = 5 * time.Second
 	config.RuntimeParams["application_name"] = "aihigress configuration"
-	backoff := minBackoff
-	for ctx.Err() == nil {
+	for backoff := minBackoff; ctx.Err() == nil; backoff = min(backoff*2, maxBackoff) {
 		listened, err := s.listen(ctx, config)
-		if ctx.Err() != nil {
-			break
-		}
 		if listened {
 			backoff = minBackoff
 		}
-		s.log.Warn("configuration's listener lost its connection", "error", err, "retry", backoff)
-		if time.Since(s.Current().LoadedAt) >= reloadEvery {
+		if backoff == minBackoff && ctx.Err() == nil { // once an outage
+			s.log.Warn("configuration's listener has no connection", "error", err)
+		}
+		if time.Since(s.Current().LoadedAt) >= s.reloadEvery {
 			_ = s.Load(ctx) // logged there; the listener may be away while the pool is not
 		}
 		select {
 		case <-time.After(backoff):
 		case <-ctx.Done():
 		}
-		backoff = min(backoff*2, maxBackoff)
 	}
 	return nil
 }
@@ -158,7 +157,7 @@ func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig) (listened bo
 	}
 	for {
 		// Here the connection listens and what came before is not known: everything is read.
-		wait := reloadEvery
+		wait := s.reloadEvery
 		if err := s.Load(ctx); err != nil {
 			wait = maxBackoff
 		} else {

@@ -142,6 +142,16 @@ func TestKilledListenerComesBack(t *testing.T) {
 	f.within(time.Second, hasSlug("after"))
 }
 
+func TestChangeThatNobodyAnnouncedIsFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pgtest.New(t))
+	f.exec(`ALTER TABLE providers DISABLE TRIGGER providers_configuration`)
+	f.store.ReloadEvery(100 * time.Millisecond)
+	f.run()
+	f.provider("quiet")
+	f.within(5*time.Second, hasSlug("quiet"))
+}
+
 func TestSnapshotOutlivesPostgres(t *testing.T) {
 	t.Parallel()
 	cluster := pgtest.NewCluster(t)

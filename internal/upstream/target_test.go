@@ -42,7 +42,7 @@ func TestListModels(t *testing.T) {
 	} {
 		c, target := target(t, dialect, tc.base, func(w http.ResponseWriter, r *http.Request) {
 			page, ok := tc.pages[r.RequestURI]
-			if !ok || r.Method != "GET" || r.Header.Get("X-Team") != "blue" {
+			if !ok || r.Method != http.MethodGet || r.Header.Get("X-Team") != "blue" {
 				t.Errorf("%s: %s %s", dialect, r.Method, r.RequestURI)
 				http.NotFound(w, r)
 				return

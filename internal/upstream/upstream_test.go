@@ -78,7 +78,7 @@ func TestDoSendsWhatTheVendorNeeds(t *testing.T) {
 		raw, _ := io.ReadAll(response.Body)
 		t.Fatalf("the redirect was followed: %s: %s", response.Status, raw)
 	}
-	if got.Method != "POST" || got.URL.Path != "/v1/chat/completions" || body != `{"model":"gpt"}` || got.ContentLength != int64(len(body)) {
+	if got.Method != http.MethodPost || got.URL.Path != "/v1/chat/completions" || body != `{"model":"gpt"}` || got.ContentLength != int64(len(body)) {
 		t.Errorf("%s %s, %d bytes: %s", got.Method, got.URL, got.ContentLength, body)
 	}
 	for name, want := range map[string]string{
