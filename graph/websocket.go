@@ -3,14 +3,14 @@ package graph
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
-	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"aihigress/internal/authz"
 )
 
 const subprotocol = "graphql-transport-ws"
@@ -18,9 +18,8 @@ const subprotocol = "graphql-transport-ws"
 // Limits of one connection.
 const (
 	initTimeout      = 5 * time.Second  // from the upgrade to connection_init
-	pingEvery        = 20 * time.Second // a peer that does not pong before the next ping is gone
 	writeTimeout     = 10 * time.Second // for one message to a slow peer
-	maxMessage       = 1 << 20          // bytes
+	maxMessage       = maxBody          // bytes
 	maxSubscriptions = 50               // under way at once
 )
 
@@ -37,15 +36,6 @@ const (
 	closeTooManySubscribers                      = websocket.StatusPolicyViolation
 )
 
-// webSocket is the graphql-transport-ws protocol as a gqlgen transport. gqlgen's own answers a breach of the protocol with
-// code 1002 where the protocol names codes of its own, which clients tell apart.
-type webSocket struct {
-	// authenticate turns the payload of connection_init into a context with an actor; an error refuses the connection.
-	authenticate func(ctx context.Context, authorization string) (context.Context, error)
-	// valid is asked at each ping whether the actor may still be here: a subscription must not outlive its session.
-	valid func(ctx context.Context) bool
-}
-
 // A message is one frame of the protocol, either way.
 type message struct {
 	ID      string          `json:"id,omitempty"`
@@ -53,11 +43,15 @@ type message struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// Supports is asked by gqlgen which transport takes a request.
-func (webSocket) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") != "" }
-
-// Do serves one connection to its end. The library refuses origins other than our own.
-func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+// upgrade serves graphql-transport-ws on one connection, to its end. gqlgen's own transport answers a breach of the protocol
+// with code 1002 where the protocol names codes of its own, which clients tell apart. The library refuses origins other
+// than ours.
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
+	ctx, err := h.authenticate(r)
+	if err != nil {
+		h.deny(w, r, mediaJSON, err)
+		return
+	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
 	if err != nil {
 		return // Accept has answered
@@ -67,9 +61,16 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		_ = conn.Close(closeNotAcceptable, "Subprotocol not acceptable")
 		return
 	}
+	h.sockets.Add(1)
+	defer h.sockets.Done()
 	conn.SetReadLimit(maxMessage)
-	ctx, cancel := context.WithCancel(r.Context())
-	s := &socket{webSocket: t, conn: conn, exec: exec, header: r.Header, active: map[string]context.CancelFunc{}}
+	// When the server stops, the peer is to be told why before its operations end.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &socket{
+		Handler: h, stopping: r.Context().Done(), conn: conn, header: r.Header,
+		acknowledged: make(chan context.Context, 1), active: map[string]*operation{},
+	}
+	s.wg.Go(func() { s.watch(ctx) })
 	defer s.wg.Wait()
 	defer cancel()
 	s.serve(ctx)
@@ -77,21 +78,20 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 
 // A socket is one connection.
 type socket struct {
-	webSocket
-	conn   *websocket.Conn
-	exec   graphql.GraphExecutor
-	header http.Header
-	wg     sync.WaitGroup // operations and the pinger
+	*Handler
+	conn         *websocket.Conn
+	header       http.Header
+	stopping     <-chan struct{}
+	acknowledged chan context.Context // with the actor, once connection_init has been accepted
+	wg           sync.WaitGroup       // operations and the watch
 
 	mu     sync.Mutex
-	active map[string]context.CancelFunc // by operation id
+	active map[string]*operation
 }
 
 // serve reads messages until the peer goes, breaks the protocol, or may no longer be here.
 func (s *socket) serve(ctx context.Context) {
-	timeout := time.AfterFunc(initTimeout, func() { s.close(closeInitTimeout, "Connection initialisation timeout") })
-	defer timeout.Stop()
-	initialised, acknowledged := false, false
+	initialised := false
 	for {
 		m, ok := s.read(ctx)
 		if !ok {
@@ -100,32 +100,27 @@ func (s *socket) serve(ctx context.Context) {
 		switch m.Type {
 		case "connection_init":
 			if initialised {
-				s.close(closeTooManyInits, "Too many initialisation requests")
+				s.end(closeTooManyInits, "Too many initialisation requests")
 				return
 			}
-			initialised = true
-			timeout.Stop()
-			next, ok := s.init(ctx, m.Payload)
-			if !ok {
+			if ctx, initialised = s.init(ctx, m.Payload); !initialised {
 				return
 			}
-			ctx, acknowledged = next, true
-			s.wg.Go(func() { s.ping(next) })
 		case "ping":
-			s.write(ctx, message{Type: "pong", Payload: m.Payload})
+			s.write(message{Type: "pong", Payload: m.Payload})
 		case "pong":
 		case "subscribe":
-			if !acknowledged {
-				s.close(closeUnauthorized, "Unauthorized")
+			if !initialised {
+				s.end(closeUnauthorized, "Unauthorized")
 				return
 			}
 			if !s.subscribe(ctx, m) {
 				return
 			}
 		case "complete":
-			s.end(m.ID)
+			s.complete(m.ID)
 		default:
-			s.close(closeInvalidMessage, "Invalid message received")
+			s.end(closeInvalidMessage, "Invalid message received")
 			return
 		}
 	}
@@ -138,162 +133,186 @@ func (s *socket) read(ctx context.Context) (m message, ok bool) {
 		return message{}, false
 	}
 	if kind != websocket.MessageText || json.Unmarshal(raw, &m) != nil || m.Type == "" {
-		s.close(closeInvalidMessage, "Invalid message received")
+		s.end(closeInvalidMessage, "Invalid message received")
 		return message{}, false
 	}
 	return m, true
 }
 
+// init accepts connection_init. Its payload may name the actor, in place of the upgrade's header or cookie.
 func (s *socket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
 	var fields map[string]any
 	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
-		s.close(closeInvalidMessage, "Invalid message received")
-		return nil, false
+		s.end(closeInvalidMessage, "Invalid message received")
+		return ctx, false
 	}
 	authorization, _ := fields["authorization"].(string)
 	if authorization == "" {
 		authorization, _ = fields["Authorization"].(string)
 	}
-	ctx, err := s.authenticate(ctx, authorization)
-	if err != nil {
-		s.close(closeForbidden, "Forbidden")
-		return nil, false
+	if authorization != "" {
+		actor, err := s.actor(ctx, authorization)
+		if err != nil {
+			s.end(closeForbidden, "Forbidden")
+			return ctx, false
+		}
+		ctx = authz.With(ctx, actor)
 	}
-	return ctx, s.write(ctx, message{Type: "connection_ack"})
+	if !s.write(message{Type: "connection_ack"}) {
+		return ctx, false
+	}
+	s.acknowledged <- ctx
+	return ctx, true
 }
 
-// ping keeps proxies from closing an idle connection, notices a dead peer, and ends what may no longer be here.
-func (s *socket) ping(ctx context.Context) {
-	tick := time.NewTicker(pingEvery)
+// watch ends a connection that is not initialised in time, whose peer is dead, whose actor may no longer be here, or whose
+// server stops. Its pings also keep proxies from closing an idle connection.
+func (s *socket) watch(ctx context.Context) {
+	timeout := time.NewTimer(s.initTimeout)
+	defer timeout.Stop()
+	tick := time.NewTicker(s.keepAlive)
 	defer tick.Stop()
+	actor := ctx
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.stopping:
+			s.end(websocket.StatusGoingAway, "The server is stopping")
+			return
+		case <-timeout.C:
+			s.end(closeInitTimeout, "Connection initialisation timeout")
+			return
+		case actor = <-s.acknowledged:
+			timeout.Stop()
 		case <-tick.C:
-		}
-		if !s.valid(ctx) {
-			s.close(closeUnauthorized, "Unauthorized")
-			return
-		}
-		pong, cancel := context.WithTimeout(ctx, pingEvery)
-		err := s.conn.Ping(pong)
-		cancel()
-		if err != nil {
-			s.conn.CloseNow()
-			return
+			if !s.valid(actor) {
+				s.end(closeUnauthorized, "Unauthorized")
+				return
+			}
+			if !s.ping(ctx) {
+				s.conn.CloseNow()
+				return
+			}
 		}
 	}
+}
+
+func (s *socket) ping(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.keepAlive)
+	defer cancel()
+	return s.conn.Ping(ctx) == nil
 }
 
 // subscribe starts one operation; false ends the connection.
 func (s *socket) subscribe(ctx context.Context, m message) bool {
-	var params graphql.RawParams
-	if m.ID == "" || json.Unmarshal(m.Payload, &params) != nil || params.Query == "" {
-		s.close(closeInvalidMessage, "Invalid message received")
+	params, err := bodyParams(m.Payload, s.header)
+	if m.ID == "" || err != nil {
+		s.end(closeInvalidMessage, "Invalid message received")
 		return false
 	}
-	params.Headers = s.header
-	ctx, ok := s.begin(ctx, m.ID)
+	ctx, op, ok := s.begin(ctx, m.ID)
 	if ok {
-		s.wg.Go(func() {
-			defer s.end(m.ID)
-			s.execute(ctx, m.ID, &params)
-		})
+		s.wg.Go(func() { s.execute(ctx, op, params) })
 	}
 	return ok
 }
 
-// begin takes an operation's id, until end; false has closed the connection.
-func (s *socket) begin(ctx context.Context, operation string) (context.Context, bool) {
+// An operation is one that a subscribe started.
+type operation struct {
+	id     string
+	cancel context.CancelFunc
+}
+
+// begin takes an operation's id; false has closed the connection.
+func (s *socket) begin(ctx context.Context, name string) (context.Context, *operation, bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	op := &operation{name, cancel}
 	s.mu.Lock()
-	_, taken := s.active[operation]
+	_, taken := s.active[name]
 	full := len(s.active) >= maxSubscriptions
 	if !taken && !full {
-		ctx, s.active[operation] = context.WithCancel(ctx)
+		s.active[name] = op
 	}
 	s.mu.Unlock()
 	switch {
 	case taken:
-		s.close(closeSubscriberExists, "Subscriber for "+operation+" already exists")
+		cancel()
+		s.end(closeSubscriberExists, "Subscriber for "+name+" already exists")
 	case full:
-		s.close(closeTooManySubscribers, "Too many operations at once")
+		cancel()
+		s.end(closeTooManySubscribers, "Too many operations at once")
 	}
-	return ctx, !taken && !full
+	return ctx, op, !taken && !full
 }
 
-// end cancels an operation and frees its id.
-func (s *socket) end(operation string) {
+// complete ends an operation as its peer asked.
+func (s *socket) complete(name string) {
+	s.mu.Lock()
+	op := s.active[name]
+	delete(s.active, name)
+	s.mu.Unlock()
+	if op != nil {
+		op.cancel()
+	}
+}
+
+// release ends an operation and reports whether its peer still waits for it. From then on the id may be used again, maybe
+// by a message that is on its way already.
+func (s *socket) release(op *operation) bool {
+	op.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cancel, ok := s.active[operation]; ok {
-		cancel()
-		delete(s.active, operation)
+	if s.active[op.id] != op {
+		return false
 	}
+	delete(s.active, op.id)
+	return true
 }
 
 // execute runs one operation to its end and tells the peer, unless the peer ended it.
-func (s *socket) execute(ctx context.Context, operation string, params *graphql.RawParams) {
-	ctx = graphql.StartOperationTrace(ctx)
-	params.ReadTime.Start = graphql.Now()
-	params.ReadTime.End = params.ReadTime.Start
-	op, refused := s.exec.CreateOperationContext(ctx, params)
-	if refused != nil {
-		response := s.exec.DispatchError(graphql.WithOperationContext(ctx, op), refused)
-		s.fail(ctx, operation, response.Errors)
+func (s *socket) execute(ctx context.Context, o *operation, params *graphql.RawParams) {
+	ctx, op, failed := s.prepare(ctx, params)
+	if failed == nil {
+		s.run(ctx, op, func(response *graphql.Response) bool {
+			if ctx.Err() != nil {
+				return false
+			}
+			if response.Data == nil && len(response.Errors) > 0 {
+				failed = response.Errors // before there was any result
+				return false
+			}
+			raw, err := encode(response)
+			return err == nil && s.write(message{ID: o.id, Type: "next", Payload: raw})
+		})
+	}
+	if !s.release(o) {
 		return
 	}
-	ctx = graphql.WithOperationContext(ctx, op)
-	defer func() {
-		if p := recover(); p != nil {
-			err, ok := errors.AsType[*gqlerror.Error](op.Recover(ctx, p))
-			if !ok {
-				err = gqlerror.Errorf("internal error")
-			}
-			s.fail(ctx, operation, gqlerror.List{err})
-		}
-	}()
-	responses, ctx := s.exec.DispatchOperation(ctx, op)
-	for response := responses(ctx); response != nil; response = responses(ctx) {
-		if ctx.Err() != nil {
-			return
-		}
-		// An operation that failed before its first result has no result to give.
-		if response.Data == nil && len(response.Errors) > 0 {
-			s.fail(ctx, operation, response.Errors)
-			return
-		}
-		raw, err := json.Marshal(response)
-		if err != nil || !s.write(ctx, message{ID: operation, Type: "next", Payload: raw}) {
-			return
-		}
+	if failed == nil {
+		s.write(message{ID: o.id, Type: "complete"})
+		return
 	}
-	if ctx.Err() == nil {
-		s.write(ctx, message{ID: operation, Type: "complete"})
-	}
-}
-
-func (s *socket) fail(ctx context.Context, operation string, errs gqlerror.List) {
-	raw, err := json.Marshal(errs)
+	raw, err := json.Marshal(failed)
 	if err != nil {
-		raw = json.RawMessage(`[{"message":"internal error"}]`)
+		panic(err) // texts and numbers
 	}
-	s.write(ctx, message{ID: operation, Type: "error", Payload: raw})
+	s.write(message{ID: o.id, Type: "error", Payload: raw})
 }
 
-// write sends a message and reports whether it went out. A peer that does not take it in time is cut off.
-func (s *socket) write(ctx context.Context, m message) bool {
+// write sends a message and reports whether it went out. A peer that does not take it in time is cut off. It has a context of
+// its own, since the end of one operation must not cut a message, and with it the connection, in half.
+func (s *socket) write(m message) bool {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return false
 	}
-	// Cancelling a write half way closes the connection, so the end of one operation must not cancel its last message.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	return s.conn.Write(ctx, websocket.MessageText, raw) == nil
 }
 
-// close tells the peer why and ends the connection. A reason is at most 123 bytes.
-func (s *socket) close(code websocket.StatusCode, reason string) {
+// end tells the peer why and ends the connection. A reason is at most 123 bytes.
+func (s *socket) end(code websocket.StatusCode, reason string) {
 	_ = s.conn.Close(code, reason[:min(len(reason), 123)])
 }

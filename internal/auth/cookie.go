@@ -110,3 +110,7 @@ func tokenHash(token string) ([]byte, error) {
 	}
 	return hash, err
 }
+
+// CookieSession is under which key the cookie's data keeps the id of the session: every door that reads or writes the
+// cookie agrees on it.
+const CookieSession = "session"

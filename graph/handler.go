@@ -1,0 +1,107 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"aihigress/graph/generated"
+	"aihigress/internal/account"
+	"aihigress/internal/apikey"
+	"aihigress/internal/audit"
+	"aihigress/internal/auth"
+	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
+	"aihigress/internal/event"
+	"aihigress/internal/provider"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/usage"
+)
+
+// Options are what the door stands on. All are required.
+type Options struct {
+	Auth      *auth.Auth
+	Users     *account.Users
+	Keys      *apikey.Keys
+	Ledger    *credit.Ledger
+	Models    *catalog.Models
+	Providers *provider.Providers
+	Reports   *usage.Reports
+	Audit     *audit.Log
+	Snapshots *snapshot.Store
+	Bus       *event.Bus
+	Log       *slog.Logger
+}
+
+// keepAlive is how often an idle stream gets a sign of life, and is asked whether its actor may still be there.
+const keepAlive = 20 * time.Second
+
+// A Handler answers GraphQL over HTTP, over server-sent events and over graphql-transport-ws, and shows GraphiQL to browsers.
+type Handler struct {
+	authenticator
+	exec *executor.Executor
+	log  *slog.Logger
+
+	initTimeout time.Duration // tests are less patient
+	keepAlive   time.Duration
+
+	sockets sync.WaitGroup
+}
+
+// New makes the door. Mount it at Path and below. It relies on web.Wrap around it.
+func New(o Options) *Handler {
+	h := &Handler{
+		authenticator: newAuthenticator(o),
+		exec: executor.New(generated.NewExecutableSchema(generated.Config{
+			Resolvers:  &Resolver{domain: o},
+			Complexity: costs(),
+		})),
+		log: o.Log, initTimeout: initTimeout, keepAlive: keepAlive,
+	}
+	h.exec.SetErrorPresenter(present)
+	h.exec.SetRecoverFunc(survive)
+	h.exec.SetParserTokenLimit(maxTokens)
+	h.exec.SetQueryCache(newDocuments())
+	h.exec.Use(shape{})
+	h.exec.Use(complexityLimit())
+	h.exec.Use(perResponse{o})
+	return h
+}
+
+// Wait waits for the WebSockets, which end with the contexts of their requests. http.Server.Shutdown does not know of them.
+func (h *Handler) Wait() { h.sockets.Wait() }
+
+// ServeHTTP answers by transport.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Header.Get("Upgrade") != "":
+		h.upgrade(w, r)
+	case r.URL.Path != Path:
+		h.asset(w, r)
+	case wantsPage(r):
+		h.page(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		w.Header().Set("Allow", "GET, POST")
+		refuse(w, mediaJSON, http.StatusMethodNotAllowed, "", "use POST, or GET for queries")
+	default:
+		h.http(w, r)
+	}
+}
+
+// prepare parses and checks an operation. The errors are about the request, as against those of its execution.
+func (h *Handler) prepare(ctx context.Context, params *graphql.RawParams) (context.Context, *graphql.OperationContext, gqlerror.List) {
+	ctx = graphql.StartOperationTrace(ctx)
+	op, refused := h.exec.CreateOperationContext(ctx, params)
+	ctx = graphql.WithOperationContext(ctx, op)
+	if refused != nil {
+		return ctx, nil, h.exec.DispatchError(ctx, refused).Errors
+	}
+	op.DisableIntrospection = false // the schema is no secret
+	return ctx, op, nil
+}

@@ -1,0 +1,59 @@
+package model
+
+import (
+	"aihigress/internal/account"
+	"aihigress/internal/apikey"
+	"aihigress/internal/audit"
+	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
+	"aihigress/internal/id"
+	"aihigress/internal/provider"
+	"aihigress/internal/usage"
+)
+
+// The connections and edges of the schema.
+type (
+	UserConnection        = Connection[account.User]
+	UserEdge              = Edge[account.User]
+	ApiKeyConnection      = Connection[apikey.Key]
+	ApiKeyEdge            = Edge[apikey.Key]
+	AuditEventConnection  = Connection[audit.Event]
+	AuditEventEdge        = Edge[audit.Event]
+	ModelConnection       = Connection[catalog.Model]
+	ModelEdge             = Edge[catalog.Model]
+	ProviderConnection    = Connection[provider.Provider]
+	ProviderEdge          = Edge[provider.Provider]
+	RequestConnection     = Connection[usage.Request]
+	RequestEdge           = Edge[usage.Request]
+	CreditEntryConnection = Connection[credit.Entry]
+	CreditEntryEdge       = Edge[credit.Entry]
+)
+
+// Node is anything that has an identifier.
+type Node any
+
+// An Order is the orderBy of any list: each has one field, so that only the direction tells.
+type Order struct {
+	Field     OrderField
+	Direction OrderDirection
+}
+
+// OrderField is what a list is ordered by.
+type OrderField string
+
+// Ascending reports whether the list is to run upwards; byDefault where nobody asked.
+func (o *Order) Ascending(byDefault bool) bool {
+	if o == nil {
+		return byDefault
+	}
+	return o.Direction == OrderDirectionAsc
+}
+
+// A RoutingCandidate is one route of a plan.
+type RoutingCandidate struct {
+	ProviderID id.Provider
+	UpstreamID string
+	Score      float64
+	Reasons    []string
+	Excluded   bool
+}

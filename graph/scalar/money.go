@@ -1,0 +1,32 @@
+package scalar
+
+import (
+	"github.com/99designs/gqlgen/graphql"
+
+	"aihigress/internal/fault"
+	"aihigress/internal/money"
+)
+
+// MarshalAmount writes an amount as a decimal text: a JSON number is read as a float.
+func MarshalAmount(a money.Amount) graphql.Marshaler { return graphql.MarshalString(a.String()) }
+
+// UnmarshalAmount reads a decimal text.
+func UnmarshalAmount(v any) (money.Amount, error) { return decimal(v, money.ParseAmount) }
+
+// MarshalPrice writes a price as a decimal text.
+func MarshalPrice(p money.Price) graphql.Marshaler { return graphql.MarshalString(p.String()) }
+
+// UnmarshalPrice reads a decimal text.
+func UnmarshalPrice(v any) (money.Price, error) { return decimal(v, money.ParsePrice) }
+
+func decimal[T money.Amount | money.Price](v any, parse func(string) (T, error)) (T, error) {
+	text, ok := v.(string)
+	if !ok {
+		return 0, fault.New(fault.Invalid, `an amount is a decimal text, as in "12.5"`)
+	}
+	n, err := parse(text)
+	if err != nil {
+		return 0, fault.Wrap(err, fault.Invalid, "%v", err)
+	}
+	return n, nil
+}
