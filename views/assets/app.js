@@ -90,13 +90,15 @@
   const units = {
     count: (v) => new Intl.NumberFormat(lang(), { notation: v >= 10000 ? 'compact' : 'standard', maximumFractionDigits: 2 }).format(v),
     money: (v) => new Intl.NumberFormat(lang(), { maximumSignificantDigits: 4 }).format(v),
-    ms: (v) => v >= 1000 ? (v / 1000).toFixed(v >= 10000 ? 0 : 1) + ' s' : Math.round(v) + ' ms',
+    ms: (v) => v === 0 ? '0' : v >= 1000 ? (v / 1000).toFixed(v >= 10000 ? 0 : 1) + ' s' : Math.round(v) + ' ms',
   };
 
   function read(figure) {
     const columns = [[]];
-    for (const tr of $$('tbody tr', figure)) {
-      columns[0].push(Date.parse(tr.querySelector('time').dateTime) / 1000);
+    for (const tr of $$('.chart-table tbody tr', figure)) {
+      const at = Date.parse(tr.querySelector('time').dateTime) / 1000;
+      if (at <= columns[0].at(-1)) continue; // said again after a reconnect
+      columns[0].push(at);
       $$('td', tr).forEach((td, i) => (columns[i + 1] ??= []).push(td.dataset.v === '' ? null : Number(td.dataset.v)));
     }
     return columns;
@@ -114,7 +116,7 @@
     const unit = units[figure.dataset.unit] ?? units.count;
     const line = { stroke: colour('--color-base-300'), width: 1 };
     const axis = { stroke: colour('--muted'), font: '12px ' + style.fontFamily, grid: line, ticks: { show: false } };
-    const series = [...$$('thead th[data-series]', figure)].map((th, i) => ({
+    const series = [...$$('.chart-table thead th[data-series]', figure)].map((th, i) => ({
       label: th.textContent.trim(),
       stroke: colour('--chart-' + (i % 4 + 1)),
       fill: figure.dataset.fill === undefined || i > 0 ? undefined : fade(colour('--chart-1')),
@@ -129,9 +131,9 @@
       ...size(),
       cursor: { y: false },
       legend: { show: legend },
-      scales: { y: { range: (_, min, max) => [0, max > 0 ? max * 1.15 : 1] } },
+      scales: { x: { range: span(figure) }, y: { range: (_, min, max) => [0, max > 0 ? max * 1.15 : 1] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 72, values: (_, ticks) => ticks.map((s) => format('tick', { hour: '2-digit', minute: '2-digit', hour12: false }).format(s * 1000)) },
+        { ...axis, size: 30, grid: { show: false }, space: 72, values: (_, ticks) => ticks.map((s) => format('tick', { hour: '2-digit', minute: '2-digit', hour12: false }).format(s * 1000)) },
         { ...axis, size: 56, values: (_, ticks) => ticks.map(unit) },
       ],
       series: [{}, ...series],
@@ -140,6 +142,12 @@
     resize.observe(plot);
     chart.forget = () => { resize.disconnect(); chart.destroy(); charts.delete(figure); };
     charts.set(figure, chart);
+  }
+
+  // A live chart shows a fixed span that ends now; another one what it has.
+  function span(figure) {
+    const seconds = Number(figure.dataset.span);
+    return (_, min, max) => seconds ? [max - seconds, max] : min === max ? [min - 60, max + 60] : [min, max];
   }
 
   function fade(colour) {
@@ -190,6 +198,7 @@
   document.addEventListener('htmx:sse:after:connection', stream('on'));
   document.addEventListener('htmx:sse:error', stream('off'));
   document.addEventListener('htmx:sse:close', stream('off'));
+  document.addEventListener('htmx:response:error', stream('off'));
 
   // After a boosted navigation the keyboard starts at the content, as it would after a page load.
   document.addEventListener('htmx:after:history:push', () => requestAnimationFrame(() => {

@@ -4,7 +4,8 @@ import "strings"
 
 // Field is one labelled control of a form.
 type Field struct {
-	Name  string // of the form value; the control's id is "f-" + Name
+	Name  string // of the form value; the control's id is "f-" + Name, or "f-" + ID
+	ID    string // where several forms of a page have a field of this name
 	Label string
 	Value string
 
@@ -28,7 +29,12 @@ type Option struct {
 	Value, Label string
 }
 
-func (f Field) id() string { return "f-" + f.Name }
+func (f Field) id() string {
+	if f.ID != "" {
+		return "f-" + f.ID
+	}
+	return "f-" + f.Name
+}
 
 func (f Field) kind() string {
 	if f.Type == "" {

@@ -75,6 +75,19 @@ func Percent(part, whole int64) string {
 	return strconv.FormatFloat(float64(part)*100/float64(whole), 'f', 1, 64) + "%"
 }
 
+// Rounded is Credits for places with little room: four decimals, or four figures where the amount is smaller than that.
+func Rounded(decimal string) string {
+	v, err := strconv.ParseFloat(decimal, 64)
+	if err != nil || v == 0 {
+		return Credits(decimal)
+	}
+	places := 4
+	if size := math.Abs(v); size < 1 {
+		places = max(4, 3-int(math.Floor(math.Log10(size))))
+	}
+	return Credits(strconv.FormatFloat(v, 'f', min(places, 9), 64))
+}
+
 // Credits shortens a decimal amount for display: trailing zeros go, two decimals stay. It never rounds.
 func Credits(decimal string) string {
 	whole, fraction, _ := strings.Cut(decimal, ".")

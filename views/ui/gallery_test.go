@@ -94,6 +94,7 @@ func gallery(p ui.Page) templ.Component {
 			ui.Checkbox(ui.Field{Name: "on", Label: "Enabled", Hint: "Takes part in routing."}, true),
 			with(actions{}, ui.Submit("Create key"), ui.Cancel("/keys")),
 		)),
+		with(ui.Dialog("replace", "Replace", "Replace this key"), with(form{}, ui.Input(ui.Field{Name: "name", ID: "second", Label: "New key", Type: "password"}), ui.Submit("Replace key"))),
 		ui.SecretOnce("secret", "Your new key", "sk-hg-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG012345"),
 		ui.Code("snippet", "curl http://127.0.0.1:8080/v1/chat/completions \\\n  -H 'Authorization: Bearer sk-hg-…'"),
 		with(ui.Panel(), with(ui.Facts(),

@@ -122,11 +122,12 @@ func TestFormats(t *testing.T) {
 		"dur":     ui.Duration(0) + " " + ui.Duration(1500*time.Microsecond) + " " + ui.Duration(3210*time.Millisecond) + " " + ui.Duration(125*time.Second) + " " + ui.Duration(400*time.Microsecond),
 		"percent": ui.Percent(1, 3) + " " + ui.Percent(1, 0),
 		"credits": ui.Credits("12.340500000") + " " + ui.Credits("-0.5") + " " + ui.Credits("1234567") + " " + ui.Credits("0.000000001"),
+		"rounded": ui.Rounded("0.443827661") + " " + ui.Rounded("0.000012345678") + " " + ui.Rounded("1234.5") + " " + ui.Rounded("0") + " " + ui.Rounded("-0.5"),
 	}
 	want := map[string]string{
 		"0": "0", "999": "999", "1,000": "1,000", "-12,345": "-12,345", "-922..": "-9,223,372,036,854,775,808",
 		"short": "12.3k 950 4.56M 0.12", "dur": "– 1 ms 3.21 s 2 m 05 s 0.4 ms", "percent": "33.3% 0%",
-		"credits": "12.3405 -0.50 1,234,567.00 0.000000001",
+		"credits": "12.3405 -0.50 1,234,567.00 0.000000001", "rounded": "0.4438 0.00001235 1,234.50 0.00 -0.50",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -1,0 +1,70 @@
+package views
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"aihigress/internal/account"
+	"aihigress/internal/credit"
+	"aihigress/internal/fault"
+	"aihigress/internal/money"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+type grantForm struct {
+	Owner          account.User
+	Amount, Reason string
+	Token          string // makes a form that is sent twice one grant
+	Problems       problems
+}
+
+func (c *console) grantForm(w http.ResponseWriter, r *http.Request) error {
+	if !admin(r) {
+		return fault.New(fault.Denied, "Only administrators grant credit.")
+	}
+	owner, _, err := c.creditOwner(r, r.URL.Query().Get("user"))
+	if err != nil {
+		return err
+	}
+	return c.renderGrant(w, r, http.StatusOK, grantForm{Owner: owner, Token: uuid.NewString()})
+}
+
+func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	owner, own, err := c.creditOwner(r, r.PostFormValue("user"))
+	if err != nil {
+		return err
+	}
+	form := grantForm{
+		Owner: owner, Amount: strings.TrimSpace(r.PostFormValue("amount")), Reason: strings.TrimSpace(r.PostFormValue("reason")),
+		Token: r.PostFormValue("token"), Problems: problems{},
+	}
+	amount, err := money.ParseAmount(form.Amount)
+	if err != nil {
+		form.Problems["amount"] = i18n.T(ctx, "Enter a decimal number of credits, as in 12.50.")
+		return c.renderGrant(w, r, http.StatusUnprocessableEntity, form)
+	}
+	_, _, err = c.Ledger.Grant(ctx, credit.GrantInput{
+		UserID: owner.ID, Amount: amount, Reason: form.Reason, IdempotencyKey: "console:" + form.Token,
+	})
+	if err != nil {
+		p, status, ok := refused(r, err)
+		if !ok {
+			return err
+		}
+		form.Problems = p
+		return c.renderGrant(w, r, status, form)
+	}
+	back := "/credit"
+	if !own {
+		back += "?user=" + owner.ID.String()
+	}
+	return c.done(w, r, back, i18n.T(ctx, "%s credits granted to %s.", ui.Credits(amount.String()), owner.Email))
+}
+
+func (c *console) renderGrant(w http.ResponseWriter, r *http.Request, status int, form grantForm) error {
+	return c.render(w, r, status, grantPage(c.frame(r, ui.Credit, i18n.T(r.Context(), "Grant credit")), form))
+}

@@ -1,0 +1,105 @@
+package views
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"aihigress/internal/apikey"
+	"aihigress/views/i18n"
+)
+
+// keyForm is a key as its form has it: text, kept as typed when it comes back with a problem.
+type keyForm struct {
+	Name                                            string
+	Platform                                        bool
+	Models, IPRanges                                string // one a line
+	RequestsPerMinute, TokensPerMinute, Concurrency string
+	ExpiresOn                                       string // a day, in UTC; the key works to its end
+	Problems                                        problems
+}
+
+func readKeyForm(r *http.Request) keyForm {
+	return keyForm{
+		Name: strings.TrimSpace(r.PostFormValue("name")), Platform: r.PostFormValue("platform") == "on",
+		Models: r.PostFormValue("models"), IPRanges: r.PostFormValue("ipRanges"),
+		RequestsPerMinute: r.PostFormValue("requestsPerMinute"), TokensPerMinute: r.PostFormValue("tokensPerMinute"),
+		Concurrency: r.PostFormValue("concurrency"), ExpiresOn: r.PostFormValue("expiresAt"),
+		Problems: problems{},
+	}
+}
+
+func keyFormOf(k apikey.Key) keyForm {
+	f := keyForm{Name: k.Name, Models: strings.Join(k.Models, "\n"), IPRanges: strings.Join(k.IPRanges, "\n")}
+	f.RequestsPerMinute = optionalNumber(k.Limits.RequestsPerMinute)
+	f.TokensPerMinute = optionalNumber(k.Limits.TokensPerMinute)
+	f.Concurrency = optionalNumber(k.Limits.Concurrency)
+	if k.ExpiresAt != nil {
+		f.ExpiresOn = k.ExpiresAt.UTC().Add(-time.Nanosecond).Format(time.DateOnly)
+	}
+	return f
+}
+
+func optionalNumber[N int32 | int64 | int](n *N) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
+}
+
+func (f keyForm) scopes() []apikey.Scope {
+	if f.Platform {
+		return []apikey.Scope{apikey.Inference, apikey.Platform}
+	}
+	return []apikey.Scope{apikey.Inference}
+}
+
+// limits reads the numbers and notes what is not one.
+func (f keyForm) limits(ctx context.Context) apikey.Limits {
+	return apikey.Limits{
+		RequestsPerMinute: readLimit[int32](ctx, f.Problems, "requestsPerMinute", f.RequestsPerMinute),
+		TokensPerMinute:   readLimit[int64](ctx, f.Problems, "tokensPerMinute", f.TokensPerMinute),
+		Concurrency:       readLimit[int32](ctx, f.Problems, "concurrency", f.Concurrency),
+	}
+}
+
+// readLimit reads an optional whole number above zero; nothing is nil, no limit.
+func readLimit[N int32 | int64 | int](ctx context.Context, p problems, field, text string) *N {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if v := N(n); err == nil && n > 0 && int64(v) == n {
+		return &v
+	}
+	p[field] = i18n.T(ctx, "Enter a whole number above zero, or leave it empty.")
+	return nil
+}
+
+// expiry is the end of the day that was chosen.
+func (f keyForm) expiry(ctx context.Context) *time.Time {
+	if f.ExpiresOn == "" {
+		return nil
+	}
+	day, err := time.Parse(time.DateOnly, f.ExpiresOn)
+	if err != nil {
+		f.Problems["expiresAt"] = i18n.T(ctx, "Enter a date.")
+		return nil
+	}
+	end := day.AddDate(0, 0, 1)
+	return &end
+}
+
+// lines splits a text area into its lines, without the empty ones.
+func lines(text string) []string {
+	out := []string{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}

@@ -1,0 +1,70 @@
+package views
+
+import (
+	"net/http"
+
+	"aihigress/internal/catalog"
+	"aihigress/internal/id"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+func (c *console) model(w http.ResponseWriter, r *http.Request) error {
+	m, err := c.findModel(r)
+	if err != nil {
+		return err
+	}
+	return c.renderModel(w, r, http.StatusOK, m, modelFormOf(m))
+}
+
+func (c *console) findModel(r *http.Request) (catalog.Model, error) {
+	modelID, err := pathID[id.Model](r, "id")
+	if err != nil {
+		return catalog.Model{}, err
+	}
+	return c.Models.Get(r.Context(), modelID)
+}
+
+func (c *console) modelUpdate(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	m, err := c.findModel(r)
+	if err != nil {
+		return err
+	}
+	form := readModelForm(r)
+	strategy, routes := catalog.Strategy(form.Strategy), form.routes(ctx)
+	in := catalog.UpdateInput{
+		Name: &form.Name, Description: &form.Description, Strategy: &strategy, Enabled: &form.Enabled, Routes: &routes,
+	}
+	status := http.StatusUnprocessableEntity
+	if len(form.Problems) == 0 {
+		_, err := c.Models.Update(ctx, m.ID, in)
+		if err == nil {
+			return c.done(w, r, "/models/"+m.ID.String(), i18n.T(ctx, "Saved."))
+		}
+		var ok bool
+		if form.Problems, status, ok = refused(r, err); !ok {
+			return err
+		}
+	}
+	return c.renderModel(w, r, status, m, form)
+}
+
+func (c *console) modelDelete(w http.ResponseWriter, r *http.Request) error {
+	modelID, err := pathID[id.Model](r, "id")
+	if err != nil {
+		return err
+	}
+	if err := c.Models.Delete(r.Context(), modelID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/models", i18n.T(r.Context(), "The model is deleted."))
+}
+
+func (c *console) renderModel(w http.ResponseWriter, r *http.Request, status int, m catalog.Model, form modelForm) error {
+	var err error
+	if form.Providers, err = c.providerChoices(r.Context()); err != nil {
+		return err
+	}
+	return c.render(w, r, status, modelPage(c.frame(r, ui.Models, m.Name), m, form.padded(), admin(r)))
+}

@@ -1,0 +1,148 @@
+package views
+
+import (
+	"net/http"
+
+	"aihigress/internal/id"
+	"aihigress/internal/provider"
+	"aihigress/internal/secret"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+type providerView struct {
+	Provider  provider.Provider
+	Keys      []provider.Key
+	Models    []provider.Model
+	MayChange bool
+	Problems  problems // of the form that adds a key
+}
+
+func (c *console) provider(w http.ResponseWriter, r *http.Request) error {
+	v, err := c.providerView(r)
+	if err != nil {
+		return err
+	}
+	return c.render(w, r, http.StatusOK, providerPage(c.frame(r, ui.Providers, v.Provider.Name), v))
+}
+
+func (c *console) providerView(r *http.Request) (providerView, error) {
+	ctx := r.Context()
+	v := providerView{MayChange: admin(r)}
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return v, err
+	}
+	if v.Provider, err = c.Providers.Get(ctx, providerID); err != nil {
+		return v, err
+	}
+	if v.Models, err = c.Providers.Models(ctx, providerID); err != nil {
+		return v, err
+	}
+	if v.MayChange { // the keys are the owner's, and only administrators own providers
+		v.Keys, err = c.Providers.Keys(ctx, providerID)
+	}
+	return v, err
+}
+
+func (c *console) providerEnabled(w http.ResponseWriter, r *http.Request) error {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	on := r.PostFormValue("enabled") == "true"
+	if _, err := c.Providers.SetEnabled(r.Context(), providerID, on); err != nil {
+		return err
+	}
+	text := i18n.T(r.Context(), "The provider is disabled.")
+	if on {
+		text = i18n.T(r.Context(), "The provider is enabled.")
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), text)
+}
+
+func (c *console) providerProbe(w http.ResponseWriter, r *http.Request) error {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	if err := c.Providers.RequestProbe(r.Context(), providerID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(r.Context(), "A probe is under way. Its result appears here."))
+}
+
+func (c *console) providerDiscover(w http.ResponseWriter, r *http.Request) error {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	if err := c.Providers.RequestDiscovery(r.Context(), providerID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(r.Context(), "The models are being looked up. They appear here."))
+}
+
+func (c *console) providerDelete(w http.ResponseWriter, r *http.Request) error {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	if err := c.Providers.Delete(r.Context(), providerID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers", i18n.T(r.Context(), "The provider is deleted."))
+}
+
+func (c *console) providerKeyAdd(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	v, err := c.providerView(r)
+	if err != nil {
+		return err
+	}
+	_, err = c.Providers.AddKey(ctx, v.Provider.ID, provider.KeyInput{
+		Label: r.PostFormValue("label"), Secret: secret.NewText(r.PostFormValue("secret")),
+	})
+	if err == nil {
+		return c.done(w, r, "/providers/"+v.Provider.ID.String(), i18n.T(ctx, "The key is added."))
+	}
+	p, status, ok := refused(r, err)
+	if !ok {
+		return err
+	}
+	v.Problems = p
+	return c.render(w, r, status, providerPage(c.frame(r, ui.Providers, v.Provider.Name), v))
+}
+
+func (c *console) providerKeyRotate(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	providerID, keyID, err := providerKeyIDs(r)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Providers.RotateKey(ctx, keyID, secret.NewText(r.PostFormValue("secret"))); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(ctx, "The key is replaced. Running requests keep the old one."))
+}
+
+func (c *console) providerKeyRemove(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	providerID, keyID, err := providerKeyIDs(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Providers.RemoveKey(ctx, keyID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(ctx, "The key is removed."))
+}
+
+func providerKeyIDs(r *http.Request) (id.Provider, id.ProviderKey, error) {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return id.Provider{}, id.ProviderKey{}, err
+	}
+	keyID, err := pathID[id.ProviderKey](r, "key")
+	return providerID, keyID, err
+}

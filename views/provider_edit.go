@@ -1,0 +1,56 @@
+package views
+
+import (
+	"net/http"
+
+	"aihigress/internal/id"
+	"aihigress/internal/provider"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+func (c *console) providerEdit(w http.ResponseWriter, r *http.Request) error {
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	found, err := c.Providers.Get(r.Context(), providerID)
+	if err != nil {
+		return err
+	}
+	return c.render(w, r, http.StatusOK, providerEditPage(c.frame(r, ui.Providers, found.Name), found, providerFormOf(found)))
+}
+
+func (c *console) providerUpdate(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	providerID, err := pathID[id.Provider](r, "id")
+	if err != nil {
+		return err
+	}
+	found, err := c.Providers.Get(ctx, providerID)
+	if err != nil {
+		return err
+	}
+	form := readProviderForm(r)
+	in := providerUpdateInput(form, form.weight(r))
+	status := http.StatusUnprocessableEntity
+	if len(form.Problems) == 0 {
+		_, err := c.Providers.Update(ctx, providerID, in)
+		if err == nil {
+			return c.done(w, r, "/providers/"+providerID.String(), i18n.T(ctx, "Saved."))
+		}
+		var ok bool
+		if form.Problems, status, ok = refused(r, err); !ok {
+			return err
+		}
+	}
+	return c.render(w, r, status, providerEditPage(c.frame(r, ui.Providers, found.Name), found, form))
+}
+
+func providerUpdateInput(f providerForm, weight int) provider.UpdateInput {
+	visibility := provider.Visibility(f.Visibility)
+	return provider.UpdateInput{
+		Name: &f.Name, Slug: &f.Slug, BaseURL: &f.BaseURL, Visibility: &visibility, Weight: &weight,
+		AskStreamUsage: &f.AskStreamUsage, AllowPrivate: &f.AllowPrivate, AcceptAnyModel: &f.AcceptAnyModel,
+	}
+}

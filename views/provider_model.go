@@ -1,0 +1,105 @@
+package views
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/internal/money"
+	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+// providerModelForm is what an administrator may change of a provider's model. An empty price is unknown, not free.
+type providerModelForm struct {
+	Alias, Input, CachedInput, CacheWrite, Output string
+	Enabled                                       bool
+	Problems                                      problems
+}
+
+func providerModelFormOf(m provider.Model) providerModelForm {
+	text := func(p *money.Price) string {
+		if p == nil {
+			return ""
+		}
+		return p.String()
+	}
+	return providerModelForm{
+		Alias: m.Alias, Enabled: m.Enabled, Input: text(m.Rate.Input), CachedInput: text(m.Rate.CachedInput),
+		CacheWrite: text(m.Rate.CacheWrite), Output: text(m.Rate.Output),
+	}
+}
+
+func (c *console) providerModel(w http.ResponseWriter, r *http.Request) error {
+	pr, m, err := c.findProviderModel(r)
+	if err != nil {
+		return err
+	}
+	return c.render(w, r, http.StatusOK, providerModelPage(c.frame(r, ui.Providers, m.UpstreamID), pr, m, providerModelFormOf(m)))
+}
+
+func (c *console) findProviderModel(r *http.Request) (provider.Provider, provider.Model, error) {
+	v, err := c.providerView(r)
+	if err != nil {
+		return provider.Provider{}, provider.Model{}, err
+	}
+	modelID, err := pathID[id.ProviderModel](r, "model")
+	if err != nil {
+		return provider.Provider{}, provider.Model{}, err
+	}
+	i := slices.IndexFunc(v.Models, func(m provider.Model) bool { return m.ID == modelID })
+	if i < 0 {
+		return provider.Provider{}, provider.Model{}, fault.New(fault.NotFound, "There is nothing at this address.")
+	}
+	return v.Provider, v.Models[i], nil
+}
+
+func (c *console) providerModelUpdate(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	pr, m, err := c.findProviderModel(r)
+	if err != nil {
+		return err
+	}
+	form := providerModelForm{
+		Alias: strings.TrimSpace(r.PostFormValue("alias")), Enabled: r.PostFormValue("enabled") == "on",
+		Input: r.PostFormValue("inputPrice"), CachedInput: r.PostFormValue("cachedInputPrice"),
+		CacheWrite: r.PostFormValue("cacheWritePrice"), Output: r.PostFormValue("outputPrice"), Problems: problems{},
+	}
+	rate := pricing.Rate{
+		Input:       readPrice(ctx, form.Problems, "inputPrice", form.Input),
+		CachedInput: readPrice(ctx, form.Problems, "cachedInputPrice", form.CachedInput),
+		CacheWrite:  readPrice(ctx, form.Problems, "cacheWritePrice", form.CacheWrite),
+		Output:      readPrice(ctx, form.Problems, "outputPrice", form.Output),
+	}
+	status := http.StatusUnprocessableEntity
+	if len(form.Problems) == 0 {
+		_, err := c.Providers.SetModel(ctx, m.ID, provider.ModelChange{Alias: &form.Alias, Rate: &rate, Enabled: &form.Enabled})
+		if err == nil {
+			return c.done(w, r, "/providers/"+pr.ID.String(), i18n.T(ctx, "Saved."))
+		}
+		var ok bool
+		if form.Problems, status, ok = refused(r, err); !ok {
+			return err
+		}
+	}
+	return c.render(w, r, status, providerModelPage(c.frame(r, ui.Providers, m.UpstreamID), pr, m, form))
+}
+
+// readPrice reads an optional price and notes where it is not one.
+func readPrice(ctx context.Context, p problems, field, text string) *money.Price {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil
+	}
+	price, err := money.ParsePrice(text)
+	if err != nil {
+		p[field] = i18n.T(ctx, "Enter a decimal number, as in 0.25, or leave it empty.")
+		return nil
+	}
+	return &price
+}

@@ -1,0 +1,90 @@
+package views_test
+
+import (
+	"testing"
+)
+
+func TestProviderFromBeginningToEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	b.get("/providers").is(200).shows("No providers yet", `href="/providers/new"`)
+	b.get("/providers/new").is(200).shows("Another provider", `preset=`)
+
+	preset := b.get("/providers/new").find(`href="/providers/new\?preset=([a-z0-9-]+)"`)
+	b.get("/providers/new?preset="+preset).is(200).shows(`name="preset" value="`+preset+`"`, `value="https://`)
+
+	path := b.post("/providers/new", "preset", "", "name", "Example AI", "slug", "example", "dialect", "openai",
+		"baseUrl", "https://api.example.com/v1", "visibility", "public", "weight", "3", "askStreamUsage", "on", "secret", "sk-upstream-very-secret-1234").redirects("/providers/prv_")
+	b.get(path).is(200).shows("Example AI", "example", "https://api.example.com/v1", "Not probed yet", "No models known yet", "The provider is created.").hides("very-secret")
+	b.get("/providers").is(200).shows("Example AI", "Not probed yet")
+
+	b.post(path + "/probe").redirects(path)
+	b.post(path + "/discover").redirects(path)
+	b.get(path).shows("The models are being looked up.")
+
+	b.post(path+"/edit", "name", "Example 2", "slug", "example", "baseUrl", "https://api.example.com/v2", "visibility", "public", "weight", "5").redirects(path)
+	b.get(path+"/edit").is(200).shows(`value="Example 2"`, `value="5"`).hides("very-secret")
+
+	b.post(path+"/enabled", "enabled", "false").redirects(path)
+	b.get(path).shows("Disabled", "Enable")
+	b.post(path+"/enabled", "enabled", "true").redirects(path)
+
+	b.post(path+"/keys", "label", "second", "secret", "sk-another-very-secret-5678").redirects(path)
+	page := b.get(path).is(200).shows("second").hides("very-secret")
+	keyPath := page.find(`action="(` + path + `/keys/[a-z0-9_]+)/rotate"`)
+	b.post(keyPath+"/rotate", "secret", "sk-third-very-secret-9999").redirects(path)
+	b.get(path).is(200).shows("9999")
+	b.post(keyPath + "/delete").redirects(path)
+	b.post(keyPath + "/delete").is(404)
+
+	b.post(path + "/delete").redirects("/providers")
+	b.get(path).is(404)
+	b.get("/providers").is(200).shows("No providers yet")
+}
+
+func TestProviderFormComesBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	form := func(slug, url, weight string) []string {
+		return []string{"name", "Example", "slug", slug, "dialect", "openai", "baseUrl", url, "visibility", "public", "weight", weight, "secret", "sk-typed-very-secret-0000"}
+	}
+	b.post("/providers/new", form("example", "nonsense", "1")...).is(422).shows(`id="f-baseUrl-error"`, `value="nonsense"`).hides("very-secret")
+	b.post("/providers/new", form("Not A Slug", "https://api.example.com/v1", "1")...).is(422).shows(`id="f-slug-error"`)
+	b.post("/providers/new", form("example", "https://api.example.com/v1", "many")...).is(422).shows(`id="f-weight-error"`, `value="many"`)
+	path := b.post("/providers/new", form("example", "https://api.example.com/v1", "1")...).redirects("/providers/prv_")
+	b.post("/providers/new", form("example", "https://api.example.com/v1", "1")...).is(409)
+	b.post(path+"/edit", "name", "", "slug", "example", "baseUrl", "https://api.example.com/v1", "visibility", "public", "weight", "1").is(422).shows(`id="f-name-error"`)
+	b.post(path+"/keys", "secret", "").is(422).shows("Example", `id="f-secret-error"`)
+}
+
+func TestProviderModelPrices(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	path := b.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
+		"visibility", "public", "weight", "1").redirects("/providers/prv_")
+	s.discover(t, path)
+	model := b.get(path).is(200).shows("large-2", "small-2", "Unpriced").find(`href="(` + path + `/models/[a-z0-9_]+)"`)
+
+	b.post(model, "inputPrice", "a lot", "outputPrice", "15", "enabled", "on").is(422).shows(`value="a lot"`, `id="f-inputPrice-error"`)
+	b.post(model, "alias", "large", "inputPrice", "3", "outputPrice", "15.25", "enabled", "on").redirects(path)
+	b.get(path).is(200).shows("also large", ">3</td>", ">15.25</td>", "Active")
+	b.get(model).is(200).shows(`value="15.25"`, `name="cachedInputPrice"`)
+	b.get(path + "/models/pmd_00000000000000000000000000").is(404)
+}
+
+func TestProvidersForMembers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	path := admin.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
+		"visibility", "public", "weight", "1", "secret", "sk-upstream-very-secret-1234").redirects("/providers/prv_")
+	member.get("/providers").is(200).shows("Example").hides("New provider", "api.example.com")
+	member.get(path).is(200).shows("Example").hides("1234", "api.example.com", "Probe now", "Add key")
+	member.post(path + "/delete").is(403)
+	member.post(path+"/edit", "name", "Mine", "slug", "mine", "baseUrl", "https://evil.example", "weight", "1").is(403)
+	member.post(path + "/probe").is(403)
+	member.post("/providers/new", "name", "x", "slug", "x", "dialect", "openai", "baseUrl", "https://x.example").is(403)
+}

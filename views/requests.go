@@ -1,0 +1,90 @@
+package views
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"aihigress/internal/id"
+	"aihigress/internal/page"
+	"aihigress/internal/usage"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+type requestsView struct {
+	page.Page[usage.Request]
+	Names               names
+	Form                requestFilterForm
+	Live                string // address of the stream that adds to this list; empty on older pages, which do not change
+	FirstPage, NextPage string
+}
+
+// requestFilterForm is the filter as the address has it. What it cannot read cuts to nothing that matches.
+type requestFilterForm struct {
+	Model, Outcome, Key, User, RequestID string
+}
+
+func readRequestFilter(r *http.Request) requestFilterForm {
+	q := r.URL.Query()
+	text := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	return requestFilterForm{Model: text("model"), Outcome: text("outcome"), Key: text("key"), User: text("user"), RequestID: text("requestId")}
+}
+
+func (f requestFilterForm) empty() bool { return f == requestFilterForm{} }
+
+// filter is the domain's filter. An identifier that is not one is replaced by one that nothing has.
+func (f requestFilterForm) filter() usage.RequestFilter {
+	out := usage.RequestFilter{Model: f.Model, RequestID: f.RequestID}
+	if f.Outcome != "" {
+		out.Outcomes = []usage.Outcome{usage.Outcome(f.Outcome)}
+	}
+	if f.Key != "" {
+		keyID, err := id.Parse[id.Key](f.Key)
+		if err != nil {
+			keyID = id.New[id.Key]()
+		}
+		out.KeyID = &keyID
+	}
+	if f.User != "" {
+		userID, err := id.Parse[id.User](f.User)
+		if err != nil {
+			userID = id.New[id.User]()
+		}
+		out.UserID = &userID
+	}
+	return out
+}
+
+func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
+	ctx, q := r.Context(), r.URL.Query()
+	v := requestsView{Form: readRequestFilter(r)}
+	var err error
+	if v.Page, err = c.Reports.Requests(ctx, v.Form.filter(), usage.NewestFirst, page.Args{First: pageSize, After: q.Get("after")}); err != nil {
+		return err
+	}
+	if v.Names, err = c.namesFor(r, v.Items); err != nil {
+		return err
+	}
+	v.FirstPage, v.NextPage = firstPage(r), nextPage(r, v.HasNext, v.End())
+	if v.FirstPage == "" {
+		v.Live = "/requests/live?" + q.Encode()
+	}
+	return c.render(w, r, http.StatusOK, requestsPage(c.frame(r, ui.Requests, i18n.T(ctx, "Request log")), v))
+}
+
+// requestsLive streams a row for each request that is logged from now on.
+func (c *console) requestsLive(w http.ResponseWriter, r *http.Request) error {
+	logged, err := c.Reports.Logged(r.Context(), readRequestFilter(r).filter())
+	if err != nil {
+		return err
+	}
+	return stream(w, r, logged, func(req usage.Request) templ.Component {
+		found, err := c.namesFor(r, []usage.Request{req})
+		if err != nil {
+			c.Log.WarnContext(r.Context(), "name a live request", "error", err)
+		}
+		return requestRow(req, found, true)
+	})
+}

@@ -1,0 +1,135 @@
+// Package views is the web console: server-rendered pages over the domain packages.
+//
+// A page is three files side by side: keys.go with the handlers, keys.templ with the HTML, keys_test.go. Every page works
+// as plain GET and POST; htmx makes it quick. A form that is refused comes back as itself with status 422 or 409, one
+// that is accepted answers 303. What package ui draws, no page draws again.
+package views
+
+import (
+	"log/slog"
+	"net/http"
+
+	"aihigress/internal/account"
+	"aihigress/internal/apikey"
+	"aihigress/internal/audit"
+	"aihigress/internal/auth"
+	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
+	"aihigress/internal/provider"
+	"aihigress/internal/usage"
+	"aihigress/views/assets"
+	"aihigress/views/i18n"
+)
+
+// maxForm bounds the body of a form in bytes.
+const maxForm = 1 << 20
+
+// contentSecurityPolicy allows nothing inline and nothing from elsewhere.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// Options are what the console stands on.
+type Options struct {
+	Auth      *auth.Auth
+	Users     *account.Users
+	Keys      *apikey.Keys
+	Ledger    *credit.Ledger
+	Models    *catalog.Models
+	Providers *provider.Providers
+	Reports   *usage.Reports
+	Audit     *audit.Log
+	Jobs      http.Handler // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
+	PublicURL string       // where callers reach the gateway, for the examples; "" takes it from the request
+	Log       *slog.Logger
+}
+
+type console struct {
+	Options
+}
+
+// New returns the console. It answers every path below "/", so it is mounted last.
+func New(o Options) http.Handler {
+	c := &console{Options: o}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+assets.Prefix, assets.Handler())
+
+	open := func(pattern string, h handler) { mux.Handle(pattern, c.session(c.handle(h))) }
+	open("GET /login", c.loginForm)
+	open("POST /login", c.login)
+	open("POST /preferences", c.preferences)
+
+	page := func(pattern string, h handler) { mux.Handle(pattern, c.session(c.signedIn(c.handle(h)))) }
+	page("POST /logout", c.logout)
+
+	page("GET /{$}", c.dashboard)
+	page("GET /live", c.dashboardLive)
+	page("GET /requests", c.requests)
+	page("GET /requests/live", c.requestsLive)
+	page("GET /requests/{id}", c.request)
+
+	page("GET /providers", c.providers)
+	page("GET /providers/new", c.providerNew)
+	page("POST /providers/new", c.providerCreate)
+	page("GET /providers/{id}", c.provider)
+	page("GET /providers/{id}/edit", c.providerEdit)
+	page("POST /providers/{id}/edit", c.providerUpdate)
+	page("POST /providers/{id}/enabled", c.providerEnabled)
+	page("POST /providers/{id}/probe", c.providerProbe)
+	page("POST /providers/{id}/discover", c.providerDiscover)
+	page("POST /providers/{id}/delete", c.providerDelete)
+	page("POST /providers/{id}/keys", c.providerKeyAdd)
+	page("POST /providers/{id}/keys/{key}/rotate", c.providerKeyRotate)
+	page("POST /providers/{id}/keys/{key}/delete", c.providerKeyRemove)
+	page("GET /providers/{id}/models/{model}", c.providerModel)
+	page("POST /providers/{id}/models/{model}", c.providerModelUpdate)
+
+	page("GET /models", c.models)
+	page("GET /models/new", c.modelNew)
+	page("POST /models/new", c.modelCreate)
+	page("GET /models/{id}", c.model)
+	page("POST /models/{id}", c.modelUpdate)
+	page("POST /models/{id}/delete", c.modelDelete)
+
+	page("GET /keys", c.keys)
+	page("GET /keys/new", c.keyNew)
+	page("POST /keys/new", c.keyCreate)
+	page("GET /keys/{id}", c.key)
+	page("POST /keys/{id}", c.keyUpdate)
+	page("POST /keys/{id}/revoke", c.keyRevoke)
+
+	page("GET /credit", c.credit)
+	page("GET /credit/grant", c.grantForm)
+	page("POST /credit/grant", c.grant)
+	page("GET /credit/rule", c.rechargeForm)
+	page("POST /credit/rule", c.recharge)
+
+	page("GET /sessions", c.sessions)
+	page("POST /sessions/{id}/revoke", c.sessionRevoke)
+	page("GET /sessions/password", c.passwordForm)
+	page("POST /sessions/password", c.password)
+
+	page("GET /users", c.users)
+	page("GET /users/new", c.userNew)
+	page("POST /users/new", c.userCreate)
+	page("GET /users/{id}", c.user)
+	page("POST /users/{id}", c.userUpdate)
+
+	page("GET /audit", c.audit)
+	mux.Handle("/jobs/", c.session(c.signedIn(c.handle(c.jobs))))
+	mux.Handle("/", c.session(c.handle(c.unknown)))
+
+	return http.NewCrossOriginProtection().Handler(secured(i18n.Middleware(mux)))
+}
+
+// secured sets the headers of every answer and bounds every body.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}

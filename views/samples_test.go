@@ -1,0 +1,169 @@
+package views
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"aihigress/internal/account"
+	"aihigress/internal/apikey"
+	"aihigress/internal/audit"
+	"aihigress/internal/auth"
+	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
+	"aihigress/internal/id"
+	"aihigress/internal/llm"
+	"aihigress/internal/money"
+	"aihigress/internal/page"
+	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
+	"aihigress/internal/usage"
+	"aihigress/views/ui"
+)
+
+var (
+	sampleTime     = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	sampleUser     = account.User{ID: id.New[id.User](), Email: "admin@example.com", Name: "Admin", Role: authz.Admin, CreatedAt: sampleTime}
+	sampleMember   = account.User{ID: id.New[id.User](), Email: "member@example.com", Role: authz.Member, CreatedAt: sampleTime, DisabledAt: &sampleTime}
+	sampleProvider = provider.Provider{
+		ID: id.New[id.Provider](), Slug: "example", Name: "Example AI", Dialect: "openai", BaseURL: "https://api.example.com/v1",
+		Visibility: "public", Weight: 1, AskStreamUsage: true, Enabled: true, CreatedAt: sampleTime,
+		Health: provider.Health{State: "healthy", HTTPStatus: 200, Latency: 312 * time.Millisecond, CheckedAt: sampleTime},
+	}
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func paged[T any](items ...T) page.Page[T] {
+	return page.New(items, page.MaxSize, func(T) string { return "" })
+}
+
+func sampleKeys() []apikey.Key {
+	limits := apikey.Limits{RequestsPerMinute: ptr[int32](600), TokensPerMinute: ptr[int64](200000), Concurrency: ptr[int32](20)}
+	return []apikey.Key{
+		{ID: id.New[id.Key](), UserID: sampleUser.ID, Name: "production", Hint: "sk-hg-3f…Qz8", Limits: limits, CreatedAt: sampleTime},
+		{ID: id.New[id.Key](), UserID: sampleMember.ID, Name: "a key with a name as long as anybody would make it", Hint: "sk-hg-9a…0bC", CreatedAt: sampleTime, ExpiresAt: &sampleTime},
+		{ID: id.New[id.Key](), UserID: sampleMember.ID, Name: "old", Hint: "sk-hg-aa…xyz", CreatedAt: sampleTime, RevokedAt: &sampleTime},
+	}
+}
+
+func sampleModels() []provider.Model {
+	price := func(text string) *money.Price {
+		p, err := money.ParsePrice(text)
+		if err != nil {
+			panic(err)
+		}
+		return &p
+	}
+	return []provider.Model{
+		{ID: id.New[id.ProviderModel](), UpstreamID: "large-2", Alias: "large", ContextTokens: 200000, Rate: pricing.Rate{Input: price("3"), Output: price("15")}, Enabled: true},
+		{ID: id.New[id.ProviderModel](), UpstreamID: "vendor/embedding-with-a-long-name-3", Enabled: true},
+		{ID: id.New[id.ProviderModel](), UpstreamID: "gone-1", Enabled: true, MissingSince: &sampleTime},
+	}
+}
+
+func sampleRequests() []usage.Request {
+	key := sampleKeys()[0].ID
+	out := make([]usage.Request, 0, len(usage.Outcomes()))
+	for i, outcome := range usage.Outcomes() {
+		at := sampleTime.Add(-time.Duration(i) * time.Minute)
+		req := usage.Request{
+			ID: usage.NewID(at), RequestID: "req-0123456789", StartedAt: at, KeyID: key, UserID: sampleUser.ID, Model: "large",
+			ProviderID: &sampleProvider.ID, UpstreamModel: "large-2", Dialect: "openai", Endpoint: "/v1/chat/completions", Streamed: true,
+			HTTPStatus: 200, Outcome: outcome, Duration: 3210 * time.Millisecond, FirstToken: 1412 * time.Millisecond,
+			Usage:  llm.Usage{Input: 1200, CachedInput: 8000, Output: 512, Reasoning: 100, Estimated: i%2 == 1},
+			Charge: ptr(money.Amount(12_340_000)), Cost: ptr(money.Amount(10_000_000)), Tags: map[string]string{"team": "search"},
+			Attempts: []usage.Attempt{
+				{ProviderSlug: "broken", Status: 503, Error: "upstream_error", StartedAt: at.Add(20 * time.Millisecond), Duration: 400 * time.Millisecond},
+				{ProviderSlug: "example", Status: 200, StartedAt: at.Add(450 * time.Millisecond), Duration: 2700 * time.Millisecond},
+			},
+		}
+		if outcome == usage.Refused {
+			req.ProviderID, req.Attempts, req.Charge, req.Unpriced = nil, nil, nil, true
+		}
+		out = append(out, req)
+	}
+	return out
+}
+
+func sampleFigures(n int) []figures {
+	out := make([]figures, n)
+	for i := range out {
+		level := 1 + math.Sin(float64(i)/6)
+		out[i] = figures{
+			At: sampleTime.Add(time.Duration(i) * time.Minute), Requests: 120 * level, Errors: 3 * level, Tokens: 40000 * level,
+			Charge: money.Amount(float64(money.Credit) * 0.3 * level),
+			Duration: usage.Percentiles{
+				P50: time.Duration(800+200*level) * time.Millisecond, P95: time.Duration(2000+500*level) * time.Millisecond,
+				P99: time.Duration(4000+700*level) * time.Millisecond,
+			},
+			FirstToken: usage.Percentiles{P50: time.Duration(300+50*level) * time.Millisecond, P95: time.Duration(700+90*level) * time.Millisecond},
+		}
+	}
+	return out
+}
+
+// samples is every page by its name, filled in.
+func samples(p ui.Page) map[string]templ.Component {
+	keys, models := sampleKeys(), sampleModels()
+	requests := sampleRequests()
+	found := names{Keys: map[id.Key]string{requests[0].KeyID: "production"}, Providers: map[id.Provider]string{sampleProvider.ID: sampleProvider.Name}}
+	account1 := credit.Account{ID: id.New[id.Account](), UserID: sampleUser.ID, Balance: 125 * money.Credit, Reserved: 3 * money.Credit, Recharge: &credit.Rule{Threshold: 10 * money.Credit, Target: 100 * money.Credit, DailyCap: 300 * money.Credit, Enabled: true}}
+	logical := catalog.Model{ID: id.New[id.Model](), Name: "large", Description: "For hard questions", Strategy: catalog.Weighted, Enabled: true,
+		Routes: []catalog.Route{{ProviderID: sampleProvider.ID, UpstreamID: "large-2", Weight: 3, Enabled: true}, {ProviderID: id.New[id.Provider](), UpstreamID: "hidden", Weight: 1, Enabled: true}}}
+	form := modelFormOf(logical)
+	form.Providers = []provider.Provider{sampleProvider}
+	bad := problems{"": "Something about the whole form.", "name": "A name is needed.", "baseUrl": "Must start with https://", "amount": "Enter a number.", "routes": "Choose a provider."}
+	figures := sampleFigures(60)
+	session := auth.Session{Current: true, ID: id.New[id.Session](), UserAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/19 Safari/605.1.15", IP: "203.0.113.7", CreatedAt: sampleTime, LastSeenAt: sampleTime}
+	other := session
+	other.ID, other.UserAgent, other.Current = id.New[id.Session](), "curl/8.9.1", false
+	return map[string]templ.Component{
+		"login":           loginPage(ui.Page{Title: p.Title, Lang: p.Lang, Theme: p.Theme, Path: "/login"}, loginInput{Email: "admin@example.com", Problem: "Wrong e-mail address or password."}),
+		"error":           errorPage(p, failure{title: "Something went wrong", text: "It has been logged.", internal: true}, "req-1"),
+		"dashboard":       dashboardPage(p, dashboardView{Span: spans[1], Points: figures, Total: totals{Requests: 12345, Errors: 37, Input: 4_000_000, Output: 900_000, Charge: 12_345_678_900}, Admin: true}),
+		"dashboard-new":   dashboardPage(p, dashboardView{Span: spans[0], Welcome: true, Admin: true}),
+		"requests":        requestsPage(p, requestsView{Page: paged(requests...), Names: found, Live: "/requests/live", NextPage: "/requests?after=x"}),
+		"requests-empty":  requestsPage(p, requestsView{Live: "/requests/live"}),
+		"requests-none":   requestsPage(p, requestsView{Form: requestFilterForm{Model: "x", Key: "y"}}),
+		"request":         requestPage(p, requestView{Request: requests[0], Names: found, Lanes: lanes(requests[0]), Admin: true}),
+		"request-refused": requestPage(p, requestView{Request: requests[len(requests)-1], Names: found}),
+		"keys":            keysPage(p, keysView{Page: paged(keys...), Owners: map[id.User]account.User{sampleUser.ID: sampleUser, sampleMember.ID: sampleMember}, NextPage: "/keys?after=x"}),
+		"keys-empty":      keysPage(p, keysView{}),
+		"key-new":         keyNewPage(p, keyForm{Problems: bad}),
+		"key-secret":      keySecretPage(p, keys[0], "sk-hg-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG012345", "curl http://127.0.0.1:8080/v1/chat/completions"),
+		"key":             keyPage(p, keys[0], keyFormOf(keys[0])),
+		"key-revoked":     keyPage(p, keys[2], keyFormOf(keys[2])),
+		"providers":       providersPage(p, providersView{Page: paged(sampleProvider), MayCreate: true}),
+		"providers-empty": providersPage(p, providersView{MayCreate: true}),
+		"presets":         presetsPage(p, catalog.Presets()),
+		"provider-new":    providerNewPage(p, providerForm{Name: "Example", Problems: bad}),
+		"provider": providerPage(p, providerView{Provider: sampleProvider, MayChange: true, Models: models,
+			Keys: []provider.Key{{ID: id.New[id.ProviderKey](), Label: "first", Hint: "sk-…abc", CreatedAt: sampleTime}, {ID: id.New[id.ProviderKey](), Hint: "sk-…def", CreatedAt: sampleTime}}}),
+		"provider-member": providerPage(p, providerView{Provider: sampleProvider}),
+		"provider-edit":   providerEditPage(p, sampleProvider, providerFormOf(sampleProvider)),
+		"provider-model":  providerModelPage(p, sampleProvider, models[0], providerModelFormOf(models[0])),
+		"models":          modelsPage(p, modelsView{Page: paged(logical), Providers: map[id.Provider]provider.Provider{sampleProvider.ID: sampleProvider}, MayChange: true}),
+		"models-empty":    modelsPage(p, modelsView{MayChange: true}),
+		"model-new":       modelNewPage(p, modelForm{Problems: bad}.padded()),
+		"model":           modelPage(p, logical, form.padded(), true),
+		"credit": creditPage(p, creditView{Account: account1, Owner: sampleUser, MayGrant: true, Entries: paged(
+			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindGrant, Amount: 100 * money.Credit, Reason: "first", CreatedAt: sampleTime},
+			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindCharge, Amount: -12_340_000, Reason: "large", RequestID: ptr(requests[0].ID), CreatedAt: sampleTime},
+		)}),
+		"credit-empty":  creditPage(p, creditView{Owner: sampleMember, Own: true}),
+		"grant":         grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
+		"recharge":      rechargePage(p, rechargeForm{Owner: sampleMember}),
+		"sessions":      sessionsPage(p, []auth.Session{session, other}),
+		"password":      passwordPage(p, problems{"currentPassword": "That is not your password."}),
+		"users":         usersPage(p, usersView{Page: paged(sampleUser, sampleMember)}),
+		"users-none":    usersPage(p, usersView{Query: "x"}),
+		"user-new":      userNewPage(p, userForm{Problems: bad}),
+		"user":          userPage(p, userView{User: sampleMember, Credit: account1, Form: userForm{Role: authz.Member}}),
+		"audit":         auditPage(p, auditView{Page: paged(audit.Event{ID: id.New[id.Audit](), At: sampleTime, ActorName: "admin@example.com", Action: "key.create", Target: keys[0].ID.String(), Details: json.RawMessage(`{"name":"production"}`), IP: "203.0.113.7", RequestID: "req-1"})}),
+		"audit-nothing": auditPage(p, auditView{}),
+	}
+}
