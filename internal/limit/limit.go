@@ -31,8 +31,8 @@ const (
 	beatEvery    = SlotLifetime / 3
 	redisTimeout = 50 * time.Millisecond // for one decision
 	askAgain     = time.Second           // after Redis failed, and no sooner
-	maxQueue     = 8192                  // ends of calls that wait to be told to Redis
-	maxBatch     = 256                   // of them in one pipeline
+	maxUntold    = 8192                  // ends of calls that wait to be told to Redis
+	maxBatch     = 256                   // keys of them in one pipeline
 )
 
 // Code is the code of every refusal here.
@@ -66,20 +66,23 @@ type Limiter struct {
 	node  string // of this process: names its slots
 
 	slot  atomic.Int64
-	nodes atomic.Int64 // seen alive, this one included
-	down  atomic.Int64 // Unix nanoseconds until which Redis is not asked
-	ends  chan end
+	nodes atomic.Int64  // seen alive, this one included
+	down  atomic.Int64  // Unix nanoseconds until which Redis is not asked
+	ended chan struct{} // wakes Run: there is something to tell
 
-	mu   sync.Mutex
-	keys map[id.Key]*local
-	held map[string]id.Key // slots of calls under way
+	mu      sync.Mutex
+	keys    map[id.Key]*local
+	held    map[string]id.Key // slots of calls under way
+	untold  map[id.Key]*ends
+	telling map[id.Key]*ends // on their way
+	told    chan struct{}    // closed once those are answered
+	calls   int              // in untold
 }
 
-// An end is the end of a call, on its way to Redis.
-type end struct {
-	key   id.Key
-	slot  string // "" where it holds none
-	spare int64  // tokens that were taken and not used; negative where it used more
+// Ends are those of a key's calls, on their way to Redis.
+type ends struct {
+	slots []string // to be freed
+	spare int64    // tokens that were taken and not used; negative where more were used
 }
 
 // New makes a limiter. Run must run for what has ended to be given back. clock is time.Now but in tests; Redis's own clock
@@ -87,7 +90,7 @@ type end struct {
 func New(client redis.UniversalClient, log *slog.Logger, clock func() time.Time) *Limiter {
 	l := &Limiter{
 		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(),
-		ends: make(chan end, maxQueue), keys: map[id.Key]*local{}, held: map[string]id.Key{},
+		ended: make(chan struct{}, 1), keys: map[id.Key]*local{}, held: map[string]id.Key{}, untold: map[id.Key]*ends{},
 	}
 	l.nodes.Store(1)
 	return l
@@ -202,8 +205,8 @@ func (e *Lease) unless(r *refusal) *Lease {
 	return e
 }
 
-// Finish ends the call: its slot is free, and its tokens are corrected to what it used. It does not wait for Redis. Only
-// the first call counts.
+// Finish ends the call: its slot is free, and its tokens are corrected to what it used. It does not wait for Redis, which
+// hears of it with the key's next call on this node, or as soon as Run gets to it. Only the first call counts.
 func (e *Lease) Finish(_ context.Context, used int64) {
 	if e == nil {
 		return
@@ -211,13 +214,8 @@ func (e *Lease) Finish(_ context.Context, used int64) {
 	e.once.Do(func() {
 		spare := e.tokens - max(used, 0)
 		e.limiter.leave(e.key, spare)
-		if e.slot == "" {
-			return
-		}
-		select {
-		case e.limiter.ends <- end{e.key, e.slot, spare}:
-		default: // Redis is slow or away: the slot expires, and the estimate stands
-			e.limiter.forget(e.slot)
+		if e.slot != "" {
+			e.limiter.end(e.key, e.slot, spare)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -267,5 +268,45 @@ func BenchmarkAdmitWithoutLimits(b *testing.B) {
 	for b.Loop() {
 		lease, _, _ := l.Admit(b.Context(), key, limit.Limits{}, 100)
 		lease.Finish(b.Context(), 100)
+	}
+}
+
+// TestOneAfterAnother: a caller who waits for each answer before asking again holds one slot at a time, however late Redis
+// hears of the last call's end.
+func TestOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	l := node(t, redistest.New(t))
+	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 1, TokensPerMinute: 1000}
+	for i := range 200 {
+		lease, _, err := l.Admit(t.Context(), key, limits, 1000) // all of it, and all of it given back
+		if err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		lease.Finish(t.Context(), 0)
+	}
+}
+
+// TestRedisThatHangs: only the call that finds out waits, and not for long.
+func TestRedisThatHangs(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody ever answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	client := redis.NewClient(&redis.Options{Addr: silent.Addr().String(), ContextTimeoutEnabled: true})
+	defer client.Close()
+	l := limit.New(client, slog.New(slog.DiscardHandler), time.Now)
+	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 100, Concurrency: 100}
+	start := time.Now()
+	for range 50 {
+		lease, _, err := l.Admit(t.Context(), key, limits, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Finish(t.Context(), 0)
+	}
+	if took := time.Since(start); took > 900*time.Millisecond {
+		t.Errorf("50 calls took %s", took)
 	}
 }

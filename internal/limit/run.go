@@ -22,48 +22,98 @@ func (l *Limiter) Run(ctx context.Context) error {
 			l.flush(context.WithoutCancel(ctx))
 			l.leaveCluster(context.WithoutCancel(ctx))
 			return nil
-		case e := <-l.ends:
-			l.tell(ctx, e)
+		case <-l.ended:
+			l.flush(ctx)
 		case <-beat.C:
 			l.beat(ctx)
 		}
 	}
 }
 
-// tell sends an end, and what else waits, in one pipeline.
-func (l *Limiter) tell(ctx context.Context, first end) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	batch := append(make([]end, 0, maxBatch), first)
-	for len(batch) < maxBatch {
-		select {
-		case e := <-l.ends:
-			batch = append(batch, e)
-			continue
-		default:
-		}
-		break
+// end notes that a call has ended, for Redis to hear.
+func (l *Limiter) end(key id.Key, slot string, spare int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, slot)
+	if l.calls >= maxUntold {
+		return // Redis is slow or away: the slot expires, and the estimate stands
 	}
-	pipe := l.redis.Pipeline()
-	for _, e := range batch {
-		l.forget(e.slot)
-		finish.Eval(ctx, pipe, keysOf(e.key), e.slot, e.spare)
+	e := l.untold[key]
+	if e == nil {
+		e = &ends{}
+		l.untold[key] = e
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		l.log.Debug("ends of calls not told to Redis", "calls", len(batch), "error", err)
+	e.slots = append(e.slots, slot)
+	e.spare += spare
+	l.calls++
+	select {
+	case l.ended <- struct{}{}:
+	default:
 	}
 }
 
-// flush tells what still waits when the node stops.
-func (l *Limiter) flush(ctx context.Context) {
-	for {
+// take is what Redis has not heard of a key's calls, to be told with the next: a caller who waits for one answer before
+// asking again must not be refused for what the last call held. What is on its way is waited for, lest it be overtaken.
+func (l *Limiter) take(ctx context.Context, key id.Key) (ends, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.telling[key] != nil {
+		told := l.told
+		l.mu.Unlock()
 		select {
-		case e := <-l.ends:
-			l.tell(ctx, e)
-		default:
-			return
+		case <-told:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if ctx.Err() != nil {
+			return ends{}, ctx.Err()
 		}
 	}
+	e := l.untold[key]
+	if e == nil {
+		return ends{}, nil
+	}
+	l.calls -= len(e.slots)
+	delete(l.untold, key)
+	return *e, nil
+}
+
+// flush tells Redis all ends that wait. What cannot be told is dropped.
+func (l *Limiter) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for batch := l.next(); len(batch) > 0; batch = l.next() {
+		pipe := l.redis.Pipeline()
+		for key, e := range batch {
+			finish.Eval(ctx, pipe, keysOf(key), e.arguments()...)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			l.log.Debug("ends of calls not told to Redis", "keys", len(batch), "error", err)
+		}
+	}
+}
+
+// next moves some of what is untold to what is being told. What was there has been told.
+func (l *Limiter) next() map[id.Key]*ends {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told != nil {
+		close(l.told)
+		l.told = nil
+	}
+	l.telling = map[id.Key]*ends{}
+	for key, e := range l.untold {
+		if len(l.telling) == maxBatch {
+			break
+		}
+		l.telling[key] = e
+		l.calls -= len(e.slots)
+		delete(l.untold, key)
+	}
+	if len(l.telling) > 0 {
+		l.told = make(chan struct{})
+	}
+	return l.telling
 }
 
 // beat keeps this node and the slots of its calls alive, and counts the nodes. A slot that Redis no longer has is not made
