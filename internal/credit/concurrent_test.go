@@ -29,22 +29,8 @@ func TestNodesAtOnce(t *testing.T) {
 		users, accounts = append(users, user), append(accounts, account)
 	}
 	ctx := job(t.Context())
-	var running, watching sync.WaitGroup
-	stopWatching := make(chan struct{})
-	watching.Go(func() {
-		for {
-			for _, account := range accounts {
-				if s := b.standing(account); s.Leased > s.Balance || s.Balance != s.Entries {
-					t.Errorf("balance %d, entries %d, leased %d", s.Balance, s.Entries, s.Leased)
-				}
-			}
-			select {
-			case <-stopWatching:
-				return
-			default:
-			}
-		}
-	})
+	var running sync.WaitGroup
+	stopWatching := watch(t, b, accounts)
 	running.Go(func() {
 		for range 20 {
 			for _, user := range users {
@@ -91,8 +77,7 @@ func TestNodesAtOnce(t *testing.T) {
 		running.Go(func() { all.Wait(); close(workersDone) })
 	}
 	running.Wait()
-	close(stopWatching)
-	watching.Wait()
+	stopWatching()
 
 	t.Logf("served %v, refused %v", served, refused)
 	for i, account := range accounts {
@@ -106,6 +91,27 @@ func TestNodesAtOnce(t *testing.T) {
 			t.Errorf("node %d was starved", n)
 		}
 	}
+}
+
+// watch looks at the accounts again and again, until it is stopped.
+func watch(t *testing.T, b *bank, accounts []id.Account) (stop func()) {
+	quit := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			for _, account := range accounts {
+				if s := b.standing(account); s.Leased > s.Balance || s.Balance != s.Entries {
+					t.Errorf("balance %d, entries %d, leased %d", s.Balance, s.Entries, s.Leased)
+				}
+			}
+			select {
+			case <-quit:
+				return
+			default:
+			}
+		}
+	})
+	return func() { close(quit); watching.Wait() }
 }
 
 // serve is one request: ok says that it was let through.

@@ -222,8 +222,8 @@ func (l *Leases) failed(err error) {
 }
 
 // Booked tells that a charge of this node has been booked, after the commit, so that memory follows its row. It is called
-// once for every charge of a batch, new or not, as soon as the batch is known to be committed: also where that is learnt
-// only from the cursor, since the answer to the commit was lost.
+// once for every charge that a batch booked, or for their sum, as soon as the batch is known to be committed: also where
+// that is learnt only from the cursor, since the answer to the commit was lost.
 func (l *Leases) Booked(account id.Account, charge money.Amount) {
 	l.mu.RLock()
 	e := l.leases[account]
