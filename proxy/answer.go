@@ -1,0 +1,289 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"aihigress/internal/dialect/openai"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/sse"
+)
+
+// Why a call or an attempt was ended by the clock.
+var (
+	errTotal      = errors.New("the call took too long")
+	errFirstToken = errors.New("no content in time")
+	errIdle       = errors.New("the answer stalled")
+)
+
+// keepAlive is a comment, which clients of event streams drop.
+const keepAlive = ": keep-alive\n\n"
+
+// An answer is the way to the caller, and the clock of the call: one timer for all its limits, since a timer or a
+// goroutine for each would cost every stream what only a stalled one needs.
+//
+// The header is held back until commit, so that everything before it can be tried elsewhere. The timer's function runs
+// in a goroutine of its own; mu keeps its comments between events, and close waits for it.
+type answer struct {
+	w http.ResponseWriter
+	o *Options
+
+	mu     sync.Mutex
+	rc     *http.ResponseController
+	timer  *time.Timer
+	closed bool
+
+	asked     bool // for an event stream
+	stream    bool // it is one: comments are possible
+	begun     bool // the header is out
+	committed bool // the vendor's answer is on its way
+	failed    error
+
+	cancelCall    context.CancelCauseFunc
+	cancelAttempt context.CancelCauseFunc
+	route         *snapshot.Route // of the running attempt
+
+	total     time.Time // the call must be over
+	early     time.Time // the header goes out without content; zero is never
+	first     time.Time // the running attempt must have content; zero is no limit
+	lastRead  time.Time
+	lastWrite time.Time
+	extended  time.Time // when the write deadline was set last
+}
+
+// newAnswer starts the clock of a call. The caller closes it.
+func newAnswer(w http.ResponseWriter, o *Options, stream bool, start, total time.Time, cancel context.CancelCauseFunc) *answer {
+	a := &answer{w: w, o: o, rc: http.NewResponseController(w), asked: stream, stream: stream, cancelCall: cancel, total: total,
+		lastRead: start, lastWrite: start}
+	if stream {
+		a.early = start.Add(o.Early)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.timer = time.AfterFunc(time.Until(a.next()), a.tick)
+	return a
+}
+
+// attempt starts the clock of an attempt that must have content within limit. The route names it in the header, should
+// that have to go out before the commit point.
+func (a *answer) attempt(limit time.Duration, cancel context.CancelCauseFunc, route *snapshot.Route) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.cancelAttempt, a.route = cancel, route
+	a.stream = a.asked
+	a.first, a.lastRead = now.Add(limit), now
+	a.rearm(now)
+}
+
+// attemptOver stops the clock of an attempt that brought nothing.
+func (a *answer) attemptOver() {
+	a.mu.Lock()
+	a.first, a.cancelAttempt = time.Time{}, nil
+	a.mu.Unlock()
+}
+
+// body lets an answer begin that is no event stream: from here on it is held to the idle limit alone, and no comments go
+// out. It reports false where a stream has already been promised.
+func (a *answer) body() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.begun {
+		return false
+	}
+	now := time.Now()
+	a.stream, a.early = false, time.Time{}
+	a.first, a.lastRead = time.Time{}, now
+	a.rearm(now)
+	return true
+}
+
+// read notes that bytes came from the vendor before the commit point. After it, write does.
+func (a *answer) read() {
+	a.mu.Lock()
+	a.lastRead = time.Now()
+	a.mu.Unlock()
+}
+
+// commit is the commit point: the vendor's status and header go out. It reports whether the header had gone out early,
+// with fewer names in it.
+func (a *answer) commit(status int, fill func(http.Header)) (early bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.committed, a.first, a.lastRead = true, time.Time{}, now
+	defer a.rearm(now)
+	if a.begun {
+		return true
+	}
+	a.lastWrite = now
+	a.begun = true
+	a.extend(now)
+	fill(a.w.Header())
+	a.w.WriteHeader(status)
+	return false
+}
+
+// write sends bytes to the caller, at once if flush is set. An error says that the caller is gone.
+func (a *answer) write(p []byte, flush bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.lastRead = now
+	return a.send(now, p, flush)
+}
+
+// send is write with the lock held.
+func (a *answer) send(now time.Time, p []byte, flush bool) error {
+	if a.failed != nil {
+		return a.failed
+	}
+	a.extend(now)
+	a.lastWrite = now
+	if len(p) > 0 {
+		if _, a.failed = a.w.Write(p); a.failed != nil {
+			return a.failed
+		}
+	}
+	if flush {
+		if err := a.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			a.failed = err
+		}
+	}
+	return a.failed
+}
+
+// extend gives the caller time to take what is written next. A server that knows no deadlines does without.
+func (a *answer) extend(now time.Time) {
+	if now.Sub(a.extended) > a.o.Write/4 {
+		_ = a.rc.SetWriteDeadline(now.Add(a.o.Write))
+		a.extended = now
+	}
+}
+
+// fail ends the answer with a failure: as a response where nothing is out yet, with what fill adds to its header, else as
+// the dialect's error event. Where half a body is out that is no stream, nothing can be said, and it reports false: the
+// connection must be cut.
+func (a *answer) fail(f *failure, fill func(http.Header)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case !a.begun:
+		a.begun, a.committed = true, true
+		a.extend(time.Now())
+		fill(a.w.Header())
+		f.write(a.w)
+	case a.stream:
+		a.committed = true
+		_ = a.send(time.Now(), openai.ErrorEvent(f.status, f.object()), true) // a caller who is gone needs no error
+	default:
+		return false
+	}
+	return true
+}
+
+// hasBegun reports whether the header is out.
+func (a *answer) hasBegun() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.begun
+}
+
+// close stops the clock. Nothing is written to the caller afterwards.
+func (a *answer) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	a.timer.Stop()
+	if !a.extended.IsZero() {
+		if a.failed == nil {
+			_ = a.send(time.Now(), nil, true)
+		}
+		_ = a.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
+	}
+}
+
+// tick is the timer's function: it does what is due, and sets the timer for what is due next.
+func (a *answer) tick() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil { // in this goroutine it would end the process
+			a.cancelCall(fmt.Errorf("panic while waiting: %v", p))
+		}
+	}()
+	if a.closed {
+		return
+	}
+	now := time.Now()
+	switch {
+	case !now.Before(a.total):
+		a.cancelCall(errTotal)
+		return // nothing follows
+	case !a.first.IsZero() && !now.Before(a.first):
+		a.first = time.Time{}
+		a.cancelAttempt(errFirstToken)
+	case a.reading() && !now.Before(a.lastRead.Add(a.o.Idle)):
+		a.cancelAttempt(errIdle)
+		a.lastRead = now
+	}
+	if !a.begun && !a.early.IsZero() && !now.Before(a.early) {
+		a.begin(now)
+	}
+	if a.begun && a.stream && !now.Before(a.lastWrite.Add(a.o.KeepAlive)) {
+		if a.send(now, []byte(keepAlive), true) != nil {
+			a.cancelCall(a.failed)
+			return
+		}
+	}
+	a.rearm(now)
+}
+
+// begin sends the header of a stream before there is anything to stream.
+func (a *answer) begin(now time.Time) {
+	a.begun = true
+	h := a.w.Header()
+	sse.SetHeader(h)
+	if a.route != nil {
+		nameRoute(h, a.route)
+	}
+	a.w.WriteHeader(http.StatusOK)
+	if a.send(now, []byte(keepAlive), true) != nil {
+		a.cancelCall(a.failed)
+	}
+}
+
+// reading reports whether an answer is being read that is held to the idle limit.
+func (a *answer) reading() bool {
+	return a.cancelAttempt != nil && a.first.IsZero()
+}
+
+// next is when something is due.
+func (a *answer) next() time.Time {
+	at := a.total
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	sooner(a.first)
+	if a.reading() {
+		sooner(a.lastRead.Add(a.o.Idle))
+	}
+	if !a.begun {
+		sooner(a.early)
+	} else if a.stream {
+		sooner(a.lastWrite.Add(a.o.KeepAlive))
+	}
+	return at
+}
+
+func (a *answer) rearm(now time.Time) {
+	if !a.closed {
+		a.timer.Reset(max(a.next().Sub(now), 0))
+	}
+}

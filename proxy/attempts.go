@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"aihigress/internal/fault"
+	"aihigress/internal/routing"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+	"aihigress/internal/web"
+)
+
+// A scope is what a failure says about: who else would fail the same way.
+type scope int
+
+const (
+	ofRequest  scope = iota // it would fail everywhere: nothing else is tried
+	ofModel                 // this model at this provider, with whatever key
+	ofKey                   // everything with this key
+	ofProvider              // perhaps everything at this provider: others are tried first
+)
+
+// A setback is an attempt that brought nothing, and the answer if no other one does.
+type setback struct {
+	scope   scope
+	status  int // the vendor's; 0 where none came
+	failure failure
+}
+
+// progress is how far the attempts of a call have come. The masks have a bit for each target of the plan.
+type progress struct {
+	target  *routing.Target // the one that is being tried
+	count   int
+	started time.Time
+	log     []usage.Attempt
+
+	out  uint32 // tried, or bound to fail like one that was
+	last uint32 // better not: their provider failed
+}
+
+// The masks have room for the longest plan.
+const _ = uint32(1) << (routing.MaxTargets - 1)
+
+// next is the first target that is not ruled out, one of a provider that has not failed before others; nil is none.
+func (a *progress) next(plan []routing.Target) *routing.Target {
+	for _, not := range [...]uint32{a.out | a.last, a.out} {
+		for i := range plan {
+			if not&(1<<i) == 0 {
+				a.out |= 1 << i
+				a.target, a.started = &plan[i], time.Now()
+				a.count++
+				return a.target
+			}
+		}
+	}
+	return nil
+}
+
+// rule draws the conclusions from a failure of the present target.
+func (a *progress) rule(plan []routing.Target, s scope) {
+	failed := a.target
+	for i := range plan {
+		t := &plan[i]
+		if t.Route.Provider.ID != failed.Route.Provider.ID {
+			continue
+		}
+		switch s {
+		case ofModel:
+			if t.Route.UpstreamID == failed.Route.UpstreamID {
+				a.out |= 1 << i
+			}
+		case ofKey:
+			if t.Key == failed.Key {
+				a.out |= 1 << i
+			}
+		case ofProvider:
+			a.last |= 1 << i
+		case ofRequest:
+		}
+	}
+}
+
+// note writes down how the present attempt ended.
+func (a *progress) note(status int, code string) {
+	p := a.target.Route.Provider
+	entry := usage.Attempt{ProviderID: p.ID, ProviderSlug: p.Slug, Status: status, Error: code,
+		StartedAt: a.started, Duration: time.Since(a.started)}
+	if a.target.Key != nil {
+		entry.KeyID = a.target.Key.ID
+	}
+	a.log = append(a.log, entry)
+}
+
+// attempt tries the targets of the plan until one answers, the commit point has passed, or nothing is left.
+func (c *call) attempt() {
+	var last *setback
+	for c.attempts.count < c.p.o.MaxAttempts {
+		target := c.attempts.next(c.plan)
+		if target == nil {
+			break
+		}
+		s := c.try(target)
+		if s == nil {
+			return
+		}
+		c.answer.attemptOver()
+		c.attempts.note(s.status, s.failure.code)
+		last = s
+		if s.scope == ofRequest {
+			break
+		}
+		c.attempts.rule(c.plan, s.scope)
+	}
+	c.giveUp(last)
+}
+
+// try makes one attempt. A nil setback says that the call is over: answered, or its caller gone.
+func (c *call) try(t *routing.Target) *setback {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	limit := c.p.o.FirstByte
+	if c.event.Streamed {
+		limit = c.p.o.FirstToken
+	}
+	c.seen.begin()
+	c.answer.attempt(limit, cancel, t.Route)
+
+	p := t.Route.Provider
+	response, err := c.p.o.Upstream.Do(ctx, upstream.Call{
+		Provider: p, Key: t.Key, Path: c.endpoint.path,
+		Header:  upstreamHeader(c.r.Header, c.requestID),
+		Body:    c.request.Patch(c.body.bytes, t.Route.UpstreamID, c.asksUsage(t)),
+		Sending: &c.sending,
+	})
+	if err != nil {
+		return c.unreached(ctx, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return c.refused(ctx, response, p)
+	}
+	if coding := response.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return malformed(response.StatusCode) // nobody asked for it, and usage could not be read
+	}
+	c.seen.accepted = true
+	if eventStream(response, c.event.Streamed) {
+		r := relay{c: c, ctx: ctx, cancel: cancel, response: response, withhold: c.asksUsage(t)}
+		return r.run()
+	}
+	return c.whole(ctx, response)
+}
+
+// asksUsage reports whether the usage of a stream is asked for on our own account, and so not shown to the caller.
+func (c *call) asksUsage(t *routing.Target) bool {
+	return c.event.Streamed && !c.request.IncludeUsage && t.Route.Provider.AskStreamUsage
+}
+
+// eventStream reports whether a response is a stream of events. Some vendors do not say.
+func eventStream(r *http.Response, asked bool) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return asked
+	}
+	return kind == "text/event-stream" || asked && kind != "application/json"
+}
+
+// unreached is the setback of an attempt that no response came of.
+func (c *call) unreached(ctx context.Context, err error) *setback {
+	if c.gone() {
+		c.cancelled()
+		return nil
+	}
+	if s := clockSetback(ctx); s != nil {
+		return s
+	}
+	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
+	s := &setback{scope: ofProvider, failure: describe(err, c.requestID)}
+	if fault.KindOf(err) == fault.Internal {
+		s.failure = failure{status: http.StatusBadGateway, kind: "upstream_error", code: codeUnavailable,
+			message: "The provider could not be called."}
+	}
+	return s
+}
+
+// clockSetback is the setback of an attempt that the clock ended; nil where it did not.
+func clockSetback(ctx context.Context) *setback {
+	f := failure{status: http.StatusGatewayTimeout, kind: "upstream_error", code: codeTimeout}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTotal):
+		f.message = "The call did not end in the time it was given."
+		return &setback{scope: ofRequest, failure: f}
+	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
+		f.message = "The provider did not answer in time."
+		return &setback{scope: ofProvider, failure: f}
+	}
+	return nil
+}
+
+// gone reports whether the caller is.
+func (c *call) gone() bool { return c.r.Context().Err() != nil }
+
+// cancelled ends a call whose caller went away. What was used is booked.
+func (c *call) cancelled() {
+	status := statusClientClosed
+	if c.answer.hasBegun() {
+		status = http.StatusOK
+	}
+	c.attempts.note(c.seen.status(), codeCancelled)
+	c.settle(usage.Cancelled, status, codeCancelled)
+}
+
+// giveUp answers with the last setback.
+func (c *call) giveUp(s *setback) {
+	outcome, status := usage.UpstreamError, s.failure.status
+	if s.scope == ofRequest && s.failure.header != nil {
+		outcome = usage.ClientError
+	}
+	if c.answer.hasBegun() {
+		status = http.StatusOK
+	}
+	c.seen.begin() // what failed attempts may have used is between us and the vendors
+	c.settle(outcome, status, s.failure.code)
+	c.answer.fail(&s.failure, c.name)
+}
+
+// nameRoute puts into the header who is asked.
+func nameRoute(h http.Header, route *snapshot.Route) {
+	h["X-Aihigress-Provider"] = []string{route.Provider.Slug}
+	h["X-Aihigress-Model"] = []string{route.UpstreamID}
+}
+
+// name puts into the header who answered, at which attempt.
+func (c *call) name(h http.Header) {
+	if c.attempts.target == nil {
+		return
+	}
+	nameRoute(h, c.attempts.target.Route)
+	h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
+}

@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"aihigress/internal/fault"
+)
+
+// bodySizes are the buffers that are kept for the next request. A larger body has a buffer of its own, left to the
+// garbage collector.
+var bodySizes = [...]int64{16 << 10, 256 << 10, 1 << 20}
+
+var bodyPools [len(bodySizes)]sync.Pool
+
+// A body is a whole request body in memory, since an attempt that fails is made again with the same bytes.
+type body struct {
+	bytes  []byte
+	pooled *[]byte // what bytes goes back as; nil where its size is not kept
+	pool   int
+	budget *budget
+	held   int64 // of the budget
+}
+
+// A budget bounds the bytes of all request bodies in memory at one time.
+type budget struct {
+	used  atomic.Int64
+	limit int64
+}
+
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.limit {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+// readBody reads the request's body up to limit, in the time that patience allows for each read. The caller frees it.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, memory *budget) (*body, error) {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, fault.New(fault.Invalid, "The request body must not be compressed.").WithCode("unsupported_content_encoding")
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	b := &body{budget: memory}
+	// One byte more than announced leaves room for the read that finds the end.
+	if err := b.grow(max(r.ContentLength, 0) + 1); err != nil {
+		return nil, err
+	}
+	control := http.NewResponseController(w)
+	for {
+		_ = control.SetReadDeadline(time.Now().Add(patience)) // a server that knows no deadlines does without
+		if len(b.bytes) == cap(b.bytes) {
+			if err := b.grow(min(2*int64(cap(b.bytes)), limit+1)); err != nil {
+				b.free(true)
+				return nil, err
+			}
+		}
+		n, err := r.Body.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		switch {
+		case int64(len(b.bytes)) > limit:
+			b.free(true)
+			return nil, tooLarge(limit)
+		case errors.Is(err, io.EOF):
+			// From here on the server reads only to notice that the caller goes, and may wait for ever. After a failure the
+			// deadline stays: the server reads what is left of a body before it sends the answer.
+			_ = control.SetReadDeadline(time.Time{})
+			return b, nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			b.free(true)
+			return nil, fault.New(fault.Invalid, "The request body did not arrive in time.").WithCode(codeSlow)
+		case err != nil:
+			b.free(true)
+			return nil, fmt.Errorf("read request body: %w", fault.Wrap(err, fault.Invalid, "The request body could not be read to its end."))
+		}
+	}
+}
+
+// grow gives the body a buffer of at least size bytes, with what was read so far.
+func (b *body) grow(size int64) error {
+	if !b.budget.take(size - b.held) {
+		return fault.New(fault.Limited, "The gateway has too many large requests in memory. Try again later.").WithCode(codeOverloaded)
+	}
+	b.held = size
+	old, oldPooled, oldPool := b.bytes, b.pooled, b.pool
+	b.bytes, b.pooled, b.pool = newBuffer(size)
+	b.bytes = append(b.bytes, old...)
+	freeBuffer(oldPooled, oldPool)
+	return nil
+}
+
+// free gives the memory back: to the pool where nothing points into the body any more, else to the garbage collector.
+func (b *body) free(unused bool) {
+	if unused {
+		freeBuffer(b.pooled, b.pool)
+	}
+	b.budget.used.Add(-b.held)
+	*b = body{budget: b.budget}
+}
+
+func newBuffer(size int64) (buf []byte, pooled *[]byte, pool int) {
+	for i, fits := range bodySizes {
+		if size > fits {
+			continue
+		}
+		pooled, ok := bodyPools[i].Get().(*[]byte)
+		if !ok {
+			fresh := make([]byte, 0, fits)
+			pooled = &fresh
+		}
+		return (*pooled)[:0], pooled, i
+	}
+	return make([]byte, 0, size), nil, 0
+}
+
+func freeBuffer(pooled *[]byte, pool int) {
+	if pooled != nil {
+		bodyPools[pool].Put(pooled)
+	}
+}
+
+func tooLarge(limit int64) error {
+	return fault.New(fault.Invalid, "The request body is larger than the limit of %d bytes.", limit).WithCode(codeTooLarge)
+}

@@ -1,0 +1,193 @@
+package proxy_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aihigress/internal/id"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+	"aihigress/proxy"
+)
+
+// timetable is an upstream that says things at set times, by the fake clock.
+type timetable struct {
+	kind  string
+	after time.Duration // until the header
+	says  []line
+}
+
+type line struct {
+	wait time.Duration
+	text string // "" is the end
+}
+
+type timetables struct {
+	mu    sync.Mutex
+	next  []timetable
+	ended []error // why the contexts of the calls ended
+}
+
+func (u *timetables) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
+	u.mu.Lock()
+	t := u.next[0]
+	u.next = u.next[1:]
+	u.mu.Unlock()
+	select {
+	case <-time.After(t.after):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r, w := io.Pipe()
+	go func() {
+		for _, l := range t.says {
+			select {
+			case <-time.After(l.wait):
+			case <-ctx.Done():
+				w.CloseWithError(ctx.Err())
+				return
+			}
+			if l.text == "" {
+				break
+			}
+			if _, err := io.WriteString(w, l.text); err != nil {
+				return
+			}
+		}
+		w.Close()
+	}()
+	kind := t.kind
+	if kind == "" {
+		kind = "text/event-stream"
+	}
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {kind}}, Body: r, ContentLength: -1}, nil
+}
+
+// clocked makes one call by the fake clock. It is answered by the time tables, one for each attempt.
+func clocked(t *testing.T, body string, headers http.Header, tables ...timetable) (*httptest.ResponseRecorder, usage.Event, time.Duration) {
+	t.Helper()
+	var recorder *httptest.ResponseRecorder
+	var event usage.Event
+	var took time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		key := mint()
+		contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
+		model := &snapshot.Model{Name: "m", Strategy: "priority"}
+		base, err := url.Parse("https://vendor.test/v1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range tables {
+			p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: "v" + string(rune('0'+i)), Dialect: "openai", BaseURL: base, Visibility: "public"}
+			contents.Providers = append(contents.Providers, p)
+			model.Routes = append(model.Routes, snapshot.Route{Provider: p, UpstreamID: "up-m", Priority: i})
+		}
+		contents.Models = []*snapshot.Model{model}
+		w := &world{snapshot: snapshot.New(contents), meter: &meter{}, credit: &creditor{}, t: t}
+		handler := proxy.New(proxy.Options{Config: w, Limits: unlimited{}, Credit: w.credit, Meter: w.meter, Upstream: &timetables{next: tables},
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		for name, values := range headers {
+			r.Header[name] = values
+		}
+		r.Header.Set("Authorization", "Bearer "+key)
+		recorder = httptest.NewRecorder()
+		start := time.Now()
+		handler.ServeHTTP(recorder, r)
+		took = time.Since(start)
+		event = w.only()
+	})
+	return recorder, event, took
+}
+
+const comment = ": keep-alive\n\n"
+
+func TestCommentsStandBetweenEvents(t *testing.T) {
+	t.Parallel()
+	got, e, _ := clocked(t, stream, nil, timetable{says: []line{{0, role + word}, {40 * time.Second, word[:30]}, {3 * time.Second, word[30:]}, {time.Second, end + done}}})
+	if want := role + word + comment + comment + word + end + done; got.Body.String() != want {
+		t.Errorf("%q", got.Body)
+	}
+	if got.Header().Get("X-Aihigress-Attempts") != "1" || e.Outcome != usage.OK {
+		t.Errorf("%v %+v", got.Header(), e)
+	}
+}
+
+// A caller who has waited for long gets a header and comments; the attempts go on, and their number is not told.
+func TestEarlyHeaderKeepsFailingOver(t *testing.T) {
+	t.Parallel()
+	got, e, took := clocked(t, stream, nil, timetable{after: 30 * time.Minute}, timetable{after: 3 * time.Second, says: []line{{0, role + word + end + done}}})
+	if want := strings.Repeat(comment, 8) + role + word + end + done; got.Body.String() != want {
+		t.Errorf("%q", got.Body)
+	}
+	if h := header(got.Header(), "X-Aihigress-Attempts", "X-Aihigress-Provider", "Content-Type"); h != "X-Aihigress-Attempts= X-Aihigress-Provider=v0 Content-Type=text/event-stream; charset=utf-8" {
+		t.Error(h)
+	}
+	if e.Outcome != usage.OK || len(e.Attempts) != 2 || e.Attempts[0].Error != "timeout" || took != 2*time.Minute+3*time.Second || e.FirstToken != took {
+		t.Errorf("took %v, %+v", took, e)
+	}
+}
+
+func TestFailureAfterTheEarlyHeaderIsAnEvent(t *testing.T) {
+	t.Parallel()
+	got, e, _ := clocked(t, stream, nil, timetable{says: []line{{0, role}, {20 * time.Second, ""}}})
+	body := got.Body.String()
+	if !strings.HasPrefix(body, comment+`data: {"error":{`) || strings.Contains(body, "[DONE]") || strings.Contains(body, role) {
+		t.Errorf("%q", body)
+	}
+	if e.Outcome != usage.UpstreamError || e.HTTPStatus != 200 || e.ErrorCode != "upstream_truncated" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestTimeLimits(t *testing.T) {
+	t.Parallel()
+	caller := http.Header{"X-Aihigress-Timeout-Ms": {"5000"}}
+	tests := []struct {
+		name    string
+		body    string
+		headers http.Header
+		table   timetable
+		took    time.Duration
+		status  int
+		outcome usage.Outcome
+	}{
+		{"first token, comments do not count", stream, nil, timetable{says: []line{{time.Minute, ": x\n\n"}, {50 * time.Second, role}, {time.Hour, ""}}}, 2 * time.Minute, 200, usage.UpstreamError},
+		{"idle stream", stream, nil, timetable{says: []line{{0, word}, {time.Minute, word}, {time.Hour, ""}}}, 3 * time.Minute, 200, usage.Truncated},
+		{"first byte", chat, nil, timetable{after: time.Hour}, 10 * time.Minute, 504, usage.UpstreamError},
+		{"idle body", chat, nil, timetable{kind: "application/json", says: []line{{0, `{"a":`}, {time.Hour, ""}}}, 2 * time.Minute, 504, usage.UpstreamError},
+		{"total", stream, nil, timetable{says: everyMinute(40)}, 30 * time.Minute, 200, usage.Truncated},
+		{"the caller's, before the header", chat, caller, timetable{after: time.Hour}, 5 * time.Second, 504, usage.UpstreamError},
+		{"the caller's, within a stream", stream, caller, timetable{says: []line{{0, word}, {time.Hour, ""}}}, 5 * time.Second, 200, usage.Truncated},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, e, took := clocked(t, tt.body, tt.headers, tt.table)
+			if took != tt.took || got.Code != tt.status || e.Outcome != tt.outcome || e.ErrorCode != "timeout" {
+				t.Errorf("took %v, %d, %+v", took, got.Code, e)
+			}
+			if !strings.Contains(got.Body.String(), `"code":"timeout"`) || strings.Contains(got.Body.String(), "[DONE]") {
+				t.Errorf("%q", got.Body)
+			}
+		})
+	}
+}
+
+func everyMinute(n int) []line {
+	lines := make([]line, n)
+	for i := range lines {
+		lines[i] = line{time.Minute, word}
+	}
+	return lines
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// What follows is an open list: every header goes through but those that are named here.
+
+// keepFromUpstream are the caller's headers that do not reach the vendor.
+var keepFromUpstream = set(
+	// Of one connection (RFC 9110, section 7.6.1), and what our own transport decides.
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect",
+	"Content-Length", "Accept-Encoding", "Host",
+	// The caller's credentials, for us. Organization and project choose an account, which is ours to choose.
+	"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie",
+	"Openai-Organization", "Openai-Project",
+	// Where the caller is, which is none of the vendor's business.
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server",
+	"X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Via", "Origin", "Referer",
+	// Ours, sent separately.
+	"X-Request-Id",
+)
+
+// keepFromCaller are the vendor's headers that do not reach the caller.
+var keepFromCaller = set(
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Content-Length", "Date", "Set-Cookie", "Www-Authenticate", "Proxy-Authenticate", "X-Request-Id",
+	// Who we are at the vendor, and what we have left there.
+	"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id",
+	// What the vendor says about its own host is not true of ours.
+	"Location", "Content-Location", "Link", "Alt-Svc", "Strict-Transport-Security", "Nel", "Report-To",
+	"Reporting-Endpoints", "Via", "Server", "X-Powered-By", "Content-Security-Policy", "X-Content-Type-Options",
+)
+
+// Prefixes of the same two kinds.
+var (
+	keepPrefixFromUpstream = []string{"X-Aihigress-", "Sec-", "Proxy-"}
+	keepPrefixFromCaller   = []string{"X-Aihigress-", "X-Ratelimit-", "Anthropic-Ratelimit-", "Access-Control-", "Cf-"}
+)
+
+func set(names ...string) map[string]struct{} {
+	s := make(map[string]struct{}, len(names))
+	for _, name := range names {
+		s[http.CanonicalHeaderKey(name)] = struct{}{}
+	}
+	return s
+}
+
+// upstreamHeader is what of the caller's header goes to the vendor. The values are shared, the map is not.
+func upstreamHeader(in http.Header, requestID string) http.Header {
+	out := make(http.Header, len(in)+2)
+	copyHeader(out, in, keepFromUpstream, keepPrefixFromUpstream)
+	out["Accept-Encoding"] = identity // usage must be readable
+	out["X-Request-Id"] = []string{requestID}
+	return out
+}
+
+var identity = []string{"identity"}
+
+// callerHeader adds to out what of the vendor's header goes to the caller.
+func callerHeader(out, in http.Header) {
+	copyHeader(out, in, keepFromCaller, keepPrefixFromCaller)
+	if upstreamID := in["X-Request-Id"]; len(upstreamID) > 0 {
+		out["X-Upstream-Request-Id"] = upstreamID[:1]
+	}
+}
+
+func copyHeader(out, in http.Header, keep map[string]struct{}, prefixes []string) {
+	for name, values := range in {
+		if _, ok := keep[name]; ok || hasPrefix(name, prefixes) || named(in["Connection"], name) {
+			continue
+		}
+		out[name] = values
+	}
+}
+
+func hasPrefix(name string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// named reports whether a Connection header makes another header one of the connection.
+func named(connection []string, name string) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parseTags reads x-aihigress-tags: k=v,k=v. What is malformed or too much is left out, since a report is not worth a
+// refusal.
+func parseTags(header string) map[string]string {
+	const maxTags, maxLength = 16, 64
+	if header == "" {
+		return nil
+	}
+	tags := map[string]string{}
+	for pair := range strings.SplitSeq(header, ",") {
+		name, value, ok := strings.Cut(pair, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if ok && name != "" && len(name) <= maxLength && len(value) <= maxLength && len(tags) < maxTags {
+			tags[name] = value
+		}
+	}
+	return tags
+}

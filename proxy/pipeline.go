@@ -1,0 +1,289 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"aihigress/internal/dialect/openai"
+	"aihigress/internal/fault"
+	"aihigress/internal/limit"
+	"aihigress/internal/money"
+	"aihigress/internal/routing"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+	"aihigress/internal/web"
+)
+
+// A call is one request on its way through the proxy.
+type call struct {
+	p         *Proxy
+	w         http.ResponseWriter
+	r         *http.Request
+	endpoint  *endpoint
+	requestID string
+
+	ctx    context.Context // ends with the caller, the total limit, or the call
+	cancel context.CancelCauseFunc
+
+	snapshot *snapshot.Snapshot
+	key      *snapshot.Key
+	body     *body
+	request  openai.Request
+	total    time.Time // when the call must be over
+	plan     []routing.Target
+	prompt   int64 // tokens of the input, estimated
+	lease    *limit.Lease
+	hold     Hold
+	answer   *answer
+
+	attempts progress
+	sending  upstream.Sending
+	seen     reading
+	event    usage.Event
+	settled  bool
+
+	planned [4]routing.Target // room for most plans
+}
+
+// serve is the way of one request. Each step either hands on to the next or ends the call.
+func (c *call) serve() {
+	start := time.Now()
+	c.ctx, c.cancel = context.WithCancelCause(c.r.Context())
+	defer c.cancel(nil)
+	defer c.end()
+	// Also a refusal waits for the body, in the server.
+	_ = http.NewResponseController(c.w).SetReadDeadline(start.Add(c.p.o.Read))
+	var err error
+	if c.snapshot, c.key, err = c.p.authenticate(c.r); err != nil {
+		f := describe(err, c.requestID)
+		f.write(c.w)
+		return
+	}
+	c.open(start)
+	for _, step := range [...]func() error{c.read, c.resolve, c.admit} {
+		if err := step(); err != nil {
+			c.refuse(err)
+			return
+		}
+	}
+	c.answer = newAnswer(c.w, &c.p.o, c.event.Streamed, start, c.total, c.cancel)
+	c.attempt()
+}
+
+// open begins the event of the call, which is logged from here on however it ends.
+func (c *call) open(start time.Time) {
+	c.total = start.Add(c.p.o.Total)
+	c.event = usage.Event{
+		ID: usage.NewID(start), RequestID: c.requestID, StartedAt: start,
+		UserID: c.key.UserID, KeyID: c.key.ID, AccountID: c.key.AccountID,
+		Dialect: "openai", Endpoint: c.endpoint.path, Tags: parseTags(c.r.Header.Get("X-Aihigress-Tags")),
+	}
+}
+
+// read takes in the body and reads of it only what policy needs.
+func (c *call) read() (err error) {
+	if text := c.r.Header.Get("X-Aihigress-Timeout-Ms"); text != "" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || ms <= 0 {
+			return fault.New(fault.Invalid, "The header x-aihigress-timeout-ms is not a positive number of milliseconds.")
+		}
+		if wait := time.Duration(min(ms, c.p.o.Total.Milliseconds())) * time.Millisecond; wait < c.p.o.Total {
+			c.total = c.event.StartedAt.Add(wait)
+		}
+	}
+	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, &c.p.bodies); err != nil {
+		return err
+	}
+	if c.request, err = openai.ScanRequest(c.body.bytes); err != nil {
+		return err
+	}
+	if err := checkModel(c.request.Model); err != nil {
+		return err
+	}
+	c.event.Model = c.request.Model
+	c.event.Streamed = c.request.Stream && c.endpoint.streams
+	c.prompt = roughPrompt(&c.request)
+	return nil
+}
+
+func checkModel(name string) error {
+	const maxLength = 256
+	switch {
+	case name == "":
+		return fault.Field("model", "You must provide a model parameter.").WithCode("missing_required_parameter")
+	case len(name) > maxLength || !utf8.ValidString(name):
+		return fault.Field("model", "The model is not a name of at most %d bytes.", maxLength).WithCode("invalid_value")
+	}
+	for _, r := range name {
+		if r < ' ' || r == 0x7f {
+			return fault.Field("model", "The model has control characters in its name.").WithCode("invalid_value")
+		}
+	}
+	return nil
+}
+
+// resolve finds the routes of the model and plans the order in which they are tried.
+func (c *call) resolve() error {
+	routes, model, err := c.snapshot.Resolve(c.key, c.request.Model)
+	if err != nil {
+		return err
+	}
+	if routes = speaking(routes, c.event.Dialect); len(routes) == 0 {
+		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.request.Model).WithCode("model_not_supported")
+	}
+	policy := routing.Weighted
+	if model != nil {
+		policy = routing.Policy(model.Strategy)
+	}
+	c.plan = policy.Plan(c.planned[:0], routes, rand.Uint64())
+	first := c.plan[0].Route
+	c.event.ProviderID, c.event.ProviderSlug, c.event.UpstreamModel = &first.Provider.ID, first.Provider.Slug, first.UpstreamID
+	return nil
+}
+
+// speaking is routes without those whose provider speaks another dialect: routes itself where all speak this one.
+func speaking(routes []snapshot.Route, dialect string) []snapshot.Route {
+	for i := range routes {
+		if routes[i].Provider.Dialect == dialect {
+			continue
+		}
+		kept := append([]snapshot.Route(nil), routes[:i]...)
+		for _, r := range routes[i+1:] {
+			if r.Provider.Dialect == dialect {
+				kept = append(kept, r)
+			}
+		}
+		return kept
+	}
+	return routes
+}
+
+// admit holds the key to its limits and reserves what the call may cost. Whatever it took is given back by end.
+func (c *call) admit() error {
+	lease, state, err := c.p.o.Limits.Admit(c.ctx, c.key.ID, limit.Limits(c.key.Limits), c.prompt+c.request.MaxTokens)
+	rateHeader(c.w.Header(), "Requests", state.Requests)
+	rateHeader(c.w.Header(), "Tokens", state.Tokens)
+	if err != nil {
+		return fmt.Errorf("admit the call: %w", err)
+	}
+	c.lease = lease
+
+	ceiling, priced := c.ceiling()
+	if !priced && c.p.o.RefuseUnpriced {
+		return fault.New(fault.Denied, "The model `%.100s` has no price, and this gateway serves none without.", c.request.Model).WithCode("unpriced_model")
+	}
+	if c.hold, err = c.p.o.Credit.Reserve(c.ctx, c.key.AccountID, ceiling); err != nil {
+		return fmt.Errorf("reserve credit: %w", err)
+	}
+	c.event.Hold = ceiling
+	c.event.Usage.Input, c.event.Usage.Estimated = c.prompt, true
+	c.price(c.plan[0].Route)
+	if err := c.p.o.Meter.Admitted(c.ctx, &c.event); err != nil {
+		return fmt.Errorf("admit the call: %w", err)
+	}
+	return nil
+}
+
+// ceiling is the most that the call can cost at any of its routes. Routes without a price are left out; priced is false
+// where the first of the plan has none.
+func (c *call) ceiling() (highest money.Amount, priced bool) {
+	for i := range c.plan {
+		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
+		if c.endpoint.output {
+			maxOutput = c.maxOutput(c.plan[i].Route.Upstream)
+		}
+		amount, ok := rate.Ceiling(c.prompt, maxOutput)
+		highest = max(highest, amount)
+		if i == 0 {
+			priced = ok
+		}
+	}
+	return highest, priced
+}
+
+// maxOutput is how long the answer may get: what the caller allows, else what is usual, within what the model can.
+func (c *call) maxOutput(m *snapshot.ProviderModel) int64 {
+	tokens := c.request.MaxTokens
+	if tokens <= 0 {
+		tokens = c.p.o.DefaultMaxOutput
+	}
+	if m != nil && m.MaxOutput > 0 {
+		tokens = min(tokens, m.MaxOutput)
+	}
+	return tokens * min(c.request.N, 128)
+}
+
+// refuse ends a call that no upstream was asked for.
+func (c *call) refuse(err error) {
+	f := describe(err, c.requestID)
+	if fault.KindOf(err) == fault.Internal {
+		web.NoteError(c.r.Context(), err)
+	}
+	if c.gone() && f.code != codeSlow { // the server takes a body that does not come for a caller who went
+		c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
+		return
+	}
+	c.settle(usage.Refused, f.status, f.code)
+	f.write(c.w)
+}
+
+// end gives back what the call holds, whatever happened. A panic costs this call and not the process.
+func (c *call) end() {
+	p := recover()
+	if p != nil {
+		aborted := c.panicked(p)
+		defer func() {
+			if aborted {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+	}
+	if c.answer != nil {
+		c.answer.close()
+	}
+	c.release()
+}
+
+// panicked logs a panic, books the call and answers as far as that is still possible. It reports whether the connection
+// must be cut, so that nobody takes half an answer for a whole one.
+func (c *call) panicked(p any) (abort bool) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
+	}
+	err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	c.p.o.Log.Error("call panicked", "request_id", c.requestID, "error", err)
+	f := describe(err, c.requestID)
+	if c.event.ID.IsZero() {
+		f.write(c.w)
+		return false
+	}
+	switch {
+	case c.answer == nil:
+		c.settle(usage.Refused, f.status, f.code)
+		f.write(c.w)
+		return false
+	case c.answer.hasBegun():
+		c.settle(usage.Truncated, http.StatusOK, f.code)
+	default:
+		c.settle(usage.UpstreamError, f.status, f.code)
+	}
+	return !c.answer.fail(&f, c.name)
+}
+
+// rateHeader tells the caller where they stand with one limit, in the words of OpenAI.
+func rateHeader(h http.Header, of string, w limit.Window) {
+	if w.Limit <= 0 {
+		return
+	}
+	h["X-Ratelimit-Limit-"+of] = []string{strconv.FormatInt(w.Limit, 10)}
+	h["X-Ratelimit-Remaining-"+of] = []string{strconv.FormatInt(w.Remaining, 10)}
+	h["X-Ratelimit-Reset-"+of] = []string{w.Reset.Round(time.Millisecond).String()}
+}

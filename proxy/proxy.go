@@ -1,0 +1,131 @@
+// Package proxy is the door for LLM calls: it authenticates, picks an upstream, forwards, meters and bills. It is the
+// hot path. The way of a request is the method serve of call, in pipeline.go.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"aihigress/internal/credit"
+	"aihigress/internal/id"
+	"aihigress/internal/limit"
+	"aihigress/internal/money"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+)
+
+// Configuration is what the proxy reads of the configuration: a *snapshot.Store.
+type Configuration interface {
+	Current() *snapshot.Snapshot
+}
+
+// Limiter holds keys to their rates: a *limit.Limiter.
+type Limiter interface {
+	Admit(ctx context.Context, key id.Key, limits limit.Limits, tokens int64) (*limit.Lease, limit.State, error)
+}
+
+// Credit reserves what a request may cost: Leases makes one of a *credit.Leases.
+type Credit interface {
+	Reserve(ctx context.Context, account id.Account, amount money.Amount) (Hold, error)
+}
+
+// A Hold is what is reserved for one request: a *credit.Hold. Exactly one of its methods takes effect.
+type Hold interface {
+	Settle(charge money.Amount)
+	Release()
+}
+
+// Leases reserves from a node's credit leases.
+func Leases(l *credit.Leases) Credit { return leases{l} }
+
+type leases struct{ leases *credit.Leases }
+
+func (l leases) Reserve(ctx context.Context, account id.Account, amount money.Amount) (Hold, error) {
+	hold, err := l.leases.Reserve(ctx, account, amount)
+	if err != nil {
+		return nil, err // not a nil pointer within the interface
+	}
+	return hold, nil
+}
+
+// Meter writes down what happens: a *usage.Meter. A call that it cannot write down is not served.
+type Meter interface {
+	Admitted(ctx context.Context, e *usage.Event) error
+	Finished(ctx context.Context, e *usage.Event) error
+}
+
+// Upstream makes one call of a vendor: an *upstream.Client.
+type Upstream interface {
+	Do(ctx context.Context, call upstream.Call) (*http.Response, error)
+}
+
+// Options of New. All interfaces and Log are needed; zero numbers take the defaults named beside them.
+type Options struct {
+	Config   Configuration
+	Limits   Limiter
+	Credit   Credit
+	Meter    Meter
+	Upstream Upstream
+	Log      *slog.Logger
+
+	MaxBody          int64 // bytes of a request body; 64 MiB
+	MaxBodies        int64 // bytes of all request bodies in memory; 1 GiB
+	MaxAttempts      int   // upstreams tried for one request; 4
+	DefaultMaxOutput int64 // tokens held for an answer whose caller set no limit; 4096
+	RefuseUnpriced   bool  // refuse what has no price, which is otherwise served, and logged as unpriced
+
+	// Time limits of a call; the upstream client has its own for connecting.
+	FirstToken time.Duration // from the start of an attempt to the first content of a stream; 2 minutes
+	FirstByte  time.Duration // from the start of an attempt to the header of an answer that is not streamed; 10 minutes
+	Idle       time.Duration // between two reads of an answer; 2 minutes
+	Total      time.Duration // of the whole call; 30 minutes. x-aihigress-timeout-ms may shorten it
+	Read       time.Duration // a caller may be silent within a request body; 1 minute
+	Write      time.Duration // a caller may take to accept what is written; 1 minute
+	KeepAlive  time.Duration // silence after which a stream gets a comment; 15 seconds
+	Early      time.Duration // a caller of a stream waits before the header goes out without content; 10 seconds
+}
+
+// Proxy serves the LLM endpoints below /v1/.
+type Proxy struct {
+	o      Options
+	mux    *http.ServeMux
+	bodies budget
+
+	unauthenticated atomic.Int64
+}
+
+// New makes the handler of everything below /v1/.
+func New(o Options) *Proxy {
+	defaultTo(&o.MaxBody, 64<<20)
+	defaultTo(&o.MaxBodies, 1<<30)
+	defaultTo(&o.MaxAttempts, 4)
+	defaultTo(&o.DefaultMaxOutput, 4096)
+	defaultTo(&o.FirstToken, 2*time.Minute)
+	defaultTo(&o.FirstByte, 10*time.Minute)
+	defaultTo(&o.Idle, 2*time.Minute)
+	defaultTo(&o.Total, 30*time.Minute)
+	defaultTo(&o.Read, time.Minute)
+	defaultTo(&o.Write, time.Minute)
+	defaultTo(&o.KeepAlive, 15*time.Second)
+	defaultTo(&o.Early, 10*time.Second)
+	p := &Proxy{o: o, bodies: budget{limit: o.MaxBodies}}
+	p.mux = p.routes()
+	return p
+}
+
+// ServeHTTP answers a call.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+
+// Unauthenticated is how many calls came without a valid key. They are counted here and logged nowhere.
+func (p *Proxy) Unauthenticated() int64 { return p.unauthenticated.Load() }
+
+func defaultTo[T comparable](option *T, value T) {
+	var zero T
+	if *option == zero {
+		*option = value
+	}
+}

@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"aihigress/internal/llm"
+	"aihigress/internal/pricing"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/usage"
+	"aihigress/internal/web"
+)
+
+// settleTimeout bounds what is done for a call after its caller may be gone.
+const settleTimeout = 5 * time.Second
+
+// settle books the call, once: the event goes to the spool before the caller sees the end of the answer, so that no
+// kill can lose an answered call. Then the hold and the slot are given back. It reports whether the call stands in the
+// books; if not, the caller must not see it end well.
+func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
+	if c.settled {
+		return true
+	}
+	c.settled = true
+	e := &c.event
+	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
+	e.Duration = time.Since(e.StartedAt)
+	e.Attempts = c.attempts.log
+	e.Usage = c.used()
+	if c.attempts.target == nil {
+		e.Usage, e.ProviderID, e.ProviderSlug, e.UpstreamModel = llm.Usage{}, nil, "", ""
+		c.price(nil)
+	} else {
+		route := c.attempts.target.Route
+		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &route.Provider.ID, route.Provider.Slug, route.UpstreamID
+		c.price(route)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
+	defer cancel()
+	err := c.p.o.Meter.Finished(ctx, e)
+	if err != nil {
+		web.NoteError(c.r.Context(), err)
+	}
+	if c.hold != nil {
+		if e.Charge != nil {
+			c.hold.Settle(*e.Charge)
+		} else {
+			c.hold.Release()
+		}
+	}
+	c.lease.Finish(ctx, e.Usage.Total())
+	c.note()
+	return err == nil
+}
+
+// unbooked is the failure of a call whose end could not be written down.
+func (c *call) unbooked() *failure {
+	f := describe(errUnbooked, c.requestID)
+	return &f
+}
+
+var errUnbooked = errors.New("the end of the call could not be recorded")
+
+// release gives back what a call holds that was never settled.
+func (c *call) release() {
+	if c.key != nil && !c.settled {
+		c.settle(usage.UpstreamError, http.StatusInternalServerError, codeInternal)
+	}
+	if c.body != nil {
+		c.body.free(c.sending.Idle())
+	}
+	c.seen.close()
+}
+
+// used is what the call took: what the vendor said, else an estimate of what went out and came in.
+func (c *call) used() llm.Usage {
+	if u, ok := c.seen.reported(); ok {
+		return u
+	}
+	if !c.seen.accepted && !(c.gone() && c.sending.Sent()) {
+		return llm.Usage{} // no vendor has worked on it, as far as anybody can tell
+	}
+	u := llm.Usage{Input: countPrompt(&c.request, c.body.bytes), Estimated: true}
+	if c.endpoint.output {
+		u.Output = c.seen.text.Tokens()
+	}
+	return u
+}
+
+// price fills in what the event's usage costs by a route's rate. What used nothing costs nothing, priced or not.
+func (c *call) price(route *snapshot.Route) {
+	e := &c.event
+	amount, priced := rateOf(route).Cost(e.Usage)
+	e.Unpriced, e.Charge, e.Cost = !priced, nil, nil
+	if priced {
+		charge, cost := amount, amount
+		e.Charge, e.Cost = &charge, &cost
+	}
+}
+
+// rateOf is the rate of a route. The zero rate knows no price, and so makes any usage unpriced.
+func rateOf(route *snapshot.Route) pricing.Rate {
+	if route == nil || route.Upstream == nil {
+		return pricing.Rate{}
+	}
+	return route.Upstream.Rate
+}
+
+// note adds the call to the log line of its request.
+func (c *call) note() {
+	e := &c.event
+	web.Note(c.r.Context(),
+		slog.String("key", c.key.Hint), slog.String("model", e.Model), slog.String("provider", e.ProviderSlug),
+		slog.String("upstream_model", e.UpstreamModel), slog.String("outcome", string(e.Outcome)), slog.String("code", e.ErrorCode),
+		slog.Int("attempts", len(e.Attempts)), slog.Int64("input_tokens", e.Usage.TotalInput()), slog.Int64("output_tokens", e.Usage.Output),
+		slog.Duration("first_token", e.FirstToken))
+}

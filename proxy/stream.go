@@ -1,0 +1,189 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"aihigress/internal/sse"
+	"aihigress/internal/usage"
+)
+
+const (
+	// maxHeld bounds what is held back before the commit point, in bytes. What comes before content is a few hundred.
+	maxHeld = 64 << 10
+	// drainTime is how long a vendor may take to end the response after the event that ends the stream. A connection that
+	// is read to the end serves the next call.
+	drainTime = 250 * time.Millisecond
+)
+
+// A relay forwards one event stream.
+type relay struct {
+	c        *call
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	response *http.Response
+	events   *sse.Reader
+	held     []byte // events before the commit point
+	passed   bool   // the commit point
+	withhold bool   // the usage chunk is not the caller's
+}
+
+// run forwards until the stream ends, one way or another. A setback says that the commit point was not reached.
+func (r *relay) run() *setback {
+	r.events = sse.NewReader(r.response.Body, 0)
+	defer r.events.Close()
+	for {
+		event, err := r.events.Next()
+		if len(event.Raw) > 0 {
+			if over, s := r.take(event, err != nil); over {
+				return s
+			}
+		}
+		if err != nil {
+			return r.ended(err)
+		}
+	}
+}
+
+// take deals with one event; a partial one is what was left when the stream ended.
+func (r *relay) take(event sse.Event, partial bool) (over bool, _ *setback) {
+	if event.Kind != sse.Message || len(bytes.TrimSpace(event.Data)) == 0 {
+		return r.pass(event.Raw)
+	}
+	chunk, err := r.c.seen.response.Chunk(event.Data)
+	switch {
+	case err != nil && partial:
+		return false, nil // half an event: why the stream ended is the news
+	case err != nil:
+		return true, r.broke(malformed(r.response.StatusCode))
+	case chunk.Error != nil:
+		return true, r.broke(complained(chunk.Error, r.c.attempts.target.Route.Provider))
+	case chunk.Done && !r.passed:
+		return true, malformed(r.response.StatusCode)
+	case chunk.Done:
+		r.finish(event.Raw)
+		return true, nil
+	case chunk.UsageOnly && r.withhold:
+		return r.pass(nil)
+	case chunk.Content, chunk.Finish:
+		r.c.seen.finished = r.c.seen.finished || chunk.Finish
+		r.commit()
+	}
+	return r.pass(event.Raw)
+}
+
+// pass forwards bytes, or holds them back before the commit point. Nothing is passed for an event that is withheld, since
+// those before it may wait to be flushed.
+func (r *relay) pass(raw []byte) (over bool, _ *setback) {
+	if !r.passed {
+		r.held = append(r.held, raw...)
+		if len(r.held) <= maxHeld {
+			return false, nil
+		}
+		r.commit()
+		raw = nil
+	}
+	return r.write(raw)
+}
+
+func (r *relay) write(raw []byte) (over bool, _ *setback) {
+	if len(r.held) > 0 {
+		raw = append(r.held, raw...)
+		r.held = nil
+	}
+	if r.c.answer.write(raw, !r.events.Ready()) != nil {
+		r.c.cancelled()
+		return true, nil
+	}
+	return false, nil
+}
+
+// commit is the commit point: from here on nothing can be tried elsewhere.
+func (r *relay) commit() {
+	if r.passed {
+		return
+	}
+	r.passed = true
+	r.c.event.FirstToken = time.Since(r.c.event.StartedAt)
+	r.c.answer.commit(r.response.StatusCode, func(h http.Header) {
+		callerHeader(h, r.response.Header)
+		if h.Get("Content-Type") == "" {
+			sse.SetHeader(h)
+		}
+		h.Set("X-Accel-Buffering", "no")
+		r.c.name(h)
+	})
+}
+
+// finish books the call and only then sends the event that ends the stream.
+func (r *relay) finish(raw []byte) {
+	r.c.attempts.note(r.response.StatusCode, "")
+	if r.c.settle(usage.OK, r.response.StatusCode, "") {
+		_ = r.c.answer.write(raw, true) // booked either way
+	} else {
+		r.c.answer.fail(r.c.unbooked(), r.c.name)
+	}
+	stop := time.AfterFunc(drainTime, func() { r.cancel(nil) })
+	defer stop.Stop()
+	for {
+		if _, err := r.events.Next(); err != nil {
+			return
+		}
+	}
+}
+
+// ended deals with a stream that stopped without its last event.
+func (r *relay) ended(err error) *setback {
+	if r.c.gone() {
+		r.c.cancelled()
+		return nil
+	}
+	s := clockSetback(r.ctx)
+	switch {
+	case s != nil:
+	case errors.Is(err, io.EOF) && r.c.seen.finished:
+		// Every choice ended, and so did the response, properly: this vendor sends no [DONE].
+		r.c.attempts.note(r.response.StatusCode, "")
+		if !r.c.settle(usage.OK, r.response.StatusCode, "") {
+			r.c.answer.fail(r.c.unbooked(), r.c.name)
+		}
+		return nil
+	default:
+		s = cut(r.response.StatusCode)
+	}
+	return r.broke(s)
+}
+
+// broke is a setback before the commit point; after it, the caller is told that the answer is not whole.
+func (r *relay) broke(s *setback) *setback {
+	if !r.passed {
+		if s.failure.header != nil {
+			s.failure.header = r.response.Header
+		}
+		return s
+	}
+	if r.c.gone() {
+		r.c.cancelled()
+		return nil
+	}
+	r.c.attempts.note(r.response.StatusCode, s.failure.code)
+	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.code)
+	r.c.answer.fail(&s.failure, r.c.name)
+	return nil
+}
+
+// malformed is the setback of an answer that cannot be understood.
+func malformed(status int) *setback {
+	return &setback{scope: ofProvider, status: status, failure: failure{status: http.StatusBadGateway,
+		kind: "upstream_error", code: codeMalformed, message: "The provider's answer could not be understood."}}
+}
+
+// cut is the setback of an answer that broke off.
+func cut(status int) *setback {
+	return &setback{scope: ofProvider, status: status, failure: failure{status: http.StatusBadGateway,
+		kind: "upstream_error", code: codeTruncated, message: "The provider's answer broke off before its end."}}
+}

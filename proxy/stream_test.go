@@ -1,0 +1,307 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+	"aihigress/proxy"
+)
+
+// After the commit point nothing is tried elsewhere, and a broken answer never looks whole.
+func TestBrokenAfterTheCommitPoint(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		first http.HandlerFunc
+		kept  string // before the error event
+		code  string
+	}{
+		{"cut", cutAfter("text/event-stream", role, word), role + word, "upstream_truncated"},
+		{"cut within an event", cutAfter("text/event-stream", role, word, word[:40]), role + word, "upstream_truncated"},
+		{"cut after the finish", cutAfter("text/event-stream", role, word, end), role + word + end, "upstream_truncated"},
+		{"ended early", events(role, word), role + word, "upstream_truncated"},
+		{"malformed", events(role, word, "data: {\"choices\":\n\n", word, end, done), role + word, "upstream_malformed"},
+		{"error event", events(role, word, `data: {"error":{"message":"gone","type":"server_error","code":"boom"}}`+"\n\n", done), role + word, "boom"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, []vendor{{handler: tt.first}, {handler: func(http.ResponseWriter, *http.Request) { t.Error("a second vendor was asked") }}})
+			a := w.post("/chat/completions", stream)
+			rest, ok := strings.CutPrefix(a.body, tt.kept)
+			if !ok || a.StatusCode != 200 || a.err != nil {
+				t.Fatalf("%d %q %v", a.StatusCode, a.body, a.err)
+			}
+			data, ok := strings.CutPrefix(rest, "data: ")
+			if e := readError(t, answered{Response: a.Response, body: strings.TrimSpace(data)}); !ok || e.Code != tt.code || strings.Contains(rest, "[DONE]") {
+				t.Errorf("the end is %q", rest)
+			}
+			e := w.only()
+			if e.Outcome != usage.Truncated || e.HTTPStatus != 200 || e.ErrorCode != tt.code || len(e.Attempts) != 1 || e.Attempts[0].Error != tt.code {
+				t.Errorf("%+v", e)
+			}
+			if !e.Usage.Estimated || e.Usage.Input != 2 || e.Usage.Output != 1 || *e.Charge != 12_000 {
+				t.Errorf("usage %+v, charge %v", e.Usage, *e.Charge)
+			}
+		})
+	}
+}
+
+// A body that is no stream has no place for an error: the connection is cut, so that half of it does not pass for all.
+func TestBrokenBodyIsCut(t *testing.T) {
+	t.Parallel()
+	half := `{"choices":[{"message":{"content":"` + strings.Repeat("word ", 20<<10)
+	for name, handler := range map[string]http.HandlerFunc{
+		"cut":       cutAfter("application/json", half),
+		"malformed": script(200, "application/json", half+`"}]]`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, []vendor{{handler: handler}, {handler: answer(completion)}})
+			a := w.post("/chat/completions", chat)
+			if a.err == nil {
+				t.Errorf("the caller saw %d bytes and no error", len(a.body))
+			}
+			e := w.only()
+			if e.Outcome != usage.Truncated || e.Usage.Output < 15_000 || !e.Usage.Estimated {
+				t.Errorf("%s, usage %+v", e.Outcome, e.Usage)
+			}
+		})
+	}
+}
+
+// What comes together with a chunk that is withheld does not wait for the next one.
+func TestWithheldChunkDoesNotDelay(t *testing.T) {
+	t.Parallel()
+	seen := make(chan struct{})
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		events(role+word+end+tokens)(w, r)
+		<-seen
+		_, _ = io.WriteString(w, done)
+	}}})
+	response, err := http.DefaultTransport.RoundTrip(w.request("/chat/completions", stream, "Authorization", "Bearer "+w.key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.ReadFull(response.Body, make([]byte, len(role+word+end))); err != nil {
+		t.Error(err)
+	}
+	close(seen)
+	if rest, err := io.ReadAll(response.Body); string(rest) != done || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+}
+
+// A caller who stops in the middle of a body does not keep its place.
+func TestSilentUploadEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []vendor{{handler: answer(completion)}}, func(o *proxy.Options, _ *snapshot.Contents) { o.Read = 20 * time.Millisecond })
+	stuck, release := io.Pipe()
+	defer release.Close()
+	r := w.request("/chat/completions", "")
+	r.Body, r.ContentLength = stuck, 100
+	if a := w.do(r); a.StatusCode != 408 || w.only().Outcome != usage.Refused {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// Vendors who send no [DONE] but end every choice and the response are whole.
+func TestVendorWithoutDone(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]string{"none": "", "no blank line": "data: [DONE]"} {
+		w := newWorld(t, []vendor{{handler: events(role, word, end, tokens, last)}})
+		a := w.post("/chat/completions", stream)
+		if e := w.only(); a.body != role+word+end+last || e.Outcome != usage.OK || e.Usage.Output != 20 {
+			t.Errorf("%s: %q, %+v", name, a.body, e)
+		}
+	}
+}
+
+// The caller's going is the vendor's within a second, and what was used is booked.
+func TestCallerGoes(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"stream": stream, "whole": chat} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan struct{})
+			w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+				if name == "stream" {
+					events(role, word)(w, r)
+				} else {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+				<-r.Context().Done()
+				close(told)
+			}}})
+			w.meter.signal = make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := w.request("/chat/completions", body, "Authorization", "Bearer "+w.key).WithContext(ctx)
+			if name == "stream" {
+				response, err := http.DefaultTransport.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil {
+					t.Fatal(line, err)
+				}
+				cancel()
+			} else {
+				go func() {
+					for { // until the vendor has the request
+						if admitted, _ := w.meter.count(); admitted == 1 {
+							break
+						}
+						select {
+						case <-ctx.Done():
+							return
+						case <-time.After(time.Millisecond):
+						}
+					}
+					cancel()
+				}()
+				if _, err := http.DefaultTransport.RoundTrip(r); err == nil {
+					t.Fatal("answered")
+				}
+			}
+			gone := time.Now()
+			if name == "stream" {
+				<-told
+			}
+			<-w.meter.signal
+			if took := time.Since(gone); took > time.Second {
+				t.Errorf("took %v", took)
+			}
+			e := w.only()
+			if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.ErrorCode != "client_closed_request" {
+				t.Errorf("%+v", e)
+			}
+			if name == "stream" && (e.Usage.Input != 2 || e.Usage.Output != 1 || !e.Usage.Estimated || *e.Charge != 12_000 || e.HTTPStatus != 200) {
+				t.Errorf("usage %+v, charge %v, status %d", e.Usage, *e.Charge, e.HTTPStatus)
+			}
+			if name == "whole" && (e.HTTPStatus != 499 || e.Usage.Output != 0) {
+				t.Errorf("usage %+v, status %d", e.Usage, e.HTTPStatus)
+			}
+		})
+	}
+}
+
+// oneByte makes every read of an answer bring one byte.
+type oneByte struct{ proxy.Upstream }
+
+type oneByteBody struct{ io.ReadCloser }
+
+func (b oneByteBody) Read(p []byte) (int, error) { return b.ReadCloser.Read(p[:min(1, len(p))]) }
+
+func (u oneByte) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
+	r, err := u.Upstream.Do(ctx, c)
+	if err == nil {
+		r.Body = oneByteBody{r.Body}
+	}
+	return r, err
+}
+
+func TestOneByteAtATime(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{chat: completion, stream: role + word + end + done} {
+		vendorSays := completion
+		kind := "application/json"
+		if body == stream {
+			vendorSays, kind = role+word+end+tokens+done, "text/event-stream"
+		}
+		w := newWorld(t, []vendor{{handler: script(200, kind, vendorSays)}}, func(o *proxy.Options, _ *snapshot.Contents) { o.Upstream = oneByte{o.Upstream} })
+		if a := w.post("/chat/completions", body); a.body != want {
+			t.Errorf("%q", a.body)
+		}
+		if e := w.only(); *e.Charge != charged || e.Outcome != usage.OK {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+// panicking panics in the middle of a call.
+type panicking struct {
+	proxy.Upstream
+	inBody bool
+}
+
+type panickingBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *panickingBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		panic("in the middle of an answer")
+	}
+	n, err := b.ReadCloser.Read(p[:min(b.left, len(p))])
+	b.left -= n
+	return n, err
+}
+
+func (u panicking) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
+	if !u.inBody {
+		panic("before an answer")
+	}
+	r, err := u.Upstream.Do(ctx, c)
+	if err == nil {
+		r.Body = &panickingBody{r.Body, len(role + word)}
+	}
+	return r, err
+}
+
+// A panic costs one call: answered as far as possible, booked, and the process goes on.
+func TestPanicCostsOneCall(t *testing.T) {
+	t.Parallel()
+	for name, inBody := range map[string]bool{"before": false, "within a stream": true} {
+		w := newWorld(t, []vendor{{handler: events(role, word, end, tokens, done)}}, func(o *proxy.Options, _ *snapshot.Contents) {
+			o.Upstream = panicking{o.Upstream, inBody}
+		})
+		a := w.post("/chat/completions", stream)
+		e := w.only()
+		if inBody {
+			if !strings.HasPrefix(a.body, role+word+`data: {"error":`) || strings.Contains(a.body, "[DONE]") || e.Outcome != usage.Truncated || e.Usage.Output != 1 {
+				t.Errorf("%s: %q %+v", name, a.body, e)
+			}
+		} else if got := readError(t, a); a.StatusCode != 500 || !strings.Contains(got.Message, a.Header.Get("X-Request-Id")) || strings.Contains(a.body, "before an answer") || e.Outcome != usage.UpstreamError {
+			t.Errorf("%s: %d %s %+v", name, a.StatusCode, a.body, e)
+		}
+		if w.credit.stillHeld() != 0 {
+			t.Errorf("%s: the hold is still open", name)
+		}
+	}
+}
+
+// A connection is used again after a stream, and an answer that came before its question was read breaks nothing.
+func TestAnswerBeforeTheBodyWasRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, role+word)
+		_ = http.NewResponseController(w).Flush()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(w, end+tokens+done)
+	}}})
+	body := `{"model":"m","stream":true,"messages":[{"role":"user","content":"` + strings.Repeat("x", 4<<20) + `"}]}`
+	for range 3 {
+		if a := w.post("/chat/completions", body); a.body != role+word+end+done || a.err != nil {
+			t.Fatalf("%q %v", a.body, a.err)
+		}
+	}
+}
