@@ -33,7 +33,7 @@ type Command struct {
 // errUsage marks what the caller of the command must mend.
 var errUsage = errors.New("usage")
 
-const usage = `aihigress is an AI gateway.
+const helpText = `aihigress is an AI gateway.
 
   aihigress dev        try it: everything it needs, private and in one folder
   aihigress serve      run it: DATABASE_URL, REDIS_URL and AIHIGRESS_MASTER_KEY say where
@@ -51,16 +51,16 @@ func Main(ctx context.Context, c Command) int {
 		"dev": c.dev, "serve": c.serve, "migrate": c.migrate, "admin": c.admin, "simulator": c.simulator, "version": c.version,
 	}
 	if len(c.Args) == 0 {
-		fmt.Fprint(c.Stderr, usage)
+		fmt.Fprint(c.Stderr, helpText)
 		return exitUsage
 	}
 	if name := c.Args[0]; name == "-h" || name == "--help" || name == "help" {
-		fmt.Fprint(c.Stdout, usage)
+		fmt.Fprint(c.Stdout, helpText)
 		return exitOK
 	}
 	run, ok := commands[c.Args[0]]
 	if !ok {
-		fmt.Fprintf(c.Stderr, "aihigress: there is no command %q\n\n%s", c.Args[0], usage)
+		fmt.Fprintf(c.Stderr, "aihigress: there is no command %q\n\n%s", c.Args[0], helpText)
 		return exitUsage
 	}
 	switch err := run(ctx, c.Args[1:]); {

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"aihigress/graph"
+	"aihigress/internal/account"
+	"aihigress/internal/apikey"
+	"aihigress/internal/audit"
+	"aihigress/internal/auth"
+	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
+	"aihigress/internal/event"
+	"aihigress/internal/limit"
+	"aihigress/internal/provider"
+	"aihigress/internal/secret"
+	"aihigress/internal/upstream"
+	"aihigress/internal/usage"
+	"aihigress/internal/web"
+	"aihigress/jobs"
+	"aihigress/proxy"
+	"aihigress/views"
+)
+
+// domains makes what the doors stand on.
+func (g *Gateway) domains(keyring *secret.Keyring) error {
+	g.bus = event.New(g.redis, g.log)
+	g.audit = audit.New(g.pool)
+	g.ledger = credit.New(g.pool, g.audit)
+	g.leases = credit.NewLeases(g.pool, g.spool.Node(), g.log, time.Now)
+	g.users = account.New(g.pool, g.audit, g.ledger)
+	g.keys = apikey.New(g.pool, g.audit)
+	g.models = catalog.New(g.pool, g.audit)
+	g.limiter = limit.New(g.redis, g.log, time.Now)
+	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
+	inserter, err := jobs.NewInserter(g.pool)
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	g.providers = provider.New(provider.Options{
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Log: g.log,
+	})
+	g.meter = usage.NewMeter(g.spool, g.bus)
+	g.booker = usage.NewBooker(usage.BookerOptions{
+		Pool: g.pool, Spool: g.spool, Ledger: g.ledger, Leases: g.leases, Bus: g.bus, Log: g.log,
+	})
+	g.reports = usage.NewReports(g.pool, g.bus)
+	return nil
+}
+
+// doors makes the four ways in and mounts them on one handler.
+func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
+	o := g.options
+	signIn := auth.New(auth.Options{
+		Pool: g.pool, Users: g.users, Audit: g.audit, Keyring: keyring, Log: g.log, Secure: o.Config.SecureCookies(),
+		State: func() auth.State { return g.snapshots.Current() },
+	})
+	g.jobs, err = jobs.New(jobs.Options{
+		Pool: g.pool, Log: g.log, Providers: g.providers, Ledger: g.ledger, Reports: g.reports, Sessions: signIn,
+		Retention: o.Config.RequestRetention,
+	})
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	jobPages, err := g.jobs.UI("/jobs")
+	if err != nil {
+		return fmt.Errorf("job pages: %w", err)
+	}
+	g.proxy = proxy.New(proxy.Options{
+		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
+		MaxBody: o.Config.MaxBodyBytes,
+	})
+	console := views.New(views.Options{
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+	})
+	api := graph.New(graph.Options{
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Log: g.log,
+	})
+
+	g.metrics = g.newMetrics()
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", g.proxy)
+	mux.Handle("/graphql", g.untilDrain(api))
+	mux.Handle("/", g.untilDrain(console))
+	mux.HandleFunc("GET /healthz", g.healthz)
+	mux.HandleFunc("GET /readyz", g.readyz)
+	if o.Config.MetricsListen == "" {
+		mux.Handle("GET /metrics", g.platformKeyOnly(g.metrics))
+	}
+	g.handler = web.Wrap(mux, web.Options{Log: g.log, Proxies: o.Config.Proxies})
+	return nil
+}
+
+// untilDrain ends event streams and WebSockets when the node drains: they would go on forever, and their clients connect
+// again elsewhere. Everything else may finish.
+func (g *Gateway) untilDrain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(g.pushing, cancel)()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// leaves are imported by anything and import nothing of ours.
+var leaves = words("fault id money page reqid secret llm")
+
+// allowed is the whole import graph of the product, lower first: what each package may import of ours, leaves aside. An
+// arrow that is not here fails the test; a new one is a change of this table for all to see. Names without a slash
+// that are not doors or storage stand for internal/NAME.
+var allowed = map[string][]string{
+	"authz": {}, "sse": {}, "routing": {}, "tokens": {}, "config": {}, "web": {}, "simulator": {}, "dialect/jsonscan": {},
+	"migrations":         {},
+	"dialect/openai":     words("dialect/jsonscan"),
+	"db":                 {},
+	"event":              {},
+	"audit":              words("authz db"),
+	"pricing":            {},
+	"credit":             words("authz db audit"),
+	"account":            words("authz db audit"),
+	"auth":               words("authz db audit account"),
+	"apikey":             words("authz db audit"),
+	"catalog":            words("authz db audit pricing"),
+	"provider":           words("authz db audit pricing catalog event"),
+	"snapshot":           words("authz db pricing"),
+	"limit":              {},
+	"upstream":           words("snapshot provider dialect/openai"),
+	"usage":              words("authz db credit event"),
+	"devstack":           words("devstack/flock"),
+	"devstack/flock":     {},
+	"devstack/needs":     {},
+	"devstack/pgtest":    words("devstack devstack/flock migrations"),
+	"devstack/redistest": words("devstack devstack/needs"),
+
+	// Doors: domain packages and what they need of vendors. Never one another, never db.
+	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect/openai"),
+	"graph":           words("account apikey audit auth authz catalog credit event provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph/generated": words("account apikey audit auth catalog credit provider usage routing authz graph/model graph/scalar"),
+	"graph/model":     words("account apikey audit auth catalog credit provider usage routing authz"),
+	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
+	"views":           words("account apikey audit auth authz catalog credit event provider pricing usage web views/assets views/i18n views/ui"),
+	"views/ui":        words("views/assets views/i18n"),
+	"views/i18n":      {},
+	"views/assets":    {},
+	"jobs":            words("auth authz catalog credit provider usage"),
+
+	// Assembly.
+	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph jobs limit migrations pricing provider proxy simulator snapshot upstream usage views web"),
+	"bench": words("devstack"),
+	"main":  words("app"),
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "aihigress/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		from := short(p.ImportPath)
+		seen[from] = true
+		table, known := allowed[from]
+		isLeaf := slices.Contains(leaves, from)
+		if !known && !isLeaf && from != "app/e2e" {
+			t.Errorf("package %s is not in the table", from)
+		}
+		for _, imported := range p.Imports {
+			if !strings.HasPrefix(imported, "aihigress/") {
+				continue
+			}
+			to := short(imported)
+			if isLeaf || !slices.Contains(leaves, to) && !slices.Contains(table, to) {
+				t.Errorf("%s may not import %s", from, to)
+			}
+		}
+	}
+	for from, table := range allowed {
+		if !seen[from] {
+			t.Errorf("the table knows a package %s that is not there", from)
+		}
+		for _, to := range table {
+			if !seen[to] {
+				t.Errorf("the table lets %s import %s, which is not there", from, to)
+			}
+		}
+	}
+}
+
+// TestTableHasNoCycleAndKeepsTheDoorsApart checks the table itself, so that a wrong line in it is not taken for a rule.
+func TestTableHasNoCycleAndKeepsTheDoorsApart(t *testing.T) {
+	t.Parallel()
+	doors := words("proxy graph views jobs")
+	for _, from := range doors {
+		for _, to := range allowed[from] {
+			if slices.Contains(doors, to) || to == "db" {
+				t.Errorf("door %s may not import %s", from, to)
+			}
+		}
+	}
+	state := map[string]int{}
+	var visit func(name string, way []string)
+	visit = func(name string, way []string) {
+		switch state[name] {
+		case 1:
+			t.Fatalf("cycle: %s", strings.Join(append(way, name), " -> "))
+		case 2:
+			return
+		}
+		state[name] = 1
+		for _, to := range allowed[name] {
+			visit(to, append(way, name))
+		}
+		state[name] = 2
+	}
+	for name := range allowed {
+		visit(name, nil)
+	}
+}
+
+// short is a package's name in the table.
+func short(path string) string {
+	if path == "aihigress" {
+		return "main"
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(path, "aihigress/"), "internal/")
+}
+
+func words(text string) []string { return strings.Fields(text) }

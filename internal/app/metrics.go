@@ -1,0 +1,80 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"aihigress/internal/apikey"
+)
+
+// newMetrics is what /metrics answers. Everything is read when it is asked for, so that a request pays nothing for it.
+func (g *Gateway) newMetrics() http.Handler {
+	r := prometheus.NewRegistry()
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "aihigress_" + name, Help: help}, value))
+	}
+	counter := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "aihigress_" + name, Help: help}, value))
+	}
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	v := g.options.Version
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "aihigress_build_info", Help: "Which build this is.", ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit},
+	}, func() float64 { return 1 }))
+
+	gauge("snapshot_revision", "Loads of the configuration in this process.", func() float64 { return float64(g.snapshots.Current().Revision) })
+	gauge("snapshot_age_seconds", "Since the configuration was last read.", func() float64 { return time.Since(g.snapshots.Current().LoadedAt).Seconds() })
+	counter("unauthenticated_total", "Calls without a valid key.", func() float64 { return float64(g.proxy.Unauthenticated()) })
+	counter("spool_booked_total", "Requests booked from the spool.", func() float64 { return float64(g.booker.Stats().Booked) })
+	counter("spool_damaged_total", "Records of the spool that could not be read.", func() float64 { return float64(g.booker.Stats().Damaged) })
+	counter("spool_quarantined_total", "Records that Postgres refuses, set aside.", func() float64 { return float64(g.booker.Stats().Quarantined) })
+	gauge("postgres_connections", "Connections of the pool.", func() float64 { return float64(g.pool.Stat().TotalConns()) })
+	gauge("postgres_connections_busy", "Connections of the pool in use.", func() float64 { return float64(g.pool.Stat().AcquiredConns()) })
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// serveMetrics serves /metrics on a listener of its own where the configuration names one; else it returns nil.
+func (g *Gateway) serveMetrics(ctx context.Context) (*http.Server, error) {
+	addr := g.options.Config.MetricsListen
+	if addr == "" {
+		return nil, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("METRICS_LISTEN: %w", listenError(addr, err))
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", g.metrics)
+	server := g.server(mux)
+	go func() { // ends with Close, which drain calls
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			g.log.Error("serve metrics", "error", err)
+		}
+	}()
+	return server, nil
+}
+
+// platformKeyOnly lets a gateway key with the platform scope in, and nobody else.
+func (g *Gateway) platformKeyOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		hash, err := apikey.Parse(token)
+		key, ok := g.snapshots.Current().KeyByHash(hash)
+		if err != nil || !ok || !slices.Contains(key.Scopes, string(apikey.Platform)) || (!key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt)) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "a gateway key with the platform scope is needed", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
