@@ -17,6 +17,7 @@ var leaves = words("fault id money page reqid secret llm")
 var allowed = map[string][]string{
 	"authz": {}, "sse": {}, "tokens": {}, "config": {}, "web": {}, "simulator": {}, "dialect/jsonscan": {},
 	"migrations":         {},
+	"page":               words("fault"),
 	"dialect/openai":     words("dialect/jsonscan"),
 	"db":                 {},
 	"event":              {},
@@ -29,6 +30,7 @@ var allowed = map[string][]string{
 	"catalog":            words("authz db audit pricing"),
 	"provider":           words("authz db audit pricing catalog event"),
 	"snapshot":           words("authz db pricing"),
+	"routing":            words("snapshot"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect/openai"),
 	"usage":              words("authz db credit event"),
