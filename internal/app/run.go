@@ -108,7 +108,7 @@ func (g *Gateway) drain(server, metrics *http.Server, stopBackground func(), wor
 	if metrics != nil {
 		err = errors.Join(err, metrics.Close())
 	}
-	after, cancelAfter := context.WithTimeout(context.Background(), 15*time.Second)
+	after, cancelAfter := context.WithTimeout(authz.With(context.Background(), authz.Job("gateway")), 15*time.Second)
 	defer cancelAfter()
 	err = errors.Join(err, g.jobs.Stop(after))
 	stopBackground()
