@@ -20,27 +20,10 @@ INSERT INTO usage_buckets (
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
     duration_histogram, first_token_histogram, updated_at
 )
-SELECT
-    60,
-    unnest($1::timestamptz[]),
-    unnest($2::uuid[]),
-    unnest($3::uuid[]),
-    unnest($4::uuid[]),
-    unnest($5::text[]),
-    unnest($6::bigint[]),
-    unnest($7::bigint[]),
-    unnest($8::bigint[]),
-    unnest($9::bigint[]),
-    unnest($10::bigint[]),
-    unnest($11::bigint[]),
-    unnest($12::bigint[]),
-    unnest($13::bigint[]),
-    unnest($14::bigint[]),
-    unnest($15::bigint[]),
-    unnest($16::bigint[]),
-    unnest($17::text[])::bigint[],
-    unnest($18::text[])::bigint[],
-    clock_timestamp()
+SELECT 60, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram, clock_timestamp()
+FROM json_populate_recordset(NULL::usage_buckets, $1::json)
 ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
 SET requests = usage_buckets.requests + excluded.requests,
     errors = usage_buckets.errors + excluded.errors,
@@ -58,49 +41,10 @@ SET requests = usage_buckets.requests + excluded.requests,
     updated_at = clock_timestamp()
 `
 
-type AddUsageMinutesParams struct {
-	StartedAt            []time.Time
-	UserIds              []uuid.UUID
-	ApiKeyIds            []uuid.UUID
-	ProviderIds          []uuid.UUID
-	Models               []string
-	Requests             []int64
-	Errors               []int64
-	Refused              []int64
-	InputTokens          []int64
-	CachedInputTokens    []int64
-	CacheWriteTokens     []int64
-	OutputTokens         []int64
-	ReasoningTokens      []int64
-	Unpriced             []int64
-	Charges              []int64
-	Costs                []int64
-	DurationHistograms   []string
-	FirstTokenHistograms []string
-}
-
-// Adds counts to the minutes they belong to. The rows come sorted by key, so that nodes lock them in one order.
-func (q *Queries) AddUsageMinutes(ctx context.Context, db DBTX, arg AddUsageMinutesParams) error {
-	_, err := db.Exec(ctx, addUsageMinutes,
-		arg.StartedAt,
-		arg.UserIds,
-		arg.ApiKeyIds,
-		arg.ProviderIds,
-		arg.Models,
-		arg.Requests,
-		arg.Errors,
-		arg.Refused,
-		arg.InputTokens,
-		arg.CachedInputTokens,
-		arg.CacheWriteTokens,
-		arg.OutputTokens,
-		arg.ReasoningTokens,
-		arg.Unpriced,
-		arg.Charges,
-		arg.Costs,
-		arg.DurationHistograms,
-		arg.FirstTokenHistograms,
-	)
+// Adds counts to the minutes they belong to, a JSON array of objects with the columns as names. The rows come sorted by
+// key, so that nodes lock them in one order.
+func (q *Queries) AddUsageMinutes(ctx context.Context, db DBTX, minutes []byte) error {
+	_, err := db.Exec(ctx, addUsageMinutes, minutes)
 	return err
 }
 

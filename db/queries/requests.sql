@@ -1,4 +1,5 @@
--- Inserts a batch of finished requests and tells which of them were new.
+-- Inserts a batch of finished requests, a JSON array of objects with the columns as names, and tells which of them were
+-- new. One parameter, since thirty arrays cost the booker more than all else it does.
 
 -- name: InsertRequests :many
 INSERT INTO requests (
@@ -6,35 +7,10 @@ INSERT INTO requests (
     streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags
 )
-SELECT
-    unnest(@ids::uuid[]),
-    unnest(@started_at::timestamptz[]),
-    unnest(@request_ids::text[]),
-    @node_id::uuid,
-    unnest(@user_ids::uuid[]),
-    unnest(@api_key_ids::uuid[]),
-    unnest(@models::text[]),
-    nullif(unnest(@provider_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
-    unnest(@upstream_models::text[]),
-    unnest(@dialects::text[]),
-    unnest(@endpoints::text[]),
-    unnest(@streamed::boolean[]),
-    unnest(@http_statuses::integer[]),
-    unnest(@outcomes::text[]),
-    unnest(@error_codes::text[]),
-    unnest(@attempts::text[])::jsonb,
-    unnest(@durations_us::bigint[]),
-    nullif(unnest(@first_tokens_us::bigint[]), 0),
-    unnest(@input_tokens::bigint[]),
-    unnest(@cached_input_tokens::bigint[]),
-    unnest(@cache_write_tokens::bigint[]),
-    unnest(@output_tokens::bigint[]),
-    unnest(@reasoning_tokens::bigint[]),
-    unnest(@estimated::boolean[]),
-    unnest(@unpriced::boolean[]),
-    nullif(unnest(@charges::bigint[]), -1),
-    nullif(unnest(@costs::bigint[]), -1),
-    unnest(@tags::text[])::jsonb
+SELECT id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint,
+    streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags
+FROM json_populate_recordset(NULL::requests, @requests::json)
 ON CONFLICT (started_at, id) DO NOTHING
 RETURNING id;
 

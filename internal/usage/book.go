@@ -2,13 +2,11 @@ package usage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -65,7 +63,7 @@ func (b *Booker) collect() (*batch, error) {
 }
 
 // book books a batch. One that Postgres refuses is halved until the request that it refuses stands alone, which is put
-// aside.
+// aside if it is refused again: a row that meets the making of its day's partition is refused once.
 func (b *Booker) book(ctx context.Context, part *batch) error {
 	err := b.commit(ctx, part)
 	if !refused(err) {
@@ -79,6 +77,9 @@ func (b *Booker) book(ctx context.Context, part *batch) error {
 			return err
 		}
 		return b.book(ctx, second)
+	}
+	if err = b.commit(ctx, part); !refused(err) {
+		return err
 	}
 	e := &part.bookings[0].event
 	if err := b.quarantine(appendRecord(nil, finishedRecord, e), err); err != nil {
@@ -141,11 +142,7 @@ func (b *Booker) advance(ctx context.Context, tx pgx.Tx, part *batch) error {
 
 // insert writes the rows, and of those that were not there yet the charges and the counts.
 func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
-	params, err := insertParams(b.Spool.Node(), part.bookings)
-	if err != nil {
-		return err
-	}
-	inserted, err := b.q.InsertRequests(ctx, tx, params)
+	inserted, err := b.q.InsertRequests(ctx, tx, requestRows(part.bookings))
 	if err != nil {
 		return fmt.Errorf("insert requests: %w", err)
 	}
@@ -156,7 +153,7 @@ func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
 	if err := b.Ledger.BookTx(ctx, tx, b.Spool.Node(), chargesOf(part.fresh)); err != nil {
 		return fmt.Errorf("book charges: %w", err)
 	}
-	if err := b.q.AddUsageMinutes(ctx, tx, minuteParams(minuteBuckets(part.fresh))); err != nil {
+	if err := b.q.AddUsageMinutes(ctx, tx, minuteRows(minuteBuckets(part.fresh))); err != nil {
 		return fmt.Errorf("count usage: %w", err)
 	}
 	return nil
@@ -238,88 +235,4 @@ func (l *liveTail) take(now time.Time, events []*Event) []Request {
 		requests[i] = fromEvent(e)
 	}
 	return requests
-}
-
-// unknownAmount stands for NULL among the amounts, which are never negative.
-const unknownAmount = -1
-
-func nullable(a *money.Amount) int64 {
-	if a == nil {
-		return unknownAmount
-	}
-	return int64(*a)
-}
-
-func insertParams(node id.Node, bookings []booking) (p db.InsertRequestsParams, err error) {
-	p.NodeID = node.UUID
-	for i := range bookings {
-		e := &bookings[i].event
-		attempts, tags := []byte("[]"), []byte("{}")
-		if len(e.Attempts) > 0 {
-			if attempts, err = json.Marshal(e.Attempts); err != nil {
-				return p, fmt.Errorf("write attempts: %w", err)
-			}
-		}
-		if len(e.Tags) > 0 {
-			if tags, err = json.Marshal(e.Tags); err != nil {
-				return p, fmt.Errorf("write tags: %w", err)
-			}
-		}
-		provider := uuid.Nil
-		if e.ProviderID != nil {
-			provider = e.ProviderID.UUID
-		}
-		p.Ids = append(p.Ids, e.ID.UUID)
-		p.StartedAt = append(p.StartedAt, e.StartedAt)
-		p.RequestIds = append(p.RequestIds, e.RequestID)
-		p.UserIds = append(p.UserIds, e.UserID.UUID)
-		p.ApiKeyIds = append(p.ApiKeyIds, e.KeyID.UUID)
-		p.Models = append(p.Models, e.Model)
-		p.ProviderIds = append(p.ProviderIds, provider)
-		p.UpstreamModels = append(p.UpstreamModels, e.UpstreamModel)
-		p.Dialects = append(p.Dialects, e.Dialect)
-		p.Endpoints = append(p.Endpoints, e.Endpoint)
-		p.Streamed = append(p.Streamed, e.Streamed)
-		p.HttpStatuses = append(p.HttpStatuses, int32(e.HTTPStatus))
-		p.Outcomes = append(p.Outcomes, string(e.Outcome))
-		p.ErrorCodes = append(p.ErrorCodes, e.ErrorCode)
-		p.Attempts = append(p.Attempts, string(attempts))
-		p.DurationsUs = append(p.DurationsUs, e.Duration.Microseconds())
-		p.FirstTokensUs = append(p.FirstTokensUs, e.FirstToken.Microseconds())
-		p.InputTokens = append(p.InputTokens, e.Usage.Input)
-		p.CachedInputTokens = append(p.CachedInputTokens, e.Usage.CachedInput)
-		p.CacheWriteTokens = append(p.CacheWriteTokens, e.Usage.CacheWrite5m+e.Usage.CacheWrite1h)
-		p.OutputTokens = append(p.OutputTokens, e.Usage.Output)
-		p.ReasoningTokens = append(p.ReasoningTokens, e.Usage.Reasoning)
-		p.Estimated = append(p.Estimated, e.Usage.Estimated)
-		p.Unpriced = append(p.Unpriced, e.Unpriced)
-		p.Charges = append(p.Charges, nullable(e.Charge))
-		p.Costs = append(p.Costs, nullable(e.Cost))
-		p.Tags = append(p.Tags, string(tags))
-	}
-	return p, nil
-}
-
-func minuteParams(buckets []*bucket) (p db.AddUsageMinutesParams) {
-	for _, b := range buckets {
-		p.StartedAt = append(p.StartedAt, b.minute)
-		p.UserIds = append(p.UserIds, b.series.User.UUID)
-		p.ApiKeyIds = append(p.ApiKeyIds, b.series.Key.UUID)
-		p.ProviderIds = append(p.ProviderIds, b.series.Provider.UUID)
-		p.Models = append(p.Models, b.series.Model)
-		p.Requests = append(p.Requests, b.counts.Requests)
-		p.Errors = append(p.Errors, b.counts.Errors)
-		p.Refused = append(p.Refused, b.counts.Refused)
-		p.InputTokens = append(p.InputTokens, b.counts.Input)
-		p.CachedInputTokens = append(p.CachedInputTokens, b.counts.CachedInput)
-		p.CacheWriteTokens = append(p.CacheWriteTokens, b.counts.CacheWrite)
-		p.OutputTokens = append(p.OutputTokens, b.counts.Output)
-		p.ReasoningTokens = append(p.ReasoningTokens, b.counts.Reasoning)
-		p.Unpriced = append(p.Unpriced, b.counts.Unpriced)
-		p.Charges = append(p.Charges, int64(b.counts.Charge))
-		p.Costs = append(p.Costs, int64(b.counts.Cost))
-		p.DurationHistograms = append(p.DurationHistograms, b.times.Duration.text())
-		p.FirstTokenHistograms = append(p.FirstTokenHistograms, b.times.FirstToken.text())
-	}
-	return p
 }

@@ -238,6 +238,8 @@ func (b *Booker) begin(ctx context.Context) error {
 	if b.started {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, bookTimeout)
+	defer cancel()
 	hostname, _ := os.Hostname() // for people; may be empty
 	row, err := b.q.StartSpoolCursor(ctx, b.Pool, db.StartSpoolCursorParams{NodeID: b.Spool.Node(), Hostname: hostname})
 	if err != nil {
@@ -265,7 +267,9 @@ func (b *Booker) recover(ctx context.Context) {
 	if !b.started {
 		return
 	}
-	row, err := b.q.GetSpoolCursor(ctx, b.Pool, b.Spool.Node())
+	askCtx, cancel := context.WithTimeout(ctx, bookTimeout)
+	defer cancel()
+	row, err := b.q.GetSpoolCursor(askCtx, b.Pool, b.Spool.Node())
 	now := Position{Segment: row.Segment, Offset: row.Position}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"strconv"
 	"time"
 )
 
@@ -94,18 +93,6 @@ func histogramMiddle(i int) time.Duration {
 		return histogramBounds[len(histogramBounds)-1]
 	}
 	return time.Duration(math.Round(float64(histogramUnit) * math.Exp2((float64(i)-0.5)/histogramPerTwo)))
-}
-
-// text is the histogram as Postgres reads an array.
-func (h Histogram) text() string {
-	b := []byte{'{'}
-	for i, n := range h {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(b, n, 10)
-	}
-	return string(append(b, '}'))
 }
 
 // MarshalJSON writes pairs of bucket and count, [40,1,42,7], since most buckets of a second are empty.

@@ -58,6 +58,36 @@ func TestPartitionsAreMadeAheadAndTakeWhatCameBefore(t *testing.T) {
 	}
 }
 
+// A day's partition may be made while requests of that day are being booked into the default one.
+func TestPartitionsAreMadeUnderLoad(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := openSpool(t, h.dir)
+	b := h.booker(s)
+	booked := 0
+	for ahead := range daysAhead {
+		r := h.reports()
+		var maker sync.WaitGroup
+		maker.Go(func() {
+			if err := r.ensurePartitions(t.Context(), noon.AddDate(0, 0, ahead)); err != nil {
+				t.Error(err)
+			}
+		})
+		for range 30 { // one by one, so that each may meet it
+			must(t, s.Finish(h.event(noon.AddDate(0, 0, ahead+daysAhead))), b.Drain(job(t.Context())))
+			booked++
+		}
+		maker.Wait()
+	}
+	h.ledgerAgrees(booked)
+	if got := b.Stats(); got != (BookerStats{Booked: int64(booked)}) {
+		t.Errorf("stats %+v", got)
+	}
+	if got := query[int](h, `SELECT count(*) FROM requests_default`); got != 0 {
+		t.Errorf("%d requests were left in the default partition", got)
+	}
+}
+
 func TestRetentionDropsWholeDays(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
