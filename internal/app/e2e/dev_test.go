@@ -93,7 +93,7 @@ func checkAnnouncement(t *testing.T, d *dev) {
 	}
 	var secrets []string // files that hold the password and are open to others
 	err := filepath.WalkDir(d.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(path, filepath.Join(d.dir, "postgres")) {
+		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(path, filepath.Join(d.dir, "postgres")) {
 			return err
 		}
 		text, err := os.ReadFile(path)
