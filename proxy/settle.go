@@ -78,6 +78,9 @@ func (c *call) release() {
 // used is what the call took: what the vendor said, else an estimate of what went out and came in.
 func (c *call) used() llm.Usage {
 	if u, ok := c.seen.reported(); ok {
+		if got := c.seen.text.Tokens(); c.event.Outcome != usage.OK && got > u.Output {
+			u.Output, u.Estimated = got, true // counts so far, from before the answer broke off
+		}
 		return u
 	}
 	if !c.seen.accepted && !(c.gone() && c.sending.Sent()) {

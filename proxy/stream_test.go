@@ -3,13 +3,16 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"aihigress/internal/money"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
@@ -127,19 +130,31 @@ func TestVendorWithoutDone(t *testing.T) {
 	}
 }
 
+// Some vendors count in every chunk. When the answer breaks off, their last count is not the last word.
+func TestCountsFromBeforeTheCut(t *testing.T) {
+	t.Parallel()
+	counted := strings.Replace(word, `"choices"`, `"usage":{"prompt_tokens":100,"completion_tokens":1},"choices"`, 1)
+	w := newWorld(t, []vendor{{handler: cutAfter("text/event-stream", counted, strings.Repeat(word, 9))}})
+	w.post("/chat/completions", stream)
+	if e := w.only(); e.Usage.Input != 100 || e.Usage.Output != 10 || !e.Usage.Estimated {
+		t.Errorf("%+v", e.Usage)
+	}
+}
+
 // The caller's going is the vendor's within a second, and what was used is booked.
 func TestCallerGoes(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"stream": stream, "whole": chat} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			told := make(chan struct{})
+			arrived, told := make(chan struct{}), make(chan struct{})
 			w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
 				if name == "stream" {
 					events(role, word)(w, r)
 				} else {
 					_, _ = io.Copy(io.Discard, r.Body)
 				}
+				close(arrived)
 				<-r.Context().Done()
 				close(told)
 			}}})
@@ -147,54 +162,83 @@ func TestCallerGoes(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			r := w.request("/chat/completions", body, "Authorization", "Bearer "+w.key).WithContext(ctx)
-			if name == "stream" {
+			over := make(chan struct{})
+			begun := make(chan struct{})
+			go func() {
+				defer close(over)
 				response, err := http.DefaultTransport.RoundTrip(r)
 				if err != nil {
-					t.Fatal(err)
+					return
 				}
 				defer response.Body.Close()
-				if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil {
-					t.Fatal(line, err)
+				if _, err := bufio.NewReader(response.Body).ReadString('\n'); err == nil {
+					close(begun)
 				}
-				cancel()
-			} else {
-				go func() {
-					for { // until the vendor has the request
-						if admitted, _ := w.meter.count(); admitted == 1 {
-							break
-						}
-						select {
-						case <-ctx.Done():
-							return
-						case <-time.After(time.Millisecond):
-						}
-					}
-					cancel()
-				}()
-				if _, err := http.DefaultTransport.RoundTrip(r); err == nil {
-					t.Fatal("answered")
-				}
+				<-ctx.Done()
+			}()
+			<-arrived
+			if name == "stream" {
+				<-begun
 			}
 			gone := time.Now()
-			if name == "stream" {
-				<-told
-			}
+			cancel()
+			<-told
 			<-w.meter.signal
 			if took := time.Since(gone); took > time.Second {
 				t.Errorf("took %v", took)
 			}
+			<-over
 			e := w.only()
-			if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.ErrorCode != "client_closed_request" {
-				t.Errorf("%+v", e)
+			want := struct {
+				status int
+				output int64
+				charge money.Amount
+			}{200, 1, 12_000}
+			if name == "whole" { // the vendor had the question, and nobody knows how far it came with the answer
+				want.status, want.output, want.charge = 499, 0, 2_000
 			}
-			if name == "stream" && (e.Usage.Input != 2 || e.Usage.Output != 1 || !e.Usage.Estimated || *e.Charge != 12_000 || e.HTTPStatus != 200) {
-				t.Errorf("usage %+v, charge %v, status %d", e.Usage, *e.Charge, e.HTTPStatus)
-			}
-			if name == "whole" && (e.HTTPStatus != 499 || e.Usage.Output != 0) {
-				t.Errorf("usage %+v, status %d", e.Usage, e.HTTPStatus)
+			if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.ErrorCode != "client_closed_request" || e.HTTPStatus != want.status ||
+				e.Usage.Input != 2 || e.Usage.Output != want.output || !e.Usage.Estimated || *e.Charge != want.charge {
+				t.Errorf("%+v, charge %v", e, *e.Charge)
 			}
 		})
 	}
+}
+
+// Buffers are used again, and no call may ever see another's bytes: not even where a vendor answers before it has read
+// the question.
+func TestBodiesNeverMix(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		if r.Header.Get("X-Hasty") != "" {
+			script(400, "application/json", `{"error":{"message":"no"}}`)(w, &http.Request{Body: http.NoBody})
+			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 100))
+			return
+		}
+		var question struct{ Letter, Text string }
+		if err := json.NewDecoder(r.Body).Decode(&question); err != nil || strings.Trim(question.Text, question.Letter) != "" {
+			t.Errorf("%q has other letters: %v", question.Letter, err)
+		}
+		answer(completion)(w, r)
+	}}})
+	var all sync.WaitGroup
+	for caller := range 16 {
+		all.Go(func() {
+			for n := range 12 {
+				letter := string(rune('a' + (caller+n)%26))
+				body := `{"model":"m","letter":"` + letter + `","text":"` + strings.Repeat(letter, 1<<(n+8)) + `"}`
+				var hasty []string
+				if n%2 == 1 {
+					hasty = []string{"X-Hasty", "yes"}
+				}
+				if a := w.post("/chat/completions", body, hasty...); (a.StatusCode == 400) != (hasty != nil) {
+					t.Errorf("%d %s", a.StatusCode, a.body)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // oneByte makes every read of an answer bring one byte.
