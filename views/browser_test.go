@@ -211,7 +211,7 @@ func TestOnAPhone(t *testing.T) {
 	req := s.logged(t, s.admin.ID, nil)
 	admin := s.signIn(t, adminEmail)
 	provider := admin.post("/providers/new", "name", "A provider with quite a long name", "slug", "example", "dialect", "openai",
-		"baseUrl", "https://api.example.com/a/long/path/to/its/interface/v1", "visibility", "public", "weight", "1", "secret", "sk-1234567890").redirects("/providers/")
+		"baseUrl", "https://api.example.com/a/long/path/to/its/interface/v1", "visibility", "public", "weight", "1", "secret", "sk-1234567890").provider()
 	s.discover(t, provider)
 	for _, path := range []string{
 		"/", "/?range=hour", "/requests", "/requests/" + req.ID.String(), "/providers", "/providers/new", "/providers/new?preset=", provider,

@@ -69,11 +69,10 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) error {
 
 // dashboardLive streams what the cluster is doing, about once a second.
 func (c *console) dashboardLive(w http.ResponseWriter, r *http.Request) error {
-	metrics, err := c.Reports.Live(r.Context(), usage.MetricFilter{})
-	if err != nil {
-		return err
+	follow := func(ctx context.Context) (<-chan usage.LiveMetrics, error) {
+		return c.Reports.Live(ctx, usage.MetricFilter{})
 	}
-	return stream(w, r, metrics, liveEvent)
+	return stream(c, w, r, follow, liveEvent)
 }
 
 // nothingYet reports whether the viewer has never seen a request, and needs to know how to make one.

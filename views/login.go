@@ -49,7 +49,7 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) error {
 	if err := cookies.RenewToken(ctx); err != nil { // a token from before the sign-in must not be worth anything after it
 		return err
 	}
-	cookies.Put(ctx, sessionKey, tokens.Session.String())
+	cookies.Put(ctx, auth.CookieSession, tokens.Session.String())
 	return redirect(w, r, form.Next)
 }
 

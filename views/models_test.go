@@ -10,7 +10,7 @@ func TestModelFromBeginningToEnd(t *testing.T) {
 	s := newSite(t)
 	b := s.signIn(t, adminEmail)
 	provider := strings.TrimPrefix(b.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
-		"visibility", "public", "weight", "1").redirects("/providers/prv_"), "/providers/")
+		"visibility", "public", "weight", "1").provider(), "/providers/")
 	b.get("/models").is(200).shows("No models yet")
 	b.get("/models/new").is(200).shows(provider, `name="provider.2"`)
 

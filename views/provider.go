@@ -2,6 +2,7 @@ package views
 
 import (
 	"net/http"
+	"strconv"
 
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
@@ -15,7 +16,16 @@ type providerView struct {
 	Keys      []provider.Key
 	Models    []provider.Model
 	MayChange bool
-	Problems  problems // of the form that adds a key
+	Watch     int      // how often the page still looks for the result of a probe or discovery
+	Problems  problems // of the forms that add a key or a model
+}
+
+// watchTimes is how often a page looks for what it asked a job to do, once in two seconds.
+const watchTimes = 15
+
+// watching is the provider's page, looking for the result of what was just asked for.
+func watching(providerID id.Provider) string {
+	return "/providers/" + providerID.String() + "?watch=" + strconv.Itoa(watchTimes)
 }
 
 func (c *console) provider(w http.ResponseWriter, r *http.Request) error {
@@ -29,6 +39,9 @@ func (c *console) provider(w http.ResponseWriter, r *http.Request) error {
 func (c *console) providerView(r *http.Request) (providerView, error) {
 	ctx := r.Context()
 	v := providerView{MayChange: admin(r)}
+	if n, err := strconv.Atoi(r.URL.Query().Get("watch")); err == nil {
+		v.Watch = min(n, watchTimes)
+	}
 	providerID, err := pathID[id.Provider](r, "id")
 	if err != nil {
 		return v, err
@@ -69,7 +82,7 @@ func (c *console) providerProbe(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Providers.RequestProbe(r.Context(), providerID); err != nil {
 		return err
 	}
-	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(r.Context(), "A probe is under way. Its result appears here."))
+	return c.done(w, r, watching(providerID), i18n.T(r.Context(), "A probe is under way. Its result appears here."))
 }
 
 func (c *console) providerDiscover(w http.ResponseWriter, r *http.Request) error {
@@ -80,7 +93,7 @@ func (c *console) providerDiscover(w http.ResponseWriter, r *http.Request) error
 	if err := c.Providers.RequestDiscovery(r.Context(), providerID); err != nil {
 		return err
 	}
-	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(r.Context(), "The models are being looked up. They appear here."))
+	return c.done(w, r, watching(providerID), i18n.T(r.Context(), "The models are being looked up. They appear here."))
 }
 
 func (c *console) providerDelete(w http.ResponseWriter, r *http.Request) error {

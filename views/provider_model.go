@@ -90,6 +90,36 @@ func (c *console) providerModelUpdate(w http.ResponseWriter, r *http.Request) er
 	return c.render(w, r, status, providerModelPage(c.frame(r, ui.Providers, m.UpstreamID), pr, m, form))
 }
 
+// providerModelAdd notes a model that the provider does not list. Its price is the catalogue's, where that knows it.
+func (c *console) providerModelAdd(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	v, err := c.providerView(r)
+	if err != nil {
+		return err
+	}
+	m, err := c.Providers.UpsertModel(ctx, v.Provider.ID, provider.ModelInput{UpstreamID: strings.TrimSpace(r.PostFormValue("upstreamId"))})
+	if err == nil {
+		return redirect(w, r, "/providers/"+v.Provider.ID.String()+"/models/"+m.ID.String())
+	}
+	p, status, ok := refused(r, err)
+	if !ok {
+		return err
+	}
+	v.Problems = p
+	return c.render(w, r, status, providerPage(c.frame(r, ui.Providers, v.Provider.Name), v))
+}
+
+func (c *console) providerModelRemove(w http.ResponseWriter, r *http.Request) error {
+	pr, m, err := c.findProviderModel(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Providers.RemoveModel(r.Context(), m.ID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/providers/"+pr.ID.String(), i18n.T(r.Context(), "The model is removed."))
+}
+
 // readPrice reads an optional price and notes where it is not one.
 func readPrice(ctx context.Context, p problems, field, text string) *money.Price {
 	text = strings.TrimSpace(text)

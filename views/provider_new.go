@@ -58,7 +58,7 @@ func (c *console) providerCreate(w http.ResponseWriter, r *http.Request) error {
 	if len(form.Problems) == 0 {
 		created, err := c.Providers.Create(ctx, in)
 		if err == nil {
-			return c.done(w, r, "/providers/"+created.ID.String(), i18n.T(ctx, "The provider is created. Its models are being looked up."))
+			return c.done(w, r, watching(created.ID), i18n.T(ctx, "The provider is created. Its models are being looked up."))
 		}
 		var ok bool
 		if form.Problems, status, ok = refused(r, err); !ok {

@@ -15,13 +15,14 @@ func TestProviderFromBeginningToEnd(t *testing.T) {
 	b.get("/providers/new?preset="+preset).is(200).shows(`name="preset" value="`+preset+`"`, `value="https://`)
 
 	path := b.post("/providers/new", "preset", "", "name", "Example AI", "slug", "example", "dialect", "openai",
-		"baseUrl", "https://api.example.com/v1", "visibility", "public", "weight", "3", "askStreamUsage", "on", "secret", "sk-upstream-very-secret-1234").redirects("/providers/prv_")
+		"baseUrl", "https://api.example.com/v1", "visibility", "public", "weight", "3", "askStreamUsage", "on", "secret", "sk-upstream-very-secret-1234").provider()
 	b.get(path).is(200).shows("Example AI", "example", "https://api.example.com/v1", "Not probed yet", "No models known yet", "The provider is created.").hides("very-secret")
 	b.get("/providers").is(200).shows("Example AI", "Not probed yet")
 
-	b.post(path + "/probe").redirects(path)
-	b.post(path + "/discover").redirects(path)
-	b.get(path).shows("The models are being looked up.")
+	b.post(path + "/probe").redirects(path + "?watch=15")
+	b.post(path + "/discover").redirects(path + "?watch=15")
+	b.get(path+"?watch=3").is(200).shows(`hx-get="`+path+`?watch=2"`, `hx-select-oob="#provider-facts,#provider-models"`)
+	b.get(path + "?watch=0").is(200).hides("hx-get=")
 
 	b.post(path+"/edit", "name", "Example 2", "slug", "example", "baseUrl", "https://api.example.com/v2", "visibility", "public", "weight", "5").redirects(path)
 	b.get(path+"/edit").is(200).shows(`value="Example 2"`, `value="5"`).hides("very-secret")
@@ -53,7 +54,7 @@ func TestProviderFormComesBack(t *testing.T) {
 	b.post("/providers/new", form("example", "nonsense", "1")...).is(422).shows(`id="f-baseUrl-error"`, `value="nonsense"`).hides("very-secret")
 	b.post("/providers/new", form("Not A Slug", "https://api.example.com/v1", "1")...).is(422).shows(`id="f-slug-error"`)
 	b.post("/providers/new", form("example", "https://api.example.com/v1", "many")...).is(422).shows(`id="f-weight-error"`, `value="many"`)
-	path := b.post("/providers/new", form("example", "https://api.example.com/v1", "1")...).redirects("/providers/prv_")
+	path := b.post("/providers/new", form("example", "https://api.example.com/v1", "1")...).provider()
 	b.post("/providers/new", form("example", "https://api.example.com/v1", "1")...).is(409)
 	b.post(path+"/edit", "name", "", "slug", "example", "baseUrl", "https://api.example.com/v1", "visibility", "public", "weight", "1").is(422).shows(`id="f-name-error"`)
 	b.post(path+"/keys", "secret", "").is(422).shows("Example", `id="f-secret-error"`)
@@ -64,7 +65,7 @@ func TestProviderModelPrices(t *testing.T) {
 	s := newSite(t)
 	b := s.signIn(t, adminEmail)
 	path := b.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
-		"visibility", "public", "weight", "1").redirects("/providers/prv_")
+		"visibility", "public", "weight", "1").provider()
 	s.discover(t, path)
 	model := b.get(path).is(200).shows("large-2", "small-2", "Unpriced").find(`href="(` + path + `/models/[a-z0-9_]+)"`)
 
@@ -72,6 +73,12 @@ func TestProviderModelPrices(t *testing.T) {
 	b.post(model, "alias", "large", "inputPrice", "3", "outputPrice", "15.25", "enabled", "on").redirects(path)
 	b.get(path).is(200).shows("also large", ">3</td>", ">15.25</td>", "Active")
 	b.get(model).is(200).shows(`value="15.25"`, `name="cachedInputPrice"`)
+	b.post(model + "/delete").redirects(path)
+	b.get(path).shows("small-2", "The model is removed.").hides("large-2")
+
+	b.post(path+"/models", "upstreamId", "").is(422).shows(`id="f-upstreamId-error"`)
+	added := b.post(path+"/models", "upstreamId", "hidden-1").redirects(path + "/models/")
+	b.get(added).is(200).shows("hidden-1")
 	b.get(path + "/models/pmd_00000000000000000000000000").is(404)
 }
 
@@ -80,7 +87,7 @@ func TestProvidersForMembers(t *testing.T) {
 	s := newSite(t)
 	admin, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
 	path := admin.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
-		"visibility", "public", "weight", "1", "secret", "sk-upstream-very-secret-1234").redirects("/providers/prv_")
+		"visibility", "public", "weight", "1", "secret", "sk-upstream-very-secret-1234").provider()
 	member.get("/providers").is(200).shows("Example").hides("New provider", "api.example.com")
 	member.get(path).is(200).shows("Example").hides("1234", "api.example.com", "Probe now", "Add key")
 	member.post(path + "/delete").is(403)

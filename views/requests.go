@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -76,11 +77,10 @@ func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
 
 // requestsLive streams a row for each request that is logged from now on.
 func (c *console) requestsLive(w http.ResponseWriter, r *http.Request) error {
-	logged, err := c.Reports.Logged(r.Context(), readRequestFilter(r).filter())
-	if err != nil {
-		return err
+	follow := func(ctx context.Context) (<-chan usage.Request, error) {
+		return c.Reports.Logged(ctx, readRequestFilter(r).filter())
 	}
-	return stream(w, r, logged, func(req usage.Request) templ.Component {
+	return stream(c, w, r, follow, func(req usage.Request) templ.Component {
 		found, err := c.namesFor(r, []usage.Request{req})
 		if err != nil {
 			c.Log.WarnContext(r.Context(), "name a live request", "error", err)

@@ -45,6 +45,7 @@ type Options struct {
 
 type console struct {
 	Options
+	streams streams
 }
 
 // New returns the console. It answers every path below "/", so it is mounted last.
@@ -80,8 +81,10 @@ func New(o Options) http.Handler {
 	page("POST /providers/{id}/keys", c.providerKeyAdd)
 	page("POST /providers/{id}/keys/{key}/rotate", c.providerKeyRotate)
 	page("POST /providers/{id}/keys/{key}/delete", c.providerKeyRemove)
+	page("POST /providers/{id}/models", c.providerModelAdd)
 	page("GET /providers/{id}/models/{model}", c.providerModel)
 	page("POST /providers/{id}/models/{model}", c.providerModelUpdate)
+	page("POST /providers/{id}/models/{model}/delete", c.providerModelRemove)
 
 	page("GET /models", c.models)
 	page("GET /models/new", c.modelNew)

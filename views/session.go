@@ -3,14 +3,12 @@ package views
 import (
 	"net/http"
 
+	"aihigress/internal/auth"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/web"
 )
-
-// sessionKey is under which the cookie's data keeps the id of the sign-in.
-const sessionKey = "session"
 
 // session loads the cookie and says who is asking: the person who signed in, or anonymous. A sign-in that has ended,
 // anywhere, is anonymous from the next request on.
@@ -30,14 +28,14 @@ func (c *console) actor(r *http.Request) (authz.Actor, error) {
 	ctx, cookies := r.Context(), c.Auth.Cookies()
 	ip := web.ClientIP(ctx).String()
 	anonymous := authz.Actor{Kind: authz.Anonymous, IP: ip}
-	sessionID, err := id.Parse[id.Session](cookies.GetString(ctx, sessionKey))
+	sessionID, err := id.Parse[id.Session](cookies.GetString(ctx, auth.CookieSession))
 	if err != nil {
 		return anonymous, nil
 	}
 	actor, err := c.Auth.SessionActor(ctx, sessionID)
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated, fault.NotFound:
-		cookies.Remove(ctx, sessionKey)
+		cookies.Remove(ctx, auth.CookieSession)
 		return anonymous, nil
 	}
 	if err != nil {

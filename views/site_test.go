@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"go.uber.org/goleak"
 
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
@@ -33,7 +34,7 @@ import (
 	"aihigress/views"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.With(m)) }
 
 const (
 	adminEmail  = "admin@example.com"
@@ -205,6 +206,13 @@ func (a answer) redirects(want string) string {
 		a.t.Fatalf("%s %s leads to %q, want %q", a.Request.Method, a.Request.URL.Path, to, want)
 	}
 	return to
+}
+
+// provider is the path of the provider that a form made.
+func (a answer) provider() string {
+	a.t.Helper()
+	path, _, _ := strings.Cut(a.redirects("/providers/prv_"), "?")
+	return path
 }
 
 // shows fails the test unless all texts stand in the page.

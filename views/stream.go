@@ -2,18 +2,25 @@ package views
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
 
+	"aihigress/internal/authz"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
 	"aihigress/internal/sse"
 )
 
 const (
 	// streamLife is how long one event stream lives. The browser then opens the next, which asks again who is there.
 	streamLife = 10 * time.Minute
+	// maxStreams is how many event streams one person has open on a node: many tabs, and no more than that.
+	maxStreams = 32
 	// pingEvery keeps proxies from taking a quiet stream for a dead one.
 	pingEvery = 15 * time.Second
 )
@@ -23,21 +30,60 @@ func isStream(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
+// streams counts the open event streams by person.
+type streams struct {
+	mu   sync.Mutex
+	open map[id.User]int
+}
+
+// enter takes a place for one more stream, which leave gives back.
+func (s *streams) enter(user id.User) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[user] >= maxStreams {
+		return nil, fault.New(fault.Limited, "Too many pages of the console are open.")
+	}
+	if s.open == nil {
+		s.open = map[id.User]int{}
+	}
+	s.open[user]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[user]--; s.open[user] == 0 {
+			delete(s.open, user)
+		}
+	}, nil
+}
+
 // stream sends what draw makes of each item as an event, until the browser goes, the items end, or the stream is old.
-func stream[T any](w http.ResponseWriter, r *http.Request, items <-chan T, draw func(T) templ.Component) error {
+// follow opens the source of the items, which ends with the context that it is given.
+func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow func(context.Context) (<-chan T, error), draw func(T) templ.Component) error {
+	actor, _ := authz.From(r.Context())
+	leave, err := c.streams.enter(actor.UserID)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	items, err := follow(ctx)
+	if err != nil {
+		return err
+	}
 	sse.SetHeader(w.Header())
 	w.WriteHeader(http.StatusOK)
 	out := sse.NewWriter(w)
-	if err := out.Comment("open"); err != nil {
-		return err
+	if out.Comment("open") != nil {
+		return nil // the browser has gone, which is how streams end
 	}
 	ping, end := time.NewTicker(pingEvery), time.NewTimer(streamLife)
 	defer ping.Stop()
 	defer end.Stop()
 	var buf bytes.Buffer
 	for {
-		if err := out.Flush(); err != nil {
-			return nil // the browser has gone, which is how streams end
+		if out.Flush() != nil {
+			return nil
 		}
 		select {
 		case <-r.Context().Done():

@@ -110,4 +110,5 @@ var refusals = map[string]string{
 	"threshold must be between 0 and %s credits":                                           "阈值必须在 0 到 %s 额度之间",
 	"too many failed attempts, try again later":                                            "失败次数过多，请稍后再试",
 	"too many people are signing in at once, try again":                                    "当前登录人数过多，请重试",
+	"Too many pages of the console are open.":                                              "打开的控制台页面过多。",
 }
