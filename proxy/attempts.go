@@ -111,7 +111,7 @@ func (c *call) attempt() {
 			return
 		}
 		c.answer.attemptOver()
-		c.attempts.note(s.status, s.failure.code)
+		c.attempts.note(s.status, s.failure.reason())
 		last = s
 		if s.scope == ofRequest {
 			break
@@ -226,7 +226,7 @@ func (c *call) giveUp(s *setback) {
 		status = http.StatusOK
 	}
 	c.seen.begin() // what failed attempts may have used is between us and the vendors
-	c.settle(outcome, status, s.failure.code)
+	c.settle(outcome, status, s.failure.reason())
 	c.answer.fail(&s.failure, c.name)
 }
 

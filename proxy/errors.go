@@ -117,6 +117,14 @@ func seconds(wait time.Duration) string {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
+// reason is what the failure is logged with: many vendors give a type and no code.
+func (f *failure) reason() string {
+	if f.code != "" {
+		return f.code
+	}
+	return f.kind
+}
+
 // object is the error as the OpenAI dialect puts it.
 func (f *failure) object() openai.Error {
 	return openai.Error{Message: f.message, Type: f.kind, Code: f.code, Param: f.param}

@@ -231,7 +231,7 @@ func (c *call) refuse(err error) {
 		c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
 		return
 	}
-	c.settle(usage.Refused, f.status, f.code)
+	c.settle(usage.Refused, f.status, f.reason())
 	f.write(c.w)
 }
 
@@ -267,7 +267,7 @@ func (c *call) panicked(p any) (abort bool) {
 	}
 	switch {
 	case c.answer == nil:
-		c.settle(usage.Refused, f.status, f.code)
+		c.settle(usage.Refused, f.status, f.reason())
 		f.write(c.w)
 		return false
 	case c.answer.hasBegun():

@@ -120,4 +120,7 @@ func (c *call) note() {
 		slog.String("upstream_model", e.UpstreamModel), slog.String("outcome", string(e.Outcome)), slog.String("code", e.ErrorCode),
 		slog.Int("attempts", len(e.Attempts)), slog.Int64("input_tokens", e.Usage.TotalInput()), slog.Int64("output_tokens", e.Usage.Output),
 		slog.Duration("first_token", e.FirstToken))
+	if c.seen.response != nil && c.seen.response.OddUsage() {
+		web.Note(c.r.Context(), slog.Bool("odd_usage", true))
+	}
 }

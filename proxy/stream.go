@@ -170,8 +170,8 @@ func (r *relay) broke(s *setback) *setback {
 		r.c.cancelled()
 		return nil
 	}
-	r.c.attempts.note(r.response.StatusCode, s.failure.code)
-	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.code)
+	r.c.attempts.note(r.response.StatusCode, s.failure.reason())
+	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.reason())
 	r.c.answer.fail(&s.failure, r.c.name)
 	return nil
 }

@@ -119,8 +119,8 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 // abort cuts the connection after the commit point: half a body must not pass for a whole one.
 func (c *call) abort(response *http.Response, s *setback) {
 	if s != nil {
-		c.attempts.note(response.StatusCode, s.failure.code)
-		c.settle(usage.Truncated, response.StatusCode, s.failure.code)
+		c.attempts.note(response.StatusCode, s.failure.reason())
+		c.settle(usage.Truncated, response.StatusCode, s.failure.reason())
 	}
 	panic(http.ErrAbortHandler)
 }
