@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -101,7 +100,7 @@ func sums(t testing.TB, conn *pgx.Conn, c *tenant, charged int64) {
 		JOIN users u ON u.id = a.user_id
 		JOIN credit_entries e ON e.account_id = a.id
 		WHERE u.email = $1
-		GROUP BY a.id`, strings.TrimSuffix(c.model, "-model")+"@example.com").Scan(&balance, &entries, &spent)
+		GROUP BY a.id`, c.email).Scan(&balance, &entries, &spent)
 	if err != nil {
 		t.Fatalf("balance: %v", err)
 	}

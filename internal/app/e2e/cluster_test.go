@@ -144,15 +144,15 @@ func (p *pair) stoppedNode(t *testing.T) {
 		t.Error("no usage in the answer")
 	}
 	conn := connect(t, p.postgres)
-	const leased = `SELECT coalesce(sum(l.amount), 0)::bigint FROM credit_leases l JOIN credit_accounts a ON a.id = l.account_id
-		JOIN credit_entries e ON e.account_id = a.id AND e.idempotency_key = $1`
-	if scan[int64](t, conn, leased, c.slug) == 0 {
+	const leased = `SELECT coalesce(sum(l.amount), 0)::bigint FROM credit_leases l
+		JOIN credit_accounts a ON a.id = l.account_id JOIN users u ON u.id = a.user_id WHERE u.email = $1`
+	if scan[int64](t, conn, leased, c.email) == 0 {
 		t.Error("the node has no lease of the account it has just charged; this test sees nothing")
 	}
 	if code := n.stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit %d, want 0", code)
 	}
-	if amount := scan[int64](t, conn, leased, c.slug); amount != 0 {
+	if amount := scan[int64](t, conn, leased, c.email); amount != 0 {
 		t.Errorf("a stopped node keeps a lease of %d", amount)
 	}
 	if n := scan[int](t, conn, `SELECT count(*) FROM requests WHERE model = $1 AND outcome = 'OK'`, c.model); n != 1 {

@@ -15,6 +15,7 @@ import (
 type tenant struct {
 	url    string
 	userID string
+	email  string
 	keyID  string
 	key    string // the secret
 	model  string
@@ -28,6 +29,9 @@ type terms struct {
 	vendor string // what the vendor calls the model, knobs of the simulator's included
 }
 
+// tenantPassword is what every tenant signs in with.
+const tenantPassword = "a long enough password"
+
 var tenants atomic.Int64
 
 // newTenant makes all of it as an admin's script would, and returns once the gateway follows.
@@ -40,7 +44,7 @@ func newTenant(t testing.TB, g *graph, vendorURL string, its terms) *tenant {
 		its.vendor = "sim-chat"
 	}
 	name := fmt.Sprintf("tenant-%d", tenants.Add(1))
-	c := &tenant{url: g.url, model: name + "-model", slug: name}
+	c := &tenant{url: g.url, email: name + "@example.com", model: name + "-model", slug: name}
 	var made struct {
 		CreateUser     struct{ User struct{ ID string } }
 		CreateProvider struct{ Provider struct{ ID string } }
@@ -49,7 +53,7 @@ func newTenant(t testing.TB, g *graph, vendorURL string, its terms) *tenant {
 		createUser(input: $user) { user { id } userErrors { code message } }
 		createProvider(input: $provider) { provider { id } userErrors { code message } }
 	}`, vars{
-		"user": vars{"email": name + "@example.com", "password": "a long enough password"},
+		"user": vars{"email": c.email, "password": tenantPassword},
 		"provider": vars{
 			"name": name, "slug": name, "dialect": "OPENAI", "baseUrl": vendorURL, "visibility": "PUBLIC", "allowPrivate": true,
 			"keys":   []vars{{"secret": "sk-sim-of-" + name}},
