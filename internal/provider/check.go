@@ -31,6 +31,8 @@ const (
 	MaxSecret = 4096
 	// MaxModels is how many models a provider has at most.
 	MaxModels = 5000
+	// maxSlug is how many bytes a slug has at most.
+	maxSlug = 63
 	// MaxBatch is how many providers ByIDs gives at once.
 	MaxBatch = 1000
 )

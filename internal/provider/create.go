@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +19,7 @@ import (
 
 // CreateInput is a new provider. With a preset, Name, Dialect and BaseURL may be empty: they are the preset's then.
 type CreateInput struct {
-	Slug           string
+	Slug           string // "" is made of the name
 	Name           string
 	Dialect        string
 	Kind           string // "" is KindDirect
@@ -141,9 +142,17 @@ func (in *CreateInput) fill() error {
 		in.Dialect = or(in.Dialect, preset.Dialect)
 		in.BaseURL = or(in.BaseURL, preset.BaseURL)
 	}
+	in.Slug = or(in.Slug, slugOf(in.Name))
 	in.Kind = or(in.Kind, KindDirect)
 	in.Visibility = or(in.Visibility, Private)
 	return nil
+}
+
+// slugOf makes a slug of a name: its Latin letters and digits, with hyphens for what stands between them.
+func slugOf(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	slug := strings.Join(words, "-")
+	return strings.TrimRight(slug[:min(len(slug), maxSlug)], "-")
 }
 
 func or[T ~string](text, instead T) T {
