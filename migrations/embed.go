@@ -166,7 +166,10 @@ func locked(ctx context.Context, url string, do func(*pgxpool.Pool, *goose.Provi
 		if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockID); err != nil {
 			return fmt.Errorf("wait for another migration: %w", err)
 		}
-		defer conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockID)
+		defer func() {
+			// If it fails the lock goes with the connection, which the pool's end closes.
+			_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockID)
+		}()
 		return do(pool, ours)
 	})
 }

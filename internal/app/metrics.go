@@ -35,6 +35,8 @@ func (g *Gateway) newMetrics() http.Handler {
 	gauge("snapshot_revision", "Loads of the configuration in this process.", func() float64 { return float64(g.snapshots.Current().Revision) })
 	gauge("snapshot_age_seconds", "Since the configuration was last read.", func() float64 { return time.Since(g.snapshots.Current().LoadedAt).Seconds() })
 	counter("unauthenticated_total", "Calls without a valid key.", func() float64 { return float64(g.proxy.Unauthenticated()) })
+	gauge("requests_in_flight", "Calls under way.", func() float64 { return float64(g.meter.InFlight()) })
+	gauge("spool_bytes", "What the spool takes on the disk. Above a few segments of 16 MiB booking lags behind.", func() float64 { return float64(g.spool.Bytes()) })
 	counter("spool_booked_total", "Requests booked from the spool.", func() float64 { return float64(g.booker.Stats().Booked) })
 	counter("spool_damaged_total", "Records of the spool that could not be read.", func() float64 { return float64(g.booker.Stats().Damaged) })
 	counter("spool_quarantined_total", "Records that Postgres refuses, set aside.", func() float64 { return float64(g.booker.Stats().Quarantined) })

@@ -20,7 +20,8 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(con
 	server := g.server(g.handler)
 	ctx = authz.With(ctx, authz.Job("gateway"))
 	if err := g.reports.EnsurePartitions(ctx); err != nil {
-		return fmt.Errorf("prepare the request log: %w", err)
+		// A day without a partition of its own lands in the default one, and the job tries again.
+		g.log.Warn("the request log's partitions are made later", "error", err)
 	}
 
 	// Background work outlives ctx: what is drained after it still needs the booker, the leases and the bus.

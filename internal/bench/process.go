@@ -24,7 +24,8 @@ type process struct {
 	name string
 	cmd  *exec.Cmd
 	addr string
-	done chan error
+	done chan struct{} // closed when it has ended
+	err  error         // then: how
 }
 
 func start(ctx context.Context, name, ready string, env []string, program string, args ...string) (*process, error) {
@@ -38,15 +39,18 @@ func start(ctx context.Context, name, ready string, env []string, program string
 	for i, e := range env {
 		env[i] = strings.ReplaceAll(e, "ADDR", addr)
 	}
-	p := &process{name: name, addr: addr, done: make(chan error, 1)}
-	p.cmd = exec.Command(program, args...)
+	p := &process{name: name, addr: addr, done: make(chan struct{})}
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) // ended by stop, in its turn
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = os.Stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() { p.done <- p.cmd.Wait() }()
+	go func() {
+		defer close(p.done)
+		p.err = p.cmd.Wait()
+	}()
 	if err := p.await(ctx, ready); err != nil {
 		p.stop()
 		return nil, err
@@ -70,9 +74,8 @@ func (p *process) await(ctx context.Context, path string) error {
 			}
 		}
 		select {
-		case err := <-p.done:
-			p.done <- err
-			return fmt.Errorf("%s ended: %w", p.name, err)
+		case <-p.done:
+			return fmt.Errorf("%s ended: %w", p.name, p.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: %w", p.name, ctx.Err())
 		case <-time.After(20 * time.Millisecond):

@@ -44,7 +44,7 @@ func OpenSpool(dir string, log *slog.Logger, options ...SpoolOption) (_ *Spool, 
 	}
 	defer func() {
 		if err != nil {
-			unlockFolder(s.lock)
+			_ = unlockFolder(s.lock) // the first failure is the one to tell
 		}
 	}()
 	if s.node, err = nodeOf(dir); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -149,6 +150,22 @@ func (s *Spool) tail() (end Position, open int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end, len(s.open)
+}
+
+// Bytes is what the spool takes on the disk. Segments are removed as a whole once they are booked, so that it is more than
+// a few segments only where booking lags behind.
+func (s *Spool) Bytes() int64 {
+	numbers, err := listSegments(s.dir)
+	if err != nil {
+		return 0
+	}
+	var total int64
+	for _, n := range numbers {
+		if info, err := os.Stat(filepath.Join(s.dir, segmentName(n))); err == nil { // else it has just been removed
+			total += info.Size()
+		}
+	}
+	return total
 }
 
 // release removes the segments before the given one, which are booked.
