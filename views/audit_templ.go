@@ -57,7 +57,7 @@ func auditPage(p ui.Page, v auditView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Search("action", i18n.T(ctx, "Filter by action, as in key.create"), v.Action).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Search("action", i18n.T(ctx, "Action, as in key.create"), v.Action).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

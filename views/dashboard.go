@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"aihigress/internal/money"
 	"aihigress/internal/page"
 	"aihigress/internal/usage"
@@ -72,7 +74,8 @@ func (c *console) dashboardLive(w http.ResponseWriter, r *http.Request) error {
 	follow := func(ctx context.Context) (<-chan usage.LiveMetrics, error) {
 		return c.Reports.Live(ctx, usage.MetricFilter{})
 	}
-	return stream(c, w, r, follow, liveEvent)
+	draw := func(came []usage.LiveMetrics) templ.Component { return liveEvent(came[len(came)-1]) }
+	return stream(c, w, r, follow, draw)
 }
 
 // nothingYet reports whether the viewer has never seen a request, and needs to know how to make one.

@@ -35,7 +35,7 @@ func (c *console) request(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := requestView{Request: req, Lanes: lanes(req), Admin: admin(r)}
-	if v.Names, err = c.namesFor(r, []usage.Request{req}); err != nil {
+	if v.Names, err = c.namesFor(r.Context(), []usage.Request{req}); err != nil {
 		return err
 	}
 	return c.render(w, r, http.StatusOK, requestPage(c.frame(r, ui.Requests, i18n.T(r.Context(), "Request")), v))

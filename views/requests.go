@@ -65,7 +65,7 @@ func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
 	if v.Page, err = c.Reports.Requests(ctx, v.Form.filter(), usage.NewestFirst, page.Args{First: pageSize, After: q.Get("after")}); err != nil {
 		return err
 	}
-	if v.Names, err = c.namesFor(r, v.Items); err != nil {
+	if v.Names, err = c.namesFor(ctx, v.Items); err != nil {
 		return err
 	}
 	v.FirstPage, v.NextPage = firstPage(r), nextPage(r, v.HasNext, v.End())
@@ -77,14 +77,16 @@ func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
 
 // requestsLive streams a row for each request that is logged from now on.
 func (c *console) requestsLive(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
 	follow := func(ctx context.Context) (<-chan usage.Request, error) {
 		return c.Reports.Logged(ctx, readRequestFilter(r).filter())
 	}
-	return stream(c, w, r, follow, func(req usage.Request) templ.Component {
-		found, err := c.namesFor(r, []usage.Request{req})
-		if err != nil {
-			c.Log.WarnContext(r.Context(), "name a live request", "error", err)
+	known := names{}
+	draw := func(came []usage.Request) templ.Component {
+		if err := c.addNames(ctx, &known, came); err != nil {
+			c.Log.WarnContext(ctx, "name live requests", "error", err)
 		}
-		return requestRow(req, found, true)
-	})
+		return requestRows(came, known)
+	}
+	return stream(c, w, r, follow, draw)
 }

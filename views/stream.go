@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,10 @@ const (
 	streamLife = 10 * time.Minute
 	// maxStreams is how many event streams one person has open on a node: many tabs, and no more than that.
 	maxStreams = 32
+	// gatherFor is how long items are gathered into one event: a page that changes more often is not read any better.
+	gatherFor = 250 * time.Millisecond
+	// maxGathered is how many items one event has at most. Live lists keep no more rows, so older items are left out.
+	maxGathered = 100
 	// pingEvery keeps proxies from taking a quiet stream for a dead one.
 	pingEvery = 15 * time.Second
 )
@@ -56,9 +61,9 @@ func (s *streams) enter(user id.User) (leave func(), err error) {
 	}, nil
 }
 
-// stream sends what draw makes of each item as an event, until the browser goes, the items end, or the stream is old.
-// follow opens the source of the items, which ends with the context that it is given.
-func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow func(context.Context) (<-chan T, error), draw func(T) templ.Component) error {
+// stream sends what draw makes of the items that came, oldest first, as one event after another, until the browser goes,
+// the items end, or the stream is old. follow opens the source of the items, which ends with the context it is given.
+func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow func(context.Context) (<-chan T, error), draw func([]T) templ.Component) error {
 	actor, _ := authz.From(r.Context())
 	leave, err := c.streams.enter(actor.UserID)
 	if err != nil {
@@ -80,9 +85,13 @@ func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow fu
 	ping, end := time.NewTicker(pingEvery), time.NewTimer(streamLife)
 	defer ping.Stop()
 	defer end.Stop()
-	var buf bytes.Buffer
+	var (
+		gathered []T
+		send     <-chan time.Time // runs while something is gathered
+		buf      bytes.Buffer
+	)
 	for {
-		if out.Flush() != nil {
+		if send == nil && out.Flush() != nil {
 			return nil
 		}
 		select {
@@ -98,13 +107,22 @@ func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow fu
 			if !ok {
 				return nil
 			}
+			if gathered = append(gathered, item); len(gathered) > maxGathered {
+				gathered = slices.Delete(gathered, 0, 1)
+			}
+			if send == nil {
+				send = time.After(gatherFor)
+			}
+			continue
+		case <-send:
 			buf.Reset()
-			if err := draw(item).Render(r.Context(), &buf); err != nil {
-				return nil // half an event was not sent: the stream ends between two
+			if err := draw(gathered).Render(r.Context(), &buf); err != nil {
+				return nil // nothing of it was sent: the stream ends between two events
 			}
 			if out.WriteEvent("", buf.Bytes()) != nil {
 				return nil
 			}
+			gathered, send = gathered[:0], nil
 		}
 	}
 }

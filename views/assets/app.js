@@ -90,7 +90,7 @@
   const units = {
     count: (v) => new Intl.NumberFormat(lang(), { notation: v >= 10000 ? 'compact' : 'standard', maximumFractionDigits: 2 }).format(v),
     money: (v) => new Intl.NumberFormat(lang(), { maximumSignificantDigits: 4 }).format(v),
-    ms: (v) => v === 0 ? '0' : v >= 1000 ? (v / 1000).toFixed(v >= 10000 ? 0 : 1) + ' s' : Math.round(v) + ' ms',
+    ms: (v) => v === 0 ? '0' : v >= 1000 ? (v / 1000).toFixed(v >= 10000 ? 0 : 1) + ' s' : (v < 10 ? Math.round(v * 10) / 10 : Math.round(v)) + ' ms',
   };
 
   function read(figure) {
@@ -133,7 +133,7 @@
       legend: { show: legend },
       scales: { x: { range: span(figure) }, y: { range: (_, min, max) => [0, max > 0 ? max * 1.15 : 1] } },
       axes: [
-        { ...axis, size: 30, grid: { show: false }, space: 72, values: (_, ticks) => ticks.map((s) => format('tick', { hour: '2-digit', minute: '2-digit', hour12: false }).format(s * 1000)) },
+        { ...axis, size: 30, grid: { show: false }, space: 80, values: (_, ticks, __, ___, step) => ticks.map((s) => tick(step).format(s * 1000)) },
         { ...axis, size: 56, values: (_, ticks) => ticks.map(unit) },
       ],
       series: [{}, ...series],
@@ -142,6 +142,13 @@
     resize.observe(plot);
     chart.forget = () => { resize.disconnect(); chart.destroy(); charts.delete(figure); };
     charts.set(figure, chart);
+  }
+
+  // tick writes a moment as exactly as the distance between ticks, in seconds, asks for.
+  function tick(step) {
+    if (step >= 86400) return format('day', { month: 'short', day: 'numeric' });
+    const seconds = step < 60 ? { second: '2-digit' } : {};
+    return format('tick' + (step < 60), { hour: '2-digit', minute: '2-digit', hour12: false, ...seconds });
   }
 
   // A live chart shows a fixed span that ends now; another one what it has.

@@ -329,7 +329,7 @@ var chinese = map[string]string{
 	"You cannot change your own role or disable yourself.":         "不能修改自己的角色，也不能停用自己。",
 	"Cannot sign in, and their keys are refused.":                  "无法登录，其密钥也会被拒绝。",
 	"Who changed what, and from where. Entries cannot be changed.": "谁在何处做了什么更改。记录不可修改。",
-	"Filter by action, as in key.create":                           "按操作筛选，例如 key.create",
+	"Action, as in key.create":                           "操作类型，例如 key.create",
 	"No change matches.":                                           "没有符合条件的更改。",
 	"Action":                                                       "操作类型",
 	"Target":                                                       "对象",
