@@ -4156,7 +4156,7 @@ input ProviderModelInput {
 input CreateProviderInput {
   "For people."
   name: String!
-  "Made from the name where it is left out."
+  "Short name in addresses and model names; made of the name where it is left out."
   slug: String
   "The wire format it speaks."
   dialect: Dialect!
@@ -4694,7 +4694,7 @@ type SignInPayload {
   refreshToken: String
   "When the access token ends."
   expiresAt: Time
-  "Who has signed in."
+  "Who has signed in. What belongs to them is for the next operation, with the access token."
   viewer: User
   "What its sender can mend; empty where all went well."
   userErrors: [UserError!]!
@@ -4714,7 +4714,7 @@ type RefreshSessionPayload {
   refreshToken: String
   "When the access token ends."
   expiresAt: Time
-  "Who has signed in."
+  "Who has signed in. What belongs to them is for the next operation, with the access token."
   viewer: User
   "What its sender can mend; empty where all went well."
   userErrors: [UserError!]!

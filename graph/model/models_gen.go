@@ -120,7 +120,7 @@ type CreateModelPayload struct {
 type CreateProviderInput struct {
 	// For people.
 	Name string `json:"name"`
-	// Made from the name where it is left out.
+	// Short name in addresses and model names; made of the name where it is left out.
 	Slug *string `json:"slug,omitempty"`
 	// The wire format it speaks.
 	Dialect string `json:"dialect"`
@@ -392,7 +392,7 @@ type RefreshSessionPayload struct {
 	RefreshToken *string `json:"refreshToken,omitempty"`
 	// When the access token ends.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	// Who has signed in.
+	// Who has signed in. What belongs to them is for the next operation, with the access token.
 	Viewer *account.User `json:"viewer,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
@@ -576,7 +576,7 @@ type SignInPayload struct {
 	RefreshToken *string `json:"refreshToken,omitempty"`
 	// When the access token ends.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	// Who has signed in.
+	// Who has signed in. What belongs to them is for the next operation, with the access token.
 	Viewer *account.User `json:"viewer,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`

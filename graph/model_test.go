@@ -1,0 +1,77 @@
+package graph
+
+import (
+	"testing"
+
+	"aihigress/internal/apikey"
+)
+
+func TestModels(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	vendor, other := h.provider("vendor"), h.provider("other")
+	const create = `mutation($in: CreateModelInput!) { createModel(input: $in) { userErrors { code path } model {
+		id name description strategy enabled createdAt routes { id upstreamId weight priority enabled provider { slug } } } } }`
+	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "routes": []any{
+		map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small"},
+		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 5, "priority": 1, "enabled": false},
+	}}
+	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createModel.model")
+	h.same("strategy", made.Get("strategy"), "PRIORITY")
+	h.same("providers", made.Get("routes.#.provider.slug"), `["vendor","other"]`)
+	h.same("weights", made.Get("routes.#.weight"), `[1,5]`)
+	h.same("enabled", made.Get("routes.#.enabled"), `[true,false]`)
+	h.same("the same name", h.refused(h.admin.token, create, map[string]any{"in": in}), "CONFLICT name")
+	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
+
+	id := made.Get("id").String()
+	const update = `mutation($in: UpdateModelInput!) { updateModel(input: $in) { userErrors { code path } model { name strategy routes { upstreamId } } } }`
+	changed := h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "name": "talk"}}).Get("updateModel.model")
+	h.same("what was left out", len(changed.Get("routes").Array()), 2)
+	changed = h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "strategy": "WEIGHTED", "routes": []any{
+		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 1}, map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small", "weight": 3},
+	}}}).Get("updateModel.model")
+	h.same("the change", changed.Get("strategy"), "WEIGHTED")
+
+	h.plans(id)
+
+	const list = `query($d: OrderDirection!) { models(orderBy: {field: NAME, direction: $d}, filter: {query: "t", enabled: true}) { totalCount nodes { name } edges { node { routes { provider { slug } } } } } }`
+	h.data(h.admin.token, create, map[string]any{"in": map[string]any{"name": "test", "routes": []any{}}})
+	h.same("the list", h.data(h.member.token, list, map[string]any{"d": "ASC"}).Get("models.nodes.#.name"), `["talk","test"]`)
+	h.same("the list backwards", h.data(h.member.token, list, map[string]any{"d": "DESC"}).Get("models.nodes.#.name"), `["test","talk"]`)
+
+	const remove = `mutation($id: ID!) { deleteModel(input: {id: $id}) { deletedId userErrors { code } } }`
+	h.same("what is gone", h.data(h.admin.token, remove, map[string]any{"id": id}).Get("deleteModel.deletedId"), id)
+	h.same("gone twice", h.refused(h.admin.token, remove, map[string]any{"id": id}), "NOT_FOUND")
+}
+
+// plans asks how calls of the model talk would be routed.
+func (h *house) plans(string) {
+	h.Helper()
+	h.reload()
+	const plan = `query($m: String!, $in: RoutingPlanInput) { routingPlan(model: $m, input: $in) { model strategy candidates { provider { slug } upstreamId score reasons excluded } } }`
+	planned := h.data(h.member.token, plan, map[string]any{"m": "talk", "in": map[string]any{"seed": 1}}).Get("routingPlan")
+	h.same("the strategy", planned.Get("strategy"), "WEIGHTED")
+	h.same("the chance of vendor", planned.Get(`candidates.#(provider.slug=="vendor").score`), 0.75)
+	if planned.Get("candidates.0.reasons.0").String() == "" {
+		h.Errorf("no reasons: %s", planned)
+	}
+	for range 5 {
+		again := h.data(h.member.token, plan, map[string]any{"m": "talk", "in": map[string]any{"seed": 1}}).Get("routingPlan")
+		h.same("the same draw", again.Raw, planned.Raw)
+	}
+	direct := h.data(h.member.token, plan, map[string]any{"m": "vendor/small"}).Get("routingPlan")
+	h.same("slug/model", direct.Get("candidates.#.provider.slug"), `["vendor"]`)
+	h.same("its strategy", direct.Get("strategy"), "")
+	key, _, err := h.domain.Keys.Create(h.as(h.member), apikey.CreateInput{Name: "x", Models: []string{"elsewhere"}})
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.reload()
+	in := map[string]any{"m": "talk", "in": map[string]any{"apiKeyId": key.ID.String()}}
+	h.same("a key that may not call it", h.failed(h.member.token, plan, in), "NOT_FOUND")
+	foreign, _ := h.key(h.admin)
+	in["in"] = map[string]any{"apiKeyId": foreign.ID.String()}
+	h.same("another's key", h.failed(h.member.token, plan, in), "NOT_FOUND")
+	h.same("as nobody", h.failed("", plan, map[string]any{"m": "talk"}), "UNAUTHENTICATED")
+}

@@ -1,0 +1,155 @@
+package graph
+
+import (
+	"strings"
+	"testing"
+
+	"aihigress/internal/provider"
+)
+
+func TestProviders(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const create = `mutation($in: CreateProviderInput!) { createProvider(input: $in) { userErrors { code path message } provider {
+		id slug name dialect kind baseUrl visibility presetId headers { name value } weight askStreamUsage allowPrivate acceptAnyModel enabled createdAt
+		health { state } keys { id label hint weight maxQps enabled createdAt }
+		models { id upstreamId alias capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice priceSource enabled missingSince } } } }`
+	in := map[string]any{
+		"name": "The Vendor", "dialect": "OPENAI", "baseUrl": "https://vendor.example.com/v1", "weight": 2, "acceptAnyModel": true,
+		"headers": []any{map[string]any{"name": "X-Team", "value": "search"}},
+		"keys":    []any{map[string]any{"secret": "vendor-secret-0123456789", "label": "first", "maxQps": 5}},
+		"models":  []any{map[string]any{"upstreamId": "small", "alias": "s", "inputPrice": "0.15", "outputPrice": "0.6"}, map[string]any{"upstreamId": "large"}},
+	}
+	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createProvider.provider")
+	for field, want := range map[string]any{
+		"slug": "the-vendor", "dialect": "OPENAI", "kind": "DIRECT", "visibility": "PUBLIC", "presetId": "", "weight": 2, "askStreamUsage": true,
+		"headers": `[{"name":"X-Team","value":"search"}]`, "health": "", "keys.0.maxQps": 5, "keys.0.label": "first",
+		"models.#.upstreamId": `["large","small"]`, "models.1.inputPrice": "0.15", "models.1.priceSource": "MANUAL", "models.1.alias": "s",
+		"models.0.inputPrice": "", "models.0.priceSource": "UNKNOWN", "models.0.alias": "", "models.0.contextTokens": "",
+	} {
+		h.same(field, made.Get(field), want)
+	}
+	if strings.Contains(made.Raw, "vendor-secret") {
+		t.Errorf("the secret is shown: %s", made)
+	}
+	h.same("the same slug again", h.refused(h.admin.token, create, map[string]any{"in": in}), "CONFLICT slug")
+	in["baseUrl"] = "ftp://x"
+	h.same("a bad address", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID baseUrl")
+	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
+
+	id := made.Get("id").String()
+	h.changeProvider(id)
+	h.providerKeys(id)
+	h.providerModels(id)
+
+	const remove = `mutation($id: ID!) { deleteProvider(input: {id: $id}) { deletedId userErrors { code } } }`
+	h.same("what is gone", h.data(h.admin.token, remove, map[string]any{"id": id}).Get("deleteProvider.deletedId"), id)
+	h.same("gone twice", h.refused(h.admin.token, remove, map[string]any{"id": id}), "NOT_FOUND")
+}
+
+func (h *house) changeProvider(id string) {
+	h.Helper()
+	const update = `mutation($in: UpdateProviderInput!) { updateProvider(input: $in) { provider { name visibility headers { name } weight models { upstreamId outputPrice } } userErrors { code path } } }`
+	changed := h.data(h.admin.token, update, map[string]any{"in": map[string]any{
+		"id": id, "name": "Other", "headers": []any{}, "models": []any{map[string]any{"upstreamId": "small", "inputPrice": "1", "outputPrice": "2"}},
+	}}).Get("updateProvider.provider")
+	h.same("the change", changed.Raw, `{"name":"Other","visibility":"PUBLIC","headers":[],"weight":2,"models":[{"upstreamId":"large","outputPrice":null},{"upstreamId":"small","outputPrice":"2"}]}`)
+	h.same("a model without a name", h.refused(h.admin.token, update, map[string]any{"in": map[string]any{
+		"id": id, "models": []any{map[string]any{"upstreamId": "fine"}, map[string]any{"upstreamId": ""}},
+	}}), "INVALID models.1.upstreamId")
+	const enable = `mutation($id: ID!) { setProviderEnabled(input: {id: $id, enabled: false}) { provider { enabled } userErrors { code } } }`
+	h.same("enabled", h.data(h.admin.token, enable, map[string]any{"id": id}).Get("setProviderEnabled.provider.enabled"), false)
+	for _, job := range []string{"discoverProviderModels", "probeProvider"} {
+		asked := h.data(h.admin.token, `mutation($id: ID!) { `+job+`(input: {id: $id}) { provider { name } userErrors { code } } }`, map[string]any{"id": id})
+		h.same(job, asked.Get(job+".provider.name"), "Other")
+		h.same(job+" as member", h.failed(h.member.token, `mutation($id: ID!) { `+job+`(input: {id: $id}) { userErrors { code } } }`, map[string]any{"id": id}), "FORBIDDEN")
+	}
+	var jobs int
+	if err := h.pool.QueryRow(h.Context(), "SELECT count(DISTINCT kind) FROM river_job").Scan(&jobs); err != nil {
+		h.Fatal(err)
+	}
+	h.same("kinds of job that wait", jobs, 2)
+}
+
+func (h *house) providerKeys(id string) {
+	h.Helper()
+	added := h.data(h.admin.token, `mutation($id: ID!) { addProviderKey(input: {providerId: $id, key: {secret: "another-secret-9876543210", label: "second"}}) {
+		key { id hint label } provider { keys { label } } userErrors { code } } }`, map[string]any{"id": id}).Get("addProviderKey")
+	h.same("keys", added.Get("provider.keys.#.label"), `["first","second"]`)
+	key := map[string]any{"id": added.Get("key.id").String()}
+	rotated := h.data(h.admin.token, `mutation($id: ID!) { rotateProviderKey(input: {id: $id, secret: "rotated-secret-0000001234"}) { key { id hint label } userErrors { code } } }`, key).Get("rotateProviderKey.key")
+	h.same("the rotated key", rotated.Get("id"), key["id"])
+	if rotated.Get("hint").String() == added.Get("key.hint").String() {
+		h.Error("the secret is the old one")
+	}
+	const remove = `mutation($id: ID!) { removeProviderKey(input: {id: $id}) { removedId userErrors { code } } }`
+	h.same("as member", h.failed(h.member.token, remove, key), "FORBIDDEN")
+	h.same("the removed key", h.data(h.admin.token, remove, key).Get("removeProviderKey.removedId"), key["id"])
+	h.same("removed twice", h.refused(h.admin.token, remove, key), "NOT_FOUND")
+}
+
+func (h *house) providerModels(id string) {
+	h.Helper()
+	models := h.data(h.admin.token, `query($id: ID!) { node(id: $id) { ... on Provider { models { id upstreamId } } } }`, map[string]any{"id": id})
+	model := map[string]any{"id": models.Get(`node.models.#(upstreamId=="large").id`).String()}
+	changed := h.data(h.admin.token, `mutation($id: ID!) { updateProviderModel(input: {id: $id, alias: "big", contextTokens: 128000, prices: {inputPrice: "3"}, enabled: false}) {
+		model { alias contextTokens inputPrice outputPrice priceSource enabled } userErrors { code path } } }`, model).Get("updateProviderModel.model")
+	h.same("the model", changed.Raw, `{"alias":"big","contextTokens":128000,"inputPrice":"3","outputPrice":null,"priceSource":"MANUAL","enabled":false}`)
+	h.same("the removed model", h.data(h.admin.token, `mutation($id: ID!) { removeProviderModel(input: {id: $id}) { removedId userErrors { code } } }`, model).Get("removeProviderModel.removedId"), model["id"])
+}
+
+func TestProviderLists(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.provider("beta")
+	h.provider("alpha")
+	hidden, err := h.domain.Providers.Create(h.as(h.admin), provider.CreateInput{Slug: "hidden", Name: "hidden", Dialect: "openai", BaseURL: "https://h.example.com/v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const list = `query($d: OrderDirection!, $f: ProviderFilter) { providers(first: 2, orderBy: {field: SLUG, direction: $d}, filter: $f) { totalCount nodes { slug baseUrl keys { label } models { upstreamId } } pageInfo { endCursor hasNextPage } } }`
+	all := h.data(h.admin.token, list, map[string]any{"d": "ASC"}).Get("providers")
+	h.same("as admin", all.Get("nodes.#.slug"), `["alpha","beta"]`)
+	h.same("in all", all.Get("totalCount"), 3)
+	h.same("backwards", h.data(h.admin.token, list, map[string]any{"d": "DESC"}).Get("providers.nodes.#.slug"), `["hidden","beta"]`)
+	h.same("by query", h.data(h.admin.token, list, map[string]any{"d": "ASC", "f": map[string]any{"query": "lph", "enabled": true}}).Get("providers.totalCount"), 1)
+	seen := h.data(h.member.token, list, map[string]any{"d": "ASC"}).Get("providers")
+	h.same("as member", seen.Get("totalCount"), 2)
+	h.same("what a member sees", seen.Get("nodes.0").Raw, `{"slug":"alpha","baseUrl":"","keys":null,"models":[{"upstreamId":"small"}]}`)
+	h.same("a hidden one", h.data(h.member.token, `query($id: ID!) { node(id: $id) { id } }`, map[string]any{"id": hidden.ID.String()}).Get("node"), "")
+	presets := h.data(h.admin.token, `{ providerPresets { id name dialect baseUrl modelCount } }`, nil).Get("providerPresets")
+	if presets.Get(`#(id=="openai").modelCount`).Int() < 5 || presets.Get(`#(id=="anthropic").dialect`).String() != "ANTHROPIC" {
+		t.Errorf("presets are %s", presets)
+	}
+}
+
+func TestProviderHealthChanged(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	vendor, other := h.provider("vendor"), h.provider("other")
+	hidden, err := h.domain.Providers.Create(h.as(h.admin), provider.CreateInput{
+		Slug: "hidden", Name: "hidden", Dialect: "openai", BaseURL: "https://h.example.com/v1", Models: []provider.ModelInput{{UpstreamID: "small"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fields = ` { state httpStatus latency error checkedAt changedAt provider { slug health { state } } } }`
+	all := h.listen(h.member.token, "subscription { providerHealthChanged"+fields)
+	w := h.connect(h.admin.token)
+	w.subscribe("1", `subscription { providerHealthChanged(providerId: "`+other.ID.String()+`")`+fields)
+	w.subscribe("nobody's", `subscription { providerHealthChanged(providerId: "prv_00000000000000000000000000")`+fields)
+	h.same("one that is not there", w.read().Get("payload.0.extensions.code"), "NOT_FOUND")
+	for _, p := range []provider.Provider{hidden, vendor, other} {
+		if _, err := h.domain.Providers.Probe(h.job, p.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, first, _ := all.next()
+	change := first.Get("data.providerHealthChanged")
+	h.same("what a member sees first", change.Get("provider.slug"), "vendor")
+	h.same("the state", change.Get("state"), "UNHEALTHY")
+	h.same("the status", change.Get("httpStatus"), 500)
+	h.same("the latency", change.Get("latency"), 0.02)
+	h.same("the provider's health", change.Get("provider.health.state"), "UNHEALTHY")
+	h.same("what the other subscription sees first", w.read().Get("payload.data.providerHealthChanged.provider.slug"), "other")
+}

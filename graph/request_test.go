@@ -1,0 +1,70 @@
+package graph
+
+import (
+	"testing"
+	"time"
+)
+
+const requestFields = ` { id requestId startedAt apiKey { name } user { email } model provider { slug } upstreamModel dialect endpoint streamed httpStatus
+	outcome errorCode attempts { provider key status error startedAt duration } duration timeToFirstToken
+	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens estimated } charge cost unpriced tags { name value } }`
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	vendor := h.provider("vendor")
+	key, _ := h.key(h.member)
+	foreign, _ := h.key(h.admin)
+	e := h.logged(h.member, key, &vendor)
+	h.logged(h.admin, foreign, nil)
+	const list = `query($f: RequestFilter, $o: RequestOrder) { requests(filter: $f, orderBy: $o) { totalCount nodes` + requestFields + ` } }`
+	seen := h.data(h.admin.token, list, map[string]any{"f": map[string]any{"userId": h.member.ID.String()}}).Get("requests.nodes.0")
+	for field, want := range map[string]any{
+		"id": e.ID, "requestId": "from-outside", "apiKey.name": "test", "user.email": h.member.Email, "model": "chat", "provider.slug": "vendor",
+		"upstreamModel": "small-2", "dialect": "OPENAI", "httpStatus": 200, "outcome": "OK", "errorCode": "", "duration": 1.5, "timeToFirstToken": 0.2,
+		"usage":  `{"inputTokens":16,"cachedInputTokens":5,"cacheWriteTokens":1,"outputTokens":20,"reasoningTokens":4,"estimated":false}`,
+		"charge": "0.01", "cost": "0.01", "unpriced": false, "tags": `[{"name":"team","value":"search"}]`,
+		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "startedAt": e.StartedAt.Format(time.RFC3339Nano),
+	} {
+		h.same(field, seen.Get(field), want)
+	}
+	own := h.data(h.member.token, list, nil).Get("requests")
+	h.same("a member's requests", own.Get("nodes.#.user.email"), `["member@example.com"]`)
+	h.same("a member's view of costs", own.Get("nodes.0.cost"), "")
+	h.same("a member asking for another's", h.data(h.member.token, list, map[string]any{"f": map[string]any{"userId": h.admin.ID.String()}}).Get("requests.nodes"), "[]")
+	all := h.data(h.admin.token, list, map[string]any{"o": map[string]any{"field": "STARTED_AT", "direction": "ASC"}}).Get("requests")
+	h.same("oldest first", all.Get("nodes.#.user.email"), `["member@example.com","admin@example.com"]`)
+	h.same("without a provider", all.Get("nodes.1.provider"), "")
+	h.same("by outcome", h.data(h.admin.token, list, map[string]any{"f": map[string]any{"outcomes": []string{"REFUSED"}}}).Get("requests.nodes"), "[]")
+	entry := h.data(h.member.token, `{ creditAccount { entries { nodes { kind amount requestId } } } }`, nil).Get("creditAccount.entries.nodes.0")
+	h.same("what it cost", entry.Raw, `{"kind":"CHARGE","amount":"-0.01","requestId":"`+e.ID.String()+`"}`)
+	h.same("the request of the entry", h.data(h.member.token, `query($id: ID!) { node(id: $id) { ... on Request { model } } }`, map[string]any{"id": e.ID.String()}).Get("node.model"), "chat")
+	h.same("as nobody", h.failed("", `{ requests { totalCount } }`, nil), "UNAUTHENTICATED")
+}
+
+func TestRequestLogged(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	vendor := h.provider("vendor")
+	key, _ := h.key(h.member)
+	foreign, _ := h.key(h.admin)
+	member := h.listen(h.member.token, "subscription { requestLogged"+requestFields+" }")
+	w := h.connect(h.admin.token)
+	w.subscribe("1", `subscription { requestLogged(filter: {userId: "`+h.member.ID.String()+`"})`+requestFields+` }`)
+	w.subscribe("2", `subscription { requestLogged(filter: {outcomes: [REFUSED]})`+requestFields+` }`)
+	w.subscribe("3", `{ __typename }`) // what comes behind it finds the subscriptions standing
+	for w.read().Get("type").String() != "complete" {
+	}
+	h.logged(h.admin, foreign, nil)
+	h.logged(h.member, key, &vendor)
+	_, first, _ := member.next()
+	got := first.Get("data.requestLogged")
+	h.same("what the member sees first", got.Get("user.email"), h.member.Email)
+	h.same("its key", got.Get("apiKey.name"), "test")
+	h.same("its provider", got.Get("provider.slug"), "vendor")
+	h.same("its cost", got.Get("cost"), "")
+	seen := w.read()
+	h.same("which of the admin's subscriptions hears", seen.Get("id"), "1")
+	h.same("what it hears", seen.Get("payload.data.requestLogged.user.email"), h.member.Email)
+	h.same("with its cost", seen.Get("payload.data.requestLogged.cost"), "0.01")
+}
