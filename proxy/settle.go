@@ -78,7 +78,10 @@ func (c *call) release() {
 // used is what the call took: what the vendor said, else an estimate of what went out and came in.
 func (c *call) used() llm.Usage {
 	if u, ok := c.seen.reported(); ok {
-		if got := c.seen.text.Tokens(); c.event.Outcome != usage.OK && got > u.Output {
+		if c.event.Outcome == usage.OK {
+			return u // and the text is not counted: that costs more than all the rest of a call
+		}
+		if got := c.seen.text.Tokens(); got > u.Output {
 			u.Output, u.Estimated = got, true // counts so far, from before the answer broke off
 		}
 		return u

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,8 @@ func (g *Gateway) newMetrics() http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
-// serveMetrics serves /metrics on a listener of its own where the configuration names one; else it returns nil.
+// serveMetrics serves /metrics, and Go's profiles below /debug/pprof/, on a listener of its own where the configuration
+// names one; else it returns nil. The listener is for operators: nobody is asked who they are.
 func (g *Gateway) serveMetrics(ctx context.Context) (*http.Server, error) {
 	addr := g.options.Config.MetricsListen
 	if addr == "" {
@@ -57,6 +59,8 @@ func (g *Gateway) serveMetrics(ctx context.Context) (*http.Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", g.metrics)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	server := g.server(mux)
 	go func() { // ends with Close, which drain calls
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

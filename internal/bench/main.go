@@ -44,10 +44,11 @@ func run(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := set.Int("rounds", 5, "how often each target gets its turn")
 	turn := set.Duration("time", 2*time.Second, "how long a turn is")
+	profile := set.String("profile", "", "folder to put a CPU profile of the gateway under each load in, instead of measuring")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	return measure(ctx, *rounds, *turn)
+	return measure(ctx, *rounds, *turn, *profile)
 }
 
 func serve(ctx context.Context, addr string, h http.Handler) error {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -46,7 +49,7 @@ func (t *tally) cpuEach() float64 {
 	return float64(t.cpu.Microseconds()) / float64(max(len(t.took), 1))
 }
 
-func measure(ctx context.Context, rounds int, turn time.Duration) error {
+func measure(ctx context.Context, rounds int, turn time.Duration, profile string) error {
 	s, err := newStack(ctx)
 	if err != nil {
 		return err
@@ -60,6 +63,9 @@ func measure(ctx context.Context, rounds int, turn time.Duration) error {
 		for _, p := range targets { // open the connections, warm the pools
 			l.drive(ctx, client, "http://"+p.addr+"/v1", s.key, turn/4)
 		}
+	}
+	if profile != "" {
+		return s.profile(ctx, client, profile)
 	}
 	time.Sleep(2 * time.Second)
 	idle, err := s.gateway.memory("VmRSS")
@@ -79,6 +85,36 @@ func measure(ctx context.Context, rounds int, turn time.Duration) error {
 	}
 	report(results, idle)
 	return ctx.Err()
+}
+
+// profile writes a CPU profile of the gateway under each load.
+func (s *stack) profile(ctx context.Context, client *http.Client, dir string) error {
+	for i, l := range loads {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/debug/pprof/profile?seconds=4", nil)
+		if err != nil {
+			return err
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			l.drive(ctx, client, "http://"+s.gateway.addr+"/v1", s.key, 5*time.Second)
+		}()
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d-%s.pprof", i, l.model)))
+		if err == nil {
+			_, err = io.Copy(f, resp.Body)
+			err = errors.Join(err, f.Close())
+		}
+		resp.Body.Close()
+		<-done
+		if err != nil {
+			return fmt.Errorf("profile of %s: %w", l.name, err)
+		}
+	}
+	return nil
 }
 
 func (t *tally) turn(ctx context.Context, l load, client *http.Client, p *process, key string, turn time.Duration) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ import (
 // A stack is everything that runs during a measurement.
 type stack struct {
 	gateway, proxy *process
+	metrics        string // address of the gateway's profiles
 	key            string
 	stops          []func()
 }
@@ -72,7 +74,10 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.proxy.stop)
-	if s.gateway, err = start(ctx, "gateway", "/readyz", append(env, "LISTEN=ADDR"), binary, "serve"); err != nil {
+	if s.metrics, err = freeAddr(ctx); err != nil {
+		return nil, err
+	}
+	if s.gateway, err = start(ctx, "gateway", "/readyz", append(env, "LISTEN=ADDR", "METRICS_LISTEN="+s.metrics), binary, "serve"); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.gateway.stop)
@@ -89,11 +94,12 @@ func memoryDir() string {
 
 // stores starts Postgres and a real Redis, and returns the gateway's environment.
 func (s *stack) stores(ctx context.Context, dir string) ([]string, error) {
-	binaries, err := devstack.FindPostgres(ctx, devstack.FindOptions{})
+	quiet := slog.New(slog.DiscardHandler)
+	binaries, err := devstack.FindPostgres(ctx, devstack.FindOptions{Log: quiet})
 	if err != nil {
 		return nil, err
 	}
-	postgres, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Binaries: binaries, Dir: filepath.Join(dir, "postgres"), Durable: true})
+	postgres, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Binaries: binaries, Dir: filepath.Join(dir, "postgres"), Durable: true, Log: quiet})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +107,7 @@ func (s *stack) stores(ctx context.Context, dir string) ([]string, error) {
 	if err := postgres.EnsureDatabase(ctx, "aihigress"); err != nil {
 		return nil, err
 	}
-	redis, err := devstack.StartRedis(ctx, devstack.RedisOptions{Dir: filepath.Join(dir, "redis")})
+	redis, err := devstack.StartRedis(ctx, devstack.RedisOptions{Dir: filepath.Join(dir, "redis"), Log: quiet})
 	if err != nil {
 		return nil, err
 	}
