@@ -96,6 +96,7 @@ func New(ctx context.Context, o Options) (_ *Gateway, err error) {
 	}
 	redisOptions.ContextTimeoutEnabled = true // a decision waits 50 ms for Redis, not for the client's own limits
 	redisOptions.MaxRetries = -1              // whoever asks knows better whether to ask again
+	redisOptions.Protocol = 2                 // without push messages, for which every answer would be searched
 	redisOptions.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	g.redis = redis.NewClient(redisOptions)
 	if g.spool, err = usage.OpenSpool(o.Config.SpoolDir, o.Log); err != nil {

@@ -30,9 +30,10 @@ const (
 
 	beatEvery    = SlotLifetime / 3
 	redisTimeout = 50 * time.Millisecond // for one decision
-	askAgain     = time.Second           // after Redis failed, and no sooner
-	maxUntold    = 8192                  // ends of calls that wait to be told to Redis
-	maxBatch     = 256                   // keys of them in one pipeline
+	warnEvery    = 10 * time.Second
+	askAgain     = time.Second // after Redis failed, and no sooner
+	maxUntold    = 8192        // ends of calls that wait to be told to Redis
+	maxBatch     = 256         // keys of them in one pipeline
 )
 
 // Code is the code of every refusal here.
@@ -65,10 +66,11 @@ type Limiter struct {
 	clock func() time.Time
 	node  string // of this process: names its slots
 
-	slot  atomic.Int64
-	nodes atomic.Int64  // seen alive, this one included
-	down  atomic.Int64  // Unix nanoseconds until which Redis is not asked
-	ended chan struct{} // wakes Run: there is something to tell
+	slot   atomic.Int64
+	nodes  atomic.Int64  // seen alive, this one included
+	down   atomic.Int64  // Unix nanoseconds until which Redis is not asked
+	warned atomic.Int64  // Unix nanoseconds at which that was last logged
+	ended  chan struct{} // wakes Run: there is something to tell
 
 	mu      sync.Mutex
 	keys    map[id.Key]*local
@@ -120,9 +122,8 @@ func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens i
 		if ctx.Err() != nil {
 			return nil, State{}, fmt.Errorf("ask for the key's limits: %w", ctx.Err())
 		}
-		if l.down.Swap(now.Add(askAgain).UnixNano()) == 0 {
-			l.log.Warn("Redis is away: keys are held to this node's share of their limits", "error", err)
-		}
+		l.down.Store(now.Add(askAgain).UnixNano())
+		l.warn(now, err)
 	}
 	lease.slot = ""
 	decided := l.decide(key, limits.share(l.nodes.Load()), tokens, now)
@@ -133,6 +134,14 @@ func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens i
 func (l *Limiter) mayAsk(now time.Time) bool {
 	down := l.down.Load()
 	return down == 0 || now.UnixNano() >= down && l.down.CompareAndSwap(down, now.Add(askAgain).UnixNano())
+}
+
+// warn says that Redis is away, and not for every call that notices.
+func (l *Limiter) warn(now time.Time, err error) {
+	last := l.warned.Load()
+	if now.UnixNano()-last >= int64(warnEvery) && l.warned.CompareAndSwap(last, now.UnixNano()) {
+		l.log.Warn("Redis is away: keys are held to this node's share of their limits", "error", err)
+	}
 }
 
 // answered notes that Redis is there.
