@@ -97,11 +97,17 @@ func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// fill types into the field of a form that has this name.
+// fill types into the field of a form that has this name, in place of what is there.
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
-	field := chromedp.CSS("main [name=" + strconv.Quote(name) + "]")
-	b.do("fill in "+name, chromedp.WaitVisible(field), chromedp.SetValue(field, ""), chromedp.SendKeys(field, text))
+	field := `main [name="` + name + `"]`
+	b.await("the field "+name, fmt.Sprintf(`(() => {
+		const field = document.querySelector(%s);
+		field?.focus();
+		field?.select();
+		return field !== null && document.activeElement === field;
+	})()`, strconv.Quote(field)))
+	b.do("fill in "+name, chromedp.SendKeys(chromedp.CSS(field), text))
 }
 
 // choose picks an option of a select by its label.

@@ -33,6 +33,8 @@ func TestConsole(t *testing.T) {
 	narrow(t, b)
 
 	b.do("a desktop again", chromedp.EmulateViewport(1280, 900))
+	b.open("/jobs/") // River's own pages
+	b.await("the job pages are drawn", `document.body.innerText.includes('Queues')`)
 	b.open("/")
 	b.do("open the menu of the user", chromedp.Click(chromedp.CSS("details.menu summary")))
 	b.click("nav button", "Sign out")

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,10 +54,20 @@ func (d *dev) admin(t testing.TB) *graph {
 	return signIn(t, d.URL, d.Admin.Email, d.Admin.Password)
 }
 
-// newDir is a folder for a dev that is removed with the test.
+// newDir is a folder for a dev that is removed with the test: in memory where there is room, since a dev flushes every
+// commit to the disk and the tests' other neighbours do too.
 func newDir(t testing.TB) string {
 	t.Helper()
-	return filepath.Join(t.TempDir(), "data")
+	dir, err := os.MkdirTemp("/dev/shm", "aihigress-e2e-")
+	if err != nil {
+		return filepath.Join(t.TempDir(), "data")
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the data folder: %v", err)
+		}
+	})
+	return filepath.Join(dir, "data")
 }
 
 // stores are what production nodes share.
