@@ -12,6 +12,7 @@ import (
 type line struct {
 	RequestID string
 	Outcome   string
+	Estimated bool
 	Charge    *int64 // nano-credits
 	Entries   int
 	Booked    int64 // sum of those entries, negative
@@ -21,11 +22,11 @@ type line struct {
 func books(t testing.TB, conn *pgx.Conn, c *tenant) []line {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `
-		SELECT r.request_id, r.outcome, r.charge, count(e.id)::int, coalesce(sum(e.amount), 0)::bigint
+		SELECT r.request_id, r.outcome, r.estimated, r.charge, count(e.id)::int, coalesce(sum(e.amount), 0)::bigint
 		FROM requests r
 		LEFT JOIN credit_entries e ON e.request_id = r.id AND e.kind = 'charge'
 		WHERE r.model = $1
-		GROUP BY r.id, r.started_at, r.request_id, r.outcome, r.charge`, c.model)
+		GROUP BY r.id, r.started_at, r.request_id, r.outcome, r.estimated, r.charge`, c.model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +69,10 @@ func agree(t testing.TB, conn *pgx.Conn, c *tenant, answered, broken []string) (
 		}
 		isAnswered, isBroken := slices.Contains(answered, l.RequestID), slices.Contains(broken, l.RequestID)
 		switch {
-		case isAnswered && (l.Outcome != "OK" || *l.Charge == 0):
-			t.Errorf("%s was answered, and is logged as %s for %d", l.RequestID, l.Outcome, *l.Charge)
-		case isBroken && l.Outcome != "OK" && l.Outcome != "TRUNCATED":
-			t.Errorf("%s was cut off by a kill, and is logged as %s", l.RequestID, l.Outcome)
+		case isAnswered && (l.Outcome != "OK" || l.Estimated || *l.Charge == 0):
+			t.Errorf("%s was answered, and is logged as %s for %d, estimated: %t", l.RequestID, l.Outcome, *l.Charge, l.Estimated)
+		case isBroken && l.Outcome != "OK" && (l.Outcome != "TRUNCATED" || !l.Estimated):
+			t.Errorf("%s was cut off by a kill, and is logged as %s, estimated: %t", l.RequestID, l.Outcome, l.Estimated)
 		case !isAnswered && !isBroken && l.RequestID != "":
 			t.Errorf("%s is in the log and was never sent", l.RequestID)
 		}

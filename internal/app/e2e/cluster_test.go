@@ -43,6 +43,7 @@ func TestTwoNodes(t *testing.T) {
 	p := startPair(t)
 	// These run one after the other, since the last of them stop the nodes.
 	t.Run("a revoked key", func(t *testing.T) { p.revokedKey(t) })
+	t.Run("a sign-out", func(t *testing.T) { p.signOut(t) })
 	t.Run("limits", func(t *testing.T) { p.limits(t) })
 	t.Run("live metrics", func(t *testing.T) { p.liveMetrics(t) })
 	t.Run("a stopped node", func(t *testing.T) { p.stoppedNode(t) })
@@ -63,6 +64,23 @@ func (p *pair) revokedKey(t *testing.T) {
 	var refusal *openai.Error
 	if !errors.As(err, &refusal) || refusal.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a call with the revoked key: %v, want 401", err)
+	}
+}
+
+// signOut ends a sign-in on one node while its access token is used on the other one.
+func (p *pair) signOut(t *testing.T) {
+	c := newTenant(t, p.admin, p.vendor, terms{})
+	onA := signIn(t, p.a.url, c.email, tenantPassword)
+	onB := *onA
+	onB.url = p.b.url
+	onB.do(t, `{ viewer { id } }`, nil, nil)
+	onA.do(t, `mutation { signOut { signedOut } }`, nil, nil)
+	took := eventually(t, patience(time.Second), "the other node refuses the access token", func() bool {
+		return onB.try(t.Context(), `{ creditAccount { balance } }`, nil, nil) != nil
+	})
+	t.Logf("refused by the other node after %s", took.Round(time.Millisecond))
+	if err := p.admin.try(t.Context(), `{ creditAccount { balance } }`, nil, nil); err != nil {
+		t.Errorf("somebody else's sign-in ended with it: %v", err)
 	}
 }
 

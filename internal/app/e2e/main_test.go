@@ -9,11 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"aihigress/internal/devstack/flock"
 	"aihigress/internal/devstack/pgtest"
 )
 
 // binary is the program under test, in a folder that every account may enter.
 var binary string
+
+// memory is a folder for data: in memory where there is room, since every dev flushes each commit to its disk, and the
+// disk is everybody's.
+var memory string
 
 func TestMain(m *testing.M) {
 	code, err := build(pgtest.With(m))
@@ -42,8 +47,51 @@ func build(tests pgtest.Runner) (code int, err error) {
 	if out, err := exec.Command("go", append(args, "aihigress")...).CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w\n%s", err, out)
 	}
+	alive, err := makeMemory()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(memory), alive.Close()) }()
 	return tests.Run(), nil
 }
+
+// makeMemory makes the folder, and removes those of runs that were killed: whose lock nobody holds.
+func makeMemory() (alive *os.File, err error) {
+	base := "/dev/shm"
+	if memory, err = os.MkdirTemp(base, memoryPrefix); err != nil {
+		base = os.TempDir()
+		memory, err = os.MkdirTemp(base, memoryPrefix)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if alive, err = flock.Open(filepath.Join(memory, aliveLock)); err == nil {
+		err = flock.Try(alive)
+	}
+	if err != nil {
+		return nil, err
+	}
+	old, err := filepath.Glob(filepath.Join(base, memoryPrefix+"*", aliveLock))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range old {
+		lock, err := flock.Open(path)
+		if err != nil {
+			continue // another account's, or removed meanwhile
+		}
+		if flock.Try(lock) == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
+		lock.Close()
+	}
+	return alive, nil
+}
+
+const (
+	memoryPrefix = "aihigress-e2e-data-"
+	aliveLock    = "alive.lock"
+)
 
 // long reports whether there is time for outages of a minute.
 func long() bool { return os.Getenv("AIHIGRESS_TEST_LONG") == "1" }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,18 +26,27 @@ func TestPostgresAway(t *testing.T) {
 	cluster := pgtest.NewCluster(t)
 	s := stores{postgres: cluster.URL(), redis: redistest.Start(t).URL(), master: newMaster()}
 	n := startNode(t, s, t.TempDir())
-	c := newTenant(t, firstAdmin(t, s, n), startVendor(t), terms{
+	g, vendor := firstAdmin(t, s, n), startVendor(t)
+	c := newTenant(t, g, vendor, terms{
 		vendor: "sim-chat?ttft=20ms&tokens=8&tps=200", limits: vars{"requestsPerMinute": 1_000_000, "concurrency": 1000},
 	})
+	cold := newTenant(t, g, vendor, terms{}) // nothing is leased of their credit
 	l := newLoad(t, c, "away")
-	total := 1 << 20
 	sending, stop := contextWithStop(t)
-	l.start(sending, 8, total)
+	l.start(sending, 8, 1<<20)
 	l.reach(t, 50)
 
 	cluster.Stop()
 	before := l.answers()
-	goesOn(t, l, outage())
+	goesOn(t, l, outage()/2)
+	got := refuses(t, chatCall(t, cold, cold.model), refusal{http.StatusServiceUnavailable, "credit_unavailable", ""})
+	if wait, err := strconv.Atoi(got.Response.Header.Get("Retry-After")); err != nil || wait < 1 {
+		t.Errorf("Retry-After %q for an account whose credit cannot be asked for", got.Response.Header.Get("Retry-After"))
+	}
+	if status := c.status(t, "/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz answers %d while calls go on", status)
+	}
+	goesOn(t, l, outage()/2)
 	during := l.answers() - before
 	cluster.Start()
 	back := l.answers()
@@ -52,6 +63,43 @@ func TestPostgresAway(t *testing.T) {
 	conn := connect(t, s.postgres)
 	listed(t, conn, answered, 15*time.Second) // the connection pool has to notice that it is back
 	agree(t, conn, c, answered, nil)
+	eventually(t, patience(2*time.Second), "the account that nothing was leased of is served again", func() bool { return chatCall(t, cold, cold.model)() == nil })
+}
+
+// TestKillWhilePostgresIsAway ends the node in the middle of the outage: what it had not booked is in its spool alone.
+func TestKillWhilePostgresIsAway(t *testing.T) {
+	t.Parallel()
+	const workers = 8
+	cluster := pgtest.NewCluster(t)
+	s := stores{postgres: cluster.URL(), redis: redistest.Start(t).URL(), master: newMaster()}
+	spool := t.TempDir()
+	n := startNode(t, s, spool)
+	c := newTenant(t, firstAdmin(t, s, n), startVendor(t), terms{vendor: "sim-chat?ttft=20ms&tokens=8&tps=200"})
+	l := newLoad(t, c, "both")
+	sending, stop := contextWithStop(t)
+	l.start(sending, workers, 1<<20)
+	l.reach(t, 50)
+	cluster.Stop()
+	l.reach(t, l.answers()+100)
+	l.pause()
+	n.kill()
+	cluster.Start()
+	n = startNode(t, s, spool)
+	answered, _, _ := l.seen()
+	conn := connect(t, s.postgres)
+	listed(t, conn, answered, 3*time.Second)
+	l.resume(n.url)
+	l.reach(t, len(answered)+50)
+	stop()
+	l.wait()
+	answered, broken, refused := l.seen()
+	if len(refused) > 0 || len(broken) > workers {
+		t.Errorf("%d broken off by the kill with %d at a time; refused: %v", len(broken), workers, refused)
+	}
+	listed(t, conn, answered, time.Second)
+	if truncated := agree(t, conn, c, answered, broken); truncated > len(broken) {
+		t.Errorf("%d are logged as cut off, %d were", truncated, len(broken))
+	}
 }
 
 // TestRedisAway stops Redis under load. Nothing that counts is kept there.

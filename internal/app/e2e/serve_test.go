@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"aihigress/internal/devstack/pgtest"
 )
@@ -56,6 +58,16 @@ func TestServeNeedsTheSchema(t *testing.T) {
 			t.Errorf("migrate up: exit %d, %q %s; want all applied", code, after, stderr)
 		}
 	}
+	conn := connect(t, s.postgres)
+	last := scan[int64](t, conn, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version) RETURNING version_id`)
+	code, _, stderr = finish(t, l, "serve")
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "migrate up") {
+		t.Errorf("a schema of the last release: exit %d, %q; want 1 and one sentence that says what to run", code, stderr)
+	}
+	if _, err := conn.Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, last); err != nil {
+		t.Fatal(err)
+	}
+
 	n := startNode(t, s, t.TempDir())
 	g := firstAdmin(t, s, n)
 	var viewer struct {
@@ -92,7 +104,7 @@ func TestServeTakesNoLoopback(t *testing.T) {
 		t.Fatal("no key")
 	}
 	c := &tenant{url: n.url, key: key, model: "near/sim-chat"}
-	eventually(t, patience(time.Second), "the provider can be called", func() bool { return c.status(t, "/v1/models/near/sim-chat") == 200 })
+	eventually(t, patience(testLag), "the provider can be called", func() bool { return c.status(t, "/v1/models/near/sim-chat") == 200 })
 	client := c.sdk()
 	answer, err := client.Chat.Completions.New(t.Context(), hello(c.model))
 	if err == nil {
@@ -102,8 +114,48 @@ func TestServeTakesNoLoopback(t *testing.T) {
 		t.Errorf("the error tells where the provider is: %v", err)
 	}
 	g.do(t, `mutation($id: ID!) { updateProvider(input: {id: $id, allowPrivate: true}) { userErrors { code message } } }`, vars{"id": made.CreateProvider.Provider.ID}, nil)
-	eventually(t, patience(time.Second), "an admin's leave lets it be called", func() bool {
+	eventually(t, patience(testLag), "an admin's leave lets it be called", func() bool {
 		_, err := client.Chat.Completions.New(t.Context(), hello(c.model))
 		return err == nil
 	})
+}
+
+// TestMetricsAreForOperators asks for /metrics where a node serves it beside everything else, and where it has a
+// listener of its own.
+func TestMetricsAreForOperators(t *testing.T) {
+	t.Parallel()
+	s := newStores(t)
+	n := startNode(t, s, t.TempDir())
+	g := firstAdmin(t, s, n)
+	c := newTenant(t, g, startVendor(t), terms{})
+	c.chat(t)
+	var made struct{ CreateAPIKey struct{ Secret string } }
+	g.do(t, `mutation($key: CreateApiKeyInput!) { createApiKey(input: $key) { secret userErrors { code message } } }`,
+		vars{"key": vars{"name": "prometheus", "scopes": []string{"PLATFORM"}}}, &made)
+	if status := c.status(t, "/metrics"); status != http.StatusUnauthorized {
+		t.Errorf("with an app's key: %d, want 401", status)
+	}
+	operator := &tenant{url: n.url, key: made.CreateAPIKey.Secret}
+	eventually(t, patience(testLag), "a platform key may read /metrics", func() bool { return operator.status(t, "/metrics") == http.StatusOK })
+
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that nobody has now
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := l.Addr().String()
+	l.Close()
+	apart := startNode(t, s, t.TempDir(), "METRICS_LISTEN="+own)
+	resp, err := http.Get("http://" + own + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !strings.Contains(string(text), "aihigress_requests_in_flight 0") {
+		t.Errorf("on its own listener: %v, %.500s", err, text)
+	}
+	operator.url = apart.url
+	if status := operator.status(t, "/metrics"); status == http.StatusOK {
+		t.Error("with a listener of its own, /metrics is also on the public one")
+	}
 }

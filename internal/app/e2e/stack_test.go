@@ -54,13 +54,12 @@ func (d *dev) admin(t testing.TB) *graph {
 	return signIn(t, d.URL, d.Admin.Email, d.Admin.Password)
 }
 
-// newDir is a folder for a dev that is removed with the test: in memory where there is room, since a dev flushes every
-// commit to the disk and the tests' other neighbours do too.
+// newDir is a folder for a dev that is removed with the test.
 func newDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "aihigress-e2e-")
+	dir, err := os.MkdirTemp(memory, "dev-")
 	if err != nil {
-		return filepath.Join(t.TempDir(), "data")
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
