@@ -40,6 +40,7 @@ type figures struct {
 // totals are the sums of a span.
 type totals struct {
 	Requests, Errors, Input, Output int64
+	Unpriced                        int64 // requests that are in no charge, since their price is not known
 	Charge                          money.Amount
 }
 
@@ -99,6 +100,7 @@ func (c *console) booked(ctx context.Context, s span) (totals, []figures, error)
 		sum.Errors += p.Errors
 		sum.Input += in
 		sum.Output += p.Output
+		sum.Unpriced += p.Unpriced
 		sum.Charge = sum.Charge.Add(p.Charge)
 		points = append(points, figures{
 			At: p.At, Requests: float64(p.Requests), Errors: float64(p.Errors), Tokens: float64(in + p.Output), Charge: p.Charge,

@@ -361,12 +361,20 @@ func totalTiles(t totals, over time.Duration) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Tile(i18n.T(ctx, "Charge"), ui.Rounded(t.Charge.String()), i18n.T(ctx, "credits")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Tile(i18n.T(ctx, "Charge"), ui.Rounded(t.Charge.String()), chargeNote(ctx, t)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		return nil
 	})
+}
+
+// chargeNote says of a sum what is not in it.
+func chargeNote(ctx context.Context, t totals) string {
+	if t.Unpriced > 0 {
+		return i18n.T(ctx, "credits; %s requests unpriced", ui.Count(t.Unpriced))
+	}
+	return i18n.T(ctx, "credits")
 }
 
 // liveTiles are what the cluster is doing now.
@@ -509,7 +517,7 @@ func liveEvent(m usage.LiveMetrics) templ.Component {
 			var templ_7745c5c3_Var18 string
 			templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs("#" + c.ID + "-rows")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `dashboard.templ`, Line: 110, Col: 46}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `dashboard.templ`, Line: 118, Col: 46}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 			if templ_7745c5c3_Err != nil {

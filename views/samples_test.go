@@ -124,7 +124,7 @@ func samples(p ui.Page) map[string]templ.Component {
 	return map[string]templ.Component{
 		"login":           loginPage(ui.Page{Title: p.Title, Lang: p.Lang, Theme: p.Theme, Path: "/login"}, loginInput{Email: "admin@example.com", Problem: "Wrong e-mail address or password."}),
 		"error":           errorPage(p, failure{title: "Something went wrong", text: "It has been logged.", internal: true}, "req-1"),
-		"dashboard":       dashboardPage(p, dashboardView{Span: spans[1], Points: figures, Total: totals{Requests: 12345, Errors: 37, Input: 4_000_000, Output: 900_000, Charge: 12_345_678_900}, Admin: true}),
+		"dashboard":       dashboardPage(p, dashboardView{Span: spans[1], Points: figures, Total: totals{Requests: 12345, Errors: 37, Input: 4_000_000, Output: 900_000, Charge: 12_345_678_900, Unpriced: 12}, Admin: true}),
 		"dashboard-new":   dashboardPage(p, dashboardView{Span: spans[0], Welcome: true, Admin: true}),
 		"requests":        requestsPage(p, requestsView{Page: paged(requests...), Names: found, Live: "/requests/live", NextPage: "/requests?after=x"}),
 		"requests-empty":  requestsPage(p, requestsView{Live: "/requests/live"}),

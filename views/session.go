@@ -30,7 +30,7 @@ func (c *console) actor(r *http.Request) (authz.Actor, error) {
 	anonymous := authz.Actor{Kind: authz.Anonymous, IP: ip}
 	sessionID, err := id.Parse[id.Session](cookies.GetString(ctx, auth.CookieSession))
 	if err != nil {
-		return anonymous, nil
+		return anonymous, nil //nolint:nilerr // no session is kept: nobody has signed in
 	}
 	actor, err := c.Auth.SessionActor(ctx, sessionID)
 	switch fault.KindOf(err) {

@@ -329,7 +329,7 @@ var chinese = map[string]string{
 	"You cannot change your own role or disable yourself.":         "不能修改自己的角色，也不能停用自己。",
 	"Cannot sign in, and their keys are refused.":                  "无法登录，其密钥也会被拒绝。",
 	"Who changed what, and from where. Entries cannot be changed.": "谁在何处做了什么更改。记录不可修改。",
-	"Action, as in key.create":                           "操作类型，例如 key.create",
+	"Action, as in key.create":                                     "操作类型，例如 key.create",
 	"No change matches.":                                           "没有符合条件的更改。",
 	"Action":                                                       "操作类型",
 	"Target":                                                       "对象",
@@ -363,5 +363,6 @@ var chinese = map[string]string{
 	"The model is removed.":    "模型已移除。",
 	"Remove this model?":       "移除此模型？",
 	"It comes back when the provider lists it. To keep it from being used, disable it instead.": "如果提供商的列表中仍有该模型，它会再次出现。若不希望使用，请改为停用。",
-	"Remove model": "移除模型",
+	"Remove model":                  "移除模型",
+	"credits; %s requests unpriced": "额度；另有 %s 个请求未定价",
 }
