@@ -106,8 +106,15 @@ func TestInternalErrorsAreNotShown(t *testing.T) {
 func TestPanicIsOneRequestsInternalError(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.domain.Users = nil // as a mistake of ours would
+	h.domain.Users, h.domain.Reports = nil, nil // as a mistake of ours would
+	h.stop()
 	h.serve()
 	h.same("the code", h.failed(h.admin.token, `{ users { nodes { id } } }`, nil), codeInternal)
 	h.same("the next request", h.data(h.admin.token, `{ providers { totalCount } }`, nil).Get("providers.totalCount"), 0)
+	l := h.listen(h.admin.token, "subscription { liveMetrics { at } }")
+	_, event, _ := l.next()
+	h.same("a stream's error", event.Get("errors.0.message"), "internal error")
+	w := h.connect(h.admin.token)
+	w.subscribe("1", "subscription { liveMetrics { at } }")
+	h.same("a socket's error", w.read().Get("payload.0.message"), "internal error")
 }

@@ -2,10 +2,10 @@ package graph
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
@@ -21,11 +21,14 @@ import (
 // (gqlgen's own batches know only the rows that stand directly in a list: not the node of an edge.)
 type loader[K comparable, V any] struct {
 	fetch func(context.Context, []K) (map[K]V, error)
+	found func(V) // hears of each value that was fetched; may be nil
 
-	mu       sync.Mutex
-	expected []K
-	loaded   map[K]V
-	asked    map[K]bool // also those that were not there
+	mu     sync.Mutex
+	loaded map[K]V
+	asked  map[K]bool // also those that were not there
+
+	waiting  sync.Mutex // its own, since whoever has fetched says what others may be asked for
+	expected map[K]bool
 }
 
 // maxFetch is how much one query asks for: what the domain's ByIDs take.
@@ -33,9 +36,12 @@ const maxFetch = 1000
 
 // expect says that a key may be asked for.
 func (l *loader[K, V]) expect(key K) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.expected = append(l.expected, key)
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	if l.expected == nil {
+		l.expected = map[K]bool{}
+	}
+	l.expected[key] = true
 }
 
 // load is the value of a key; ok is false where there is none, or none that is visible.
@@ -56,29 +62,40 @@ func (l *loader[K, V]) fill(ctx context.Context, key K) error {
 	if l.asked == nil {
 		l.asked, l.loaded = map[K]bool{}, map[K]V{}
 	}
-	wanted := map[K]bool{key: true}
-	rest := slices.DeleteFunc(l.expected, func(k K) bool {
-		if len(wanted) < maxFetch && !l.asked[k] {
-			wanted[k] = true
-		}
-		return wanted[k] || l.asked[k]
-	})
-	keys := make([]K, 0, len(wanted))
-	for k := range wanted {
-		keys = append(keys, k)
-	}
+	keys := l.wanted(key)
 	fetched, err := l.fetch(ctx, keys)
 	if err != nil {
 		return err
 	}
-	l.expected = rest
-	for k := range wanted {
+	l.waiting.Lock()
+	for _, k := range keys {
 		l.asked[k] = true
+		delete(l.expected, k)
 	}
+	l.waiting.Unlock()
 	for k, v := range fetched {
 		l.loaded[k] = v
+		if l.found != nil {
+			l.found(v)
+		}
 	}
 	return nil
+}
+
+// wanted is a key and others that are expected and were not asked for yet.
+func (l *loader[K, V]) wanted(key K) []K {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	keys := []K{key}
+	for k := range l.expected {
+		if len(keys) == maxFetch {
+			break
+		}
+		if k != key && !l.asked[k] {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // all is the values of several keys, those that are there and visible.
@@ -118,7 +135,7 @@ type loaders struct {
 }
 
 func newLoaders(o Options) *loaders {
-	return &loaders{
+	l := &loaders{
 		users:     loader[id.User, account.User]{fetch: by(o.Users.ByIDs, func(u account.User) id.User { return u.ID })},
 		keys:      loader[id.Key, apikey.Key]{fetch: by(o.Keys.ByIDs, func(k apikey.Key) id.Key { return k.ID })},
 		providers: loader[id.Provider, provider.Provider]{fetch: by(o.Providers.ByIDs, func(p provider.Provider) id.Provider { return p.ID })},
@@ -126,6 +143,11 @@ func newLoaders(o Options) *loaders {
 		offers:    loader[id.Provider, []provider.Model]{fetch: o.Providers.ModelsOf},
 		secrets:   loader[id.Provider, []provider.Key]{fetch: o.Providers.KeysOf},
 	}
+	l.users.found = func(u account.User) { l.expect(u) }
+	l.keys.found = func(k apikey.Key) { l.expect(k) }
+	l.accounts.found = func(a credit.Account) { l.expect(a) }
+	l.providers.found = func(p provider.Provider) { l.expect(p) }
+	return l
 }
 
 // by makes a fetch of a method that gives a list in no particular order.
@@ -157,6 +179,8 @@ func (l *loaders) expect(row any) {
 		for _, p := range row.ProviderIDs {
 			l.providers.expect(p)
 		}
+	case credit.Account:
+		l.users.expect(row.UserID)
 	case account.User:
 		l.accounts.expect(row.ID)
 	case provider.Provider:
@@ -197,7 +221,7 @@ func (p perResponse) InterceptResponse(ctx context.Context, next graphql.Respons
 
 // InterceptRootField is called for each field of an operation.
 func (p perResponse) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	if graphql.GetRootFieldContext(ctx).Object == "Mutation" {
+	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
 		ctx = context.WithValue(ctx, loadersKey{}, newLoaders(p.domain))
 	}
 	return next(ctx)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -20,20 +21,25 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, op *graphql.Ope
 	w.Header().Set("X-Accel-Buffering", "no") // for nginx
 	w.WriteHeader(http.StatusOK)
 	if errs != nil {
-		if s.next(&graphql.Response{Errors: errs}) {
+		raw, err := encode(&graphql.Response{Errors: errs})
+		if err == nil && s.next(raw) {
 			s.complete()
 		}
 		return
 	}
-	results := make(chan *graphql.Response)
-	done := make(chan struct{})
+	results := make(chan []byte) // gqlgen writes each result over the one before it: they are encoded where they come
+	standing, done := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(r.Context())
 	go func() {
 		defer close(done)
 		defer close(results)
-		h.run(ctx, op, func(response *graphql.Response) bool {
+		h.run(ctx, op, sync.OnceFunc(func() { close(standing) }), func(response *graphql.Response) bool {
+			raw, err := encode(response)
+			if err != nil {
+				return false
+			}
 			select {
-			case results <- response:
+			case results <- raw:
 				return true
 			case <-ctx.Done():
 				return false
@@ -41,25 +47,29 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, op *graphql.Ope
 		})
 	}()
 	defer func() { cancel(); <-done }()
+	select {
+	case <-standing: // the first byte tells the caller that nothing is missed from here on
+	case <-ctx.Done():
+	}
 	h.forward(ctx, s, results)
 }
 
 // forward writes results as they come, and signs of life between them, until the operation ends, the caller goes, or may no
 // longer be here.
-func (h *Handler) forward(ctx context.Context, s eventStream, results <-chan *graphql.Response) {
+func (h *Handler) forward(ctx context.Context, s eventStream, results <-chan []byte) {
 	tick := time.NewTicker(h.keepAlive)
 	defer tick.Stop()
-	if !s.write([]byte(":\n\n")) { // tells the caller that the subscription stands
+	if !s.write([]byte(":\n\n")) {
 		return
 	}
 	for {
 		select {
-		case response, more := <-results:
+		case raw, more := <-results:
 			if !more {
 				s.complete()
 				return
 			}
-			if !s.next(response) {
+			if !s.next(raw) {
 				return
 			}
 		case <-tick.C:
@@ -77,14 +87,17 @@ func (h *Handler) forward(ctx context.Context, s eventStream, results <-chan *gr
 	}
 }
 
-// run executes an operation and gives each result to yield until that says false. A panic becomes the last result.
-func (h *Handler) run(ctx context.Context, op *graphql.OperationContext, yield func(*graphql.Response) bool) {
+// run executes an operation and gives each result to yield until that says false. It calls standing once a subscription
+// hears of everything. A panic becomes the last result.
+func (h *Handler) run(ctx context.Context, op *graphql.OperationContext, standing func(), yield func(*graphql.Response) bool) {
 	defer func() {
 		if p := recover(); p != nil {
+			standing()
 			yield(&graphql.Response{Errors: gqlerror.List{present(ctx, survive(ctx, p))}})
 		}
 	}()
 	next, ctx := h.exec.DispatchOperation(ctx, op)
+	standing()
 	for response := next(ctx); response != nil; response = next(ctx) {
 		if !yield(response) {
 			return
@@ -98,14 +111,11 @@ type eventStream struct {
 	control *http.ResponseController
 }
 
-func (s eventStream) next(response *graphql.Response) bool {
-	raw, err := encode(response)
-	if err != nil {
-		return false
-	}
+// next sends a result, which is JSON on one line.
+func (s eventStream) next(raw []byte) bool {
 	var b bytes.Buffer
 	b.WriteString("event: next\ndata: ")
-	b.Write(raw) // JSON on one line
+	b.Write(raw)
 	b.WriteString("\n\n")
 	return s.write(b.Bytes())
 }

@@ -274,7 +274,7 @@ func (s *socket) release(op *operation) bool {
 func (s *socket) execute(ctx context.Context, o *operation, params *graphql.RawParams) {
 	ctx, op, failed := s.prepare(ctx, params)
 	if failed == nil {
-		s.run(ctx, op, func(response *graphql.Response) bool {
+		s.run(ctx, op, func() {}, func(response *graphql.Response) bool {
 			if ctx.Err() != nil {
 				return false
 			}

@@ -79,6 +79,24 @@ func (w wire) read() gjson.Result {
 	return gjson.ParseBytes(raw)
 }
 
+// hear is the next message, for which something is done again and again: the protocol does not tell when a subscription
+// stands.
+func (w wire) hear(do func()) gjson.Result {
+	w.Helper()
+	heard := make(chan gjson.Result, 1)
+	go func() { heard <- w.read() }()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case message := <-heard:
+			return message
+		case <-again.C:
+			do()
+		}
+	}
+}
+
 // closed reads on until the server closes, and is the code.
 func (w wire) closed() websocket.StatusCode {
 	w.Helper()
