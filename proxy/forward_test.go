@@ -106,7 +106,7 @@ func TestSilentProviderIsNotAskedForUsage(t *testing.T) {
 		t.Errorf("the vendor got %s", got.body)
 	}
 	e := w.only()
-	if !e.Usage.Estimated || e.Usage.Output != 1 || e.Usage.Input != 2 || *e.Charge != 12_000 {
+	if !e.Usage.Estimated || e.Usage.Output != 1 || e.Usage.Input != 9 || *e.Charge != 19_000 {
 		t.Errorf("usage %+v, charge %v", e.Usage, e.Charge)
 	}
 }
@@ -226,7 +226,7 @@ func TestRateLimits(t *testing.T) {
 	})
 	a := w.post("/chat/completions", chat)
 	if got := header(a.Header, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens"); got !=
-		"X-Ratelimit-Limit-Requests=2 X-Ratelimit-Remaining-Requests=1 X-Ratelimit-Limit-Tokens=100000 X-Ratelimit-Remaining-Tokens=99997" {
+		"X-Ratelimit-Limit-Requests=2 X-Ratelimit-Remaining-Requests=1 X-Ratelimit-Limit-Tokens=100000 X-Ratelimit-Remaining-Tokens=99990" {
 		t.Error(got)
 	}
 	if reset, err := time.ParseDuration(a.Header.Get("X-Ratelimit-Reset-Requests")); err != nil || reset <= 0 {
@@ -378,7 +378,7 @@ func TestHoldAndCharge(t *testing.T) {
 	w.post("/chat/completions", `{"model":"m","max_tokens":50,"n":2,"messages":[{"role":"user","content":"12345678"}]}`)
 	w.post("/chat/completions", chat)
 	w.post("/embeddings", `{"model":"m","input":"12345678"}`)
-	want := []int64{2_000 + 100*10_000, 3_000 + 4096*10_000, 2_000}
+	want := []int64{11_000 + 100*10_000, 13_000 + 4096*10_000, 4_000}
 	for i, amount := range w.credit.held {
 		if int64(amount) != want[i] {
 			t.Errorf("call %d holds %d, want %d", i, amount, want[i])
@@ -387,8 +387,27 @@ func TestHoldAndCharge(t *testing.T) {
 	if len(w.credit.settled) != 3 || w.credit.settled[0] != charged || w.credit.stillHeld() != 0 {
 		t.Errorf("settled %v, %d open", w.credit.settled, w.credit.stillHeld())
 	}
-	if admitted := w.meter.admitted[0]; admitted.Usage.Input != 2 || *admitted.Charge != 2_000 || int64(admitted.Hold) != want[0] {
+	if admitted := w.meter.admitted[0]; admitted.Usage.Input != 9 || *admitted.Charge != 9_000 || int64(admitted.Hold) != want[0] {
 		t.Errorf("admitted as %+v", admitted)
+	}
+}
+
+// A hold covers what the caller allowed, whatever the catalogue takes for the model's limit; and an estimate stays within.
+func TestChargeStaysWithinTheHold(t *testing.T) {
+	t.Parallel()
+	long := strings.Replace(word, "Hello", strings.Repeat("Hello ", 60), 1)
+	for name, handler := range map[string]http.HandlerFunc{
+		"counted": events(word, end, strings.Replace(tokens, `"completion_tokens":20`, `"completion_tokens":50`, 1), done),
+		"guessed": events(long, end, done),
+		"cut":     cutAfter("text/event-stream", strings.Replace(long, `"choices"`, `"usage":{"prompt_tokens":9,"completion_tokens":1},"choices"`, 1)),
+	} {
+		w := newWorld(t, []vendor{{handler: handler}}, func(_ *proxy.Options, c *snapshot.Contents) {
+			c.Providers[0].Models["up-m"].MaxOutput = 10
+		})
+		w.post("/chat/completions", `{"model":"m","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"`+strings.Repeat("hi ", 100)+`"}]}`)
+		if e := w.only(); e.Usage.Output != 50 || *e.Charge > e.Hold {
+			t.Errorf("%s: %d is charged and %d held, for %+v", name, *e.Charge, e.Hold, e.Usage)
+		}
 	}
 }
 

@@ -195,12 +195,13 @@ func (c *call) admit() error {
 // ceiling is the most that the call can cost at any of its routes. Routes without a price are left out; priced is false
 // where the first of the plan has none.
 func (c *call) ceiling() (highest money.Amount, priced bool) {
+	prompt := densePrompt(&c.request)
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
 		if c.endpoint.output {
 			maxOutput = c.maxOutput(c.plan[i].Route.Upstream)
 		}
-		amount, ok := rate.Ceiling(c.prompt, maxOutput)
+		amount, ok := rate.Ceiling(prompt, maxOutput)
 		highest = max(highest, amount)
 		if i == 0 {
 			priced = ok
@@ -209,16 +210,18 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 	return highest, priced
 }
 
-// maxOutput is how long the answer may get: what the caller allows, else what is usual, within what the model can.
+// maxOutput is how long the answers may get together: what the caller allows, else what is usual, within what the model
+// can. What the caller allows counts in full: catalogues name less than many models can, and the charge would be above
+// the hold.
 func (c *call) maxOutput(m *snapshot.ProviderModel) int64 {
 	tokens := c.request.MaxTokens
-	if tokens <= 0 {
+	if tokens == 0 {
 		tokens = c.p.o.DefaultMaxOutput
+		if m != nil && m.MaxOutput > 0 {
+			tokens = min(tokens, m.MaxOutput)
+		}
 	}
-	if m != nil && m.MaxOutput > 0 {
-		tokens = min(tokens, m.MaxOutput)
-	}
-	return tokens * min(c.request.N, 128)
+	return tokens * c.request.N // each below 1<<31
 }
 
 // refuse ends a call that no upstream was asked for.

@@ -81,7 +81,7 @@ func (c *call) used() llm.Usage {
 		if c.event.Outcome == usage.OK {
 			return u // and the text is not counted: that costs more than all the rest of a call
 		}
-		if got := c.seen.text.Tokens(); got > u.Output {
+		if got := c.countAnswer(); got > u.Output {
 			u.Output, u.Estimated = got, true // counts so far, from before the answer broke off
 		}
 		return u
@@ -91,9 +91,18 @@ func (c *call) used() llm.Usage {
 	}
 	u := llm.Usage{Input: countPrompt(&c.request, c.body.bytes), Estimated: true}
 	if c.endpoint.output {
-		u.Output = c.seen.text.Tokens()
+		u.Output = c.countAnswer()
 	}
 	return u
+}
+
+// countAnswer estimates the tokens of what was generated, which cannot be more than the caller allowed.
+func (c *call) countAnswer() int64 {
+	n := c.seen.text.Tokens()
+	if c.request.MaxTokens > 0 {
+		n = min(n, c.request.MaxTokens*c.request.N)
+	}
+	return n
 }
 
 // price fills in what the event's usage costs by a route's rate. What used nothing costs nothing, priced or not.

@@ -52,7 +52,7 @@ func TestBrokenAfterTheCommitPoint(t *testing.T) {
 			if e.Outcome != usage.Truncated || e.HTTPStatus != 200 || e.ErrorCode != tt.code || len(e.Attempts) != 1 || e.Attempts[0].Error != tt.code {
 				t.Errorf("%+v", e)
 			}
-			if !e.Usage.Estimated || e.Usage.Input != 2 || e.Usage.Output != 1 || *e.Charge != 12_000 {
+			if !e.Usage.Estimated || e.Usage.Input != 9 || e.Usage.Output != 1 || *e.Charge != 19_000 {
 				t.Errorf("usage %+v, charge %v", e.Usage, *e.Charge)
 			}
 		})
@@ -193,12 +193,12 @@ func TestCallerGoes(t *testing.T) {
 				status int
 				output int64
 				charge money.Amount
-			}{200, 1, 12_000}
+			}{200, 1, 19_000}
 			if name == "whole" { // the vendor had the question, and nobody knows how far it came with the answer
-				want.status, want.output, want.charge = 499, 0, 2_000
+				want.status, want.output, want.charge = 499, 0, 9_000
 			}
 			if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.ErrorCode != "client_closed_request" || e.HTTPStatus != want.status ||
-				e.Usage.Input != 2 || e.Usage.Output != want.output || !e.Usage.Estimated || *e.Charge != want.charge {
+				e.Usage.Input != 9 || e.Usage.Output != want.output || !e.Usage.Estimated || *e.Charge != want.charge {
 				t.Errorf("%+v, charge %v", e, *e.Charge)
 			}
 		})

@@ -30,7 +30,7 @@ type Request struct {
 	Model        string
 	Stream       bool
 	IncludeUsage bool  // the caller asked for the usage chunk of a stream
-	MaxTokens    int64 // max_completion_tokens, else max_tokens; 0 where neither is given
+	MaxTokens    int64 // the larger of max_completion_tokens and max_tokens, as vendors heed either; 0 where neither is given
 	N            int64 // answers asked for, at least 1
 	User         string
 
@@ -46,8 +46,8 @@ type Request struct {
 	TextBytes int64
 	// InputTokens counts the tokens of inputs that are given as numbers (embeddings).
 	InputTokens int64
-	// Images counts the pictures.
-	Images int64
+	// Images counts the pictures, Messages the messages.
+	Images, Messages int64
 
 	model   span
 	options span // value of stream_options
@@ -73,6 +73,7 @@ const (
 	idTools
 	idToolList
 	idFormat
+	idMessage
 	idPartType
 	idPromptText
 	idInput
@@ -94,6 +95,7 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"tools[]":                               idToolList,
 	"functions[]":                           idToolList,
 	"response_format.type":                  idFormat,
+	"messages[]":                            idMessage,
 	"messages[].content":                    idPromptText,
 	"messages[].content[].type":             idPartType,
 	"messages[].content[].text":             idPromptText,
@@ -138,10 +140,7 @@ func ScanRequest(body []byte) (Request, error) {
 	case r.req.Model == "":
 		return Request{}, &RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
 	}
-	r.req.MaxTokens = r.maxTokens
-	if r.maxCompletion > 0 {
-		r.req.MaxTokens = r.maxCompletion
-	}
+	r.req.MaxTokens = max(r.maxTokens, r.maxCompletion)
 	return r.req, nil
 }
 
@@ -197,6 +196,8 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	case idToolList:
 		r.toolStart = at
 		r.req.HasTools = true
+	case idMessage:
+		r.req.Messages++
 	}
 }
 
