@@ -86,7 +86,8 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.metrics = g.newMetrics()
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.proxy)
-	mux.Handle("/graphql", g.untilDrain(api))
+	mux.Handle(graph.Path, g.untilDrain(api))
+	mux.Handle(graph.Path+"/", api) // the files of its page
 	mux.Handle("/", g.untilDrain(console))
 	mux.HandleFunc("GET /healthz", g.healthz)
 	mux.HandleFunc("GET /readyz", g.readyz)
