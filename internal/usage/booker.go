@@ -141,6 +141,7 @@ func (b *Booker) Drain(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.reader.close()
+	b.recover(ctx) // Run may have been stopped with a batch in its hands
 	for {
 		if !b.bookAll(ctx) {
 			return fmt.Errorf("drain spool: %w", ctx.Err())

@@ -239,6 +239,28 @@ func TestFailedBatchIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A clean stop ends Run whatever it is at, and Drain takes over what it had read and not booked.
+func TestDrainBooksWhatRunWasStoppedWith(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := openSpool(t, h.dir)
+	b := h.booker(s)
+	ctx, stop := context.WithCancel(job(t.Context()))
+	defer stop()
+	b.Ledger = &lossyLedger{b.Ledger, func() error {
+		stop()
+		return ctx.Err()
+	}}
+	for range 10 {
+		must(t, s.Finish(h.event(time.Now())))
+	}
+	must(t, b.Run(ctx))
+	h.ledgerAgrees(0)
+	b.Ledger = b.Ledger.(*lossyLedger).Ledger
+	must(t, b.Drain(job(t.Context())))
+	h.ledgerAgrees(10)
+}
+
 // The answer to a commit may be lost although it happened.
 func TestLostAnswerToACommit(t *testing.T) {
 	t.Parallel()
