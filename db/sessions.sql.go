@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aihigress/internal/id"
+	"github.com/google/uuid"
 )
 
 const activeSessions = `-- name: ActiveSessions :many
@@ -38,6 +39,58 @@ func (q *Queries) ActiveSessions(ctx context.Context, db DBTX, arg ActiveSession
 		arg.Now,
 		arg.IdleSince,
 		arg.Skip,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.UserAgent,
+			&i.IP,
+			&i.CreatedAt,
+			&i.LastSeenAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const activeSessionsByUsers = `-- name: ActiveSessionsByUsers :many
+SELECT id, user_id, user_agent, ip, created_at, last_seen_at, expires_at, revoked_at
+FROM sessions
+WHERE user_id = ANY($1::uuid[])
+    AND revoked_at IS NULL
+    AND expires_at > $2
+    AND last_seen_at > $3
+ORDER BY user_id, last_seen_at DESC, id DESC
+LIMIT $4
+`
+
+type ActiveSessionsByUsersParams struct {
+	UserIds   []uuid.UUID
+	Now       time.Time
+	IdleSince time.Time
+	RowLimit  int32
+}
+
+func (q *Queries) ActiveSessionsByUsers(ctx context.Context, db DBTX, arg ActiveSessionsByUsersParams) ([]Session, error) {
+	rows, err := db.Query(ctx, activeSessionsByUsers,
+		arg.UserIds,
+		arg.Now,
+		arg.IdleSince,
 		arg.RowLimit,
 	)
 	if err != nil {

@@ -26,6 +26,16 @@ ORDER BY last_seen_at DESC, id DESC
 OFFSET @skip
 LIMIT @row_limit;
 
+-- name: ActiveSessionsByUsers :many
+SELECT *
+FROM sessions
+WHERE user_id = ANY(@user_ids::uuid[])
+    AND revoked_at IS NULL
+    AND expires_at > @now
+    AND last_seen_at > @idle_since
+ORDER BY user_id, last_seen_at DESC, id DESC
+LIMIT @row_limit;
+
 -- name: TouchSession :exec
 UPDATE sessions
 SET last_seen_at = @now
