@@ -148,7 +148,7 @@ func (h *house) openDomain() {
 	keyring := must(secret.NewKeyring(secret.NewMasterKey()))(h.T)
 	inserter := must(river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: quiet}))(h.T)
 
-	o := Options{Audit: audit.New(pool), Bus: event.New(rdb, quiet), Log: quiet, Snapshots: snapshot.NewStore(pool, "", keyring, quiet)}
+	o := Options{Audit: audit.New(pool), Bus: event.New(rdb, quiet), Snapshots: snapshot.NewStore(pool, "", keyring, quiet)}
 	o.Ledger = credit.New(pool, o.Audit)
 	o.Users = account.New(pool, o.Audit, o.Ledger)
 	o.Keys = apikey.New(pool, o.Audit)

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -36,7 +35,6 @@ type Options struct {
 	Audit     *audit.Log
 	Snapshots *snapshot.Store
 	Bus       *event.Bus
-	Log       *slog.Logger
 }
 
 // keepAlive is how often an idle stream gets a sign of life, and is asked whether its actor may still be there.
@@ -46,7 +44,6 @@ const keepAlive = 20 * time.Second
 type Handler struct {
 	authenticator
 	exec *executor.Executor
-	log  *slog.Logger
 
 	initTimeout time.Duration // tests are less patient
 	keepAlive   time.Duration
@@ -62,7 +59,7 @@ func New(o Options) *Handler {
 			Resolvers:  &Resolver{domain: o},
 			Complexity: costs(),
 		})),
-		log: o.Log, initTimeout: initTimeout, keepAlive: keepAlive,
+		initTimeout: initTimeout, keepAlive: keepAlive,
 	}
 	h.exec.SetErrorPresenter(present)
 	h.exec.SetRecoverFunc(survive)

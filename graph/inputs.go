@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"aihigress/graph/model"
 	"aihigress/graph/scalar"
 	"aihigress/internal/apikey"
@@ -18,8 +20,6 @@ import (
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/usage"
-
-	"github.com/99designs/gqlgen/graphql"
 )
 
 // This file says inputs in the domain's words, where gqlgen cannot.

@@ -9,6 +9,7 @@ import (
 
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
+	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/id"
@@ -130,6 +131,7 @@ type loaders struct {
 	keys      loader[id.Key, apikey.Key]
 	providers loader[id.Provider, provider.Provider]
 	accounts  loader[id.User, credit.Account]
+	sessions  loader[id.User, []auth.Session]
 	offers    loader[id.Provider, []provider.Model]
 	secrets   loader[id.Provider, []provider.Key]
 }
@@ -140,10 +142,16 @@ func newLoaders(o Options) *loaders {
 		keys:      loader[id.Key, apikey.Key]{fetch: by(o.Keys.ByIDs, func(k apikey.Key) id.Key { return k.ID })},
 		providers: loader[id.Provider, provider.Provider]{fetch: by(o.Providers.ByIDs, func(p provider.Provider) id.Provider { return p.ID })},
 		accounts:  loader[id.User, credit.Account]{fetch: by(o.Ledger.Accounts, func(a credit.Account) id.User { return a.UserID })},
+		sessions:  loader[id.User, []auth.Session]{fetch: o.Auth.SessionsOf},
 		offers:    loader[id.Provider, []provider.Model]{fetch: o.Providers.ModelsOf},
 		secrets:   loader[id.Provider, []provider.Key]{fetch: o.Providers.KeysOf},
 	}
 	l.users.found = func(u account.User) { l.expect(u) }
+	l.sessions.found = func(list []auth.Session) {
+		for _, s := range list {
+			l.expect(s)
+		}
+	}
 	l.keys.found = func(k apikey.Key) { l.expect(k) }
 	l.accounts.found = func(a credit.Account) { l.expect(a) }
 	l.providers.found = func(p provider.Provider) { l.expect(p) }
@@ -179,10 +187,13 @@ func (l *loaders) expect(row any) {
 		for _, p := range row.ProviderIDs {
 			l.providers.expect(p)
 		}
+	case auth.Session:
+		l.users.expect(row.UserID)
 	case credit.Account:
 		l.users.expect(row.UserID)
 	case account.User:
 		l.accounts.expect(row.ID)
+		l.sessions.expect(row.ID)
 	case provider.Provider:
 		l.offers.expect(row.ID)
 		l.secrets.expect(row.ID)

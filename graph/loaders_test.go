@@ -31,7 +31,7 @@ func TestAPageCostsOneQueryAField(t *testing.T) {
 		"requests, both":        `query($n: Int) { requests(first: $n) { nodes { user { email } } edges { node { user { email } } } } }`,
 		"keys":                  `query($n: Int) { apiKeys(first: $n) { edges { node { user { email } providers { slug } } } } }`,
 		"providers":             `query($n: Int) { providers(first: $n) { edges { node { keys { label } models { upstreamId } health { state } } } } }`,
-		"users":                 `query($n: Int) { users(first: $n) { edges { node { creditAccount { balance rechargeRule { target } user { email } } } } } }`,
+		"users":                 `query($n: Int) { users(first: $n) { edges { node { creditAccount { balance rechargeRule { target } user { email } } sessions { ip user { email } } } } } }`,
 		"accounts and back":     `query($n: Int) { requests(first: $n) { nodes { user { creditAccount { balance } } provider { models { upstreamId } } } } }`,
 		"providers of requests": `query($n: Int) { requests(first: $n) { nodes { apiKey { user { email } providers { keys { label } } } } } }`,
 	} {

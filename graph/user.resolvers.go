@@ -46,7 +46,8 @@ func (r *userResolver) ID(ctx context.Context, obj *account.User) (string, error
 }
 
 func (r *userResolver) Sessions(ctx context.Context, obj *account.User) ([]auth.Session, error) {
-	return r.domain.Auth.Sessions(ctx, obj.ID)
+	sessions, _, err := loadersOf(ctx).sessions.load(ctx, obj.ID)
+	return sessions, err
 }
 
 func (r *userResolver) CreditAccount(ctx context.Context, obj *account.User) (*credit.Account, error) {

@@ -80,7 +80,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	api := graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
 	})
 
 	g.metrics = g.newMetrics()
