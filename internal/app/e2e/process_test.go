@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,7 +75,9 @@ func run(t testing.TB, l launch, args ...string) *process {
 		default:
 			p.stop(syscall.SIGTERM)
 		}
-		if t.Failed() {
+		if strings.Contains(p.stderr.String(), "WARNING: DATA RACE") {
+			t.Errorf("a data race in aihigress %s:\n%s", strings.Join(args, " "), p.stderr)
+		} else if t.Failed() {
 			t.Logf("last words of aihigress %s:\n%s", strings.Join(args, " "), p.stderr.tail(60))
 		}
 	})
@@ -164,9 +167,11 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// tail is the last n lines.
+// tail is the last n lines, without those that tell of a request that went well.
 func (o *output) tail(n int) string {
-	lines := strings.SplitAfter(o.String(), "\n")
+	lines := slices.DeleteFunc(strings.SplitAfter(o.String(), "\n"), func(line string) bool {
+		return (strings.Contains(line, `"msg":"request"`) || strings.Contains(line, "msg=request ")) && strings.Contains(line, "200")
+	})
 	return strings.Join(lines[max(0, len(lines)-n-1):], "")
 }
 
