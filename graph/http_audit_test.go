@@ -68,7 +68,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{id: "86EE", accept: mediaResponse, body: coercion, status: 400},
 	}
 	for what, id := range map[string]string{"query": "LKJ", "operationName": "6C0", "variables": "476", "extensions": "58B"} {
-		wrong := []string{`{"obj":"ect"}`, `0`, `false`, `["array"]`}
+		wrong := []string{`{"an":"object"}`, `0`, `false`, `["array"]`}
 		body := `{"query":"{ __typename }","` + what + `":`
 		switch what {
 		case "query":
