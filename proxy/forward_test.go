@@ -291,6 +291,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestOtherMethods(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for path, allowed := range map[string]string{"/chat/completions": "POST", "/embeddings": "POST", "/models": "GET, HEAD", "/models/m": "GET, HEAD"} {
+		r := w.request(path, "")
+		r.Method = http.MethodDelete
+		if a := w.do(r); a.StatusCode != 405 || a.Header.Get("Allow") != allowed || readError(t, a).Code != "method_not_supported" {
+			t.Errorf("%s: %d %v %s", path, a.StatusCode, a.Header, a.body)
+		}
+	}
+}
+
 // A body without Content-Length meets the same limit.
 func TestChunkedBodyMeetsTheLimit(t *testing.T) {
 	t.Parallel()

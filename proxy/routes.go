@@ -26,11 +26,11 @@ func (p *Proxy) routes() *http.ServeMux {
 	mux.HandleFunc("POST /v1"+embeddings.path, p.forward(&embeddings))
 	mux.HandleFunc("GET /v1/models", p.listModels)
 	mux.HandleFunc("GET /v1/models/{id...}", p.getModel) // a model's name may have slashes
-	mux.HandleFunc("/v1"+chatCompletions.path, p.wrongMethod)
-	mux.HandleFunc("/v1"+embeddings.path, p.wrongMethod)
-	mux.HandleFunc("/v1/models/{id...}", p.wrongMethod)
-	mux.HandleFunc("/v1/models", p.wrongMethod)
-	mux.HandleFunc("/", p.unknownPath)
+	mux.HandleFunc("/v1"+chatCompletions.path, allow("POST"))
+	mux.HandleFunc("/v1"+embeddings.path, allow("POST"))
+	mux.HandleFunc("/v1/models/{id...}", allow("GET, HEAD"))
+	mux.HandleFunc("/v1/models", allow("GET, HEAD"))
+	mux.HandleFunc("/", unknownPath)
 	return mux
 }
 
@@ -42,15 +42,19 @@ func (p *Proxy) forward(e *endpoint) http.HandlerFunc {
 	}
 }
 
-func (p *Proxy) unknownPath(w http.ResponseWriter, r *http.Request) {
+func unknownPath(w http.ResponseWriter, r *http.Request) {
 	f := describe(fault.New(fault.NotFound, "Unknown request URL: %s %.200s.", r.Method, r.URL.Path).WithCode("unknown_url"), requestID(w, r))
 	f.write(w)
 }
 
-func (p *Proxy) wrongMethod(w http.ResponseWriter, r *http.Request) {
-	f := describe(fault.New(fault.Invalid, "Not allowed to %s on %.200s.", r.Method, r.URL.Path).WithCode("method_not_supported"), requestID(w, r))
-	f.status = http.StatusMethodNotAllowed
-	f.write(w)
+// allow refuses every method and names those that there are.
+func allow(methods string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", methods)
+		f := describe(fault.New(fault.Invalid, "Not allowed to %s on %.200s.", r.Method, r.URL.Path).WithCode("method_not_supported"), requestID(w, r))
+		f.status = http.StatusMethodNotAllowed
+		f.write(w)
+	}
 }
 
 // requestID is the id that correlates the call, and sees that the answer carries it. The middleware before the doors
