@@ -177,7 +177,7 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 		c.cancelled()
 		return nil
 	}
-	if s := clockSetback(ctx); s != nil {
+	if s := ownSetback(ctx); s != nil {
 		return s
 	}
 	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
@@ -189,8 +189,8 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 	return s
 }
 
-// clockSetback is the setback of an attempt that the clock ended; nil where it did not.
-func clockSetback(ctx context.Context) *setback {
+// ownSetback is the setback of an attempt that the gateway itself ended, by the clock mostly; nil where it did not.
+func ownSetback(ctx context.Context) *setback {
 	f := failure{status: http.StatusGatewayTimeout, kind: "upstream_error", code: codeTimeout}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errTotal):
@@ -199,12 +199,18 @@ func clockSetback(ctx context.Context) *setback {
 	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
 		f.message = "The provider did not answer in time."
 		return &setback{scope: ofProvider, failure: f}
+	case errors.Is(cause, ErrStopping):
+		return &setback{scope: ofRequest, failure: failure{status: http.StatusServiceUnavailable, kind: "server_error", code: codeStopping,
+			message: "The gateway is stopping. Try again."}}
 	}
 	return nil
 }
 
-// gone reports whether the caller is.
-func (c *call) gone() bool { return c.r.Context().Err() != nil }
+// gone reports whether the caller is: not where it is the gateway that ends the call.
+func (c *call) gone() bool {
+	cause := context.Cause(c.r.Context())
+	return cause != nil && !errors.Is(cause, ErrStopping)
+}
 
 // cancelled ends a call whose caller went away. What was used is booked.
 func (c *call) cancelled() {

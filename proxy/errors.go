@@ -25,6 +25,7 @@ const (
 	codeTruncated   = "upstream_truncated"
 	codeUnavailable = "upstream_unavailable"
 	codeCancelled   = "client_closed_request"
+	codeStopping    = "gateway_stopping"
 )
 
 // statusClientClosed is what a call is logged with whose caller went away before an answer (as nginx does).

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -97,6 +98,10 @@ type Proxy struct {
 
 	unauthenticated atomic.Int64
 }
+
+// ErrStopping is the cause with which the server ends the contexts of its calls when it can wait for them no longer. Such
+// a call is answered, as far as it still can be, with an error, and is not taken for one whose caller went away.
+var ErrStopping = errors.New("the gateway is stopping")
 
 // New makes the handler of everything below /v1/.
 func New(o Options) *Proxy {

@@ -22,7 +22,7 @@ func (c *call) refused(ctx context.Context, r *http.Response, p *snapshot.Provid
 		c.cancelled()
 		return nil
 	}
-	if s := clockSetback(ctx); err != nil && s != nil {
+	if s := ownSetback(ctx); err != nil && s != nil {
 		return s
 	}
 	e, _ := openai.ParseError(raw)

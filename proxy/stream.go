@@ -142,7 +142,7 @@ func (r *relay) ended(err error) *setback {
 		r.c.cancelled()
 		return nil
 	}
-	s := clockSetback(r.ctx)
+	s := ownSetback(r.ctx)
 	switch {
 	case s != nil:
 	case errors.Is(err, io.EOF) && r.c.seen.finished:

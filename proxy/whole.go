@@ -107,7 +107,7 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 		c.cancelled()
 		return nil
 	}
-	if s := clockSetback(ctx); s != nil {
+	if s := ownSetback(ctx); s != nil {
 		return s
 	}
 	if errors.Is(err, openai.ErrMalformed) {

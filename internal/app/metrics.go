@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
 
 	"aihigress/internal/apikey"
 )
@@ -47,8 +48,9 @@ func (g *Gateway) newMetrics() http.Handler {
 }
 
 // serveMetrics serves /metrics, and Go's profiles below /debug/pprof/, on a listener of its own where the configuration
-// names one; else it returns nil. The listener is for operators: nobody is asked who they are.
-func (g *Gateway) serveMetrics(ctx context.Context) (*http.Server, error) {
+// names one, as a part of work until it is closed; else it returns nil. The listener is for operators: nobody is asked
+// who they are.
+func (g *Gateway) serveMetrics(ctx context.Context, work *errgroup.Group) (*http.Server, error) {
 	addr := g.options.Config.MetricsListen
 	if addr == "" {
 		return nil, nil
@@ -62,11 +64,12 @@ func (g *Gateway) serveMetrics(ctx context.Context) (*http.Server, error) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	server := g.server(mux)
-	go func() { // ends with Close, which drain calls
+	work.Go(func() error {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			g.log.Error("serve metrics", "error", err)
+			return fmt.Errorf("serve metrics: %w", err)
 		}
-	}()
+		return nil
+	})
 	return server, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"aihigress/internal/authz"
+	"aihigress/proxy"
 )
 
 // Run serves until ctx ends, then drains: streams finish, the spool is booked, the leases go back. ready is called once
@@ -18,6 +19,9 @@ import (
 func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(context.Context) error) error {
 	defer g.close()
 	server := g.server(g.handler)
+	calls, cut := context.WithCancelCause(context.Background()) // of callers: without our actor, and not ended by ctx
+	defer cut(nil)
+	server.BaseContext = func(net.Listener) context.Context { return calls }
 	ctx = authz.With(ctx, authz.Job("gateway"))
 	if err := g.reports.EnsurePartitions(ctx); err != nil {
 		// A day without a partition of its own lands in the default one, and the job tries again.
@@ -53,7 +57,7 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(con
 		}
 		return nil
 	})
-	metrics, err := g.serveMetrics(ctx)
+	metrics, err := g.serveMetrics(ctx, work)
 	if err == nil {
 		select {
 		case <-g.booker.CaughtUp():
@@ -68,7 +72,11 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(con
 		case <-background.Done(): // a part has failed for good
 		}
 	}
-	return errors.Join(err, g.drain(server, metrics, stopBackground, work))
+	err = errors.Join(err, g.closeDoors(server, cut))
+	if metrics != nil {
+		err = errors.Join(err, metrics.Close())
+	}
+	return errors.Join(err, g.drain(stopBackground, work))
 }
 
 // recover takes up the leases of this node's earlier run, once its requests are booked.
@@ -93,35 +101,57 @@ func (g *Gateway) recover(ctx context.Context) error {
 	}
 }
 
-// drain ends everything in the order in which things need one another. What it does not finish in time is in the spool.
-func (g *Gateway) drain(server, metrics *http.Server, stopBackground func(), work *errgroup.Group) error {
+const (
+	// cutTimeout is how long calls may take to end that were told to.
+	cutTimeout = 5 * time.Second
+	// jobsTimeout and drainTimeout bound what follows once no call is left.
+	jobsTimeout  = 10 * time.Second
+	drainTimeout = 15 * time.Second
+)
+
+// closeDoors takes no new calls and waits for those under way. What does not end in time is ended by cut: its caller is
+// told, and what it used is booked.
+func (g *Gateway) closeDoors(server *http.Server, cut context.CancelCauseFunc) error {
+	limit := g.options.Config.DrainTimeout
 	g.draining.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), g.options.Config.DrainTimeout)
-	defer cancel()
-	g.log.Info("draining", "limit", g.options.Config.DrainTimeout)
+	g.log.Info("draining", "limit", limit)
 	g.stopPushing() // pages and subscriptions would go on forever
 
-	err := server.Shutdown(ctx)
+	err := within(limit, server.Shutdown)
 	if errors.Is(err, context.DeadlineExceeded) {
-		g.log.Warn("streams were cut, since the time to drain was over")
+		g.log.Warn("calls are ended, since the time to drain is over")
+		cut(proxy.ErrStopping)
+		err = within(cutTimeout, server.Shutdown)
+	}
+	if errors.Is(err, context.DeadlineExceeded) { // some callers do not even take the end
 		err = server.Close()
 	}
-	if metrics != nil {
-		err = errors.Join(err, metrics.Close())
-	}
-	after, cancelAfter := context.WithTimeout(authz.With(context.Background(), authz.Job("gateway")), 15*time.Second)
-	defer cancelAfter()
-	err = errors.Join(err, g.jobs.Stop(after))
+	return err
+}
+
+// drain ends what is behind the doors in the order in which things need one another. What it does not finish in time is
+// in the spool.
+func (g *Gateway) drain(stopBackground func(), work *errgroup.Group) error {
+	err := within(jobsTimeout, g.jobs.Stop)
 	stopBackground()
 	err = errors.Join(err, work.Wait())
-	if drainErr := g.booker.Drain(after); drainErr != nil {
+	ctx, cancel := context.WithTimeout(authz.With(context.Background(), authz.Job("gateway")), drainTimeout)
+	defer cancel()
+	if drainErr := g.booker.Drain(ctx); drainErr != nil {
 		g.log.Warn("some requests are not booked yet; the next start in this spool folder books them", "error", drainErr)
 		return err
 	}
-	if leaseErr := g.leases.Close(after); leaseErr != nil {
+	if leaseErr := g.leases.Close(ctx); leaseErr != nil {
 		g.log.Warn("leases are given back later, by their expiry", "error", leaseErr)
 	}
 	return err
+}
+
+// within gives do so much time.
+func within(limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return do(ctx)
 }
 
 // close gives up what New took.

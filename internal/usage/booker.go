@@ -133,7 +133,8 @@ func (b *Booker) Run(ctx context.Context) error {
 }
 
 // Drain books what is left in the spool and marks it as drained, so that the node's leases may be given back. Call it at
-// a clean stop, when no request is in flight and Run has returned. Where it fails, the next start books the rest.
+// a clean stop, when no request is let through any more and Run has returned; it waits for those that are just ending.
+// Where it fails, the next start books the rest.
 func (b *Booker) Drain(ctx context.Context) error {
 	if _, err := authz.Require(ctx, authz.UsageBook); err != nil {
 		return err
@@ -148,7 +149,12 @@ func (b *Booker) Drain(ctx context.Context) error {
 		}
 		end, open := b.Spool.tail()
 		if open > 0 {
-			return fmt.Errorf("drain spool: %d requests are in flight", open)
+			select {
+			case <-b.Spool.grown:
+				continue
+			case <-ctx.Done():
+				return fmt.Errorf("drain spool: %d requests are in flight: %w", open, ctx.Err())
+			}
 		}
 		err := b.commit(ctx, &batch{to: end, drained: true})
 		if err == nil {

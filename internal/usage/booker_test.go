@@ -82,10 +82,16 @@ func TestDrainMarksTheNodeUntilItsNextStart(t *testing.T) {
 	b := h.booker(s)
 	e := h.event(time.Now())
 	must(t, s.Admit(e))
-	if err := b.Drain(job(t.Context())); err == nil || drained() {
+	must(t, b.begin(t.Context()))
+	patience, cancel := context.WithTimeout(job(t.Context()), 200*time.Millisecond)
+	defer cancel()
+	if err := b.Drain(patience); err == nil || drained() {
 		t.Fatalf("drained with a request in flight: %v", err)
 	}
-	must(t, s.Finish(e), b.Drain(job(t.Context())))
+	// A request that is just ending is waited for.
+	result := make(chan error)
+	go func() { result <- b.Drain(job(t.Context())) }()
+	must(t, s.Finish(e), <-result)
 	if !drained() {
 		t.Error("not marked as drained")
 	}
