@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/snapshot"
+	"aihigress/internal/web"
 )
 
 // newMetrics is what /metrics answers. Everything is read when it is asked for, so that a request pays nothing for it.
@@ -76,14 +77,21 @@ func (g *Gateway) serveMetrics(ctx context.Context, work *errgroup.Group) (*http
 // platformKeyOnly lets a gateway key with the platform scope in, and nobody else.
 func (g *Gateway) platformKeyOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		hash, err := apikey.Parse(token)
-		key, ok := g.snapshots.Current().KeyByHash(hash)
-		if err != nil || !ok || !slices.Contains(key.Scopes, string(apikey.Platform)) || (!key.ExpiresAt.IsZero() && time.Now().After(key.ExpiresAt)) {
+		if !hasPlatformKey(g.snapshots.Current(), r) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "a gateway key with the platform scope is needed", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func hasPlatformKey(s *snapshot.Snapshot, r *http.Request) bool {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	hash, err := apikey.Parse(token)
+	if err != nil {
+		return false
+	}
+	key, ok := s.KeyByHash(hash)
+	return ok && key.HasScope(string(apikey.Platform)) && !key.Expired(time.Now()) && key.AllowsIP(web.ClientIP(r.Context()))
 }
