@@ -25,6 +25,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 		return true
 	}
 	c.settled = true
+	defer c.giveBack()
 	e := &c.event
 	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
 	e.Duration = time.Since(e.StartedAt)
@@ -44,16 +45,21 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	if err != nil {
 		web.NoteError(c.r.Context(), err)
 	}
+	c.note()
+	return err == nil
+}
+
+// giveBack ends what the call holds, even where it could not be booked for a panic: it is then booked at the next start,
+// with the charge that stands in the event.
+func (c *call) giveBack() {
 	if c.hold != nil {
-		if e.Charge != nil {
-			c.hold.Settle(*e.Charge)
+		if c.event.Charge != nil {
+			c.hold.Settle(*c.event.Charge)
 		} else {
 			c.hold.Release()
 		}
 	}
-	c.lease.Finish(ctx, e.Usage.Total())
-	c.note()
-	return err == nil
+	c.lease.Finish(c.ctx, c.event.Usage.Total())
 }
 
 // unbooked is the failure of a call whose end could not be written down.

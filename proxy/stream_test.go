@@ -396,6 +396,19 @@ func TestPanicCostsOneCall(t *testing.T) {
 	}
 }
 
+// Also a panic within the booking leaves nothing held.
+func TestPanicHoldsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []vendor{{handler: events(role, word, end, tokens, done)}})
+	w.meter.broken = true
+	if a := w.post("/chat/completions", stream); !strings.Contains(a.body, "internal_error") || strings.Contains(a.body, "[DONE]") {
+		t.Errorf("%q", a.body)
+	}
+	if w.credit.stillHeld() != 0 {
+		t.Error("the hold is still open")
+	}
+}
+
 // A connection is used again after a stream, and an answer that came before its question was read breaks nothing.
 func TestAnswerBeforeTheBodyWasRead(t *testing.T) {
 	t.Parallel()

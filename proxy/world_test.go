@@ -174,6 +174,7 @@ type meter struct {
 	finished []usage.Event
 	signal   chan struct{} // closed at the first Finished, if set
 	full     error         // of the disk, when a call ends
+	broken   bool          // panics when a call ends
 }
 
 func (m *meter) Admitted(_ context.Context, e *usage.Event) error {
@@ -184,6 +185,9 @@ func (m *meter) Admitted(_ context.Context, e *usage.Event) error {
 }
 
 func (m *meter) Finished(_ context.Context, e *usage.Event) error {
+	if m.broken {
+		panic("the meter is broken")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.finished = append(m.finished, *e)
