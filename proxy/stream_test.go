@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,6 +141,38 @@ func TestCountsFromBeforeTheCut(t *testing.T) {
 	w.post("/chat/completions", stream)
 	if e := w.only(); e.Usage.Input != 100 || e.Usage.Output != 10 || !e.Usage.Estimated {
 		t.Errorf("%+v", e.Usage)
+	}
+}
+
+// leaving has its caller go away as soon as a vendor has answered.
+type leaving struct {
+	proxy.Upstream
+	leave func()
+}
+
+func (u leaving) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
+	r, err := u.Upstream.Do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	all, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(all))
+	u.leave()
+	return r, err
+}
+
+// What a vendor refused costs nothing, also where the caller has gone by then.
+func TestCallerGoesAfterAFailure(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(t.Context())
+	w := newWorld(t, []vendor{{handler: script(500, "application/json", `{"error":{"message":"no"}}`)}}, func(o *proxy.Options, _ *snapshot.Contents) {
+		o.Upstream = leaving{o.Upstream, leave}
+	})
+	r := w.request("/chat/completions", chat, "Authorization", "Bearer "+w.key).WithContext(ctx)
+	proxy.New(w.o).ServeHTTP(httptest.NewRecorder(), r)
+	if e := w.only(); e.Outcome != usage.UpstreamError || !e.Usage.IsZero() || *e.Charge != 0 {
+		t.Errorf("%+v, charge %v", e, *e.Charge)
 	}
 }
 
