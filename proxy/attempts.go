@@ -233,7 +233,15 @@ func (c *call) giveUp(s *setback) {
 	}
 	c.seen.begin() // what failed attempts may have used is between us and the vendors
 	c.settle(outcome, status, s.failure.reason())
-	c.answer.fail(&s.failure, c.name)
+	c.fail(&s.failure)
+}
+
+// fail ends the answer with a failure. Where there is no way to say it the connection is cut: half a body must not pass
+// for a whole one.
+func (c *call) fail(f *failure) {
+	if !c.answer.fail(f, c.name) {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // nameRoute puts into the header who is asked.

@@ -125,7 +125,7 @@ func (r *relay) finish(raw []byte) {
 	if r.c.settle(usage.OK, r.response.StatusCode, "") {
 		_ = r.c.answer.write(raw, true) // booked either way
 	} else {
-		r.c.answer.fail(r.c.unbooked(), r.c.name)
+		r.c.fail(r.c.unbooked())
 	}
 	stop := time.AfterFunc(drainTime, func() { r.cancel(nil) })
 	defer stop.Stop()
@@ -149,7 +149,7 @@ func (r *relay) ended(err error) *setback {
 		// Every choice ended, and so did the response, properly: this vendor sends no [DONE].
 		r.c.attempts.note(r.response.StatusCode, "")
 		if !r.c.settle(usage.OK, r.response.StatusCode, "") {
-			r.c.answer.fail(r.c.unbooked(), r.c.name)
+			r.c.fail(r.c.unbooked())
 		}
 		return nil
 	default:
@@ -172,7 +172,7 @@ func (r *relay) broke(s *setback) *setback {
 	}
 	r.c.attempts.note(r.response.StatusCode, s.failure.reason())
 	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.reason())
-	r.c.answer.fail(&s.failure, r.c.name)
+	r.c.fail(&s.failure)
 	return nil
 }
 

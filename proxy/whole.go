@@ -58,9 +58,7 @@ func (c *call) whole(ctx context.Context, response *http.Response) *setback {
 	}
 	c.attempts.note(response.StatusCode, "")
 	if !c.settle(usage.OK, response.StatusCode, "") {
-		if !c.answer.fail(c.unbooked(), c.name) {
-			c.abort(response, nil)
-		}
+		c.fail(c.unbooked())
 		return nil
 	}
 	if !passed {
