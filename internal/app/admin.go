@@ -54,6 +54,6 @@ func (c Command) admin(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.Stdout, "%s may sign in once with this password, and should change it then: %s\n", email, password)
+	_, err = fmt.Fprintf(c.Stdout, "%s signs in with this password, which is shown only here and should be changed then: %s\n", email, password)
 	return err
 }
