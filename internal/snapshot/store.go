@@ -40,7 +40,6 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows, and makes loads take turns
 	changed chan struct{}
-	hooks   []func(*Snapshot)
 	failing bool // the last load failed: say so once
 }
 
@@ -54,13 +53,6 @@ func NewStore(pool *pgxpool.Pool, listenURL string, keyring *secret.Keyring, log
 
 // Current is the newest snapshot. It is never nil; one of revision 0 is empty.
 func (s *Store) Current() *Snapshot { return s.current.Load() }
-
-// OnChange has do called after each load, in the loading goroutine: it must not block. Call it before Run.
-func (s *Store) OnChange(do func(*Snapshot)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks = append(s.hooks, do)
-}
 
 // Wait returns the first snapshot of at least that revision.
 func (s *Store) Wait(ctx context.Context, revision int64) (*Snapshot, error) {
@@ -103,9 +95,6 @@ func (s *Store) Load(ctx context.Context) error {
 	s.current.Store(next)
 	close(s.changed)
 	s.changed = make(chan struct{})
-	for _, do := range s.hooks {
-		do(next)
-	}
 	return nil
 }
 
