@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -66,12 +67,22 @@ func plain(err error) []error {
 		} else if empty, ok := errors.AsType[env.EmptyVarError](e); ok {
 			out = append(out, fmt.Errorf("%s is empty", empty.Key))
 		} else if parse, ok := errors.AsType[env.ParseError](e); ok {
-			out = append(out, fmt.Errorf("the value for %s cannot be read as a %s", parse.Name, parse.Type))
+			out = append(out, fmt.Errorf("%s cannot be read as a %s", variable(parse.Name), parse.Type))
 		} else {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// variable is the name in the environment of a field of Config.
+func variable(field string) string {
+	f, ok := reflect.TypeFor[Config]().FieldByName(field)
+	if !ok {
+		return field
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+	return name
 }
 
 func (c *Config) check() (problems []error) {
