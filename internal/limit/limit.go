@@ -64,7 +64,8 @@ type Limiter struct {
 	redis redis.UniversalClient
 	log   *slog.Logger
 	clock func() time.Time
-	node  string // of this process: names its slots
+	node  string        // of this process: names its slots
+	wait  time.Duration // for one decision of Redis
 
 	slot   atomic.Int64
 	nodes  atomic.Int64  // seen alive, this one included
@@ -91,7 +92,7 @@ type ends struct {
 // is used where Redis decides.
 func New(client redis.UniversalClient, log *slog.Logger, clock func() time.Time) *Limiter {
 	l := &Limiter{
-		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(),
+		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(), wait: redisTimeout,
 		ended: make(chan struct{}, 1), keys: map[id.Key]*local{}, held: map[string]id.Key{}, untold: map[id.Key]*ends{},
 	}
 	l.nodes.Store(1)

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // node runs a limiter as one node does.
 func node(t *testing.T, client redis.UniversalClient) *limit.Limiter {
 	t.Helper()
-	l := limit.New(client, slog.New(slog.DiscardHandler), time.Now)
+	l := limit.New(client, slog.New(slog.DiscardHandler), time.Now).Wait(10 * time.Second)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
@@ -156,7 +156,7 @@ func TestKilledNodesSlotsExpire(t *testing.T) {
 	client := redistest.New(t)
 	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 1}
 	// This one never runs, as if it had been killed: nobody renews its slot.
-	killed := limit.New(client, slog.New(slog.DiscardHandler), time.Now)
+	killed := limit.New(client, slog.New(slog.DiscardHandler), time.Now).Wait(10 * time.Second)
 	if _, _, err := killed.Admit(t.Context(), key, limits, 0); err != nil {
 		t.Fatal(err)
 	}

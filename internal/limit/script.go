@@ -94,7 +94,7 @@ var errAnswer = errors.New("the limit script answered in another form")
 
 // ask lets Redis decide.
 func (l *Limiter) ask(ctx context.Context, key id.Key, limits Limits, tokens int64, lease *Lease) (decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.wait)
 	defer cancel()
 	ended, err := l.take(ctx, key)
 	if err != nil {
