@@ -35,7 +35,6 @@ type line struct {
 type timetables struct {
 	mu    sync.Mutex
 	next  []timetable
-	ended []error // why the contexts of the calls ended
 }
 
 func (u *timetables) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {

@@ -92,7 +92,8 @@ func (c *call) used() llm.Usage {
 		}
 		return u
 	}
-	if !c.seen.accepted && !(c.event.Outcome == usage.Cancelled && c.sending.Sent()) {
+	sent := c.event.Outcome == usage.Cancelled && c.sending.Sent()
+	if !c.seen.accepted && !sent {
 		return llm.Usage{} // no vendor has worked on it, as far as anybody can tell
 	}
 	u := llm.Usage{Input: countPrompt(&c.request, c.body.bytes), Estimated: true}

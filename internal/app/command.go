@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"aihigress/internal/config"
 )
 
@@ -105,12 +107,23 @@ func (c Command) settings() (config.Config, error) {
 	return settings, nil
 }
 
+// logger makes the logger of the process.
 func (c Command) logger(format string, level slog.Level) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	log := slog.New(slog.NewJSONHandler(c.Stderr, o))
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(c.Stderr, o))
+		log = slog.New(slog.NewTextHandler(c.Stderr, o))
 	}
-	return slog.New(slog.NewJSONHandler(c.Stderr, o))
+	redis.SetLogger(redisLog{log}) // its own writes lines of another form, one for each attempt
+	return log
+}
+
+// redisLog takes what the Redis client says beside the errors that it returns.
+type redisLog struct{ log *slog.Logger }
+
+// Printf logs a line for those who look for faults in the client.
+func (r redisLog) Printf(ctx context.Context, format string, v ...any) {
+	r.log.DebugContext(ctx, "redis client", "says", fmt.Sprintf(format, v...))
 }
 
 // Version says which build this is.

@@ -57,7 +57,7 @@ func (c Command) dev(ctx context.Context, args []string) error {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return listenError(listen, err)
+		return listenError(listen, "--listen", err)
 	}
 	defer listener.Close()
 
@@ -220,11 +220,11 @@ func (s *devStack) announce(w io.Writer, asJSON bool, addr, dir string, state de
 	return err
 }
 
-// listenError is one sentence about an address that cannot be listened on.
-func listenError(addr string, err error) error {
+// listenError is one sentence about an address that cannot be listened on, and the setting that names it.
+func listenError(addr, setting string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: another program does; choose another with --listen", addr)
+		return fmt.Errorf("cannot listen on %s: another program does; choose another with %s", addr, setting)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("cannot listen on %s: not permitted", addr)
 	}

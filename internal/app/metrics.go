@@ -58,7 +58,7 @@ func (g *Gateway) serveMetrics(ctx context.Context, work *errgroup.Group) (*http
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("METRICS_LISTEN: %w", listenError(addr, err))
+		return nil, listenError(addr, "METRICS_LISTEN", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", g.metrics)

@@ -23,7 +23,7 @@ func (c Command) serve(ctx context.Context, args []string) error {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", settings.Listen)
 	if err != nil {
-		return listenError(settings.Listen, err)
+		return listenError(settings.Listen, "LISTEN", err)
 	}
 	defer listener.Close()
 	gateway, err := New(ctx, Options{Config: settings, Log: log, Version: c.Version.filled()})

@@ -44,7 +44,7 @@ type runningSimulator struct {
 func startSimulator(ctx context.Context, listen string, o simulator.Options) (*runningSimulator, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return nil, listenError(listen, err)
+		return nil, listenError(listen, "--listen", err)
 	}
 	s := &runningSimulator{url: "http://" + l.Addr().String() + "/v1", vendor: simulator.New(o), served: make(chan error, 1)}
 	s.http = &http.Server{Handler: s.vendor, ReadHeaderTimeout: 10 * time.Second}

@@ -39,7 +39,7 @@ func expected(set SeriesSet, events []Event) []Point {
 			continue
 		}
 		n := e.StartedAt.Sub(set.From) / set.Step
-		points[n].Counts.add(e)
+		points[n].add(e)
 		times[n].add(e)
 	}
 	for i := range points {

@@ -84,9 +84,6 @@ func run(t testing.TB, l launch, args ...string) *process {
 	return p
 }
 
-// pid is its process id.
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
 func (p *process) signal(sig syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
