@@ -33,8 +33,8 @@ type line struct {
 }
 
 type timetables struct {
-	mu    sync.Mutex
-	next  []timetable
+	mu   sync.Mutex
+	next []timetable
 }
 
 func (u *timetables) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
