@@ -207,6 +207,14 @@
   document.addEventListener('htmx:sse:close', stream('off'));
   document.addEventListener('htmx:response:error', stream('off'));
 
+  // --- What is on its way is said, too: the line on top is for the eye alone ----------------------------------------
+  const progress = (on) => (event) => {
+    const line = document.getElementById('progress');
+    if (line && event.target.matches?.('a, form, button')) line.textContent = on ? line.dataset.text : '';
+  };
+  document.addEventListener('htmx:before:request', progress(true));
+  document.addEventListener('htmx:finally:request', progress(false));
+
   // After a boosted navigation the keyboard starts at the content, as it would after a page load.
   document.addEventListener('htmx:after:history:push', () => requestAnimationFrame(() => {
     if (document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });

@@ -85,7 +85,6 @@ func gallery(p ui.Page) templ.Component {
 		with(ui.LiveTable("live", "Live", columns), row("tail", ui.Warn, "cancelled", moment, 1)),
 		with(ui.Card("Nothing", nil), ui.Empty("keys", "No API keys yet", "A key lets an application call the gateway.")),
 		with(ui.Card("Broken", nil), ui.Failure("Something went wrong", "Try again in a moment.", "req_0123")),
-		with(ui.Card("Slow", nil), ui.Loading()),
 		with(ui.Panel(), with(form{},
 			ui.Input(ui.Field{Name: "name", Label: "Name", Value: "production", Hint: "Shown in lists.", Required: true, MaxLength: 80}),
 			ui.Input(ui.Field{Name: "url", Label: "Base URL", Value: "nonsense", Error: "Must start with https://", Hint: "With the version segment.", Mono: true, Type: "url", Placeholder: "https://"}),
