@@ -136,7 +136,8 @@ func (c *call) resolve() error {
 	if err != nil {
 		return err
 	}
-	if routes = speaking(routes, c.event.Dialect); len(routes) == 0 {
+	speaks := func(p *snapshot.Provider) bool { return p.Dialect == c.event.Dialect }
+	if routes = snapshot.Through(routes, speaks); len(routes) == 0 {
 		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.request.Model).WithCode("model_not_supported")
 	}
 	policy := routing.Weighted
@@ -147,23 +148,6 @@ func (c *call) resolve() error {
 	first := c.plan[0].Route
 	c.event.ProviderID, c.event.ProviderSlug, c.event.UpstreamModel = &first.Provider.ID, first.Provider.Slug, first.UpstreamID
 	return nil
-}
-
-// speaking is routes without those whose provider speaks another dialect: routes itself where all speak this one.
-func speaking(routes []snapshot.Route, dialect string) []snapshot.Route {
-	for i := range routes {
-		if routes[i].Provider.Dialect == dialect {
-			continue
-		}
-		kept := append([]snapshot.Route(nil), routes[:i]...)
-		for _, r := range routes[i+1:] {
-			if r.Provider.Dialect == dialect {
-				kept = append(kept, r)
-			}
-		}
-		return kept
-	}
-	return routes
 }
 
 // admit holds the key to its limits and reserves what the call may cost. Whatever it took is given back by end.

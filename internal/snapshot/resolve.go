@@ -104,15 +104,18 @@ func (k *Key) reaches(p *Provider) bool {
 	return p.Visibility == "public" || p.OwnerID == k.UserID && p.OwnerID != id.User{}
 }
 
-// reachable is routes without those the key does not reach: routes itself where it reaches all.
-func (k *Key) reachable(routes []Route) []Route {
+// reachable is routes without those the key does not reach.
+func (k *Key) reachable(routes []Route) []Route { return Through(routes, k.reaches) }
+
+// Through is routes without those through providers that are not good: routes itself, which may be shared, where all are.
+func Through(routes []Route, good func(*Provider) bool) []Route {
 	for i := range routes {
-		if k.reaches(routes[i].Provider) {
+		if good(routes[i].Provider) {
 			continue
 		}
 		kept := append([]Route(nil), routes[:i]...)
 		for _, r := range routes[i+1:] {
-			if k.reaches(r.Provider) {
+			if good(r.Provider) {
 				kept = append(kept, r)
 			}
 		}
