@@ -85,12 +85,12 @@ func parse(text string, digits int) (int64, error) {
 			return 0, ErrSyntax
 		}
 	}
+	if negative {
+		all = "-" + all // before it is read, since the smallest number has no positive twin
+	}
 	n, err := strconv.ParseInt(all, 10, 64)
 	if err != nil {
 		return 0, ErrRange
-	}
-	if negative {
-		n = -n
 	}
 	return n, nil
 }

@@ -12,7 +12,7 @@ import (
 func TestAmountText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]money.Amount{
-		"0": 0, "1": money.Credit, "-0.5": -money.Credit / 2, "0.000000001": 1, "9223372036.854775807": money.MaxAmount,
+		"0": 0, "1": money.Credit, "-0.5": -money.Credit / 2, "0.000000001": 1, "9223372036.854775807": money.MaxAmount, "-9223372036.854775808": -money.MaxAmount - 1,
 	} {
 		got, err := money.ParseAmount(text)
 		if err != nil || got != want {
@@ -33,9 +33,6 @@ func TestAmountTextRoundTrips(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := money.Amount(rapid.Int64().Draw(t, "amount"))
-		if want == -money.MaxAmount-1 {
-			t.Skip("one more below zero than above")
-		}
 		got, err := money.ParseAmount(want.String())
 		if err != nil || got != want {
 			t.Fatalf("%d -> %q -> %d, %v", want, want.String(), got, err)

@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"slug with a slash", func(in *provider.CreateInput) { in.Slug = "a/b" }, "slug"},
 		{"slug in capitals", func(in *provider.CreateInput) { in.Slug = "Vendor" }, "slug"},
-		{"empty slug", func(in *provider.CreateInput) { in.Slug = "" }, "slug"},
+		{"name that makes no slug", func(in *provider.CreateInput) { in.Slug, in.Name = "", "模型" }, "slug"},
 		{"slug that begins with a hyphen", func(in *provider.CreateInput) { in.Slug = "-a" }, "slug"},
 		{"long slug", func(in *provider.CreateInput) { in.Slug = strings.Repeat("a", 64) }, "slug"},
 		{"no name", func(in *provider.CreateInput) { in.Name = "" }, "name"},
