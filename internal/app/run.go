@@ -132,9 +132,11 @@ func (g *Gateway) closeDoors(server *http.Server, cut context.CancelCauseFunc) e
 // drain ends what is behind the doors in the order in which things need one another. What it does not finish in time is
 // in the spool.
 func (g *Gateway) drain(stopBackground func(), work *errgroup.Group) error {
-	err := within(jobsTimeout, g.jobs.Stop)
+	if err := within(jobsTimeout, g.jobs.Stop); err != nil {
+		g.log.Warn("jobs did not end in time; another node takes them up", "error", err)
+	}
 	stopBackground()
-	err = errors.Join(err, work.Wait())
+	err := work.Wait()
 	ctx, cancel := context.WithTimeout(authz.With(context.Background(), authz.Job("gateway")), drainTimeout)
 	defer cancel()
 	if drainErr := g.booker.Drain(ctx); drainErr != nil {
