@@ -21,7 +21,6 @@ import (
 var actorless = map[string]bool{
 	"Auth.VerifyAccess": true, // an access token
 	"Auth.SessionActor": true, // what the cookie names
-	"Ledger.Grant":      true, // only opens the transaction for GrantTx, which is asked
 }
 
 // TestNothingWithoutAnActor calls every method of the domain that takes a context, without an actor in it. Each must

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -85,14 +86,16 @@ func (c Command) dev(ctx context.Context, args []string) error {
 		return stack.announce(c.Stdout, asJSON, listener.Addr().String(), dir, state)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer cancel(nil)
-	go func() { // ends with the stack, which is stopped above
+	watch.Go(func() {
 		select {
 		case <-stack.postgres.Done():
 			cancel(errors.New("the private Postgres ended"))
 		case <-ctx.Done():
 		}
-	}()
+	})
 	err = gateway.Run(ctx, listener, ready)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)

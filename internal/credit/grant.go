@@ -61,6 +61,9 @@ func (in *GrantInput) validate() error {
 // Grant adds to, or as an adjustment takes from, an account, and returns the entry and the account after it. An
 // adjustment takes at most what is available: what nodes have leased may be spent already.
 func (l *Ledger) Grant(ctx context.Context, in GrantInput) (Entry, Account, error) {
+	if _, err := authz.Require(ctx, authz.CreditGrant); err != nil {
+		return Entry{}, Account{}, err
+	}
 	var entry Entry
 	var account Account
 	err := db.InTx(ctx, l.pool, func(tx pgx.Tx) (err error) {

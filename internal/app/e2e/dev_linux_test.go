@@ -9,11 +9,12 @@ import (
 	"syscall"
 	"testing"
 
+	"aihigress/internal/devstack"
 	"aihigress/internal/devstack/needs"
 )
 
 // TestDevSaysHowToInstallPostgres starts dev on a machine without Postgres: one with this machine's folders, but those
-// that hold it are hidden under empty ones, and nothing is on PATH.
+// that hold it, and what npm once brought, are hidden under empty ones, and nothing is on PATH.
 func TestDevSaysHowToInstallPostgres(t *testing.T) {
 	t.Parallel()
 	refused(t, withoutPostgres(t), newDir(t), "127.0.0.1:0", "Postgres 15", "apt-get install", "PATH")
@@ -23,7 +24,7 @@ func TestDevSaysHowToInstallPostgres(t *testing.T) {
 func withoutPostgres(t *testing.T) launch {
 	t.Helper()
 	var hide []string
-	for _, pattern := range []string{"/usr/lib/postgresql", "/usr/pgsql-*", "/usr/libexec/postgresql*"} {
+	for _, pattern := range []string{"/usr/lib/postgresql", "/usr/pgsql-*", "/usr/libexec/postgresql*", devstack.DefaultCacheDir()} {
 		dirs, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -43,8 +43,8 @@ func TestPostgresAway(t *testing.T) {
 	if wait, err := strconv.Atoi(got.Response.Header.Get("Retry-After")); err != nil || wait < 1 {
 		t.Errorf("Retry-After %q for an account whose credit cannot be asked for", got.Response.Header.Get("Retry-After"))
 	}
-	if status := c.status(t, "/readyz"); status != http.StatusOK {
-		t.Errorf("/readyz answers %d while calls go on", status)
+	if status, body := c.answer(t, "/readyz"); status != http.StatusOK || !strings.Contains(body, `"postgres":"does not answer"`) {
+		t.Errorf("/readyz answers %d %s while calls go on without Postgres", status, body)
 	}
 	goesOn(t, l, outage()/2)
 	during := l.answers() - before

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -97,8 +98,8 @@ func (c tenant) on(n *node) *tenant {
 	return &c
 }
 
-// status is that of a GET with the tenant's key.
-func (c *tenant) status(t testing.TB, path string) int {
+// answer is the status and body of a GET with the tenant's key.
+func (c *tenant) answer(t testing.TB, path string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+path, nil)
 	if err != nil {
@@ -109,8 +110,19 @@ func (c *tenant) status(t testing.TB, path string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	return resp.StatusCode
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// status is the status alone.
+func (c *tenant) status(t testing.TB, path string) int {
+	t.Helper()
+	status, _ := c.answer(t, path)
+	return status
 }
 
 // sdk is the official client, which does not retry so that the gateway's own answer is seen.
