@@ -41,23 +41,34 @@ type progress struct {
 	started time.Time
 	log     []usage.Attempt
 
-	out  uint32 // tried, or bound to fail like one that was
+	out  uint32 // tried, bound to fail like one that was, or with a key that has no room
 	last uint32 // better not: their provider failed
+
+	wait time.Duration // the shortest until a key that was passed over has room; zero where none was
 }
 
 // The masks have room for the longest plan.
 const _ = uint32(1) << (routing.MaxTargets - 1)
 
-// next is the first target that is not ruled out, one of a provider that has not failed before others; nil is none.
-func (a *progress) next(plan []routing.Target) *routing.Target {
-	for _, not := range [...]uint32{a.out | a.last, a.out} {
+// next is the first target that is not ruled out and whose key has room, one of a provider that has not failed before
+// others; nil is none.
+func (a *progress) next(plan []routing.Target, keys *pace) *routing.Target {
+	for _, better := range [...]uint32{a.last, 0} {
 		for i := range plan {
-			if not&(1<<i) == 0 {
-				a.out |= 1 << i
-				a.target, a.started = &plan[i], time.Now()
-				a.count++
-				return a.target
+			if (a.out|better)&(1<<i) != 0 {
+				continue
 			}
+			a.out |= 1 << i
+			now := time.Now()
+			if wait := keys.take(plan[i].Key, now); wait > 0 {
+				if a.wait == 0 || wait < a.wait {
+					a.wait = wait
+				}
+				continue
+			}
+			a.target, a.started = &plan[i], now
+			a.count++
+			return a.target
 		}
 	}
 	return nil
@@ -102,7 +113,7 @@ func (a *progress) note(status int, code string) {
 func (c *call) attempt() {
 	var last *setback
 	for c.attempts.count < c.p.o.MaxAttempts {
-		target := c.attempts.next(c.plan)
+		target := c.attempts.next(c.plan, &c.p.keys)
 		if target == nil {
 			break
 		}
@@ -117,6 +128,10 @@ func (c *call) attempt() {
 			break
 		}
 		c.attempts.rule(c.plan, s.scope)
+	}
+	if last == nil {
+		c.busy()
+		return
 	}
 	c.giveUp(last)
 }

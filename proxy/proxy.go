@@ -95,6 +95,7 @@ type Proxy struct {
 	o      Options
 	mux    *http.ServeMux
 	bodies budget
+	keys   pace
 
 	unauthenticated atomic.Int64
 }

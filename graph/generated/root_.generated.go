@@ -4014,7 +4014,7 @@ type ProviderKey {
   hint: String!
   "Its share among the provider's keys."
   weight: Int!
-  "Calls a second at most."
+  "Calls a second at most, on each node."
   maxQps: Int
   "Whether it is used."
   enabled: Boolean!
@@ -4126,7 +4126,7 @@ input ProviderKeyInput {
   label: String
   "Its share among the provider's keys; 1 where it is left out."
   weight: Int
-  "Calls a second at most."
+  "Calls a second at most, on each node."
   maxQps: Int
 }
 

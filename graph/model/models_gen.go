@@ -352,7 +352,7 @@ type ProviderKeyInput struct {
 	Label *string `json:"label,omitempty"`
 	// Its share among the provider's keys; 1 where it is left out.
 	Weight *int `json:"weight,omitempty"`
-	// Calls a second at most.
+	// Calls a second at most, on each node.
 	MaxQPS *int `json:"maxQps,omitempty"`
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"aihigress/db"
+	"aihigress/graph"
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
@@ -64,6 +65,7 @@ type Gateway struct {
 	leases    *credit.Leases
 	upstream  *upstream.Client
 	proxy     *proxy.Proxy
+	graph     *graph.Handler
 	reports   *usage.Reports
 	jobs      *jobs.Client
 

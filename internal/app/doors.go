@@ -78,7 +78,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
-	api := graph.New(graph.Options{
+	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
 	})
@@ -86,8 +86,8 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.metrics = g.newMetrics()
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.proxy)
-	mux.Handle(graph.Path, g.untilDrain(api))
-	mux.Handle(graph.Path+"/", api) // the files of its page
+	mux.Handle(graph.Path, g.untilDrain(g.graph))
+	mux.Handle(graph.Path+"/", g.graph) // the files of its page
 	mux.Handle("/", g.untilDrain(console))
 	mux.HandleFunc("GET /healthz", g.healthz)
 	mux.HandleFunc("GET /readyz", g.readyz)

@@ -126,7 +126,25 @@ func (g *Gateway) closeDoors(server *http.Server, cut context.CancelCauseFunc) e
 	if errors.Is(err, context.DeadlineExceeded) { // some callers do not even take the end
 		err = server.Close()
 	}
+	if waitErr := within(cutTimeout, g.sockets); waitErr != nil {
+		g.log.Warn("WebSockets are cut, since their peers do not take the end")
+	}
 	return err
+}
+
+// sockets waits for the WebSockets, which the server does not know of any more. They were told to end by stopPushing.
+func (g *Gateway) sockets(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last socket, whose own writes are bounded
+		defer close(done)
+		g.graph.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // drain ends what is behind the doors in the order in which things need one another. What it does not finish in time is
