@@ -3914,7 +3914,7 @@ enum ProviderKind {
 enum Visibility {
   "Its owner."
   PRIVATE
-  "Its owner and whom they name."
+  "Its owner and whom they name. Nobody can be named yet, so it is PRIVATE for now."
   SHARED
   "All."
   PUBLIC
