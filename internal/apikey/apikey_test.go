@@ -375,7 +375,7 @@ func TestListPagesAndFilters(t *testing.T) {
 		"name":         {Filter{Query: "MEMBER"}, 9},
 		"percent":      {Filter{Query: "%"}, 1},
 		"hint":         {Filter{Query: theirs.Hint}, 1},
-		"together":     {Filter{UserID: &f.memberID, Active: pointer(true), Query: "8"}, 1},
+		"together":     {Filter{UserID: &f.memberID, Active: pointer(true), Query: "member 8"}, 1},
 	} {
 		var all []Key
 		args := page.Args{First: 4}
