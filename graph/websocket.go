@@ -19,6 +19,7 @@ const subprotocol = "graphql-transport-ws"
 const (
 	initTimeout      = 5 * time.Second  // from the upgrade to connection_init
 	writeTimeout     = 10 * time.Second // for one message to a slow peer
+	pongTimeout      = 10 * time.Second // for a peer to answer a ping; then it is dead
 	maxMessage       = maxBody          // bytes
 	maxSubscriptions = 50               // under way at once
 )
@@ -199,7 +200,7 @@ func (s *socket) watch(ctx context.Context) {
 }
 
 func (s *socket) ping(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, s.keepAlive)
+	ctx, cancel := context.WithTimeout(ctx, pongTimeout)
 	defer cancel()
 	return s.conn.Ping(ctx) == nil
 }
