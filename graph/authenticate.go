@@ -72,7 +72,7 @@ func (a authenticator) key(ctx context.Context, token string) (authz.Actor, erro
 		return authz.Actor{}, errToken
 	}
 	key, ok := a.snapshots.Current().KeyByHash(hash)
-	if !ok || key.Expired(time.Now()) || !key.HasScope(string(apikey.Platform)) || !key.AllowsIP(web.ClientIP(ctx)) {
+	if !ok || !key.Admits(string(apikey.Platform), web.ClientIP(ctx), time.Now()) {
 		return authz.Actor{}, errToken
 	}
 	return authz.Actor{Kind: authz.Key, Name: key.Hint, UserID: key.UserID, Role: key.Role, KeyID: key.ID, IP: clientIP(ctx)}, nil

@@ -36,7 +36,7 @@ func findKey(s *snapshot.Snapshot, r *http.Request) (*snapshot.Key, bool) {
 		return nil, false
 	}
 	key, ok := s.KeyByHash(hash)
-	if !ok || key.Expired(time.Now()) || !key.HasScope("inference") || !key.AllowsIP(callerIP(r)) {
+	if !ok || !key.Admits(string(apikey.Inference), callerIP(r), time.Now()) {
 		return nil, false
 	}
 	return key, true

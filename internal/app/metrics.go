@@ -93,5 +93,5 @@ func hasPlatformKey(s *snapshot.Snapshot, r *http.Request) bool {
 		return false
 	}
 	key, ok := s.KeyByHash(hash)
-	return ok && key.HasScope(string(apikey.Platform)) && !key.Expired(time.Now()) && key.AllowsIP(web.ClientIP(r.Context()))
+	return ok && key.Admits(string(apikey.Platform), web.ClientIP(r.Context()), time.Now())
 }

@@ -209,6 +209,10 @@ func TestKey(t *testing.T) {
 			t.Errorf("AllowsIP(%s) = %v", addr, got)
 		}
 	}
+	inside, outside, before := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("192.0.3.1"), now.Add(-1)
+	if !k.Admits("inference", inside, before) || k.Admits("platform", inside, before) || k.Admits("inference", outside, before) || k.Admits("inference", inside, now) {
+		t.Error("a key must hold to its scope, its addresses and its time, all at once")
+	}
 }
 
 func TestLookupsDoNotAllocate(t *testing.T) {

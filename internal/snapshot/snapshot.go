@@ -171,6 +171,11 @@ func (k *Key) HasScope(scope string) bool {
 	return false
 }
 
+// Admits reports whether the key is good for a scope, from an address, at a time: all that a door asks of a key it found.
+func (k *Key) Admits(scope string, from netip.Addr, now time.Time) bool {
+	return k.HasScope(scope) && !k.Expired(now) && k.AllowsIP(from)
+}
+
 // Expired reports whether the key's time is over.
 func (k *Key) Expired(now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
