@@ -1,4 +1,3 @@
-// Package llm is the neutral model that dialects translate to and from. It knows no vendor and imports nothing.
 package llm
 
 // MaxTokens is the largest count of tokens that is believed. No model takes or gives anywhere near it in one request; what
@@ -21,6 +20,11 @@ type Usage struct {
 	Reasoning   int64 // part of Output
 	AudioInput  int64 // part of Input
 	AudioOutput int64 // part of Output
+	ImageInput  int64 // part of Input
+	ImageOutput int64 // part of Output
+
+	// ToolUses counts what the vendor ran on its own account, web searches mostly: uses and not tokens, in no total.
+	ToolUses int64
 
 	// Estimated says that the counts are ours and not the vendor's.
 	Estimated bool
@@ -47,5 +51,8 @@ func (u Usage) Clamp() (Usage, bool) {
 	u.Reasoning = min(max(u.Reasoning, 0), u.Output)
 	u.AudioInput = min(max(u.AudioInput, 0), u.Input)
 	u.AudioOutput = min(max(u.AudioOutput, 0), u.Output)
+	u.ImageInput = min(max(u.ImageInput, 0), u.Input)
+	u.ImageOutput = min(max(u.ImageOutput, 0), u.Output)
+	u.ToolUses = min(max(u.ToolUses, 0), MaxTokens)
 	return u, u != before
 }

@@ -1,0 +1,102 @@
+package llm
+
+import (
+	"slices"
+	"strings"
+)
+
+// A Field names a part of a Request that a dialect may be unable to take. Codecs report these; the caller's codec says
+// what the part is called there. Names of Extra are the caller's own already.
+type Field string
+
+const (
+	FieldName         Field = "message.name"
+	FieldImage        Field = "image"
+	FieldImageURL     Field = "image.url"
+	FieldDetail       Field = "image.detail"
+	FieldAudio        Field = "audio"
+	FieldVideo        Field = "video"
+	FieldDocument     Field = "document"
+	FieldFile         Field = "file"         // a file known to another vendor
+	FieldResultMedia  Field = "result.media" // media within a tool's result
+	FieldThinking     Field = "thinking"     // thinking of earlier turns that another vendor signed
+	FieldCitations    Field = "citations"
+	FieldCache        Field = "cache"
+	FieldStrict       Field = "tool.strict"
+	FieldVendorTool   Field = "tool.vendor"  // followed by ":" and the tool's type
+	FieldVendorBlock  Field = "block.vendor" // followed by ":" and the block's type
+	FieldCustomTool   Field = "tool.custom"
+	FieldChoice       Field = "tool.choice"
+	FieldParallel     Field = "tool.parallel"
+	FieldFormat       Field = "format"
+	FieldN            Field = "n"
+	FieldStop         Field = "stop"
+	FieldTemperature  Field = "temperature"
+	FieldTopP         Field = "top_p"
+	FieldTopK         Field = "top_k"
+	FieldMinP         Field = "min_p"
+	FieldFrequency    Field = "frequency"
+	FieldPresence     Field = "presence"
+	FieldRepetition   Field = "repetition"
+	FieldSeed         Field = "seed"
+	FieldLogitBias    Field = "logit_bias"
+	FieldLogprobs     Field = "logprobs"
+	FieldReasoning    Field = "reasoning"
+	FieldSummary      Field = "reasoning.summary"
+	FieldVerbosity    Field = "verbosity"
+	FieldModalities   Field = "modalities"
+	FieldServiceTier  Field = "service_tier"
+	FieldUser         Field = "user"
+	FieldMetadata     Field = "metadata"
+	FieldCacheKey     Field = "cache_key"
+	FieldCacheFor     Field = "cache_for"
+	FieldPrediction   Field = "prediction"
+	FieldPrevious     Field = "previous"
+	FieldStore        Field = "store"
+	FieldTruncation   Field = "truncation"
+	FieldInclude      Field = "include"
+	FieldSafety       Field = "safety"
+	FieldContextEdits Field = "context_edits"
+	FieldExtra        Field = "extra" // followed by ":" and its path in the caller's dialect
+)
+
+// With is the field with what it is followed by: FieldVendorTool.With("web_search").
+func (f Field) With(detail string) Field { return f + ":" + Field(detail) }
+
+// Split undoes With.
+func (f Field) Split() (Field, string) {
+	name, detail, _ := strings.Cut(string(f), ":")
+	return Field(name), detail
+}
+
+// Drops collects what an encoder left out, each field once, in the order of first mention. The zero value is ready.
+type Drops struct{ fields []Field }
+
+// Add notes a field.
+func (d *Drops) Add(f Field) {
+	if !slices.Contains(d.fields, f) {
+		d.fields = append(d.fields, f)
+	}
+}
+
+// If notes a field where the caller said something in it.
+func (d *Drops) If(said bool, f Field) {
+	if said {
+		d.Add(f)
+	}
+}
+
+// Extra notes what is in a request's Extra, in alphabetical order.
+func (d *Drops) Extra(r *Request) {
+	names := make([]string, 0, len(r.Extra))
+	for name := range r.Extra {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		d.Add(FieldExtra.With(name))
+	}
+}
+
+// Fields are those that were noted.
+func (d *Drops) Fields() []Field { return d.fields }

@@ -1,0 +1,142 @@
+package llm
+
+// Role says who speaks.
+type Role uint8
+
+const (
+	System Role = iota + 1
+	Developer
+	User
+	Assistant
+)
+
+// A Message is one turn. Tool results are blocks of a User turn, in front of what else it says.
+type Message struct {
+	Role   Role
+	Name   string // of the participant, where the caller tells several apart
+	Blocks []Block
+}
+
+// A Request asks a model for an answer. Pointers and empty values mean that the caller did not say.
+//
+// What stands in System messages at the start, in between, or as Developer is kept where it stands: each codec puts it
+// where its vendor wants it.
+type Request struct {
+	Model    string // as the caller named it
+	Stream   bool
+	Messages []Message
+
+	Tools        []Tool
+	Choice       Choice
+	Parallel     *bool  // several tool calls at once are welcome
+	Format       Format // of the answer's text
+	MaxTokens    int64  // of the answer; 0 is unsaid
+	N            int64  // answers wanted; 0 is unsaid
+	Stop         []string
+	Temperature  *float64
+	TopP         *float64
+	TopK         *int64
+	MinP         *float64
+	Frequency    *float64 // penalty
+	Presence     *float64 // penalty
+	Repetition   *float64 // penalty, as open models take it
+	Seed         *int64
+	LogitBias    JSON
+	Logprobs     bool
+	TopLogprobs  int
+	Reasoning    Reasoning
+	Verbosity    string   // low, medium, high
+	Modalities   []string // text, audio, image, in lower case; empty is text
+	AudioOut     AudioOut
+	ServiceTier  string // as the caller wrote it
+	User         string // the end user, for the vendor's abuse checks
+	Metadata     map[string]string
+	CacheKey     string // OpenAI prompt_cache_key
+	CacheFor     string // OpenAI prompt_cache_retention
+	CacheAll     *Cache // Anthropic's cache_control of the whole request
+	Prediction   JSON   // OpenAI's predicted output
+	Previous     string // Responses: previous_response_id
+	Store        *bool
+	Truncation   string   // Responses
+	Include      []string // Responses
+	Safety       JSON     // Gemini safetySettings
+	ContextEdits JSON     // Anthropic context_management
+
+	// IncludeUsage says that a chat stream must end with a usage chunk.
+	IncludeUsage bool
+
+	// Extra are the fields of the request that the caller's codec does not know, and those that mean nothing outside the
+	// caller's dialect, by their path there.
+	Extra map[string]JSON
+}
+
+// A Tool is something the model may call.
+type Tool struct {
+	Name        string
+	Description string
+	Schema      JSON  // JSON schema of the arguments; empty takes none
+	Strict      *bool // arguments must satisfy the schema
+	// Grammar is set for a custom tool, which takes free text: OpenAI's format object, or "{}".
+	Grammar JSON
+	// Vendor is set for a tool that the vendor runs itself: the dialect that knows it. Type is its type there, Raw the
+	// whole definition.
+	Vendor, Type string
+	Raw          JSON
+	Cache        *Cache
+}
+
+// ChoiceMode says how free the model is to call tools.
+type ChoiceMode uint8
+
+const (
+	Unsaid   ChoiceMode = iota
+	Auto                // as it sees fit
+	None                // not at all
+	Required            // at least one of all, or of Names
+)
+
+// A Choice restricts the use of tools.
+type Choice struct {
+	Mode  ChoiceMode
+	Names []string // with Required or Auto: only these
+}
+
+// FormatMode says what the text of an answer must be.
+type FormatMode uint8
+
+const (
+	FormatText   FormatMode = iota
+	FormatJSON              // any JSON object
+	FormatSchema            // JSON that satisfies a schema
+)
+
+// A Format is structured output.
+type Format struct {
+	Mode        FormatMode
+	Name        string
+	Description string
+	Schema      JSON
+	Strict      *bool
+}
+
+// Reasoning says how much the model is to think, in the words of the caller. Codecs translate with EffortOf and BudgetOf.
+type Reasoning struct {
+	Effort   string // none, minimal, low, medium, high, xhigh, max; "" is unsaid
+	Budget   int64  // thinking tokens; 0 is unsaid, Dynamic leaves it to the model
+	Off      bool   // no thinking
+	Adaptive bool   // thinking as the model sees fit (Anthropic adaptive)
+	// Summary asks for thinking to be shown: auto, concise, detailed; "none" hides it; "" is the vendor's habit.
+	Summary string
+}
+
+// Dynamic is the Budget that leaves the amount to the model (Gemini: -1).
+const Dynamic = -1
+
+// IsZero reports whether the caller said nothing about thinking.
+func (r Reasoning) IsZero() bool { return r == Reasoning{} }
+
+// AudioOut is how spoken answers are wanted.
+type AudioOut struct {
+	Voice  string
+	Format string // wav, mp3, …
+}
