@@ -57,6 +57,15 @@ const (
 	FieldInclude      Field = "include"
 	FieldSafety       Field = "safety"
 	FieldContextEdits Field = "context_edits"
+	FieldDimensions   Field = "dimensions"     // of embeddings
+	FieldResponseURL  Field = "response.url"   // pictures by address
+	FieldSize         Field = "image.size"     // of pictures that are made, as are the next four
+	FieldQuality      Field = "image.quality"  //
+	FieldOutputFormat Field = "image.format"   //
+	FieldCompression  Field = "image.compress" //
+	FieldBackground   Field = "image.background"
+	FieldMask         Field = "image.mask"
+	FieldStream       Field = "stream"
 	FieldExtra        Field = "extra" // followed by ":" and its path in the caller's dialect
 )
 
