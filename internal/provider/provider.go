@@ -36,8 +36,15 @@ const (
 // Valid reports whether the visibility is known.
 func (v Visibility) Valid() bool { return v == Private || v == Shared || v == Public }
 
-// KindDirect is how a provider is addressed and signed: at its base URL, with a key in a header. It is the only kind yet.
-const KindDirect = "direct"
+// Kinds say how a provider is addressed and signed.
+const (
+	KindDirect = "direct" // at its base URL, with a key in a header
+	// KindVertex is Google's Vertex AI. The base URL ends with the location; a key is the JSON of a service account, or an API
+	// key of Vertex in express mode.
+	KindVertex = "vertex"
+	// KindClaudeCLI is the Messages API as Claude Code calls it, for relays that take nothing else.
+	KindClaudeCLI = "claude_cli"
+)
 
 // A Provider is one upstream.
 type Provider struct {

@@ -60,12 +60,15 @@ type Limits struct {
 
 // A Model is a logical model: the name that callers use, and the routes that keep its promise.
 type Model struct {
-	ID        id.Model
-	Name      string
-	Strategy  string  // "weighted" or "priority"
-	Disabled  bool    // holds its name, so that nothing else answers to it, and resolves to nothing
-	Routes    []Route // the enabled ones to enabled providers, in order of priority
-	CreatedAt time.Time
+	ID       id.Model
+	Name     string
+	Strategy string // "weighted" or "priority"
+	Disabled bool   // holds its name, so that nothing else answers to it, and resolves to nothing
+	// Unsupported says what becomes of what a target cannot take: "drop" (and name it), "reject", or "keep" (pass unknown
+	// fields on under their own names). It is of the model and not of a provider; slug/model drops.
+	Unsupported string
+	Routes      []Route // the enabled ones to enabled providers, in order of priority
+	CreatedAt   time.Time
 }
 
 // A Route is one way to serve a model.
@@ -83,10 +86,12 @@ type Provider struct {
 	OwnerID        id.User // zero where it is the gateway's own
 	Slug           string
 	Dialect        string
-	Kind           string
+	Kind           string   // how it is addressed and signed: see provider.KindDirect and its like
 	BaseURL        *url.URL // with the version segment, no slash at the end
 	Visibility     string   // "private", "shared" or "public"
 	Headers        http.Header
+	Paths          map[string]string         // by operation: a path of its own behind BaseURL, with {model}
+	Streaming      string                    // "" is as asked; "only" answers with streams alone, "never" with none
 	Weight         int                       // of its routes where no logical model sets one
 	Keys           []ProviderKey             // enabled, and opened with the master key
 	Models         map[string]*ProviderModel // by upstream id

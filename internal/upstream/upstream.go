@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"time"
 
 	"aihigress/internal/snapshot"
@@ -92,7 +93,7 @@ type Call struct {
 	Provider *snapshot.Provider
 	Key      *snapshot.ProviderKey // nil sends no credential
 	Method   string                // "" is POST
-	Path     string                // behind the base URL, unescaped, as in "/chat/completions"; not to be built of a caller's text
+	Path     string                // behind the base URL, escaped, as Locate gives it
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
 	Body     [][]byte    // segments, sent one after the other; unchanged until Sending is idle, or for good without one
@@ -107,9 +108,8 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	target := *p.BaseURL
 	target.User = nil // a credential in a URL ends up in logs
 	target.RawQuery = call.Query.Encode()
-	target.Path += call.Path
-	if target.RawPath != "" { // the base has escapes of its own
-		target.RawPath += (&url.URL{Path: call.Path}).EscapedPath()
+	if err := extend(&target, call.Path); err != nil {
+		return nil, err
 	}
 
 	request := &http.Request{
@@ -132,6 +132,20 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 		return nil, classify(ctx, err)
 	}
 	return response, nil
+}
+
+// extend puts an escaped path behind a URL's.
+func extend(u *url.URL, path string) error {
+	if u.RawPath == "" && !strings.Contains(path, "%") {
+		u.Path += path
+		return nil
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return fmt.Errorf("path of the call: %w", err)
+	}
+	u.Path, u.RawPath = u.Path+plain, u.EscapedPath()+path
+	return nil
 }
 
 // header is what goes out: the call's, under the provider's, under what the gateway must say.
