@@ -3,34 +3,134 @@ package openai
 import (
 	"bytes"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
 )
 
 const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
 
-// Error is an error as OpenAI and its likes put it.
-type Error struct {
-	Message, Type, Code, Param string
+// EncodeError implements dialect.Dialect.
+func (Dialect) EncodeError(e *llm.Error) []byte {
+	return appendError(make([]byte, 0, 128+len(e.Message)), e)
 }
 
-// ErrorBody renders an error answer. An empty type is filled in by the status.
-func ErrorBody(status int, e Error) []byte {
-	if e.Type == "" {
-		e.Type = TypeOf(status)
-	}
-	b := make([]byte, 0, 128+len(e.Message))
+// AppendErrorEvent implements dialect.Dialect. SDKs raise an error on an event with an error object.
+func (Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
+	return append(appendError(append(dst, "data: "...), e), "\n\n"...)
+}
+
+func appendError(b []byte, e *llm.Error) []byte {
+	kind, code := wordsOf(e)
 	b = appendString(append(b, `{"error":{"message":`...), e.Message)
-	b = appendString(append(b, `,"type":`...), e.Type)
+	b = appendString(append(b, `,"type":`...), kind)
 	b = appendNullable(append(b, `,"param":`...), e.Param)
-	b = appendNullable(append(b, `,"code":`...), e.Code)
+	b = appendNullable(append(b, `,"code":`...), code)
 	return append(b, "}}"...)
 }
 
-// ErrorEvent renders an error inside a stream: one event, complete with its blank line. SDKs raise an error on it.
-func ErrorEvent(status int, e Error) []byte {
-	b := append([]byte("data: "), ErrorBody(status, e)...)
-	return append(b, "\n\n"...)
+// wordsOf are the type and the code of an error. Those of OpenAI and of the gateway stay; those of other vendors become
+// what OpenAI calls such a failure, and where it has no code for it, the vendor's own word is the code.
+func wordsOf(e *llm.Error) (kind, code string) {
+	kind, code = e.Type, e.Code
+	if e.Origin != "" && e.Origin != llm.OpenAI && e.Origin != llm.Responses {
+		kind = ""
+		switch e.Kind() {
+		case llm.OutOfQuota:
+			code = "insufficient_quota"
+		case llm.RateLimited:
+			code = "rate_limit_exceeded"
+		case llm.Unauthorized:
+			code = "invalid_api_key"
+		case llm.TooLarge:
+			if e.Status != http.StatusRequestEntityTooLarge {
+				code = "context_length_exceeded"
+			}
+		case llm.Unclassified, llm.InvalidRequest, llm.Forbidden, llm.NotFound, llm.Overloaded, llm.TimedOut, llm.ServerError:
+		}
+		if code == "" {
+			code = e.Type
+		}
+	}
+	if kind == "" {
+		kind = typeOf(e)
+	}
+	return kind, code
+}
+
+// typeOf is OpenAI's type of an error.
+func typeOf(e *llm.Error) string {
+	switch e.Kind() {
+	case llm.Unauthorized:
+		return "authentication_error"
+	case llm.Forbidden:
+		return "permission_error"
+	case llm.RateLimited:
+		return "rate_limit_error"
+	case llm.OutOfQuota:
+		return "insufficient_quota"
+	case llm.Overloaded, llm.ServerError, llm.Unclassified:
+		return "server_error"
+	case llm.TimedOut:
+		if e.Status < 500 {
+			break // 408 says that the caller was too slow
+		}
+		return "server_error"
+	case llm.InvalidRequest, llm.NotFound, llm.TooLarge:
+	}
+	return "invalid_request_error"
+}
+
+// classOf is what kind of failure an error of this dialect is. Where there is a status it says more than the words, but
+// for what hides behind 400 and 429.
+func classOf(status int, kind, code string) llm.Class {
+	switch {
+	case kind == "insufficient_quota" || code == "insufficient_quota" || code == "billing_hard_limit_reached":
+		return llm.OutOfQuota
+	case code == "context_length_exceeded":
+		return llm.TooLarge
+	case status != 0:
+		return llm.Unclassified
+	}
+	for _, word := range []string{code, kind} {
+		switch {
+		case strings.Contains(word, "rate_limit"):
+			return llm.RateLimited
+		case strings.Contains(word, "overloaded"):
+			return llm.Overloaded
+		case strings.Contains(word, "authentication"), word == "invalid_api_key":
+			return llm.Unauthorized
+		case strings.Contains(word, "permission"):
+			return llm.Forbidden
+		case strings.Contains(word, "not_found"):
+			return llm.NotFound
+		case strings.Contains(word, "timeout"):
+			return llm.TimedOut
+		case strings.Contains(word, "server_error"), strings.Contains(word, "internal_error"):
+			return llm.ServerError
+		case strings.Contains(word, "invalid"):
+			return llm.InvalidRequest
+		}
+	}
+	return llm.Unclassified
+}
+
+// DecodeError implements dialect.Dialect. A body that breaks off still tells what came before. Texts are cut after 4 KiB
+// each; they may name hosts, accounts and keys.
+func (Dialect) DecodeError(status int, body []byte) *llm.Error {
+	e, _ := parseError(status, body)
+	return e
+}
+
+// parseError reports as well whether there was an error to read: a page of HTML has none.
+func parseError(status int, body []byte) (*llm.Error, bool) {
+	var e errorScan
+	var s jsonscan.Scanner
+	s.Init(errorPaths, &e)
+	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to the mistake is all there is
+	return e.error(status)
 }
 
 func appendNullable(dst []byte, s string) []byte {
@@ -38,21 +138,6 @@ func appendNullable(dst []byte, s string) []byte {
 		return append(dst, "null"...)
 	}
 	return appendString(dst, s)
-}
-
-// TypeOf is the error type that goes with a status.
-func TypeOf(status int) string {
-	switch {
-	case status == http.StatusUnauthorized:
-		return "authentication_error"
-	case status == http.StatusForbidden:
-		return "permission_error"
-	case status == http.StatusTooManyRequests:
-		return "rate_limit_error"
-	case status >= 500:
-		return "server_error"
-	}
-	return "invalid_request_error"
 }
 
 const (
@@ -85,17 +170,6 @@ var errorPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"code":                 idErrCode,
 	"param":                idErrParam,
 })
-
-// ParseError reads an upstream's error answer and reports whether there was one to read: a page of HTML has none. A body
-// that breaks off still tells what came before. Texts are cut after 4 KiB each. They are the upstream's words, which may
-// name hosts, accounts and keys: scrub them before a caller sees them.
-func ParseError(body []byte) (Error, bool) {
-	var e errorScan
-	var s jsonscan.Scanner
-	s.Init(errorPaths, &e)
-	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to the mistake is all there is
-	return e.error()
-}
 
 // errorScan collects the fields of an error; the first of each counts.
 type errorScan struct {
@@ -136,12 +210,17 @@ func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int6
 	}
 }
 
-// error returns what was collected, if it amounts to an error.
-func (e *errorScan) error() (Error, bool) {
+// error returns what was collected, and whether it amounts to an error. Status is zero in the middle of a stream, where
+// the code may be one (OpenRouter).
+func (e *errorScan) error(status int) (*llm.Error, bool) {
 	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id-idErrMessage], nil)) }
-	err := Error{Message: text(idErrMessage), Type: text(idErrType), Code: text(idErrCode), Param: text(idErrParam)}
+	err := &llm.Error{Status: status, Message: text(idErrMessage), Type: text(idErrType), Code: text(idErrCode), Param: text(idErrParam), Origin: llm.OpenAI}
 	if err.Message == "" {
 		err.Message = text(idErrBare)
 	}
+	if n, bad := strconv.Atoi(err.Code); status == 0 && bad == nil && n >= 400 && n < 600 {
+		err.Status = n
+	}
+	err.Class = classOf(err.Status, err.Type, err.Code)
 	return err, e.object || err.Message != ""
 }

@@ -1,19 +1,21 @@
 package openai
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"aihigress/internal/dialect"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 const includeUsage = `"include_usage":true`
 
-// Patch returns the body that was scanned with another model name and, where askUsage is true and the request streams
-// without asking for it, with stream_options.include_usage set. All other bytes stay as and where they are. It comes in
-// pieces, one after the other, that share memory with the original, so that a large body is not copied to be changed: it
-// must not change while they are in use.
-func (r *Request) Patch(body []byte, model string, askUsage bool) [][]byte {
+// Patch implements dialect.Scanned: the model's name, and stream_options.include_usage where p asks for the usage of a
+// stream and the caller did not.
+func (r *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 	e := editor{body: body, out: make([][]byte, 0, 6)}
-	askUsage = askUsage && r.Stream && !r.IncludeUsage
+	askUsage := p.AskUsage && r.facts.Stream && !r.facts.IncludeUsage
 	editModel := func() {
-		if model != r.Model {
-			e.replace(r.model, appendString(nil, model))
+		if p.Model != r.facts.Model {
+			e.replace(r.model, appendString(nil, p.Model))
 		}
 		if askUsage && !r.options.present() {
 			e.replace(span{r.model.end, r.model.end}, []byte(`,"stream_options":{`+includeUsage+`}`))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/openai"
 
 	"pgregory.net/rapid"
@@ -33,12 +34,12 @@ func TestPatch(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			req, err := openai.ScanRequest([]byte(tt.body))
+			req, err := openai.ScanAny([]byte(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for range 2 { // once for each attempt
-				if got := bytes.Join(req.Patch([]byte(tt.body), `up"1`, tt.ask), nil); string(got) != tt.want {
+				if got := bytes.Join(req.Patch([]byte(tt.body), dialect.Patch{Model: `up"1`, AskUsage: tt.ask}), nil); string(got) != tt.want {
 					t.Errorf("got  %s\nwant %s", got, tt.want)
 				}
 			}
@@ -49,11 +50,11 @@ func TestPatch(t *testing.T) {
 func TestPatchOfTheSameModelIsTheBodyItself(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"mo\u0064el":"\u0061","x":"é"}`)
-	req, err := openai.ScanRequest(body)
+	req, err := openai.ScanAny(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := req.Patch(body, "a", true); len(got) != 1 || &got[0][0] != &body[0] {
+	if got := req.Patch(body, dialect.Patch{Model: "a", AskUsage: true}); len(got) != 1 || &got[0][0] != &body[0] {
 		t.Errorf("got %q, want the body in one piece, not a copy", got)
 	}
 }
@@ -88,14 +89,14 @@ func TestPatchChangesNothingElse(t *testing.T) {
 func checkPatch(t interface {
 	Fatalf(string, ...any)
 }, body []byte, ask bool) {
-	req, err := openai.ScanRequest(body)
+	req, err := openai.ScanAny(body)
 	if err != nil {
 		if json.Valid(body) && bytes.Contains(body, []byte(`"messages"`)) {
 			t.Fatalf("refused %s: %v", body, err)
 		}
 		return
 	}
-	out := bytes.Join(req.Patch(body, "upstream/model", ask), nil)
+	out := bytes.Join(req.Patch(body, dialect.Patch{Model: "upstream/model", AskUsage: ask}), nil)
 	var before, after map[string]json.RawMessage
 	if err := json.Unmarshal(body, &before); err != nil {
 		t.Fatalf("accepted %s: %v", body, err)
@@ -106,12 +107,12 @@ func checkPatch(t interface {
 	if string(after["model"]) != `"upstream/model"` {
 		t.Fatalf("%s became %s: wrong model", body, out)
 	}
-	again, err := openai.ScanRequest(out)
-	if err != nil || again.Stream != req.Stream {
+	again, err := openai.ScanAny(out)
+	if err != nil || again.Facts().Stream != req.Facts().Stream {
 		t.Fatalf("%s became %s: %v", body, out, err)
 	}
-	if want := req.IncludeUsage || ask && req.Stream; again.IncludeUsage != want {
-		t.Fatalf("%s became %s: include_usage is %v", body, out, again.IncludeUsage)
+	if want := req.Facts().IncludeUsage || ask && req.Facts().Stream; again.Facts().IncludeUsage != want {
+		t.Fatalf("%s became %s: include_usage is %v", body, out, again.Facts().IncludeUsage)
 	}
 	if !ask && !bytes.Equal(out, splice(body, before["model"], []byte(`"upstream/model"`))) {
 		t.Fatalf("%s became %s: more than the model changed", body, out)

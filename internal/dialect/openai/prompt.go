@@ -2,10 +2,8 @@ package openai
 
 import "aihigress/internal/dialect/jsonscan"
 
-// PromptText passes on, in pieces, the texts of a request that the model reads, and its tools as they stand: what
-// TextBytes counts. It is for estimates of the prompt's tokens, so a body that breaks off gives what came before. Pieces
-// are valid during the call only and may end inside a rune.
-func PromptText(body []byte, onText func(part []byte)) {
+// PromptText implements dialect.Scanned. It is for estimates, so a body that breaks off gives what came before.
+func (*scanned) PromptText(body []byte, onText func(part []byte)) {
 	p := promptScan{body: body, onText: onText}
 	var s jsonscan.Scanner
 	s.Init(requestPaths, &p)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/openai"
 	"aihigress/internal/llm"
 	"aihigress/internal/sse"
@@ -65,9 +66,8 @@ func isDir(path string) bool {
 // said is what a document of the vendor says, decoded as a whole.
 type said struct {
 	Choices []struct {
-		FinishReason *string `json:"finish_reason"`
-		Delta        message
-		Message      message
+		Delta   message
+		Message message
 	}
 	Usage *struct {
 		Prompt     int64 `json:"prompt_tokens"`
@@ -106,7 +106,6 @@ func (m message) bytes() int {
 // expectation is what the scanner has to find in an exchange.
 type expectation struct {
 	text      int
-	finish    string
 	usage     llm.Usage
 	usageOnly int
 }
@@ -119,9 +118,6 @@ func (e *expectation) add(t *testing.T, provider string, document []byte) {
 	}
 	for _, c := range d.Choices {
 		e.text += c.Delta.bytes() + c.Message.bytes()
-		if c.FinishReason != nil {
-			e.finish = *c.FinishReason
-		}
 	}
 	if u := d.Usage; u != nil {
 		e.usage = llm.Usage{Input: u.Prompt - u.In.Cached - u.In.Write, CachedInput: u.In.Cached, CacheWrite5m: u.In.Write,
@@ -136,15 +132,15 @@ func (e *expectation) add(t *testing.T, provider string, document []byte) {
 }
 
 // check compares what was read with what was expected; audio counts are not in the expectation.
-func (e *expectation) check(t *testing.T, r *openai.Response, usageOnly int) {
+func (e *expectation) check(t *testing.T, r dialect.Watch, text, usageOnly int) {
 	t.Helper()
 	got, ok := r.Usage()
 	got.AudioInput, got.AudioOutput = 0, 0
 	if got != e.usage || ok == e.usage.IsZero() || r.OddUsage() {
 		t.Errorf("usage %+v, %v, odd %v; the recording says %+v", got, ok, r.OddUsage(), e.usage)
 	}
-	if r.TextBytes() != int64(e.text) || r.FinishReason() != e.finish || usageOnly != e.usageOnly {
-		t.Errorf("%d bytes of text, finish %q, %d usage chunks; want %d, %q, %d", r.TextBytes(), r.FinishReason(), usageOnly, e.text, e.finish, e.usageOnly)
+	if text != e.text || usageOnly != e.usageOnly {
+		t.Errorf("%d bytes of text, %d usage chunks; want %d, %d", text, usageOnly, e.text, e.usageOnly)
 	}
 }
 
@@ -171,7 +167,8 @@ func TestRecordedStreams(t *testing.T) {
 				var want expectation
 				var raw strings.Builder
 				usageOnly, done, first := 0, false, true
-				in := openai.NewResponse(nil)
+				text := 0
+				in := openai.Dialect{}.Watch(func(part []byte) { text += len(part) })
 				events := sse.NewReader(pieces{strings.NewReader(stream), n}, 0)
 				defer events.Close()
 				for {
@@ -183,7 +180,7 @@ func TestRecordedStreams(t *testing.T) {
 					if ev.Kind != sse.Message {
 						continue
 					}
-					c, err := in.Chunk(ev.Data)
+					c, err := in.Event(ev.Data)
 					if err != nil {
 						t.Fatalf("%s: %v", ev.Data, err)
 					}
@@ -208,7 +205,7 @@ func TestRecordedStreams(t *testing.T) {
 						t.Errorf("unexpected error %+v", c.Error)
 					}
 				}
-				want.check(t, in, usageOnly)
+				want.check(t, in, text, usageOnly)
 				if done != strings.Contains(stream, "[DONE]") || raw.String() != stream {
 					t.Errorf("done %v, or the events are not the stream", done)
 				}
@@ -233,7 +230,8 @@ func TestRecordedBodies(t *testing.T) {
 				t.Parallel()
 				var want expectation
 				want.add(t, rec.Provider, rec.Body)
-				in := openai.NewResponse(nil)
+				text := 0
+				in := openai.Dialect{}.Watch(func(part []byte) { text += len(part) })
 				if _, err := io.Copy(in, pieces{strings.NewReader(string(rec.Body)), n}); err != nil {
 					t.Fatal(err)
 				}
@@ -241,7 +239,7 @@ func TestRecordedBodies(t *testing.T) {
 					t.Fatal(err)
 				}
 				want.usageOnly = 0
-				want.check(t, in, 0)
+				want.check(t, in, text, 0)
 			})
 		}
 	}
@@ -263,9 +261,9 @@ func TestRecordedErrors(t *testing.T) {
 		if err := json.Unmarshal(rec.Body, &want); err != nil {
 			t.Fatal(err)
 		}
-		got, ok := openai.ParseError(rec.Body)
-		if !ok || got.Message == "" || got.Message != want.Error.Message+want.Detail || got.Type != want.Error.Type {
-			t.Errorf("%s: %+v, %v from %s", name, got, ok, rec.Body)
+		got := openai.Dialect{}.DecodeError(rec.Status, rec.Body)
+		if got.Status != rec.Status || got.Message == "" || got.Message != want.Error.Message+want.Detail || got.Type != want.Error.Type {
+			t.Errorf("%s: %+v from %s", name, got, rec.Body)
 		}
 	}
 }
@@ -287,11 +285,12 @@ func TestRecordedRequests(t *testing.T) {
 		if err := json.Unmarshal(rec.Request, &want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := openai.ScanRequest(rec.Request)
+		scanned, err := openai.ScanAny(rec.Request)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+		got := scanned.Facts()
 		if got.Model != want.Model || got.Stream != want.Stream || got.N != max(want.N, 1) || got.HasTools != (len(want.Tools)+len(want.Functions) > 0) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}

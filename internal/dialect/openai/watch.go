@@ -5,97 +5,78 @@ import (
 	"errors"
 	"fmt"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
 
-// ErrMalformed reports an event or a body that is not a JSON object.
-var ErrMalformed = errors.New("openai: malformed answer")
+// Watch implements dialect.Dialect. It reads chat completions, and the answers of the other endpoints too: legacy
+// completions, embeddings and whatever else has OpenAI's usage.
+func (Dialect) Watch(onText func(part []byte)) dialect.Watch { return newWatch(onText) }
 
-const maxFinish = 32 // bytes of a finish reason that are kept
-
-// Chunk is what one event of a stream is for the proxy.
-type Chunk struct {
-	Done    bool // the [DONE] that ends a stream
-	Content bool // text, reasoning, a refusal, sound, or a part of a tool call: the answer has begun
-	Finish  bool // a choice ended
-	Usage   bool // carries a usage object
-	// UsageOnly has usage and an empty list of choices: the extra chunk that stream_options.include_usage asks for.
-	UsageOnly bool
-	// Error is an error in the middle of a stream that began with 200; nil for none.
-	Error *Error
+func newWatch(onText func(part []byte)) *watch {
+	w := &watch{onText: onText}
+	w.begin()
+	return w
 }
 
-// Response reads one answer as it passes: each event of a stream by Chunk, or the pieces of a body by Write and End. It
-// keeps counts and short texts only, whatever the size of the answer. It is not safe for concurrent use.
-type Response struct {
+// watch reads one answer as it passes. It keeps counts and short texts only.
+type watch struct {
 	onText  func(part []byte)
 	scanner jsonscan.Scanner
 
-	chunk     Chunk
+	chunk     dialect.Chunk
 	root      bool // the document is an object
 	emptyList bool // choices is an empty list
 	errs      errorScan
 
 	report, groq, choice report // usage at its three places in the document at hand
 	last                 report // the latest that said something
-	finish               []byte
-	reading              bool // the finish reason at hand is to be kept
-	textBytes            int64
-}
-
-// NewResponse returns a reader for one answer. Generated text is passed to onText in pieces as it comes, tool calls and
-// reasoning included, so that tokens can be estimated where the vendor reports none; nil is fine. Pieces are valid during
-// the call only and may end inside a rune.
-func NewResponse(onText func(part []byte)) *Response {
-	r := &Response{onText: onText}
-	r.begin()
-	return r
 }
 
 // begin gets ready for a document.
-func (r *Response) begin() {
+func (r *watch) begin() {
 	r.scanner.Init(responsePaths, r)
-	r.chunk, r.root, r.emptyList = Chunk{}, false, false
+	r.chunk, r.root, r.emptyList = dialect.Chunk{}, false, false
 	r.report, r.groq, r.choice = report{}, report{}, report{}
 	if r.errs.object {
 		r.errs = errorScan{}
 	}
 }
 
-// Chunk reads the data of one event. The error is ErrMalformed where it is no JSON object.
-func (r *Response) Chunk(data []byte) (Chunk, error) {
-	if trimmed := bytes.TrimSpace(data); string(trimmed) == "[DONE]" {
-		return Chunk{Done: true}, nil
+// Event implements dialect.Watch.
+func (r *watch) Event(data []byte) (dialect.Chunk, error) {
+	if trimmed := bytes.TrimSpace(data); string(trimmed) == done {
+		return dialect.Chunk{Done: true}, nil
 	}
 	r.begin()
 	_, err := r.scanner.Write(data)
 	if err == nil {
 		err = r.End()
 	}
-	if err != nil && !errors.Is(err, ErrMalformed) {
-		err = fmt.Errorf("%w: %w", ErrMalformed, err)
+	if err != nil && !errors.Is(err, dialect.ErrMalformed) {
+		err = fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
 	return r.chunk, err
 }
 
-// Write reads the next piece of a body that is not streamed.
-func (r *Response) Write(p []byte) (int, error) {
+// Write implements dialect.Watch.
+func (r *watch) Write(p []byte) (int, error) {
 	n, err := r.scanner.Write(p)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrMalformed, err)
+		err = fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
 	return n, err
 }
 
-// End reports whether the body was complete.
-func (r *Response) End() error {
+// End implements dialect.Watch.
+func (r *watch) End() error {
 	err := r.scanner.End()
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	case !r.root:
-		return fmt.Errorf("%w: not an object", ErrMalformed)
+		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
 	for _, place := range []*report{&r.report, &r.groq, &r.choice} {
 		if place.seen {
@@ -106,41 +87,37 @@ func (r *Response) End() error {
 	}
 	r.chunk.UsageOnly = r.emptyList && r.report.seen
 	if r.errs.object {
-		e, _ := r.errs.error()
-		r.chunk.Error = &e
+		r.chunk.Error, _ = r.errs.error(0)
 	}
 	return nil
 }
 
 // settle takes a report over the ones before. Vendors that report in several chunks count from the start each time; a
 // report of nothing does not undo one of something.
-func (r *Response) settle(now report) {
+func (r *watch) settle(now report) {
 	_, credible, _ := now.usage()
 	if _, before, _ := r.last.usage(); credible || !before {
 		r.last = now
 	}
 }
 
-// Usage returns what the vendor reported, and whether it did so in a way that can be believed. Where not, estimate.
-func (r *Response) Usage() (llm.Usage, bool) {
+// Usage implements dialect.Watch.
+func (r *watch) Usage() (llm.Usage, bool) {
 	u, credible, _ := r.last.usage()
 	return u, credible
 }
 
-// OddUsage says that the vendor's counts contradict each other or cannot be: worth a line in the log.
-func (r *Response) OddUsage() bool {
+// OddUsage implements dialect.Watch.
+func (r *watch) OddUsage() bool {
 	_, _, odd := r.last.usage()
 	return odd
 }
 
-// FinishReason is the last one that was given, empty before.
-func (r *Response) FinishReason() string { return string(r.finish) }
+// Error implements dialect.Watch.
+func (r *watch) Error() *llm.Error { return r.chunk.Error }
 
-// TextBytes is how much text was generated so far, in bytes.
-func (r *Response) TextBytes() int64 { return r.textBytes }
-
-// Error is the error in a body that came with 200, after End.
-func (r *Response) Error() *Error { return r.chunk.Error }
+// ResponseID implements dialect.Watch. No later request names a chat completion.
+func (*watch) ResponseID() string { return "" }
 
 const (
 	idAnswer jsonscan.ID = iota + 32 // above the IDs of errors, which share the document
@@ -200,12 +177,12 @@ var responsePaths = func() *jsonscan.Paths {
 }()
 
 // at returns the usage report at a place, by its number.
-func (r *Response) at(place jsonscan.ID) *report {
+func (r *watch) at(place jsonscan.ID) *report {
 	return [...]*report{&r.report, &r.groq, &r.choice}[place]
 }
 
 // Open implements jsonscan.Handler.
-func (r *Response) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
+func (r *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	switch id {
 	case idAnswer:
 		r.root = kind == jsonscan.Object
@@ -214,10 +191,8 @@ func (r *Response) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	case idChoice:
 		r.emptyList = false
 	case idFinish:
-		r.reading = kind == jsonscan.String
-		if r.reading {
+		if kind == jsonscan.String {
 			r.chunk.Finish = true
-			r.finish = r.finish[:0]
 		}
 	case idUsage, idGroqUsage, idChoiceUsage:
 		r.at(id - idUsage).seen = kind == jsonscan.Object
@@ -230,18 +205,16 @@ func (r *Response) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 }
 
 // Text implements jsonscan.Handler.
-func (r *Response) Text(id jsonscan.ID, part []byte) {
+func (r *watch) Text(id jsonscan.ID, part []byte) {
 	switch id {
 	case idText:
 		r.chunk.Content = true
-		r.textBytes += int64(len(part))
 		if r.onText != nil {
 			r.onText(part)
 		}
 	case idSound, idCallID:
 		r.chunk.Content = true
 	case idFinish:
-		r.finish = append(r.finish, part[:min(len(part), maxFinish-len(r.finish))]...)
 	default:
 		if id < idAnswer {
 			r.errs.Text(id, part)
@@ -250,7 +223,7 @@ func (r *Response) Text(id jsonscan.ID, part []byte) {
 }
 
 // Close implements jsonscan.Handler.
-func (r *Response) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
+func (r *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
 	switch {
 	case id >= idCount:
 		if kind != jsonscan.Null {

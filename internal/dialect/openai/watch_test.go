@@ -6,76 +6,77 @@ import (
 	"strings"
 	"testing"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/openai"
 	"aihigress/internal/llm"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestChunk(t *testing.T) {
+func TestWatch(t *testing.T) {
 	t.Parallel()
 	delta := func(fields string) string {
 		return `{"choices":[{"index":0,"delta":{` + fields + `},"finish_reason":null}],"usage":null}`
 	}
 	tests := []struct {
 		name, data string
-		want       openai.Chunk
+		want       dialect.Chunk
 		text       string
 	}{
-		{"done", `[DONE]`, openai.Chunk{Done: true}, ""},
-		{"done with a space", ` [DONE] `, openai.Chunk{Done: true}, ""},
-		{"role", delta(`"role":"assistant","content":""`), openai.Chunk{}, ""},
-		{"null content", delta(`"role":"assistant","content":null,"refusal":null`), openai.Chunk{}, ""},
-		{"content", delta(`"content":"H\u00e9\n"`), openai.Chunk{Content: true}, "Hé\n"},
-		{"content in parts", delta(`"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]},{"type":"text","text":"b"}]`), openai.Chunk{Content: true}, "ab"},
-		{"refusal", delta(`"refusal":"No"`), openai.Chunk{Content: true}, "No"},
-		{"reasoning_content", delta(`"reasoning_content":"so"`), openai.Chunk{Content: true}, "so"},
-		{"reasoning once", delta(`"content":"","reasoning":"so","reasoning_details":[{"text":"so"}]`), openai.Chunk{Content: true}, "so"},
-		{"call begins", delta(`"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]`), openai.Chunk{Content: true}, "f"},
-		{"arguments", delta(`"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]`), openai.Chunk{Content: true}, `{"a"`},
-		{"function_call", delta(`"function_call":{"name":"f"}`), openai.Chunk{Content: true}, "f"},
-		{"sound", delta(`"audio":{"data":"UklG","transcript":"hi"}`), openai.Chunk{Content: true}, "hi"},
-		{"legacy text", `{"choices":[{"text":"x","finish_reason":null}]}`, openai.Chunk{Content: true}, "x"},
-		{"finish", `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, openai.Chunk{Finish: true}, ""},
-		{"usage only", `{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Usage: true, UsageOnly: true}, ""},
-		{"usage before choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1},"choices":[ ]}`, openai.Chunk{Usage: true, UsageOnly: true}, ""},
-		{"usage on the finish", `{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Finish: true, Usage: true}, ""},
-		{"usage without choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1}}`, openai.Chunk{Usage: true}, ""},
-		{"filter results", `{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}`, openai.Chunk{}, ""},
-		{"filter results, null usage", `{"choices":[],"usage":null}`, openai.Chunk{}, ""},
-		{"error", `{"error":{"message":"overloaded","type":"server_error","code":null}}`, openai.Chunk{Error: &openai.Error{Message: "overloaded", Type: "server_error"}}, ""},
-		{"error as a text", `{"error":"overloaded"}`, openai.Chunk{Error: &openai.Error{Message: "overloaded"}}, ""},
-		{"null error", `{"error":null,"choices":[]}`, openai.Chunk{}, ""},
-		{"quoted keys in text", delta(`"content":"\"error\":{\"message\":\"x\"}"`), openai.Chunk{Content: true}, `"error":{"message":"x"}`},
+		{"done", `[DONE]`, dialect.Chunk{Done: true}, ""},
+		{"done with a space", ` [DONE] `, dialect.Chunk{Done: true}, ""},
+		{"role", delta(`"role":"assistant","content":""`), dialect.Chunk{}, ""},
+		{"null content", delta(`"role":"assistant","content":null,"refusal":null`), dialect.Chunk{}, ""},
+		{"content", delta(`"content":"H\u00e9\n"`), dialect.Chunk{Content: true}, "Hé\n"},
+		{"content in parts", delta(`"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]},{"type":"text","text":"b"}]`), dialect.Chunk{Content: true}, "ab"},
+		{"refusal", delta(`"refusal":"No"`), dialect.Chunk{Content: true}, "No"},
+		{"reasoning_content", delta(`"reasoning_content":"so"`), dialect.Chunk{Content: true}, "so"},
+		{"reasoning once", delta(`"content":"","reasoning":"so","reasoning_details":[{"text":"so"}]`), dialect.Chunk{Content: true}, "so"},
+		{"call begins", delta(`"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]`), dialect.Chunk{Content: true}, "f"},
+		{"arguments", delta(`"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]`), dialect.Chunk{Content: true}, `{"a"`},
+		{"function_call", delta(`"function_call":{"name":"f"}`), dialect.Chunk{Content: true}, "f"},
+		{"sound", delta(`"audio":{"data":"UklG","transcript":"hi"}`), dialect.Chunk{Content: true}, "hi"},
+		{"legacy text", `{"choices":[{"text":"x","finish_reason":null}]}`, dialect.Chunk{Content: true}, "x"},
+		{"finish", `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, dialect.Chunk{Finish: true}, ""},
+		{"usage only", `{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, dialect.Chunk{Usage: true, UsageOnly: true}, ""},
+		{"usage before choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1},"choices":[ ]}`, dialect.Chunk{Usage: true, UsageOnly: true}, ""},
+		{"usage on the finish", `{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, dialect.Chunk{Finish: true, Usage: true}, ""},
+		{"usage without choices", `{"usage":{"prompt_tokens":1,"completion_tokens":1}}`, dialect.Chunk{Usage: true}, ""},
+		{"filter results", `{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}`, dialect.Chunk{}, ""},
+		{"filter results, null usage", `{"choices":[],"usage":null}`, dialect.Chunk{}, ""},
+		{"error", `{"error":{"message":"overloaded","type":"server_error","code":null}}`, dialect.Chunk{Error: &llm.Error{Origin: llm.OpenAI, Message: "overloaded", Type: "server_error", Class: llm.ServerError}}, ""},
+		{"error as a text", `{"error":"overloaded"}`, dialect.Chunk{Error: &llm.Error{Origin: llm.OpenAI, Message: "overloaded"}}, ""},
+		{"null error", `{"error":null,"choices":[]}`, dialect.Chunk{}, ""},
+		{"quoted keys in text", delta(`"content":"\"error\":{\"message\":\"x\"}"`), dialect.Chunk{Content: true}, `"error":{"message":"x"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var text strings.Builder
-			r := openai.NewResponse(func(part []byte) { text.Write(part) })
-			got, err := r.Chunk([]byte(tt.data))
+			r := openai.Dialect{}.Watch(func(part []byte) { text.Write(part) })
+			got, err := r.Event([]byte(tt.data))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if text.String() != tt.text || r.TextBytes() != int64(len(tt.text)) {
-				t.Errorf("text %q of %d bytes, want %q", text.String(), r.TextBytes(), tt.text)
+			if text.String() != tt.text {
+				t.Errorf("text %q, want %q", text.String(), tt.text)
 			}
 		})
 	}
 }
 
-func TestChunkRefusesWhatIsNoObject(t *testing.T) {
+func TestWatchRefusesWhatIsNoObject(t *testing.T) {
 	t.Parallel()
-	r := openai.NewResponse(nil)
+	r := openai.Dialect{}.Watch(nil)
 	for _, data := range []string{``, `{`, `{"choices":[{"ind`, `[]`, `"x"`, `{}{}`, `null`, strings.Repeat("[", 5000)} {
-		if _, err := r.Chunk([]byte(data)); !errors.Is(err, openai.ErrMalformed) {
+		if _, err := r.Event([]byte(data)); !errors.Is(err, dialect.ErrMalformed) {
 			t.Errorf("%.20q: %v, want ErrMalformed", data, err)
 		}
 	}
-	if c, err := r.Chunk([]byte(`{"choices":[{"delta":{"content":"x"}}]}`)); err != nil || !c.Content {
+	if c, err := r.Event([]byte(`{"choices":[{"delta":{"content":"x"}}]}`)); err != nil || !c.Content {
 		t.Errorf("a good chunk after bad ones: %+v, %v", c, err)
 	}
 }
@@ -113,7 +114,7 @@ func TestUsage(t *testing.T) {
 			`{"choices":[],"x_groq":{"id":"r","usage":` + tt.usage + `}}`,
 			`{"choices":[{"delta":{},"usage":` + tt.usage + `}]}`,
 		} {
-			r := openai.NewResponse(nil)
+			r := openai.Dialect{}.Watch(nil)
 			for i := range body {
 				if _, err := r.Write([]byte{body[i]}); err != nil {
 					t.Fatal(err)
@@ -132,36 +133,37 @@ func TestUsage(t *testing.T) {
 
 func TestLaterUsageReplacesEarlier(t *testing.T) {
 	t.Parallel()
-	r := openai.NewResponse(nil)
+	r := openai.Dialect{}.Watch(nil)
 	for _, data := range []string{
 		`{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":7,"completion_tokens":1}}`,
 		`{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2}}`,
 		`{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}`,
 		`{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":0}}`,
 	} {
-		if _, err := r.Chunk([]byte(data)); err != nil {
+		if _, err := r.Event([]byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, ok := r.Usage(); !ok || got != (llm.Usage{Input: 7, Output: 2}) || r.FinishReason() != "stop" {
-		t.Errorf("usage %+v, %v, finish %q", got, ok, r.FinishReason())
+	if got, ok := r.Usage(); !ok || got != (llm.Usage{Input: 7, Output: 2}) {
+		t.Errorf("usage %+v, %v", got, ok)
 	}
 }
 
 func TestBodyThatIsCut(t *testing.T) {
 	t.Parallel()
-	r := openai.NewResponse(nil)
+	text := ""
+	r := openai.Dialect{}.Watch(func(part []byte) { text += string(part) })
 	if _, err := r.Write([]byte(`{"choices":[{"message":{"content":"abc`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.End(); !errors.Is(err, openai.ErrMalformed) || r.TextBytes() != 3 {
-		t.Errorf("end of a cut body: %v, %d bytes of text", err, r.TextBytes())
+	if err := r.End(); !errors.Is(err, dialect.ErrMalformed) || text != "abc" {
+		t.Errorf("end of a cut body: %v, text %q", err, text)
 	}
 }
 
 func TestErrorInABodyWith200(t *testing.T) {
 	t.Parallel()
-	r := openai.NewResponse(nil)
+	r := openai.Dialect{}.Watch(nil)
 	if _, err := r.Write([]byte(`{"error":{"message":"overloaded","code":503}}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +173,10 @@ func TestErrorInABodyWith200(t *testing.T) {
 }
 
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
-	r := openai.NewResponse(func([]byte) {})
+	r := openai.Dialect{}.Watch(func([]byte) {})
 	data := []byte(`{"id":"c","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}],"usage":null}`)
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := r.Chunk(data); err != nil {
+		if _, err := r.Event(data); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -182,29 +184,30 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func BenchmarkChunk(b *testing.B) {
-	r := openai.NewResponse(func([]byte) {})
+func BenchmarkWatch(b *testing.B) {
+	r := openai.Dialect{}.Watch(func([]byte) {})
 	data := []byte(`{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1731368640,"model":"gpt-4o-mini",` +
 		`"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}],"usage":null}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := r.Chunk(data); err != nil {
+		if _, err := r.Event(data); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func FuzzResponse(f *testing.F) {
+func FuzzWatch(f *testing.F) {
 	f.Add(`{"choices":[{"message":{"content":"a\u00e9"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}`, uint8(1))
 	f.Add(`{"error":{"message":"x","code":429},"x_groq":{"usage":{"prompt_tokens":-1}}}`, uint8(3))
 	f.Add(`{"choices":[],"usage":{"prompt_tokens":1e99,"completion_tokens_details":{"reasoning_tokens":5}}}`, uint8(7))
 	f.Fuzz(func(t *testing.T, body string, n uint8) {
-		whole := openai.NewResponse(nil)
-		chunk, chunkErr := whole.Chunk([]byte(body))
+		var text, textParts strings.Builder
+		whole := openai.Dialect{}.Watch(func(part []byte) { text.Write(part) })
+		chunk, chunkErr := whole.Event([]byte(body))
 		if chunk.Done {
 			return
 		}
-		parts := openai.NewResponse(nil)
+		parts := openai.Dialect{}.Watch(func(part []byte) { textParts.Write(part) })
 		_, err := io.Copy(parts, pieces{strings.NewReader(body), int(n) + 1})
 		if err == nil {
 			err = parts.End()
@@ -217,7 +220,7 @@ func FuzzResponse(f *testing.F) {
 		}
 		a, aOK := whole.Usage()
 		b, bOK := parts.Usage()
-		if a != b || aOK != bOK || whole.TextBytes() != parts.TextBytes() || whole.FinishReason() != parts.FinishReason() {
+		if a != b || aOK != bOK || text.String() != textParts.String() {
 			t.Errorf("whole: %+v, %v; in pieces: %+v, %v", a, aOK, b, bOK)
 		}
 		if _, changed := a.Clamp(); changed {

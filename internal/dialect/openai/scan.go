@@ -1,5 +1,3 @@
-// Package openai knows the OpenAI dialect as far as forwarding without translation needs it: what to read in a request and
-// how to change it in place, and how to read usage, errors and progress out of answers that pass by. It does no network.
 package openai
 
 import (
@@ -8,52 +6,53 @@ import (
 	"math"
 	"strconv"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
 )
 
-const (
-	maxModel = 512 // bytes of a model name
-	maxUser  = 256 // bytes of the end user's name that are kept
-)
+const maxModel = 512 // bytes of a model name
 
-// RequestError is what is wrong with a request, in words for the caller. It maps to status 400.
-type RequestError struct {
-	Param   string // the field at fault; empty for the body as a whole
-	Code    string // machine-readable, may be empty
-	Message string
+// Scan implements dialect.Dialect: a chat completion request, which has messages.
+func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
+	s, err := scan(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case !s.listed:
+		return nil, &llm.RequestError{Param: "messages", Code: "missing_required_parameter", Message: "Missing required parameter: 'messages'."}
+	case s.facts.Messages == 0:
+		return nil, emptyMessages()
+	}
+	return s, nil
 }
 
-func (e *RequestError) Error() string { return e.Message }
+// ScanAny is Scan for the other endpoints of the dialect (embeddings, completions, moderations and so on), whose requests
+// have a model as well, but no messages.
+func ScanAny(body []byte) (dialect.Scanned, error) {
+	s, err := scan(body)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
 
-// Request is what the gateway reads of a chat completion, completion or embedding request.
-type Request struct {
-	Model        string
-	Stream       bool
-	IncludeUsage bool  // the caller asked for the usage chunk of a stream
-	MaxTokens    int64 // the larger of max_completion_tokens and max_tokens, as vendors heed either; 0 where neither is given
-	N            int64 // answers asked for, at least 1
-	User         string
+func emptyMessages() *llm.RequestError {
+	return &llm.RequestError{Param: "messages", Code: "empty_array", Message: "Invalid 'messages': empty array. Expected an array with at least one message."}
+}
 
-	HasTools  bool // tools or functions that are not empty
-	HasImages bool
-	HasAudio  bool
-	HasFiles  bool
-	// StructuredOutput says that response_format asks for JSON.
-	StructuredOutput bool
-
-	// TextBytes is the size of the texts that the model reads, and of the tools, in bytes without escapes: what an estimate
-	// of the prompt's tokens goes by. Pictures and sound are not in it.
-	TextBytes int64
-	// InputTokens counts the tokens of inputs that are given as numbers (embeddings).
-	InputTokens int64
-	// Images counts the pictures, Messages the messages.
-	Images, Messages int64
-
+// scanned is a request of a chat completion, a completion or an embedding, as far as it was read.
+type scanned struct {
+	facts   dialect.Facts
+	listed  bool // there is a list of messages
 	model   span
 	options span // value of stream_options
 	include span // value of include_usage in it
 	null    bool // stream_options is null
 }
+
+// Facts implements dialect.Scanned.
+func (s *scanned) Facts() *dialect.Facts { return &s.facts }
 
 // span is a part of a body. An absent one has end zero.
 type span struct{ start, end int64 }
@@ -69,10 +68,9 @@ const (
 	idMaxTokens
 	idMaxCompletion
 	idN
-	idUser
 	idTools
 	idToolList
-	idFormat
+	idMessages
 	idMessage
 	idPartType
 	idPromptText
@@ -89,12 +87,11 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"max_tokens":                            idMaxTokens,
 	"max_completion_tokens":                 idMaxCompletion,
 	"n":                                     idN,
-	"user":                                  idUser,
 	"tools":                                 idTools,
 	"functions":                             idTools,
 	"tools[]":                               idToolList,
 	"functions[]":                           idToolList,
-	"response_format.type":                  idFormat,
+	"messages":                              idMessages,
 	"messages[]":                            idMessage,
 	"messages[].content":                    idPromptText,
 	"messages[].content[].type":             idPartType,
@@ -102,11 +99,15 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"messages[].content[].refusal":          idPromptText,
 	"messages[].tool_calls[].function.name": idPromptText,
 	"messages[].tool_calls[].function.arguments": idPromptText,
-	"prompt":    idInput,
-	"prompt[]":  idInput,
-	"input":     idInput,
-	"input[]":   idInput,
-	"input[][]": idInputToken,
+	"messages[].tool_calls[].custom.name":        idPromptText,
+	"messages[].tool_calls[].custom.input":       idPromptText,
+	"messages[].function_call.name":              idPromptText,
+	"messages[].function_call.arguments":         idPromptText,
+	"prompt":                                     idInput,
+	"prompt[]":                                   idInput,
+	"input":                                      idInput,
+	"input[]":                                    idInput,
+	"input[][]":                                  idInputToken,
 })
 
 // names of the fields that may come once only: two readers of one body must not disagree about them.
@@ -118,12 +119,12 @@ var names = map[jsonscan.ID]string{
 	idMaxTokens:     "max_tokens",
 	idMaxCompletion: "max_completion_tokens",
 	idN:             "n",
+	idMessages:      "messages",
 }
 
-// ScanRequest reads a request in one pass without decoding it. The error is a *RequestError: a body that is not JSON, a
-// field of the wrong type, a repeated one (however its key is spelt), a missing model. Keys are case-sensitive.
-func ScanRequest(body []byte) (Request, error) {
-	r := requestScan{req: Request{N: 1}}
+// scan reads a request in one pass without decoding it. The error is an *llm.RequestError. Keys are case-sensitive.
+func scan(body []byte) (*scanned, error) {
+	r := requestScan{req: scanned{facts: dialect.Facts{N: 1}}}
 	var s jsonscan.Scanner
 	s.Init(requestPaths, &r)
 	_, err := s.Write(body)
@@ -132,21 +133,21 @@ func ScanRequest(body []byte) (Request, error) {
 	}
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
-		return Request{}, &RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
+		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
 	case err != nil:
-		return Request{}, &RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
 	case r.err != nil:
-		return Request{}, r.err
-	case r.req.Model == "":
-		return Request{}, &RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
+		return nil, r.err
+	case r.req.facts.Model == "":
+		return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
 	}
-	r.req.MaxTokens = max(r.maxTokens, r.maxCompletion)
-	return r.req, nil
+	r.req.facts.MaxTokens = max(r.maxTokens, r.maxCompletion) // vendors heed either
+	return &r.req, nil
 }
 
 // requestScan collects what jsonscan reports.
 type requestScan struct {
-	req                      Request
+	req                      scanned
 	err                      error // the first; a syntax error beats it
 	seen                     uint32
 	text                     []byte
@@ -157,7 +158,7 @@ type requestScan struct {
 
 func (r *requestScan) fail(param, code, format string, args ...any) {
 	if r.err == nil {
-		r.err = &RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+		r.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
 	}
 }
 
@@ -166,13 +167,13 @@ func expects(id jsonscan.ID) (jsonscan.Kind, string) {
 	switch id {
 	case idRoot, idOptions:
 		return jsonscan.Object, "an object"
-	case idModel, idUser, idFormat:
+	case idModel:
 		return jsonscan.String, "a string"
 	case idStream, idInclude:
 		return jsonscan.Bool, "a boolean"
 	case idMaxTokens, idMaxCompletion, idN:
 		return jsonscan.Number, "an integer"
-	case idTools:
+	case idTools, idMessages:
 		return jsonscan.Array, "an array"
 	}
 	return jsonscan.Null, ""
@@ -195,9 +196,11 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.req.null = kind == jsonscan.Null
 	case idToolList:
 		r.toolStart = at
-		r.req.HasTools = true
+		r.req.facts.HasTools = true
+	case idMessages:
+		r.req.listed = kind == jsonscan.Array
 	case idMessage:
-		r.req.Messages++
+		r.req.facts.Messages++
 	}
 }
 
@@ -207,12 +210,8 @@ func (r *requestScan) wrongType(id jsonscan.ID, want string, got jsonscan.Kind) 
 	case idRoot:
 		r.fail("", "", "The JSON body of your request must be an object.")
 		return
-	case idUser:
-		name = "user"
 	case idTools:
 		name = "tools"
-	case idFormat:
-		name = "response_format.type"
 	}
 	r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, want, kindName(got))
 }
@@ -226,12 +225,10 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	limit := 0
 	switch id {
 	case idPromptText, idInput:
-		r.req.TextBytes += int64(len(part))
+		r.req.facts.TextBytes += int64(len(part))
 	case idModel:
 		limit = maxModel + 1
-	case idUser:
-		limit = maxUser
-	case idPartType, idFormat:
+	case idPartType:
 		limit = 32
 	}
 	r.text = append(r.text, part[:min(len(part), max(0, limit-len(r.text)))]...)
@@ -244,30 +241,26 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		if len(r.text) > maxModel {
 			r.fail("model", "string_above_max_length", "Invalid 'model': longer than %d bytes.", maxModel)
 		}
-		r.req.Model, r.req.model = string(r.text), value
+		r.req.facts.Model, r.req.model = string(r.text), value
 	case idStream:
-		r.req.Stream = string(raw) == "true"
+		r.req.facts.Stream = string(raw) == "true"
 	case idOptions:
 		r.req.options.end = at
 	case idInclude:
-		r.req.IncludeUsage, r.req.include = string(raw) == "true", value
+		r.req.facts.IncludeUsage, r.req.include = string(raw) == "true", value
 	case idMaxTokens:
 		r.maxTokens = r.positive(id, kind, raw)
 	case idMaxCompletion:
 		r.maxCompletion = r.positive(id, kind, raw)
 	case idN:
-		r.req.N = max(1, r.positive(id, kind, raw))
-	case idUser:
-		r.req.User = string(r.text)
+		r.req.facts.N = max(1, r.positive(id, kind, raw))
 	case idToolList:
-		r.req.TextBytes += at - r.toolStart
-	case idFormat:
-		r.req.StructuredOutput = string(r.text) == "json_schema" || string(r.text) == "json_object"
+		r.req.facts.TextBytes += at - r.toolStart
 	case idPartType:
 		r.partType(string(r.text))
 	case idInput, idInputToken:
 		if kind == jsonscan.Number {
-			r.req.InputTokens++
+			r.req.facts.InputTokens++
 		}
 	}
 }
@@ -275,12 +268,9 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 func (r *requestScan) partType(t string) {
 	switch t {
 	case "image_url":
-		r.req.HasImages = true
-		r.req.Images++
-	case "input_audio":
-		r.req.HasAudio = true
-	case "file":
-		r.req.HasFiles = true
+		r.req.facts.Images++
+	case "input_audio", "file", "video_url":
+		r.req.facts.Media++
 	}
 }
 
