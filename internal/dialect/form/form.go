@@ -1,0 +1,265 @@
+// Package form reads requests whose fields stand at known places, as those of most endpoints beside generation do:
+// embeddings, pictures, speech, moderation, reranking. It finds what policy needs, and changes the model's name in place.
+package form
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxModel is how long a model's name may be, in bytes.
+const maxModel = 512
+
+// A Role is what a place of a form means to the gateway.
+type Role = jsonscan.ID
+
+const (
+	// Model is the name of the model.
+	Model Role = iota + 1
+	// Resource is the name of the model as Google's resources have it, models/NAME or NAME, where the address names it as
+	// well. There may be many.
+	Resource
+	// Stream is a boolean that asks for a stream.
+	Stream
+	// StreamFormat is a text that asks for a stream of events where it is "sse".
+	StreamFormat
+	// Count is how many answers are wanted.
+	Count
+	// Text is what the model reads: a text, or a number, which is a token.
+	Text
+	// Picture is a picture that the model looks at.
+	Picture
+
+	root
+)
+
+// A Form is a kind of request. It is safe for concurrent use.
+type Form struct {
+	paths *jsonscan.Paths
+	names map[Role]string
+	model string
+}
+
+// New makes a form of its places, which are named as in jsonscan.Compile. Without a model in a request, and in its address,
+// it is taken to be defaultModel; where that is empty the request is refused.
+func New(defaultModel string, places map[string]Role) *Form {
+	f := &Form{names: map[Role]string{}, model: defaultModel}
+	all := map[string]jsonscan.ID{"": root}
+	for path, role := range places {
+		all[path] = role
+		f.names[role] = path
+	}
+	f.paths = jsonscan.Compile(all)
+	return f
+}
+
+// Scan reads a request. The error is an *llm.RequestError: a body that is no JSON object, a field of the wrong type, one
+// that is given twice, a missing model.
+func (f *Form) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
+	s := &scan{form: f, scanned: scanned{form: f, facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
+	var scanner jsonscan.Scanner
+	scanner.Init(f.paths, s)
+	_, err := scanner.Write(body)
+	if err == nil {
+		err = scanner.End()
+	}
+	switch {
+	case errors.Is(err, jsonscan.ErrDepth):
+		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
+	case err != nil:
+		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+	case s.err != nil:
+		return nil, s.err
+	}
+	if facts := &s.scanned.facts; facts.Model == "" {
+		if facts.Model = f.model; f.model == "" || len(s.scanned.places) > 0 {
+			return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
+		}
+		s.scanned.insert = s.brace + 1
+	}
+	return &s.scanned, nil
+}
+
+// span is a part of a body.
+type span struct{ start, end int64 }
+
+// place is where a model's name stands.
+type place struct {
+	span
+	prefix string // that it keeps
+	same   bool   // without it, the name is the one that was asked for
+}
+
+type scanned struct {
+	form   *Form
+	facts  dialect.Facts
+	places []place
+	insert int64 // where a model has to be put, behind the brace; 0 where there is one
+}
+
+// Facts implements dialect.Scanned.
+func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// Patch implements dialect.Scanned. Only the model changes.
+func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
+	if s.insert > 0 {
+		field := appendString([]byte(`"model":`), p.Model)
+		if rest := strings.TrimLeft(string(body[s.insert:min(int64(len(body)), s.insert+64)]), " \t\r\n"); !strings.HasPrefix(rest, "}") {
+			field = append(field, ',')
+		}
+		return [][]byte{body[:s.insert], field, body[s.insert:]}
+	}
+	pieces := make([][]byte, 0, 1+2*len(s.places))
+	from := int64(0)
+	for _, at := range s.places {
+		if at.same && p.Model == s.facts.Model {
+			continue
+		}
+		pieces = append(pieces, body[from:at.start], appendString(nil, at.prefix+p.Model))
+		from = at.end
+	}
+	return append(pieces, body[from:])
+}
+
+// PromptText implements dialect.Scanned.
+func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
+	var scanner jsonscan.Scanner
+	scanner.Init(s.form.paths, texts(onText))
+	_, _ = scanner.Write(body) // it was read before
+}
+
+func appendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // bytes that are not UTF-8 become U+FFFD
+	return dst
+}
+
+// texts passes on what the model reads.
+type texts func(part []byte)
+
+func (texts) Open(Role, jsonscan.Kind, int64) {}
+func (t texts) Text(role Role, part []byte) {
+	if role == Text {
+		t(part)
+	}
+}
+func (texts) Close(Role, jsonscan.Kind, []byte, int64) {}
+
+// scan collects what jsonscan reports.
+type scan struct {
+	form    *Form
+	scanned scanned
+	err     error
+	seen    uint32
+	text    []byte
+	start   int64 // of the value at hand
+	brace   int64 // of the document
+}
+
+func (s *scan) fail(param, code, format string, args ...any) {
+	if s.err == nil {
+		s.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+// Open implements jsonscan.Handler.
+func (s *scan) Open(role Role, kind jsonscan.Kind, at int64) {
+	s.text = s.text[:0]
+	name := s.form.names[role]
+	want, article := jsonscan.String, "a string"
+	switch role {
+	case root:
+		s.brace = at
+		if kind != jsonscan.Object {
+			s.fail("", "", "The JSON body of your request must be an object.")
+		}
+		return
+	case Text:
+		return
+	case Picture:
+		if kind != jsonscan.Null {
+			s.scanned.facts.Images++
+		}
+		return
+	case Stream:
+		want, article = jsonscan.Bool, "a boolean"
+	case Count:
+		want, article = jsonscan.Number, "an integer"
+	}
+	if role != Resource {
+		if s.seen&(1<<role) != 0 {
+			s.fail(name, "duplicate_parameter", "Duplicate parameter: '%s' is given more than once.", name)
+		}
+		s.seen |= 1 << role
+	}
+	if kind != want && (kind != jsonscan.Null || role == Model || role == Resource) {
+		s.fail(name, "invalid_type", "Invalid type for '%s': expected %s.", name, article)
+	}
+	s.start = at
+}
+
+// Text implements jsonscan.Handler.
+func (s *scan) Text(role Role, part []byte) {
+	switch role {
+	case Text:
+		s.scanned.facts.TextBytes += int64(len(part))
+	case Model, Resource, StreamFormat:
+		s.text = append(s.text, part[:min(len(part), maxModel+1-len(s.text))]...)
+	}
+}
+
+// Close implements jsonscan.Handler.
+func (s *scan) Close(role Role, kind jsonscan.Kind, raw []byte, at int64) {
+	facts := &s.scanned.facts
+	switch role {
+	case Model:
+		if len(s.text) > maxModel {
+			s.fail(s.form.names[role], "string_above_max_length", "Invalid '%s': longer than %d bytes.", s.form.names[role], maxModel)
+		}
+		facts.Model = string(s.text)
+		s.scanned.places = append(s.scanned.places, place{span: span{s.start, at}, same: true})
+	case Resource:
+		name, prefixed := strings.CutPrefix(string(s.text), "models/")
+		p := place{span: span{s.start, at}, same: name == facts.Model}
+		if prefixed {
+			p.prefix = "models/"
+		}
+		s.scanned.places = append(s.scanned.places, p)
+	case Stream:
+		facts.Stream = string(raw) == "true"
+	case StreamFormat:
+		facts.Stream = string(s.text) == "sse"
+	case Count:
+		facts.N = s.count(kind, raw)
+	case Text:
+		if kind == jsonscan.Number {
+			facts.InputTokens++
+		}
+	}
+}
+
+// count reads a whole number above zero; null is one.
+func (s *scan) count(kind jsonscan.Kind, raw []byte) int64 {
+	if kind != jsonscan.Number {
+		return 1
+	}
+	name := s.form.names[Count]
+	n, err := strconv.ParseFloat(string(raw), 64)
+	switch {
+	case err != nil || n != math.Trunc(n) || n > math.MaxInt32:
+		s.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
+		return 1
+	case n < 1:
+		s.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
+		return 1
+	}
+	return int64(n)
+}
