@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"dialect/anthropic":  words("dialect dialect/jsonscan"),
 	"dialect/form":       words("dialect dialect/jsonscan"),
 	"dialect/openai":     words("dialect dialect/form dialect/jsonscan"),
+	"dialect/responses":  words("dialect dialect/jsonscan dialect/openai"),
 	"db":                 {},
 	"event":              {},
 	"audit":              words("authz db"),

@@ -1,0 +1,283 @@
+package responses
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxModel = 512 // bytes of a model name
+	maxID    = 512 // bytes of an answer's id
+	maxWord  = 64  // bytes of a type or status that are kept
+)
+
+const (
+	idRoot jsonscan.ID = iota + 1
+	idModel
+	idStream
+	idStore
+	idPrevious
+	idMaxTokens
+	idInput
+	idState // prompt and conversation, which hold input of their own
+	idTools
+	idTool
+	idItem
+	idPartType
+	idText
+	idInstructions
+)
+
+var requestPaths = func() *jsonscan.Paths {
+	paths := map[string]jsonscan.ID{
+		"":                     idRoot,
+		"model":                idModel,
+		"stream":               idStream,
+		"store":                idStore,
+		"previous_response_id": idPrevious,
+		"max_output_tokens":    idMaxTokens,
+		"input":                idInput,
+		"prompt":               idState,
+		"conversation":         idState,
+		"instructions":         idInstructions,
+		"tools":                idTools,
+		"tools[]":              idTool,
+		"input[]":              idItem,
+		"input[].output.type":  idPartType, // a computer's screenshot
+	}
+	for _, list := range []string{"content", "output"} {
+		paths["input[]."+list] = idText
+		paths["input[]."+list+"[].type"] = idPartType
+		for _, text := range []string{"text", "refusal", "stdout", "stderr"} {
+			paths["input[]."+list+"[]."+text] = idText
+		}
+	}
+	for _, text := range []string{"summary[].text", "name", "arguments", "input", "code", "operation.diff", "action.commands[]", "action.command[]"} {
+		paths["input[]."+text] = idText
+	}
+	return jsonscan.Compile(paths)
+}()
+
+// names of the fields that may come once only: two readers of one body must not disagree about them.
+var names = map[jsonscan.ID]string{
+	idModel:     "model",
+	idStream:    "stream",
+	idStore:     "store",
+	idPrevious:  "previous_response_id",
+	idMaxTokens: "max_output_tokens",
+	idInput:     "input",
+}
+
+// span is a part of a body.
+type span struct{ start, end int64 }
+
+// scanned implements dialect.Scanned.
+type scanned struct {
+	facts dialect.Facts
+	model span
+}
+
+func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// Scan implements dialect.Dialect. Keys are case-sensitive.
+func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
+	r := requestScan{stores: true}
+	r.req.facts.N = 1
+	var s jsonscan.Scanner
+	s.Init(requestPaths, &r)
+	_, err := s.Write(body)
+	if err == nil {
+		err = s.End()
+	}
+	switch {
+	case errors.Is(err, jsonscan.ErrDepth):
+		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
+	case err != nil:
+		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+	case r.err != nil:
+		return nil, r.err
+	case r.req.facts.Model == "":
+		return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "Missing required parameter: 'model'."}
+	case !r.hasInput && !r.hasState && r.req.facts.Previous == "":
+		return nil, noInput()
+	}
+	r.req.facts.Stores = r.stores
+	return &r.req, nil
+}
+
+// noInput says that there is nothing to answer.
+func noInput() *llm.RequestError {
+	return &llm.RequestError{Param: "input", Code: "missing_required_parameter",
+		Message: "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided, and 'input' must not be empty."}
+}
+
+// requestScan collects what jsonscan reports.
+type requestScan struct {
+	req       scanned
+	err       *llm.RequestError // the first; a syntax error beats it
+	seen      uint32
+	text      []byte
+	start     int64
+	toolStart int64
+	stores    bool
+	hasInput  bool
+	hasState  bool
+}
+
+func (r *requestScan) fail(param, code, format string, args ...any) {
+	if r.err == nil {
+		r.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+// expects says which kind a field must have, in words too; null is as good as absent, but in places where it is not.
+func expects(id jsonscan.ID) (want jsonscan.Kind, name, article string) {
+	switch id {
+	case idRoot:
+		return jsonscan.Object, "", "an object"
+	case idItem:
+		return jsonscan.Object, "input[]", "an object"
+	case idModel, idPrevious:
+		return jsonscan.String, names[id], "a string"
+	case idInstructions:
+		return jsonscan.String, "instructions", "a string"
+	case idStream, idStore:
+		return jsonscan.Bool, names[id], "a boolean"
+	case idMaxTokens:
+		return jsonscan.Number, names[id], "an integer"
+	case idTools:
+		return jsonscan.Array, "tools", "an array"
+	}
+	return jsonscan.Null, "", ""
+}
+
+// Open implements jsonscan.Handler.
+func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
+	if name, once := names[id]; once {
+		if r.seen&(1<<id) != 0 {
+			r.fail(name, "duplicate_parameter", "Duplicate parameter: '%s' is given more than once.", name)
+		}
+		r.seen |= 1 << id
+	}
+	if want, name, article := expects(id); want != jsonscan.Null && kind != want {
+		switch {
+		case id == idRoot:
+			r.fail("", "", "The JSON body of your request must be an object.")
+		case kind != jsonscan.Null || id == idModel || id == idItem:
+			r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, article, kindName(kind))
+		}
+	}
+	r.text, r.start = r.text[:0], at
+	switch id {
+	case idInput:
+		if kind != jsonscan.String && kind != jsonscan.Array && kind != jsonscan.Null {
+			r.fail("input", "invalid_type", "Invalid type for 'input': expected a string or an array, but got %s instead.", kindName(kind))
+		}
+		if kind == jsonscan.String {
+			r.req.facts.Messages = 1
+		}
+	case idItem:
+		r.hasInput = true
+		r.req.facts.Messages++
+	case idState:
+		r.hasState = r.hasState || kind != jsonscan.Null
+	case idTool:
+		r.toolStart = at
+		r.req.facts.HasTools = true
+	}
+}
+
+func kindName(k jsonscan.Kind) string {
+	return [...]string{jsonscan.Null: "null", jsonscan.Bool: "a boolean", jsonscan.Number: "a number",
+		jsonscan.String: "a string", jsonscan.Array: "an array", jsonscan.Object: "an object"}[k]
+}
+
+// Text implements jsonscan.Handler.
+func (r *requestScan) Text(id jsonscan.ID, part []byte) {
+	limit := 0
+	switch id {
+	case idInput:
+		r.hasInput = true
+		r.req.facts.TextBytes += int64(len(part))
+	case idText, idInstructions:
+		r.req.facts.TextBytes += int64(len(part))
+	case idModel:
+		limit = maxModel + 1
+	case idPrevious:
+		limit = maxID + 1
+	case idPartType:
+		limit = maxWord
+	}
+	r.text = append(r.text, part[:min(len(part), max(0, limit-len(r.text)))]...)
+}
+
+// Close implements jsonscan.Handler.
+func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
+	f := &r.req.facts
+	switch id {
+	case idModel:
+		if len(r.text) > maxModel {
+			r.fail("model", "string_above_max_length", "Invalid 'model': longer than %d bytes.", maxModel)
+		}
+		f.Model, r.req.model = string(r.text), span{r.start, at}
+	case idPrevious:
+		if len(r.text) > maxID {
+			r.fail("previous_response_id", "string_above_max_length", "Invalid 'previous_response_id': longer than %d bytes.", maxID)
+		}
+		f.Previous = string(r.text)
+	case idStream:
+		f.Stream = string(raw) == "true"
+	case idStore:
+		r.stores = string(raw) != "false"
+	case idMaxTokens:
+		f.MaxTokens = r.positive("max_output_tokens", kind, raw)
+	case idTool:
+		f.TextBytes += at - r.toolStart
+	case idPartType:
+		switch string(r.text) {
+		case "input_image", "computer_screenshot":
+			f.Images++
+		case "input_audio", "input_file", "input_video":
+			f.Media++
+		}
+	}
+}
+
+// positive reads a count, which must be a whole number above zero; null is zero.
+func (r *requestScan) positive(name string, kind jsonscan.Kind, raw []byte) int64 {
+	if kind != jsonscan.Number {
+		return 0
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	switch {
+	case err != nil || f != math.Trunc(f) || f > math.MaxInt32:
+		r.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
+		return 0
+	case f < 1:
+		r.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
+		return 0
+	}
+	return int64(f)
+}
+
+// Patch implements dialect.Scanned. Only the model's name can change.
+func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
+	if p.Model == s.facts.Model {
+		return [][]byte{body}
+	}
+	return [][]byte{body[:s.model.start], appendString(nil, p.Model), body[s.model.end:]}
+}
+
+// appendString appends a JSON string; bytes that are not UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s)
+	return dst
+}

@@ -1,0 +1,71 @@
+package responses
+
+import (
+	"math"
+	"strconv"
+
+	"aihigress/internal/llm"
+)
+
+// report is a usage object before it is made sense of.
+type report struct {
+	seen   bool // there was an object
+	broken bool // a count was negative, absurd or no number
+	counts [reportFields]int64
+}
+
+type reportField uint8
+
+const (
+	inputTokens reportField = iota
+	outputTokens
+	totalTokens
+	cachedTokens
+	cacheWriteTokens
+	audioInput
+	imageInput
+	reasoningTokens
+	audioOutput
+	imageOutput
+	reportFields
+)
+
+// set takes a count from the text of a JSON number.
+func (r *report) set(f reportField, raw []byte) {
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
+		r.broken = true
+		return
+	}
+	r.counts[f] = int64(n)
+}
+
+// usage makes sense of the report. Credible is false where it is missing, has nothing in it or has counts that cannot be,
+// and the caller should estimate. Odd is true where counts contradict each other or cannot be. Cached tokens and those
+// written to the cache are counted within input_tokens, reasoning within output_tokens.
+func (r *report) usage() (u llm.Usage, credible, odd bool) {
+	if !r.seen || r.broken {
+		return llm.Usage{}, false, r.broken
+	}
+	c := &r.counts
+	input, cached, write := c[inputTokens], c[cachedTokens], c[cacheWriteTokens]
+	if cached+write > input { // never charge more input than there was
+		odd = true
+		cached = min(cached, input)
+		write = min(write, input-cached)
+	}
+	rest := input - cached - write
+	u = llm.Usage{
+		Input:        rest,
+		CachedInput:  cached,
+		CacheWrite5m: write,
+		Output:       c[outputTokens],
+		Reasoning:    c[reasoningTokens],
+		AudioInput:   min(c[audioInput], rest),
+		ImageInput:   min(c[imageInput], rest),
+		AudioOutput:  c[audioOutput],
+		ImageOutput:  c[imageOutput],
+	}
+	u, clamped := u.Clamp()
+	return u, !u.IsZero(), odd || clamped
+}

@@ -1,0 +1,358 @@
+package responses
+
+import (
+	"bytes"
+	"fmt"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+)
+
+const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
+
+// watch implements dialect.Watch.
+type watch struct {
+	onText  func(part []byte)
+	scanner jsonscan.Scanner
+
+	event    bool // the document is an event, not a body
+	late     bool // an event whose whole item is read a second time, for its texts
+	doc      document
+	deltas   bool // pieces came since the last item that was done
+	anyText  bool // some text was passed on
+	id       []byte
+	last     report // the latest that said something
+	toolUses int64
+	failure  *llm.Error
+}
+
+// document is what is kept of the document at hand.
+type document struct {
+	root     bool // it is an object
+	kind     []byte
+	status   []byte
+	itemKind []byte
+	delta    bool
+	usage    report
+	error    bool
+	fields   [4][]byte // of the error, by id - idErrMessage
+	id       []byte
+	uses     int64
+}
+
+// Watch implements dialect.Dialect.
+func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
+	w := &watch{onText: onText}
+	w.begin()
+	return w
+}
+
+// begin gets ready for a document.
+func (w *watch) begin() {
+	w.scanner.Init(answerPaths, w)
+	d := document{kind: w.doc.kind[:0], status: w.doc.status[:0], itemKind: w.doc.itemKind[:0], id: w.doc.id[:0]}
+	for i := range d.fields {
+		d.fields[i] = w.doc.fields[i][:0]
+	}
+	w.doc = d
+}
+
+// Event implements dialect.Watch.
+func (w *watch) Event(data []byte) (dialect.Chunk, error) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" { // not of this dialect, but some relays end every stream with it
+		return dialect.Chunk{Done: true}, nil
+	}
+	w.event, w.late = true, false
+	if err := w.scan(data); err != nil {
+		return dialect.Chunk{}, err
+	}
+	w.settle()
+	var c dialect.Chunk
+	c.Usage = w.doc.usage.seen
+	c.Content = w.doc.delta
+	switch string(w.doc.kind) {
+	case "response.completed", "response.incomplete", "response.done":
+		c.Done, c.Finish = true, true
+		if !w.anyText { // nothing came by deltas or items: the whole answer is here
+			c.Content = w.reread(data) || c.Content
+		}
+	case "response.failed", "error":
+		c.Error = w.doc.err()
+	case "":
+		if w.doc.error {
+			c.Error = w.doc.err()
+		}
+	case "response.output_item.added":
+		c.Content = c.Content || callItem(w.doc.itemKind)
+	case "response.output_item.done":
+		if !w.deltas {
+			c.Content = w.reread(data) || c.Content || callItem(w.doc.itemKind)
+		}
+		w.deltas = false
+		if vendorRun(string(w.doc.itemKind)) {
+			w.toolUses++
+		}
+	case "response.image_generation_call.partial_image":
+		c.Content = true
+	}
+	if w.doc.delta {
+		w.deltas, w.anyText = true, true
+	}
+	return c, nil
+}
+
+// scan reads a whole document.
+func (w *watch) scan(data []byte) error {
+	w.begin()
+	if _, err := w.scanner.Write(data); err != nil {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	return w.whole()
+}
+
+// whole reports whether the document at hand is complete.
+func (w *watch) whole() error {
+	if err := w.scanner.End(); err != nil {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	if !w.doc.root {
+		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
+	}
+	return nil
+}
+
+// reread passes on the texts of the whole items in an event, and reports whether there were any.
+func (w *watch) reread(data []byte) bool {
+	before := w.anyText
+	w.late, w.anyText = true, false
+	_ = w.scan(data) // it was read before
+	found := w.anyText
+	w.late, w.anyText = false, before || found
+	return found
+}
+
+// callItem reports whether an item, once begun, can be answer enough: it is a call that the caller has to run.
+func callItem(kind []byte) bool {
+	return string(kind) == "function_call" || string(kind) == "custom_tool_call"
+}
+
+// vendorRun reports whether an item is the use of a tool that the vendor runs itself.
+func vendorRun(kind string) bool {
+	switch kind {
+	case "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call":
+		return true
+	}
+	return false
+}
+
+// Write implements dialect.Watch.
+func (w *watch) Write(p []byte) (int, error) {
+	n, err := w.scanner.Write(p)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	return n, err
+}
+
+// End implements dialect.Watch.
+func (w *watch) End() error {
+	if err := w.whole(); err != nil {
+		return err
+	}
+	w.settle()
+	w.toolUses += w.doc.uses
+	if w.doc.error || string(w.doc.status) == "failed" {
+		w.failure = w.doc.err()
+	}
+	return nil
+}
+
+// settle takes what the document said over what was said before.
+func (w *watch) settle() {
+	if len(w.id) == 0 {
+		w.id = append(w.id, w.doc.id...)
+	}
+	if !w.doc.usage.seen {
+		return
+	}
+	_, credible, _ := w.doc.usage.usage()
+	if _, before, _ := w.last.usage(); credible || !before {
+		w.last = w.doc.usage
+	}
+}
+
+// Error implements dialect.Watch.
+func (w *watch) Error() *llm.Error { return w.failure }
+
+// Usage implements dialect.Watch.
+func (w *watch) Usage() (llm.Usage, bool) {
+	u, credible, _ := w.last.usage()
+	if credible {
+		u.ToolUses = w.toolUses
+		u, _ = u.Clamp()
+	}
+	return u, credible
+}
+
+// OddUsage implements dialect.Watch.
+func (w *watch) OddUsage() bool {
+	_, _, odd := w.last.usage()
+	return odd
+}
+
+// ResponseID implements dialect.Watch.
+func (w *watch) ResponseID() string { return string(w.id) }
+
+// err is the error in the document.
+func (d *document) err() *llm.Error {
+	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(d.fields[id-idErrMessage], nil)) }
+	return streamError(text(idErrType), text(idErrCode), text(idErrParam), text(idErrMessage))
+}
+
+const (
+	idAnswer jsonscan.ID = iota + 1
+	idKind
+	idStatus
+	idAnswerID
+	idDelta
+	idSound
+	idItemKind  // of the item in an event
+	idOutKind   // of an item in a body
+	idWhole     // a text of a whole item
+	idErrObject // or a text in its place
+	idErrMessage
+	idErrType
+	idErrCode
+	idErrParam
+	idUsage
+	idCount // followed by the counts
+)
+
+var answerPaths = func() *jsonscan.Paths {
+	paths := map[string]jsonscan.ID{
+		"":                idAnswer,
+		"type":            idKind,
+		"delta":           idDelta,
+		"item.type":       idItemKind,
+		"message":         idErrMessage,
+		"code":            idErrCode,
+		"param":           idErrParam,
+		"output[].type":   idOutKind,
+		"error":           idErrObject,
+		"error.message":   idErrMessage,
+		"error.type":      idErrType,
+		"error.code":      idErrCode,
+		"error.param":     idErrParam,
+		"response.id":     idAnswerID,
+		"id":              idAnswerID,
+		"response.status": idStatus,
+		"status":          idStatus,
+	}
+	for _, field := range []string{"", ".message", ".type", ".code", ".param"} {
+		paths["response.error"+field] = paths["error"+field]
+	}
+	for _, list := range []string{"item", "output[]", "response.output[]"} {
+		for _, text := range []string{"content[].text", "content[].refusal", "content[].transcript", "summary[].text", "name", "arguments", "input", "code"} {
+			paths[list+"."+text] = idWhole
+		}
+	}
+	for _, at := range []string{"usage", "response.usage"} {
+		paths[at] = idUsage
+		for name, field := range map[string]reportField{
+			"input_tokens":                            inputTokens,
+			"output_tokens":                           outputTokens,
+			"total_tokens":                            totalTokens,
+			"input_tokens_details.cached_tokens":      cachedTokens,
+			"input_tokens_details.cache_write_tokens": cacheWriteTokens,
+			"input_tokens_details.audio_tokens":       audioInput,
+			"input_tokens_details.image_tokens":       imageInput,
+			"output_tokens_details.reasoning_tokens":  reasoningTokens,
+			"output_tokens_details.audio_tokens":      audioOutput,
+			"output_tokens_details.image_tokens":      imageOutput,
+		} {
+			paths[at+"."+name] = idCount + jsonscan.ID(field)
+		}
+	}
+	return jsonscan.Compile(paths)
+}()
+
+// Open implements jsonscan.Handler.
+func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
+	d := &w.doc
+	switch id {
+	case idAnswer:
+		d.root = kind == jsonscan.Object
+	case idErrObject:
+		d.error = d.error || kind == jsonscan.Object || kind == jsonscan.String
+	case idUsage:
+		d.usage.seen = d.usage.seen || kind == jsonscan.Object
+	case idOutKind:
+		d.itemKind = d.itemKind[:0]
+	case idAnswerID:
+		d.id = d.id[:0]
+	case idErrMessage, idErrType, idErrCode, idErrParam:
+		d.fields[id-idErrMessage] = d.fields[id-idErrMessage][:0]
+	}
+}
+
+// Text implements jsonscan.Handler.
+func (w *watch) Text(id jsonscan.ID, part []byte) {
+	d := &w.doc
+	switch id {
+	case idKind:
+		d.kind = keep(d.kind, part, maxWord)
+	case idStatus:
+		d.status = keep(d.status, part, maxWord)
+	case idItemKind, idOutKind:
+		d.itemKind = keep(d.itemKind, part, maxWord)
+	case idAnswerID:
+		d.id = keep(d.id, part, maxID)
+	case idDelta:
+		if w.late {
+			return
+		}
+		d.delta = true
+		if string(d.kind) != "response.audio.delta" { // which is sound
+			w.pass(part)
+		}
+	case idWhole:
+		if w.late || !w.event {
+			w.pass(part)
+		}
+	case idErrObject:
+		d.fields[0] = keep(d.fields[0], part, maxErrorText)
+	case idErrMessage, idErrType, idErrCode, idErrParam:
+		i := id - idErrMessage
+		d.fields[i] = keep(d.fields[i], part, maxErrorText)
+	}
+}
+
+// pass hands on generated text.
+func (w *watch) pass(part []byte) {
+	w.anyText = true
+	if w.onText != nil {
+		w.onText(part)
+	}
+}
+
+// keep appends what fits within a limit.
+func keep(dst, part []byte, limit int) []byte {
+	return append(dst, part[:min(len(part), limit-len(dst))]...)
+}
+
+// Close implements jsonscan.Handler.
+func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+	switch {
+	case id >= idCount:
+		if kind != jsonscan.Null {
+			w.doc.usage.set(reportField(id-idCount), raw)
+		}
+	case id == idOutKind:
+		if vendorRun(string(w.doc.itemKind)) {
+			w.doc.uses++
+		}
+	case id == idErrCode && kind == jsonscan.Number:
+		w.doc.fields[idErrCode-idErrMessage] = keep(w.doc.fields[idErrCode-idErrMessage], raw, maxErrorText)
+	}
+}
