@@ -1,6 +1,9 @@
 package llm
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Class is what kind of failure an error is, whatever a vendor calls it.
 type Class uint8
@@ -31,6 +34,8 @@ type Error struct {
 	Origin string
 	// RequestID goes into dialects that have it in the body (Anthropic request_id).
 	RequestID string
+	// RetryAfter is how long to wait, where the body says it (Gemini's RetryInfo); 0 where it does not.
+	RetryAfter time.Duration
 }
 
 // Error implements error.
