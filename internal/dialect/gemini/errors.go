@@ -1,0 +1,223 @@
+package gemini
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxErrorText = 4 << 10   // bytes of each field of an upstream's error that are kept
+	maxDelay     = time.Hour // a longer wait is not believed
+)
+
+const (
+	idErrObject jsonscan.ID = iota + 1
+	idErrMessage
+	idErrStatus
+	idErrCode
+	idErrReason
+	idErrField
+	idErrDelay
+	errIDs
+)
+
+// errorKeys are the places of an error in a document: google.rpc.Status, and the flat form of Google's OAuth servers, whose
+// "error" is a word.
+var errorKeys = map[string]jsonscan.ID{
+	"error":                  idErrObject,
+	"error.message":          idErrMessage,
+	"error.status":           idErrStatus,
+	"error.code":             idErrCode,
+	"error.details[].reason": idErrReason,
+	"error.details[].fieldViolations[].field": idErrField,
+	"error.details[].retryDelay":              idErrDelay,
+	"error_description":                       idErrMessage,
+}
+
+// errorPaths finds an error in a body, or in a list as streams that are not server-sent events have it.
+var errorPaths = jsonscan.Compile(join(errorKeys, below("[].", errorKeys)))
+
+// errorScan collects the fields of an error; the first of each counts.
+type errorScan struct {
+	fields [errIDs][]byte
+	closed [errIDs]bool
+	object bool // there is an error
+}
+
+// Open implements jsonscan.Handler.
+func (e *errorScan) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
+	if id == idErrObject && kind != jsonscan.Null {
+		e.object = true
+	}
+}
+
+// Text implements jsonscan.Handler.
+func (e *errorScan) Text(id jsonscan.ID, part []byte) { e.add(id, part) }
+
+func (e *errorScan) add(id jsonscan.ID, part []byte) {
+	if !e.closed[id] {
+		f := &e.fields[id]
+		*f = append(*f, part[:min(len(part), maxErrorText-len(*f))]...)
+	}
+}
+
+// Close implements jsonscan.Handler.
+func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+	if kind == jsonscan.Number {
+		e.add(id, raw)
+	}
+	if len(e.fields[id]) > 0 {
+		e.closed[id] = true
+	}
+}
+
+// error is what was collected. A status of zero is found from the error's code.
+func (e *errorScan) error(status int) *llm.Error {
+	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id], nil)) }
+	err := &llm.Error{Status: status, Type: text(idErrStatus), Code: text(idErrReason), Param: text(idErrField),
+		Message: text(idErrMessage), Origin: llm.Gemini}
+	if err.Message == "" {
+		err.Message = text(idErrObject)
+	}
+	if code, bad := strconv.Atoi(text(idErrCode)); status == 0 && bad == nil && code >= 400 && code < 600 {
+		err.Status = code
+	}
+	if d, bad := time.ParseDuration(text(idErrDelay)); bad == nil && d > 0 && d <= maxDelay {
+		err.RetryAfter = d
+	}
+	err.Class = classify(err)
+	return err
+}
+
+// words are the canonical codes of google.rpc with the statuses that go with them.
+var words = []struct {
+	word   string
+	status int
+	class  llm.Class
+}{
+	{"INVALID_ARGUMENT", http.StatusBadRequest, llm.InvalidRequest},
+	{"UNAUTHENTICATED", http.StatusUnauthorized, llm.Unauthorized},
+	{"PERMISSION_DENIED", http.StatusForbidden, llm.Forbidden},
+	{"NOT_FOUND", http.StatusNotFound, llm.NotFound},
+	{"RESOURCE_EXHAUSTED", http.StatusTooManyRequests, llm.RateLimited},
+	{"UNAVAILABLE", http.StatusServiceUnavailable, llm.Overloaded},
+	{"DEADLINE_EXCEEDED", http.StatusGatewayTimeout, llm.TimedOut},
+	{"INTERNAL", http.StatusInternalServerError, llm.ServerError},
+	{"FAILED_PRECONDITION", http.StatusBadRequest, llm.InvalidRequest},
+	{"OUT_OF_RANGE", http.StatusBadRequest, llm.InvalidRequest},
+	{"ALREADY_EXISTS", http.StatusConflict, llm.InvalidRequest},
+	{"ABORTED", http.StatusConflict, llm.ServerError},
+	{"CANCELLED", 499, llm.ServerError},
+	{"UNIMPLEMENTED", http.StatusNotImplemented, llm.NotFound},
+	{"DATA_LOSS", http.StatusInternalServerError, llm.ServerError},
+	{"UNKNOWN", http.StatusInternalServerError, llm.ServerError},
+}
+
+// classify sorts an error by its word, which tells more than the status: a bad key is 400 here, and so is a prompt that is
+// too long.
+func classify(e *llm.Error) llm.Class {
+	switch {
+	case e.Code == "API_KEY_INVALID" || e.Code == "API_KEY_EXPIRED" || e.Code == "ACCESS_TOKEN_EXPIRED":
+		return llm.Unauthorized
+	case e.Type == "INVALID_ARGUMENT" && strings.Contains(e.Message, "exceeds the maximum number of tokens"):
+		return llm.TooLarge
+	}
+	for _, w := range words {
+		if w.word == e.Type {
+			return w.class
+		}
+	}
+	return llm.ClassOf(e.Status)
+}
+
+// word is the status word that goes with an error.
+func word(e *llm.Error) string {
+	if e.Origin == llm.Gemini && e.Type != "" {
+		return e.Type
+	}
+	class := e.Kind()
+	if class == llm.TooLarge {
+		class = llm.InvalidRequest
+	}
+	if class == llm.OutOfQuota {
+		class = llm.RateLimited
+	}
+	for _, w := range words {
+		if w.class == class {
+			return w.word
+		}
+	}
+	return "UNKNOWN"
+}
+
+// DecodeError implements dialect.Dialect. The status word is Type, an ErrorInfo's reason is Code.
+func (Dialect) DecodeError(status int, body []byte) *llm.Error {
+	var e errorScan
+	var s jsonscan.Scanner
+	s.Init(errorPaths, &e)
+	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to a mistake is all there is
+	return e.error(status)
+}
+
+// EncodeError implements dialect.Dialect. Code, Param and RetryAfter go into details as google.rpc has them; the domain of
+// the reason tells whose word it is.
+func (Dialect) EncodeError(e *llm.Error) []byte {
+	b := make([]byte, 0, 256+len(e.Message))
+	b = append(b, `{"error":{"code":`...)
+	b = strconv.AppendInt(b, int64(e.HTTPStatus()), 10)
+	b = quote(append(b, `,"message":`...), e.Message)
+	b = quote(append(b, `,"status":`...), word(e))
+	mark := len(b)
+	b = append(b, `,"details":[`...)
+	open := len(b)
+	if e.Code != "" {
+		b = quote(append(b, `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":`...), e.Code)
+		b = append(quote(append(b, `,"domain":`...), domain(e.Origin)), '}', ',')
+	}
+	if e.Param != "" {
+		b = quote(append(b, `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":`...), e.Param)
+		b = append(quote(append(b, `,"description":`...), e.Message), "}]},"...)
+	}
+	if e.RetryAfter > 0 {
+		b = append(b, `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"`...)
+		b = append(strconv.AppendFloat(b, e.RetryAfter.Seconds(), 'f', -1, 64), `s"},`...)
+	}
+	if len(b) == open {
+		b = b[:mark]
+	} else {
+		b[len(b)-1] = ']'
+	}
+	return append(b, "}}"...)
+}
+
+// domain is whose word an error's code is.
+func domain(origin string) string {
+	switch origin {
+	case "":
+		return "aihigress"
+	case llm.Gemini:
+		return "googleapis.com"
+	}
+	return origin
+}
+
+// AppendErrorEvent implements dialect.Dialect. Google's SDKs raise on an event that has an "error".
+func (d Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
+	dst = append(dst, "data: "...)
+	dst = append(dst, d.EncodeError(e)...)
+	return append(dst, "\n\n"...)
+}
+
+// quote appends a JSON string; bytes that are not UTF-8 become U+FFFD.
+func quote(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s)
+	return dst
+}
