@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"dialect":            {},
 	"dialect/anthropic":  words("dialect dialect/jsonscan"),
 	"dialect/form":       words("dialect dialect/jsonscan"),
+	"dialect/gemini":     words("dialect dialect/jsonscan"),
 	"dialect/openai":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/responses":  words("dialect dialect/jsonscan dialect/openai"),
 	"db":                 {},
