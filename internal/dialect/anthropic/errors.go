@@ -1,0 +1,206 @@
+package anthropic
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+)
+
+const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
+
+const (
+	idErrObject jsonscan.ID = iota + 1
+	idErrMessage
+	idErrType
+	idErrCode
+	idErrRequest
+	idErrBare // the error is a text, or the document has its fields at the top
+)
+
+// errorPaths covers Anthropic's envelope and those of who stands in front of it: Google's for Claude on Vertex, alone or in
+// a list; relays that put the message at the top, or a text instead of the object.
+var errorPaths = jsonscan.Compile(map[string]jsonscan.ID{
+	"error":            idErrObject,
+	"error.message":    idErrMessage,
+	"error.type":       idErrType,
+	"error.status":     idErrType,
+	"error.code":       idErrCode,
+	"request_id":       idErrRequest,
+	"[].error":         idErrObject,
+	"[].error.message": idErrMessage,
+	"[].error.status":  idErrType,
+	"[].error.code":    idErrCode,
+	"message":          idErrBare,
+	"detail":           idErrBare,
+})
+
+// errorScan collects the fields of an error; the first of each counts.
+type errorScan struct {
+	fields [6][]byte // by ID - idErrMessage
+	closed [6]bool
+	object bool
+}
+
+func (e *errorScan) reset() {
+	if e.object || e.closed != [6]bool{} {
+		*e = errorScan{}
+	}
+}
+
+func (e *errorScan) field(id jsonscan.ID) jsonscan.ID {
+	if id == idErrObject {
+		return idErrBare // a text instead of the object
+	}
+	return id
+}
+
+// Open implements jsonscan.Handler.
+func (e *errorScan) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
+	if id == idErrObject && kind != jsonscan.Null {
+		e.object = true
+	}
+}
+
+// Text implements jsonscan.Handler.
+func (e *errorScan) Text(id jsonscan.ID, part []byte) { e.add(e.field(id), part) }
+
+func (e *errorScan) add(id jsonscan.ID, part []byte) {
+	if i := id - idErrMessage; !e.closed[i] {
+		f := &e.fields[i]
+		*f = append(*f, part[:min(len(part), maxErrorText-len(*f))]...)
+	}
+}
+
+// Close implements jsonscan.Handler.
+func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+	id = e.field(id)
+	if kind == jsonscan.Number {
+		e.add(id, raw)
+	}
+	if len(e.fields[id-idErrMessage]) > 0 {
+		e.closed[id-idErrMessage] = true
+	}
+}
+
+// error is what was collected.
+func (e *errorScan) error(status int) *llm.Error {
+	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id-idErrMessage], nil)) }
+	err := &llm.Error{Status: status, Type: text(idErrType), Code: text(idErrCode), Message: text(idErrMessage),
+		Origin: llm.Anthropic, RequestID: text(idErrRequest)}
+	if err.Message == "" {
+		err.Message = text(idErrBare)
+	}
+	err.Class = classes[err.Type]
+	if tooLong(err) {
+		err.Class = llm.TooLarge
+	}
+	return err
+}
+
+// classes are the kinds of error by Anthropic's name.
+var classes = map[string]llm.Class{
+	"invalid_request_error": llm.InvalidRequest,
+	"authentication_error":  llm.Unauthorized,
+	"permission_error":      llm.Forbidden,
+	"not_found_error":       llm.NotFound,
+	"request_too_large":     llm.TooLarge,
+	"rate_limit_error":      llm.RateLimited,
+	"billing_error":         llm.OutOfQuota,
+	"overloaded_error":      llm.Overloaded,
+	"timeout_error":         llm.TimedOut,
+	"api_error":             llm.ServerError,
+}
+
+// promptTooLong is how Anthropic begins to say that a prompt does not fit the model. Claude Code looks for it, and then
+// makes its conversation shorter by itself.
+const promptTooLong = "prompt is too long"
+
+// tooLong reports whether an error says that the prompt does not fit the model's context, in the words of any vendor.
+func tooLong(e *llm.Error) bool {
+	if e.Code == "context_length_exceeded" {
+		return true
+	}
+	message := strings.ToLower(e.Message)
+	for _, words := range [...]string{promptTooLong, "maximum context length", "context window", "context length",
+		"exceeds the maximum number of tokens", "input token count"} {
+		if strings.Contains(message, words) {
+			return e.Status == 0 || e.Status == http.StatusBadRequest || e.Status == http.StatusRequestEntityTooLarge
+		}
+	}
+	return false
+}
+
+// DecodeError implements dialect.Dialect.
+func (Dialect) DecodeError(status int, body []byte) *llm.Error {
+	var e errorScan
+	var s jsonscan.Scanner
+	s.Init(errorPaths, &e)
+	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to a mistake is all there is
+	return e.error(status)
+}
+
+// EncodeError implements dialect.Dialect.
+func (Dialect) EncodeError(e *llm.Error) []byte { return appendError(nil, e) }
+
+// AppendErrorEvent implements dialect.Dialect.
+func (Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
+	dst = append(dst, "event: error\ndata: "...)
+	dst = appendError(dst, e)
+	return append(dst, "\n\n"...)
+}
+
+// KeepAlive implements dialect.Dialect. SDKs skip it wherever it stands.
+func (Dialect) KeepAlive() []byte { return []byte("event: ping\ndata: {\"type\":\"ping\"}\n\n") }
+
+func appendError(dst []byte, e *llm.Error) []byte {
+	message := e.Message
+	kind := e.Type
+	if e.Origin != llm.Anthropic || kind == "" {
+		kind = typeOf(e)
+	}
+	if e.Origin != llm.Anthropic && tooLong(e) && !strings.HasPrefix(message, promptTooLong) {
+		kind, message = "invalid_request_error", promptTooLong+": "+message
+	}
+	dst = append(dst, `{"type":"error","error":{"type":`...)
+	dst = appendString(dst, kind)
+	dst = append(dst, `,"message":`...)
+	dst = appendString(dst, message)
+	dst = append(dst, '}')
+	if e.RequestID != "" {
+		dst = append(dst, `,"request_id":`...)
+		dst = appendString(dst, e.RequestID)
+	}
+	return append(dst, '}')
+}
+
+// typeOf is Anthropic's word for an error of another vendor or of the gateway.
+func typeOf(e *llm.Error) string {
+	switch e.Kind() {
+	case llm.InvalidRequest:
+		return "invalid_request_error"
+	case llm.Unauthorized:
+		return "authentication_error"
+	case llm.Forbidden:
+		return "permission_error"
+	case llm.NotFound:
+		return "not_found_error"
+	case llm.TooLarge:
+		if e.Status == http.StatusRequestEntityTooLarge {
+			return "request_too_large"
+		}
+		return "invalid_request_error"
+	case llm.RateLimited:
+		return "rate_limit_error"
+	case llm.OutOfQuota:
+		return "billing_error"
+	case llm.Overloaded:
+		return "overloaded_error"
+	case llm.TimedOut:
+		return "timeout_error"
+	case llm.Unclassified, llm.ServerError:
+	}
+	return "api_error"
+}
