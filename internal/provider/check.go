@@ -29,6 +29,8 @@ const (
 	MaxKeys = 100
 	// MaxSecret is how many bytes a key has at most.
 	MaxSecret = 4096
+	// MaxAccount is how many bytes a service account's key has at most: room for RSA keys of 4096 bits.
+	MaxAccount = 8192
 	// MaxModels is how many models a provider has at most.
 	MaxModels = 5000
 	// maxSlug is how many bytes a slug has at most.

@@ -8,12 +8,13 @@ import (
 	"aihigress/internal/fault"
 )
 
-// Codes of the Upstream failures that Do returns. With the first four the vendor has not seen the request.
+// Codes of the Upstream failures that Do returns. With the first five the vendor has not seen the request.
 const (
 	CodeConnect        = "connect"         // no such host, refused, unreachable
 	CodeConnectTimeout = "connect_timeout" // no connection in time
 	CodeTLS            = "tls"             // the certificate or the handshake is wrong
 	CodeBlocked        = "blocked_address" // a private address, and the provider is not allowed one
+	CodeCredential     = "credential"      // the key got no token: a failure of the key, and not of the provider
 	CodeTimeout        = "timeout"         // connected, but no answer in time
 	CodeBroken         = "broken"          // the connection ended, or what came was not HTTP
 )
@@ -25,7 +26,7 @@ func Unsent(err error) bool {
 		return false
 	}
 	switch failure.Code {
-	case CodeConnect, CodeConnectTimeout, CodeTLS, CodeBlocked:
+	case CodeConnect, CodeConnectTimeout, CodeTLS, CodeBlocked, CodeCredential:
 		return true
 	}
 	return false

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"aihigress/internal/llm"
+	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 )
 
@@ -29,6 +31,7 @@ type Options struct {
 // A Client is safe for concurrent use. It keeps connections: make one and keep it.
 type Client struct {
 	guarded, open *http.Transport // pools apart, so that no allowed connection serves a provider that is not
+	tokens        *tokens
 	userAgent     string
 }
 
@@ -43,7 +46,7 @@ func New(o Options) *Client {
 	dialer := net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
 	guarded := dialer
 	guarded.Control = refusePrivate(o.AllowLoopback)
-	return &Client{guarded: transport(&guarded, o), open: transport(&dialer, o), userAgent: o.UserAgent}
+	return &Client{guarded: transport(&guarded, o), open: transport(&dialer, o), tokens: newTokens(), userAgent: o.UserAgent}
 }
 
 // transport is tuned for many requests to few hosts. It takes no proxy from the environment: the guard would see the
@@ -112,8 +115,12 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 		return nil, err
 	}
 
+	header, err := c.header(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	request := &http.Request{
-		Method: call.Method, URL: &target, Host: target.Host, Header: c.header(call),
+		Method: call.Method, URL: &target, Host: target.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if request.Method == "" {
@@ -123,15 +130,19 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if call.Sending != nil {
 		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace())
 	}
-	via := c.guarded
-	if p.AllowPrivate {
-		via = c.open
-	}
-	response, err := via.RoundTrip(request.WithContext(ctx))
+	response, err := c.via(p).RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
 	return response, nil
+}
+
+// via is the transport for a provider.
+func (c *Client) via(p *snapshot.Provider) *http.Transport {
+	if p.AllowPrivate {
+		return c.open
+	}
+	return c.guarded
 }
 
 // extend puts an escaped path behind a URL's.
@@ -149,13 +160,16 @@ func extend(u *url.URL, path string) error {
 }
 
 // header is what goes out: the call's, under the provider's, under what the gateway must say.
-func (c *Client) header(call Call) http.Header {
+func (c *Client) header(ctx context.Context, call Call) (http.Header, error) {
 	h := call.Header
 	if h == nil {
 		h = make(http.Header, 4+len(call.Provider.Headers))
 	}
 	for _, name := range credentials {
 		delete(h, name)
+	}
+	if call.Provider.Kind == provider.KindClaudeCLI {
+		asClaudeCLI(h)
 	}
 	for name, values := range call.Provider.Headers {
 		h[name] = values
@@ -168,10 +182,10 @@ func (c *Client) header(call Call) http.Header {
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{c.userAgent}
 	}
-	if call.Key != nil && !call.Key.Secret.Empty() {
-		authorize(h, call.Provider.Dialect, call.Key.Secret.Reveal())
+	if call.Key == nil || call.Key.Secret.Empty() {
+		return h, nil
 	}
-	return h
+	return h, c.authorize(ctx, h, call.Provider, call.Key.Secret.Reveal())
 }
 
 var (
@@ -180,23 +194,37 @@ var (
 	credentials = []string{"Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Cookie", "Proxy-Authorization"}
 )
 
-// authorize puts the credential where the dialect's vendor looks for it.
-func authorize(h http.Header, dialect, key string) {
-	switch dialect {
-	case "anthropic":
+// authorize puts the credential where the provider's kind and dialect look for it.
+func (c *Client) authorize(ctx context.Context, h http.Header, p *snapshot.Provider, key string) error {
+	switch {
+	case p.Kind == provider.KindVertex && provider.IsServiceAccount(key):
+		token, err := c.tokens.get(ctx, key, &http.Client{Transport: c.via(p), CheckRedirect: stay}, p.AllowPrivate)
+		if err != nil {
+			return err
+		}
+		h["Authorization"] = []string{"Bearer " + token}
+	case p.Kind == provider.KindVertex, p.Dialect == llm.Gemini:
+		h["X-Goog-Api-Key"] = []string{key}
+	case p.Kind == provider.KindClaudeCLI:
+		h["Authorization"] = []string{"Bearer " + key}
+	case p.Dialect == llm.Anthropic:
 		h["X-Api-Key"] = []string{key}
 		if _, ok := h["Anthropic-Version"]; !ok {
 			h["Anthropic-Version"] = []string{"2023-06-01"}
 		}
-	case "gemini":
-		h["X-Goog-Api-Key"] = []string{key}
 	default:
 		h["Authorization"] = []string{"Bearer " + key}
 	}
+	return nil
 }
 
-// Close closes the connections that are not in use.
+// stay follows no redirect: what is sent for a token is good for a token elsewhere too.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Close waits for what the client does beside its calls, and closes the connections that are not in use. Calls of Vertex
+// fail after it.
 func (c *Client) Close() {
+	c.tokens.stop()
 	c.guarded.CloseIdleConnections()
 	c.open.CloseIdleConnections()
 }

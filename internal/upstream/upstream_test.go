@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"aihigress/internal/fault"
+	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
 )
@@ -93,16 +94,22 @@ func TestDoSendsWhatTheVendorNeeds(t *testing.T) {
 
 func TestCredentialStandsWhereTheDialectWantsIt(t *testing.T) {
 	t.Parallel()
-	for dialect, want := range map[string]http.Header{
-		"openai":    {"Authorization": {"Bearer k"}},
-		"responses": {"Authorization": {"Bearer k"}},
-		"anthropic": {"X-Api-Key": {"k"}, "Anthropic-Version": {"2023-06-01"}},
-		"gemini":    {"X-Goog-Api-Key": {"k"}},
+	c := client(t, Options{})
+	for _, tc := range []struct {
+		kind, dialect string
+		want          http.Header
+	}{
+		{provider.KindDirect, "openai", http.Header{"Authorization": {"Bearer k"}}},
+		{provider.KindDirect, "responses", http.Header{"Authorization": {"Bearer k"}}},
+		{provider.KindDirect, "anthropic", http.Header{"X-Api-Key": {"k"}, "Anthropic-Version": {"2023-06-01"}}},
+		{provider.KindDirect, "gemini", http.Header{"X-Goog-Api-Key": {"k"}}},
+		{provider.KindVertex, "gemini", http.Header{"X-Goog-Api-Key": {"k"}}},
+		{provider.KindVertex, "anthropic", http.Header{"X-Goog-Api-Key": {"k"}}},
+		{provider.KindClaudeCLI, "anthropic", http.Header{"Authorization": {"Bearer k"}}},
 	} {
-		h := http.Header{}
-		authorize(h, dialect, "k")
-		if len(h) != len(want) {
-			t.Errorf("%s: %v", dialect, h)
+		h, dialect, want := http.Header{}, tc.kind+" "+tc.dialect, tc.want
+		if err := c.authorize(t.Context(), h, &snapshot.Provider{Kind: tc.kind, Dialect: tc.dialect}, "k"); err != nil || len(h) != len(want) {
+			t.Errorf("%s: %v, %v", dialect, h, err)
 		}
 		for name := range want {
 			if h.Get(name) != want.Get(name) {
