@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"aihigress/internal/dialect/openai"
-	"aihigress/internal/snapshot"
+	"aihigress/internal/dialect"
 	"aihigress/internal/sse"
 )
 
@@ -20,17 +19,16 @@ var (
 	errIdle       = errors.New("the answer stalled")
 )
 
-// keepAlive is a comment, which clients of event streams drop.
-const keepAlive = ": keep-alive\n\n"
-
 // An answer is the way to the caller, and the clock of the call: one timer for all its limits, since a timer or a
 // goroutine for each would cost every stream what only a stalled one needs.
 //
 // The header is held back until commit, so that everything before it can be tried elsewhere. The timer's function runs
 // in a goroutine of its own; mu keeps its comments between events, and close waits for it.
 type answer struct {
-	w http.ResponseWriter
-	o *Options
+	w       http.ResponseWriter
+	o       *Options
+	dialect dialect.Dialect // the caller's
+	array   *array          // of a stream that its caller wants as one JSON array; nil where events are wanted
 
 	mu     sync.Mutex
 	rc     *http.ResponseController
@@ -45,7 +43,7 @@ type answer struct {
 
 	cancelCall    context.CancelCauseFunc
 	cancelAttempt context.CancelCauseFunc
-	route         *snapshot.Route // of the running attempt
+	way           *way // of the running attempt
 
 	total     time.Time // the call must be over
 	early     time.Time // the header goes out without content; zero is never
@@ -56,11 +54,15 @@ type answer struct {
 }
 
 // newAnswer starts the clock of a call. The caller closes it.
-func newAnswer(w http.ResponseWriter, o *Options, stream bool, start, total time.Time, cancel context.CancelCauseFunc) *answer {
-	a := &answer{w: w, o: o, rc: http.NewResponseController(w), asked: stream, stream: stream, cancelCall: cancel, total: total,
-		lastRead: start, lastWrite: start}
+func newAnswer(c *call) *answer {
+	stream, start := c.event.Streamed, c.event.StartedAt
+	a := &answer{w: c.w, o: &c.p.o, dialect: c.endpoint.dialect, rc: http.NewResponseController(c.w), asked: stream, stream: stream,
+		cancelCall: c.cancel, total: c.total, lastRead: start, lastWrite: start}
+	if stream && c.wantsArray() {
+		a.array = &array{}
+	}
 	if stream {
-		a.early = start.Add(o.Early)
+		a.early = start.Add(a.o.Early)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,13 +70,13 @@ func newAnswer(w http.ResponseWriter, o *Options, stream bool, start, total time
 	return a
 }
 
-// attempt starts the clock of an attempt that must have content within limit. The route names it in the header, should
-// that have to go out before the commit point.
-func (a *answer) attempt(limit time.Duration, cancel context.CancelCauseFunc, route *snapshot.Route) {
+// attempt starts the clock of an attempt that must have content within limit. The way names it in the header, should that
+// have to go out before the commit point.
+func (a *answer) attempt(limit time.Duration, cancel context.CancelCauseFunc, way *way) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	a.cancelAttempt, a.route = cancel, route
+	a.cancelAttempt, a.way = cancel, way
 	a.stream = a.asked
 	a.first, a.lastRead = now.Add(limit), now
 	a.rearm(now)
@@ -124,8 +126,27 @@ func (a *answer) commit(status int, fill func(http.Header)) (early bool) {
 	a.begun = true
 	a.extend(now)
 	fill(a.w.Header())
+	a.fit(a.w.Header())
 	a.w.WriteHeader(status)
 	return false
+}
+
+// fit corrects the header of a stream that goes out as an array.
+func (a *answer) fit(h http.Header) {
+	if a.array != nil && a.stream {
+		h["Content-Type"] = []string{"application/json; charset=UTF-8"}
+	}
+}
+
+// finish sends the last bytes of an answer that is whole.
+func (a *answer) finish(p []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.send(time.Now(), p, a.array == nil)
+	if a.array != nil && a.stream && err == nil {
+		err = a.raw(time.Now(), a.array.end(), true)
+	}
+	return err
 }
 
 // write sends bytes to the caller, at once if flush is set. An error says that the caller is gone.
@@ -137,8 +158,16 @@ func (a *answer) write(p []byte, flush bool) error {
 	return a.send(now, p, flush)
 }
 
-// send is write with the lock held.
+// send is write with the lock held. What a stream writes are whole events.
 func (a *answer) send(now time.Time, p []byte, flush bool) error {
+	if a.array != nil && a.stream {
+		p = a.array.append(p)
+	}
+	return a.raw(now, p, flush)
+}
+
+// raw writes bytes as they are.
+func (a *answer) raw(now time.Time, p []byte, flush bool) error {
 	if a.failed != nil {
 		return a.failed
 	}
@@ -176,10 +205,14 @@ func (a *answer) fail(f *failure, fill func(http.Header)) bool {
 		a.begun, a.committed = true, true
 		a.extend(time.Now())
 		fill(a.w.Header())
-		f.write(a.w)
+		f.write(a.w, a.dialect)
 	case a.stream:
 		a.committed = true
-		_ = a.send(time.Now(), openai.ErrorEvent(f.status, f.object()), true) // a caller who is gone needs no error
+		f.RequestID = a.w.Header().Get("X-Request-Id")
+		_ = a.send(time.Now(), a.dialect.AppendErrorEvent(nil, &f.Error), true) // a caller who is gone needs no error
+		if a.array != nil {
+			_ = a.raw(time.Now(), a.array.end(), true)
+		}
 	default:
 		return false
 	}
@@ -235,7 +268,7 @@ func (a *answer) tick() {
 		a.begin(now)
 	}
 	if a.begun && a.stream && !now.Before(a.lastWrite.Add(a.o.KeepAlive)) {
-		if a.send(now, []byte(keepAlive), true) != nil {
+		if a.raw(now, a.keepAlive(), true) != nil {
 			a.cancelCall(a.failed)
 			return
 		}
@@ -248,13 +281,22 @@ func (a *answer) begin(now time.Time) {
 	a.begun = true
 	h := a.w.Header()
 	sse.SetHeader(h)
-	if a.route != nil {
-		nameRoute(h, a.route)
+	a.fit(h)
+	if a.way != nil {
+		a.way.name(h)
 	}
 	a.w.WriteHeader(http.StatusOK)
-	if a.send(now, []byte(keepAlive), true) != nil {
+	if a.raw(now, a.keepAlive(), true) != nil {
 		a.cancelCall(a.failed)
 	}
+}
+
+// keepAlive is what clients of the stream pass over.
+func (a *answer) keepAlive() []byte {
+	if a.array != nil {
+		return []byte("\n") // white space between the elements
+	}
+	return a.dialect.KeepAlive()
 }
 
 // reading reports whether an answer is being read that is held to the idle limit.

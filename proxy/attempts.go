@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"aihigress/internal/fault"
+	"aihigress/internal/llm"
 	"aihigress/internal/routing"
-	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/internal/web"
@@ -66,12 +66,16 @@ func (a *progress) next(plan []routing.Target, keys *pace) *routing.Target {
 				}
 				continue
 			}
-			a.target, a.started = &plan[i], now
-			a.count++
-			return a.target
+			return &plan[i]
 		}
 	}
 	return nil
+}
+
+// begin counts an attempt.
+func (a *progress) begin(t *routing.Target) {
+	a.target, a.started = t, time.Now()
+	a.count++
 }
 
 // rule draws the conclusions from a failure of the present target.
@@ -112,12 +116,19 @@ func (a *progress) note(status int, code string) {
 // attempt tries the targets of the plan until one answers, the commit point has passed, or nothing is left.
 func (c *call) attempt() {
 	var last *setback
+	var unfit error // why a target was not asked
 	for c.attempts.count < c.p.o.MaxAttempts {
 		target := c.attempts.next(c.plan, &c.p.keys)
 		if target == nil {
 			break
 		}
-		s := c.try(target)
+		w, err := c.wayTo(target)
+		if err != nil {
+			unfit = err
+			continue
+		}
+		c.attempts.begin(target)
+		s := c.try(w)
 		if s == nil {
 			return
 		}
@@ -129,29 +140,45 @@ func (c *call) attempt() {
 		}
 		c.attempts.rule(c.plan, s.scope)
 	}
-	if last == nil {
+	switch {
+	case last != nil:
+		c.giveUp(last)
+	case unfit != nil:
+		c.unfit(unfit)
+	default:
 		c.busy()
-		return
 	}
-	c.giveUp(last)
+}
+
+// unfit refuses a call that no target can take.
+func (c *call) unfit(err error) {
+	if e, ok := fault.As(err); ok && e.Code != codeOverloaded {
+		err = fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.facts.Model).WithCode("model_not_supported")
+	}
+	f := describe(err, c.requestID)
+	if f.Code == codeInternal {
+		web.NoteError(c.r.Context(), err)
+	}
+	c.settle(usage.Refused, f.Status, f.reason())
+	c.fail(&f)
 }
 
 // try makes one attempt. A nil setback says that the call is over: answered, or its caller gone.
-func (c *call) try(t *routing.Target) *setback {
+func (c *call) try(w *way) *setback {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	limit := c.p.o.FirstByte
-	if c.event.Streamed {
+	if w.streams {
 		limit = c.p.o.FirstToken
 	}
 	c.seen.begin()
-	c.answer.attempt(limit, cancel, t.Route)
+	c.answer.attempt(limit, cancel, w)
 
-	p := t.Route.Provider
+	t := c.attempts.target
 	response, err := c.p.o.Upstream.Do(ctx, upstream.Call{
-		Provider: p, Key: t.Key, Path: c.endpoint.path,
-		Header:  upstreamHeader(c.r.Header, c.requestID),
-		Body:    c.request.Patch(c.body.bytes, t.Route.UpstreamID, c.asksUsage(t)),
+		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
+		Header:  c.upstreamHeader(w),
+		Body:    w.body,
 		Sending: &c.sending,
 	})
 	if err != nil {
@@ -159,22 +186,24 @@ func (c *call) try(t *routing.Target) *setback {
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return c.refused(ctx, response, p)
+		return c.refused(ctx, response, w.dialect)
 	}
 	if coding := response.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return malformed(response.StatusCode) // nobody asked for it, and usage could not be read
 	}
 	c.seen.accepted = true
-	if eventStream(response, c.event.Streamed) {
-		r := relay{c: c, ctx: ctx, cancel: cancel, response: response, withhold: c.asksUsage(t)}
-		return r.run()
+	streams := eventStream(response, w.streams)
+	if w.passes && (streams || !c.event.Streamed || !c.endpoint.translates) {
+		c.seen.watches(w.dialect)
+		if streams {
+			r := relay{c: c, ctx: ctx, cancel: cancel, response: response, way: w, holds: w.dialect.Name() == llm.Gemini}
+			return r.run()
+		}
+		return c.whole(ctx, response)
 	}
-	return c.whole(ctx, response)
-}
-
-// asksUsage reports whether the usage of a stream is asked for on our own account, and so not shown to the caller.
-func (c *call) asksUsage(t *routing.Target) bool {
-	return c.event.Streamed && !c.request.IncludeUsage && t.Route.Provider.AskStreamUsage
+	// A vendor that was asked for a stream may still answer whole, which is translated like any other.
+	tr := translation{c: c, ctx: ctx, cancel: cancel, response: response, way: w}
+	return tr.run(streams)
 }
 
 // eventStream reports whether a response is a stream of events. Some vendors do not say.
@@ -198,25 +227,23 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
 	s := &setback{scope: ofProvider, failure: describe(err, c.requestID)}
 	if fault.KindOf(err) == fault.Internal {
-		s.failure = failure{status: http.StatusBadGateway, kind: "upstream_error", code: codeUnavailable,
-			message: "The provider could not be called."}
+		s.failure = ours(http.StatusBadGateway, "upstream_error", codeUnavailable, "The provider could not be called.")
 	}
 	return s
 }
 
 // ownSetback is the setback of an attempt that the gateway itself ended, by the clock mostly; nil where it did not.
 func ownSetback(ctx context.Context) *setback {
-	f := failure{status: http.StatusGatewayTimeout, kind: "upstream_error", code: codeTimeout}
+	f := ours(http.StatusGatewayTimeout, "upstream_error", codeTimeout, "")
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errTotal):
-		f.message = "The call did not end in the time it was given."
+		f.Message = "The call did not end in the time it was given."
 		return &setback{scope: ofRequest, failure: f}
 	case errors.Is(cause, errFirstToken), errors.Is(cause, errIdle):
-		f.message = "The provider did not answer in time."
+		f.Message = "The provider did not answer in time."
 		return &setback{scope: ofProvider, failure: f}
 	case errors.Is(cause, ErrStopping):
-		return &setback{scope: ofRequest, failure: failure{status: http.StatusServiceUnavailable, kind: "server_error", code: codeStopping,
-			message: "The gateway is stopping. Try again."}}
+		return &setback{scope: ofRequest, failure: ours(http.StatusServiceUnavailable, "server_error", codeStopping, "The gateway is stopping. Try again.")}
 	}
 	return nil
 }
@@ -239,7 +266,7 @@ func (c *call) cancelled() {
 
 // giveUp answers with the last setback.
 func (c *call) giveUp(s *setback) {
-	outcome, status := usage.UpstreamError, s.failure.status
+	outcome, status := usage.UpstreamError, s.failure.HTTPStatus()
 	if s.scope == ofRequest && s.failure.header != nil {
 		outcome = usage.ClientError
 	}
@@ -259,17 +286,13 @@ func (c *call) fail(f *failure) {
 	}
 }
 
-// nameRoute puts into the header who is asked.
-func nameRoute(h http.Header, route *snapshot.Route) {
-	h["X-Aihigress-Provider"] = []string{route.Provider.Slug}
-	h["X-Aihigress-Model"] = []string{route.UpstreamID}
-}
-
 // name puts into the header who answered, at which attempt.
 func (c *call) name(h http.Header) {
 	if c.attempts.target == nil {
 		return
 	}
-	nameRoute(h, c.attempts.target.Route)
+	if w := c.answer.way; w != nil {
+		w.name(h)
+	}
 	h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
 }

@@ -42,6 +42,9 @@ func (b *budget) take(n int64) bool {
 	return false
 }
 
+// give gives back what was taken.
+func (b *budget) give(n int64) { b.used.Add(-n) }
+
 // readBody reads the request's body up to limit, in the time that patience allows for each read. The caller frees it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, memory *budget) (*body, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
@@ -88,7 +91,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time
 // grow gives the body a buffer of at least size bytes, with what was read so far.
 func (b *body) grow(size int64) error {
 	if !b.budget.take(size - b.held) {
-		return fault.New(fault.Limited, "The gateway has too many large requests in memory. Try again later.").WithCode(codeOverloaded)
+		return errOverloaded
 	}
 	b.held = size
 	old, oldPooled, oldPool := b.bytes, b.pooled, b.pool
@@ -103,7 +106,7 @@ func (b *body) free(unused bool) {
 	if unused {
 		freeBuffer(b.pooled, b.pool)
 	}
-	b.budget.used.Add(-b.held)
+	b.budget.give(b.held)
 	*b = body{budget: b.budget}
 }
 

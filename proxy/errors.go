@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"aihigress/internal/credit"
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
 	"aihigress/internal/fault"
+	"aihigress/internal/llm"
 )
 
 // Codes of faults that the mapping below, or the pipeline, tells apart by more than their kind.
@@ -23,6 +24,7 @@ const (
 	codeQuota       = "upstream_quota"
 	codeMalformed   = "upstream_malformed"
 	codeTruncated   = "upstream_truncated"
+	codeTooLong     = "upstream_too_long"
 	codeUnavailable = "upstream_unavailable"
 	codeCancelled   = "client_closed_request"
 	codeStopping    = "gateway_stopping"
@@ -31,45 +33,49 @@ const (
 // statusClientClosed is what a call is logged with whose caller went away before an answer (as nginx does).
 const statusClientClosed = 499
 
-// A failure is an error as a caller of the OpenAI dialect sees it.
+// A failure is an error on its way to the caller.
 type failure struct {
-	status  int
-	kind    string // "type" of the error object
-	code    string
-	param   string
-	message string
+	llm.Error
 
 	retryAfter string      // value of Retry-After; "" is none
 	noRetry    bool        // x-should-retry: false
 	header     http.Header // the vendor's; nil where the gateway itself refuses
 }
 
+// ours is a failure of the gateway's own making.
+func ours(status int, kind, code, message string) failure {
+	return failure{Error: llm.Error{Status: status, Type: kind, Code: code, Message: message}}
+}
+
 // describe maps an error to the answer: the one place where fault kinds become LLM errors. An internal error's text is
 // for the log; the caller gets the request id.
 func describe(err error, requestID string) failure {
-	if bad, ok := errors.AsType[*openai.RequestError](err); ok {
-		return failure{status: http.StatusBadRequest, kind: "invalid_request_error", code: bad.Code, param: bad.Param, message: bad.Message}
+	if bad, ok := errors.AsType[*llm.RequestError](err); ok {
+		f := ours(http.StatusBadRequest, "invalid_request_error", bad.Code, bad.Message)
+		f.Param = bad.Param
+		return f
 	}
 	e, ok := fault.As(err)
 	switch {
 	case !ok, e.Kind == fault.Internal && e.Code != credit.CodeUnavailable:
-		return failure{status: http.StatusInternalServerError, kind: "server_error", code: codeInternal,
-			message: "The gateway had an internal error. Request id: " + requestID}
+		return ours(http.StatusInternalServerError, "server_error", codeInternal, "The gateway had an internal error. Request id: "+requestID)
 	case e.Kind == fault.Internal:
-		return failure{status: http.StatusServiceUnavailable, kind: "server_error", code: e.Code, message: e.Message, retryAfter: seconds(e.Retry)}
+		f := ours(http.StatusServiceUnavailable, "server_error", e.Code, e.Message)
+		f.retryAfter = seconds(e.Retry)
+		return f
 	}
-	f := failure{code: e.Code, message: e.Message}
+	f := ours(0, "", e.Code, e.Message)
 	if len(e.Path) > 0 {
-		f.param = e.Path[len(e.Path)-1]
+		f.Param = e.Path[len(e.Path)-1]
 	}
 	switch e.Kind {
 	case fault.Invalid:
 		f.set(http.StatusBadRequest, "invalid_request_error", "")
 		switch e.Code {
 		case codeTooLarge:
-			f.status = http.StatusRequestEntityTooLarge
+			f.Status = http.StatusRequestEntityTooLarge
 		case codeSlow:
-			f.status = http.StatusRequestTimeout
+			f.Status = http.StatusRequestTimeout
 		}
 	case fault.Conflict:
 		f.set(http.StatusConflict, "invalid_request_error", "conflict")
@@ -81,21 +87,21 @@ func describe(err error, requestID string) failure {
 		f.set(http.StatusNotFound, "invalid_request_error", "not_found")
 	case fault.Exhausted:
 		f.set(http.StatusTooManyRequests, "insufficient_quota", "")
-		f.code, f.noRetry = "insufficient_quota", true
+		f.Code, f.Class, f.noRetry = "insufficient_quota", llm.OutOfQuota, true
 	case fault.Limited:
 		f.set(http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded")
 		f.retryAfter = seconds(e.Retry)
 		if e.Code == codeOverloaded {
-			f.status, f.kind = http.StatusServiceUnavailable, "server_error"
+			f.Status, f.Type = http.StatusServiceUnavailable, "server_error"
 		}
 	case fault.Upstream:
 		f.set(http.StatusBadGateway, "upstream_error", codeUnavailable)
 		f.retryAfter = seconds(e.Retry)
 		switch e.Code {
 		case codeTimeout:
-			f.status = http.StatusGatewayTimeout
+			f.Status = http.StatusGatewayTimeout
 		case codeQuota, "no_provider":
-			f.status = http.StatusServiceUnavailable
+			f.Status = http.StatusServiceUnavailable
 		}
 	case fault.Internal: // answered above
 	}
@@ -104,9 +110,9 @@ func describe(err error, requestID string) failure {
 
 // set fills in the status, the type, and the code where the fault has none of its own.
 func (f *failure) set(status int, kind, code string) {
-	f.status, f.kind = status, kind
-	if f.code == "" {
-		f.code = code
+	f.Status, f.Type = status, kind
+	if f.Code == "" {
+		f.Code = code
 	}
 }
 
@@ -118,27 +124,45 @@ func seconds(wait time.Duration) string {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
-// reason is what the failure is logged with: many vendors give a type and no code.
+// reason is what the failure is logged with: many vendors give a type and no code, some neither.
 func (f *failure) reason() string {
-	if f.code != "" {
-		return f.code
+	switch {
+	case f.Code != "":
+		return f.Code
+	case f.Type != "":
+		return f.Type
 	}
-	return f.kind
+	switch f.Kind() {
+	case llm.Unauthorized:
+		return "authentication_error"
+	case llm.Forbidden:
+		return "permission_error"
+	case llm.RateLimited:
+		return "rate_limit_error"
+	case llm.OutOfQuota:
+		return "insufficient_quota"
+	case llm.Overloaded, llm.ServerError, llm.Unclassified:
+		return "server_error"
+	case llm.TimedOut:
+		if f.Status >= 500 {
+			return "server_error"
+		}
+	case llm.InvalidRequest, llm.NotFound, llm.TooLarge:
+	}
+	return "invalid_request_error"
 }
 
-// object is the error as the OpenAI dialect puts it.
-func (f *failure) object() openai.Error {
-	return openai.Error{Message: f.message, Type: f.kind, Code: f.code, Param: f.param}
-}
-
-// write answers with the failure. Nothing may have been written before.
-func (f *failure) write(w http.ResponseWriter) {
+// write answers with the failure in the caller's dialect. Nothing may have been written before.
+func (f *failure) write(w http.ResponseWriter, d dialect.Dialect) {
 	h := w.Header()
 	source := "gateway"
 	if f.header != nil {
 		source = "upstream"
-		callerHeader(h, f.header)
-		delete(h, "Content-Encoding")
+		failedHeader(h, f.header, f.Origin == d.Name())
+	}
+	f.RequestID = h.Get("X-Request-Id")
+	if d.Name() == llm.Anthropic {
+		h.Set("Request-Id", f.RequestID) // where its SDKs look
 	}
 	h.Set("X-Aihigress-Error-Source", source)
 	h.Set("Content-Type", "application/json")
@@ -148,8 +172,8 @@ func (f *failure) write(w http.ResponseWriter) {
 	if f.noRetry {
 		h.Set("X-Should-Retry", "false")
 	}
-	b := openai.ErrorBody(f.status, f.object())
+	b := d.EncodeError(&f.Error)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
-	w.WriteHeader(f.status)
+	w.WriteHeader(f.HTTPStatus())
 	_, _ = w.Write(b) // a caller who is gone needs no answer
 }

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
 	"aihigress/internal/tokens"
 )
 
@@ -19,34 +19,28 @@ const (
 const denseBytes = 2
 
 // roughPrompt estimates the tokens of a request by a rule of thumb, on every call.
-func roughPrompt(r *openai.Request) int64 {
+func roughPrompt(r *dialect.Facts) int64 {
 	return max(tokens.Rough(r.TextBytes)+otherPrompt(r), 1)
 }
 
 // densePrompt is how many tokens a request hardly exceeds. It decides how much is held.
-func densePrompt(r *openai.Request) int64 {
+func densePrompt(r *dialect.Facts) int64 {
 	return max((r.TextBytes+denseBytes-1)/denseBytes+otherPrompt(r), 1)
 }
 
 // countPrompt estimates the tokens of a request by counting its text. It is for calls whose vendor tells nothing.
-func countPrompt(r *openai.Request, body []byte) int64 {
+func countPrompt(s dialect.Scanned, body []byte) int64 {
 	var text tokens.Text
 	defer text.Reset()
-	openai.PromptText(body, func(part []byte) { _, _ = text.Write(part) })
-	return max(text.Tokens()+otherPrompt(r), 1)
+	s.PromptText(body, func(part []byte) { _, _ = text.Write(part) })
+	return max(text.Tokens()+otherPrompt(s.Facts()), 1)
 }
 
 // otherPrompt counts what is no text.
-func otherPrompt(r *openai.Request) int64 {
-	n := r.InputTokens + r.Images*imageTokens + r.Messages*messageTokens
+func otherPrompt(r *dialect.Facts) int64 {
+	n := r.InputTokens + r.Images*imageTokens + r.Media*mediaTokens + r.Messages*messageTokens
 	if r.Messages > 0 {
 		n += answerTokens
-	}
-	if r.HasAudio {
-		n += mediaTokens
-	}
-	if r.HasFiles {
-		n += mediaTokens
 	}
 	return n
 }

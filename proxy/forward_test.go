@@ -46,11 +46,11 @@ func TestBytesSurvive(t *testing.T) {
 			"{\"choices\" : [ {\"message\":{\"content\":\"\\u00e9\",\"strange\":[1.50]}} ],\r\n \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4} , \"z\":0}\n"},
 		{"embeddings", "/embeddings", `{"input":["a","b"],"model":"m","dimensions":2}`, `{"input":["a","b"],"model":"up-m","dimensions":2}`,
 			`{"data":[{"embedding":[0.1,0.2]}],"model":"up-m","usage":{"prompt_tokens":2,"total_tokens":2}}`},
-		{"stream that asks for usage", "/chat/completions", `{"stream":true,"model":"m","stream_options":{"include_usage":true},"messages":[]}`,
-			`{"stream":true,"model":"up-m","stream_options":{"include_usage":true},"messages":[]}`,
+		{"stream that asks for usage", "/chat/completions", `{"stream":true,"model":"m","stream_options":{"include_usage":true},"messages":["hi"]}`,
+			`{"stream":true,"model":"up-m","stream_options":{"include_usage":true},"messages":["hi"]}`,
 			": hi\n\n" + role + word + "id: 7\nevent: odd\n" + word + end + tokens + done},
-		{"stream with CRLF", "/chat/completions", `{"stream":true,"model":"m","stream_options":{"include_usage":true},"messages":[]}`,
-			`{"stream":true,"model":"up-m","stream_options":{"include_usage":true},"messages":[]}`,
+		{"stream with CRLF", "/chat/completions", `{"stream":true,"model":"m","stream_options":{"include_usage":true},"messages":["hi"]}`,
+			`{"stream":true,"model":"up-m","stream_options":{"include_usage":true},"messages":["hi"]}`,
 			strings.ReplaceAll(role+word+end+tokens+done, "\n", "\r\n")},
 	}
 	for _, tt := range tests {
@@ -256,15 +256,15 @@ func TestRefusals(t *testing.T) {
 		{"no key", "/chat/completions", chat, []string{"Authorization", "Bearer "}, 401, "invalid_api_key", "Incorrect API key", false},
 		{"basic", "/chat/completions", chat, []string{"Authorization", "Basic abc"}, 401, "invalid_api_key", "Incorrect API key", false},
 		{"broken json", "/chat/completions", `{"model":"m"`, nil, 400, "", "could not parse", true},
-		{"two models", "/chat/completions", `{"model":"m","messages":[],"model":"m2"}`, nil, 400, "duplicate_parameter", "'model'", true},
+		{"two models", "/chat/completions", `{"model":"m","messages":["hi"],"model":"m2"}`, nil, 400, "duplicate_parameter", "'model'", true},
 		{"two streams, one escaped", "/chat/completions", `{"model":"m","stream":false,"str\u0065am":true}`, nil, 400, "duplicate_parameter", "'stream'", true},
 		{"no model", "/embeddings", `{"input":"x"}`, nil, 400, "missing_required_parameter", "model", true},
-		{"unknown model", "/chat/completions", `{"model":"other","messages":[]}`, nil, 404, "model_not_found", "`other`", true},
-		{"control characters", "/chat/completions", `{"model":"m\u0000"}`, nil, 400, "invalid_value", "control", true},
+		{"unknown model", "/chat/completions", `{"model":"other","messages":["hi"]}`, nil, 404, "model_not_found", "`other`", true},
+		{"control characters", "/chat/completions", `{"model":"m\u0000","messages":["hi"]}`, nil, 400, "invalid_value", "control", true},
 		{"too large", "/chat/completions", `{"model":"m","x":"` + strings.Repeat("x", 200) + `"}`, nil, 413, "request_too_large", "limit of 200 bytes", true},
 		{"compressed", "/chat/completions", chat, []string{"Content-Encoding", "gzip"}, 400, "unsupported_content_encoding", "compressed", true},
 		{"bad timeout", "/chat/completions", chat, []string{"X-Aihigress-Timeout-Ms", "soon"}, 400, "", "x-aihigress-timeout-ms", true},
-		{"unknown path", "/responses", `{}`, nil, 404, "unknown_url", "/v1/responses", false},
+		{"unknown path", "/nothing", `{}`, nil, 404, "unknown_url", "/v1/nothing", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -320,7 +320,7 @@ func TestChunkedBodyMeetsTheLimit(t *testing.T) {
 func TestBodiesInMemoryAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, []vendor{{handler: answer(completion)}}, func(o *proxy.Options, _ *snapshot.Contents) { o.MaxBodies = 1 << 10 })
-	a := w.post("/chat/completions", `{"model":"m","messages":[],"x":"`+strings.Repeat("x", 1<<10)+`"}`)
+	a := w.post("/chat/completions", `{"model":"m","messages":["hi"],"x":"`+strings.Repeat("x", 1<<10)+`"}`)
 	if e := readError(t, a); a.StatusCode != 503 || e.Code != "gateway_overloaded" || a.Header.Get("Retry-After") != "" {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}

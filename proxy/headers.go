@@ -14,7 +14,7 @@ var keepFromUpstream = set(
 	"Content-Length", "Accept-Encoding", "Host",
 	// The caller's credentials, for us. Organization and project choose an account, which is ours to choose.
 	"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie",
-	"Openai-Organization", "Openai-Project",
+	"Openai-Organization", "Openai-Project", "X-Goog-User-Project", "X-Goog-Iam-Authorization-Token", "X-Goog-Authenticated-User-Email",
 	// Where the caller is, which is none of the vendor's business.
 	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server",
 	"X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Via", "Origin", "Referer",
@@ -33,10 +33,19 @@ var keepFromCaller = set(
 	"Reporting-Endpoints", "Via", "Server", "X-Powered-By", "Content-Security-Policy", "X-Content-Type-Options",
 )
 
-// Prefixes of the same two kinds.
+// Prefixes of the same two kinds, and of the headers that mean something within one vendor's API alone: between dialects
+// they stay where they are.
 var (
 	keepPrefixFromUpstream = []string{"X-Aihigress-", "Sec-", "Proxy-"}
 	keepPrefixFromCaller   = []string{"X-Aihigress-", "X-Ratelimit-", "Anthropic-Ratelimit-", "Access-Control-", "Cf-"}
+	families               = []string{"Anthropic-", "Openai-", "X-Openai-", "X-Stainless-", "X-Goog-"}
+)
+
+// What a vendor's header says about trying again and about its limits, which callers of every dialect are told with its
+// errors.
+var (
+	aboutRetry  = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry"}
+	aboutLimits = []string{"X-Ratelimit-", "Anthropic-Ratelimit-"}
 )
 
 func set(names ...string) map[string]struct{} {
@@ -48,21 +57,79 @@ func set(names ...string) map[string]struct{} {
 }
 
 // upstreamHeader is what of the caller's header goes to the vendor. The values are shared, the map is not.
-func upstreamHeader(in http.Header, requestID string) http.Header {
-	out := make(http.Header, len(in)+2)
+func (c *call) upstreamHeader(w *way) http.Header {
+	in := c.r.Header
+	out := make(http.Header, len(in)+4)
 	copyHeader(out, in, keepFromUpstream, keepPrefixFromUpstream)
+	if !w.same {
+		for name := range out {
+			if hasPrefix(name, families) {
+				delete(out, name)
+			}
+		}
+	}
+	if !w.passes {
+		out["Content-Type"] = jsonType
+		delete(out, "Accept") // it is about the caller's answer
+		delete(out, "Content-Md5")
+		delete(out, "Digest")
+	}
+	for name, values := range w.address.Header {
+		if _, said := out[name]; !said {
+			out[name] = values
+		}
+	}
 	out["Accept-Encoding"] = identity // usage must be readable
-	out["X-Request-Id"] = []string{requestID}
+	out["X-Request-Id"] = []string{c.requestID}
 	return out
 }
 
-var identity = []string{"identity"}
+var (
+	identity = []string{"identity"}
+	jsonType = []string{"application/json"}
+)
 
 // callerHeader adds to out what of the vendor's header goes to the caller.
 func callerHeader(out, in http.Header) {
 	copyHeader(out, in, keepFromCaller, keepPrefixFromCaller)
-	if upstreamID := in["X-Request-Id"]; len(upstreamID) > 0 {
-		out["X-Upstream-Request-Id"] = upstreamID[:1]
+	nameRequest(out, in)
+}
+
+// translatedHeader adds to out what of the vendor's header goes to the caller beside a body that was made anew.
+func translatedHeader(out, in http.Header, same bool) {
+	if same {
+		callerHeader(out, in)
+		for _, name := range [...]string{"Content-Type", "Content-Encoding", "Content-Md5", "Digest", "Etag", "Accept-Ranges"} {
+			delete(out, name)
+		}
+		return
+	}
+	nameRequest(out, in)
+}
+
+// failedHeader adds to out what of the vendor's header goes to the caller with an error of the vendor's.
+func failedHeader(out, in http.Header, same bool) {
+	translatedHeader(out, in, same)
+	for _, name := range aboutRetry {
+		if values := in[name]; len(values) > 0 {
+			out[name] = values
+		}
+	}
+	for name, values := range in {
+		if _, ours := out[name]; !ours && hasPrefix(name, aboutLimits) {
+			out[name] = values
+		}
+	}
+}
+
+// nameRequest tells the caller by which id the vendor knows the request.
+func nameRequest(out, in http.Header) {
+	delete(out, "Request-Id")
+	for _, name := range [...]string{"X-Request-Id", "Request-Id"} { // the latter is Anthropic's
+		if values := in[name]; len(values) > 0 {
+			out["X-Upstream-Request-Id"] = values[:1]
+			return
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"aihigress/internal/llm"
 	"aihigress/internal/snapshot"
 )
 
@@ -19,10 +20,10 @@ type modelObject struct {
 // listModels answers GET /v1/models from the snapshot: what this key may use.
 func (p *Proxy) listModels(w http.ResponseWriter, r *http.Request) {
 	requestID := requestID(w, r)
-	s, key, err := p.authenticate(r)
+	s, key, err := p.authenticate(r, dialects[llm.OpenAI])
 	if err != nil {
 		f := describe(err, requestID)
-		f.write(w)
+		f.write(w, dialects[llm.OpenAI])
 		return
 	}
 	list := struct {
@@ -38,14 +39,14 @@ func (p *Proxy) listModels(w http.ResponseWriter, r *http.Request) {
 // getModel answers GET /v1/models/{id}. The names that are not listed but work, slug/model, are found too.
 func (p *Proxy) getModel(w http.ResponseWriter, r *http.Request) {
 	requestID := requestID(w, r)
-	s, key, err := p.authenticate(r)
+	s, key, err := p.authenticate(r, dialects[llm.OpenAI])
 	name := r.PathValue("id")
 	if err == nil {
 		_, _, err = s.Resolve(key, name)
 	}
 	if err != nil {
 		f := describe(err, requestID)
-		f.write(w)
+		f.write(w, dialects[llm.OpenAI])
 		return
 	}
 	writeJSON(w, describeModel(s, name))

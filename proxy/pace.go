@@ -46,6 +46,6 @@ func (p *pace) take(key *snapshot.ProviderKey, now time.Time) time.Duration {
 func (c *call) busy() {
 	f := describe(fault.New(fault.Limited, "The providers of this model are called as often as their keys allow.").
 		WithCode(codeBusy).After(c.attempts.wait), c.requestID)
-	c.settle(usage.Refused, f.status, f.code)
+	c.settle(usage.Refused, f.Status, f.Code)
 	c.fail(&f)
 }

@@ -11,9 +11,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
 	"aihigress/internal/fault"
 	"aihigress/internal/limit"
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/routing"
 	"aihigress/internal/snapshot"
@@ -33,16 +34,22 @@ type call struct {
 	ctx    context.Context // ends with the caller, the total limit, or the call
 	cancel context.CancelCauseFunc
 
-	snapshot *snapshot.Snapshot
-	key      *snapshot.Key
-	body     *body
-	request  openai.Request
-	total    time.Time // when the call must be over
-	plan     []routing.Target
-	prompt   int64 // tokens of the input, estimated
-	lease    *limit.Lease
-	hold     Hold
-	answer   *answer
+	at          dialect.At // what the address says
+	snapshot    *snapshot.Snapshot
+	key         *snapshot.Key
+	body        *body
+	scanned     dialect.Scanned
+	facts       *dialect.Facts
+	request     *llm.Request // once a target needs it translated: see decoded
+	decodedSize int64        // of the budget of bodies
+	carried     int8         // whether the body carries foreign state: 0 unknown, 1 no, 2 yes
+	unsupported string       // the model's policy for what a target cannot take
+	total       time.Time    // when the call must be over
+	plan        []routing.Target
+	prompt      int64 // tokens of the input, estimated
+	lease       *limit.Lease
+	hold        Hold
+	answer      *answer
 
 	attempts progress
 	sending  upstream.Sending
@@ -62,9 +69,9 @@ func (c *call) serve() {
 	// Also a refusal waits for the body, in the server.
 	_ = http.NewResponseController(c.w).SetReadDeadline(start.Add(c.p.o.Read))
 	var err error
-	if c.snapshot, c.key, err = c.p.authenticate(c.r); err != nil {
+	if c.snapshot, c.key, err = c.p.authenticate(c.r, c.endpoint.dialect); err != nil {
 		f := describe(err, c.requestID)
-		f.write(c.w)
+		f.write(c.w, c.endpoint.dialect)
 		return
 	}
 	c.open(start)
@@ -74,7 +81,7 @@ func (c *call) serve() {
 			return
 		}
 	}
-	c.answer = newAnswer(c.w, &c.p.o, c.event.Streamed, start, c.total, c.cancel)
+	c.answer = newAnswer(c)
 	c.attempt()
 }
 
@@ -84,7 +91,7 @@ func (c *call) open(start time.Time) {
 	c.event = usage.Event{
 		ID: usage.NewID(start), RequestID: c.requestID, StartedAt: start,
 		UserID: c.key.UserID, KeyID: c.key.ID, AccountID: c.key.AccountID,
-		Dialect: "openai", Endpoint: c.endpoint.path, Tags: parseTags(c.r.Header.Get("X-Aihigress-Tags")),
+		Dialect: c.endpoint.dialect.Name(), Endpoint: c.endpoint.path, Tags: parseTags(c.r.Header.Get("X-Aihigress-Tags")),
 	}
 }
 
@@ -102,16 +109,25 @@ func (c *call) read() (err error) {
 	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, &c.p.bodies); err != nil {
 		return err
 	}
-	if c.request, err = openai.ScanRequest(c.body.bytes); err != nil {
+	if c.scanned, err = c.endpoint.scanBody(c.body.bytes, c.at); err != nil {
 		return err
 	}
-	if err := checkModel(c.request.Model); err != nil {
+	c.facts = c.scanned.Facts()
+	if err := checkModel(c.facts.Model); err != nil {
 		return err
 	}
-	c.event.Model = c.request.Model
-	c.event.Streamed = c.request.Stream && c.endpoint.streams
-	c.prompt = roughPrompt(&c.request)
+	c.event.Model = c.facts.Model
+	c.event.Streamed = c.facts.Stream && c.endpoint.streams
+	c.prompt = roughPrompt(c.facts)
 	return nil
+}
+
+// scanBody reads a request.
+func (e *endpoint) scanBody(body []byte, at dialect.At) (dialect.Scanned, error) {
+	if e.scan != nil {
+		return e.scan(body)
+	}
+	return e.dialect.Scan(body, at)
 }
 
 func checkModel(name string) error {
@@ -132,17 +148,16 @@ func checkModel(name string) error {
 
 // resolve finds the routes of the model and plans the order in which they are tried.
 func (c *call) resolve() error {
-	routes, model, err := c.snapshot.Resolve(c.key, c.request.Model)
+	routes, model, err := c.snapshot.Resolve(c.key, c.facts.Model)
 	if err != nil {
 		return err
 	}
-	speaks := func(p *snapshot.Provider) bool { return p.Dialect == c.event.Dialect }
-	if routes = snapshot.Through(routes, speaks); len(routes) == 0 {
-		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.request.Model).WithCode("model_not_supported")
+	if routes = snapshot.Through(routes, c.endpoint.serves); len(routes) == 0 {
+		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.facts.Model).WithCode("model_not_supported")
 	}
 	policy := routing.Weighted
 	if model != nil {
-		policy = routing.Policy(model.Strategy)
+		policy, c.unsupported = routing.Policy(model.Strategy), model.Unsupported
 	}
 	c.plan = policy.Plan(c.planned[:0], routes, rand.Uint64())
 	first := c.plan[0].Route
@@ -152,7 +167,7 @@ func (c *call) resolve() error {
 
 // admit holds the key to its limits and reserves what the call may cost. Whatever it took is given back by end.
 func (c *call) admit() error {
-	lease, state, err := c.p.o.Limits.Admit(c.ctx, c.key.ID, limit.Limits(c.key.Limits), c.prompt+c.request.MaxTokens)
+	lease, state, err := c.p.o.Limits.Admit(c.ctx, c.key.ID, limit.Limits(c.key.Limits), c.prompt+c.facts.MaxTokens)
 	rateHeader(c.w.Header(), "Requests", state.Requests)
 	rateHeader(c.w.Header(), "Tokens", state.Tokens)
 	if err != nil {
@@ -162,7 +177,7 @@ func (c *call) admit() error {
 
 	ceiling, priced := c.ceiling()
 	if !priced && c.p.o.RefuseUnpriced {
-		return fault.New(fault.Denied, "The model `%.100s` has no price, and this gateway serves none without.", c.request.Model).WithCode("unpriced_model")
+		return fault.New(fault.Denied, "The model `%.100s` has no price, and this gateway serves none without.", c.facts.Model).WithCode("unpriced_model")
 	}
 	if c.hold, err = c.p.o.Credit.Reserve(c.ctx, c.key.AccountID, ceiling); err != nil {
 		return fmt.Errorf("reserve credit: %w", err)
@@ -179,7 +194,7 @@ func (c *call) admit() error {
 // ceiling is the most that the call can cost at any of its routes. Routes without a price are left out; priced is false
 // where the first of the plan has none.
 func (c *call) ceiling() (highest money.Amount, priced bool) {
-	prompt := densePrompt(&c.request)
+	prompt := densePrompt(c.facts)
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
 		if c.endpoint.output {
@@ -198,14 +213,14 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 // can. What the caller allows counts in full: catalogues name less than many models can, and the charge would be above
 // the hold.
 func (c *call) maxOutput(m *snapshot.ProviderModel) int64 {
-	tokens := c.request.MaxTokens
+	tokens := c.facts.MaxTokens
 	if tokens == 0 {
 		tokens = c.p.o.DefaultMaxOutput
 		if m != nil && m.MaxOutput > 0 {
 			tokens = min(tokens, m.MaxOutput)
 		}
 	}
-	return tokens * c.request.N // each below 1<<31
+	return tokens * c.facts.N // each below 1<<31
 }
 
 // refuse ends a call that no upstream was asked for.
@@ -214,12 +229,12 @@ func (c *call) refuse(err error) {
 	if fault.KindOf(err) == fault.Internal {
 		web.NoteError(c.r.Context(), err)
 	}
-	if c.gone() && f.code != codeSlow { // the server takes a body that does not come for a caller who went
+	if c.gone() && f.Code != codeSlow { // the server takes a body that does not come for a caller who went
 		c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
 		return
 	}
-	c.settle(usage.Refused, f.status, f.reason())
-	f.write(c.w)
+	c.settle(usage.Refused, f.Status, f.reason())
+	f.write(c.w, c.endpoint.dialect)
 }
 
 // end gives back what the call holds, whatever happened. A panic costs this call and not the process.
@@ -249,18 +264,18 @@ func (c *call) panicked(p any) (abort bool) {
 	c.p.o.Log.Error("call panicked", "request_id", c.requestID, "error", err)
 	f := describe(err, c.requestID)
 	if c.event.ID.IsZero() {
-		f.write(c.w)
+		f.write(c.w, c.endpoint.dialect)
 		return false
 	}
 	switch {
 	case c.answer == nil:
-		c.settle(usage.Refused, f.status, f.reason())
-		f.write(c.w)
+		c.settle(usage.Refused, f.Status, f.reason())
+		f.write(c.w, c.endpoint.dialect)
 		return false
 	case c.answer.hasBegun():
-		c.settle(usage.Truncated, http.StatusOK, f.code)
+		c.settle(usage.Truncated, http.StatusOK, f.Code)
 	default:
-		c.settle(usage.UpstreamError, f.status, f.code)
+		c.settle(usage.UpstreamError, f.Status, f.Code)
 	}
 	return !c.answer.fail(&f, c.name)
 }

@@ -74,7 +74,8 @@ type Options struct {
 	Log      *slog.Logger
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
-	MaxBodies        int64 // bytes of all request bodies in memory; 1 GiB
+	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
+	MaxAnswer        int64 // bytes of an answer that is translated whole; 64 MiB. What streams through is not bounded
 	MaxAttempts      int   // upstreams tried for one request; 4
 	DefaultMaxOutput int64 // tokens held for an answer whose caller set no limit; 4096
 	RefuseUnpriced   bool  // refuse what has no price, which is otherwise served, and logged as unpriced
@@ -90,7 +91,7 @@ type Options struct {
 	Early      time.Duration // a caller of a stream waits before the header goes out without content; 10 seconds
 }
 
-// Proxy serves the LLM endpoints below /v1/.
+// Proxy serves the LLM endpoints below /v1/ and /v1beta/.
 type Proxy struct {
 	o      Options
 	mux    *http.ServeMux
@@ -104,10 +105,11 @@ type Proxy struct {
 // a call is answered, as far as it still can be, with an error, and is not taken for one whose caller went away.
 var ErrStopping = errors.New("the gateway is stopping")
 
-// New makes the handler of everything below /v1/.
+// New makes the handler of everything below /v1/ and /v1beta/.
 func New(o Options) *Proxy {
 	defaultTo(&o.MaxBody, 64<<20)
 	defaultTo(&o.MaxBodies, 1<<30)
+	defaultTo(&o.MaxAnswer, 64<<20)
 	defaultTo(&o.MaxAttempts, 4)
 	defaultTo(&o.DefaultMaxOutput, 4096)
 	defaultTo(&o.FirstToken, 2*time.Minute)

@@ -3,14 +3,26 @@ package proxy
 import (
 	"net/http"
 
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 	"aihigress/internal/tokens"
 )
 
+// A reporter knows the usage that a vendor told: a dialect.Watch, a dialect.Decoder, or a whole answer.
+type reporter interface {
+	Usage() (llm.Usage, bool)
+}
+
+// told is the usage of a whole answer.
+type told struct{ *llm.Response }
+
+// Usage implements reporter.
+func (t told) Usage() (llm.Usage, bool) { return t.Response.Usage, t.HasUsage }
+
 // A reading is what the gateway notices of an answer that passes by.
 type reading struct {
-	response *openai.Response
+	watch    dialect.Watch // of an answer that passes as it is; nil of one that is translated
+	reporter reporter
 	text     tokens.Text // what was generated, should no usage come
 	accepted bool        // the vendor began an answer
 	finished bool        // a choice came to its end
@@ -19,8 +31,13 @@ type reading struct {
 // begin forgets the attempt before.
 func (r *reading) begin() {
 	r.text.Reset()
-	r.accepted, r.finished = false, false
-	r.response = openai.NewResponse(r.collect)
+	*r = reading{}
+}
+
+// watches begins to read an answer that passes as it is.
+func (r *reading) watches(d dialect.Dialect) {
+	r.watch = d.Watch(r.collect)
+	r.reporter = r.watch
 }
 
 func (r *reading) collect(part []byte) { _, _ = r.text.Write(part) }
@@ -30,11 +47,14 @@ func (r *reading) close() { r.text.Reset() }
 
 // reported is the usage that the vendor told, as far as it can be believed.
 func (r *reading) reported() (llm.Usage, bool) {
-	if r.response == nil {
+	if r.reporter == nil {
 		return llm.Usage{}, false
 	}
-	return r.response.Usage()
+	return r.reporter.Usage()
 }
+
+// odd reports whether the vendor's counts cannot be.
+func (r *reading) odd() bool { return r.watch != nil && r.watch.OddUsage() }
 
 // status is that of the present attempt for its log entry.
 func (r *reading) status() int {

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
 	"aihigress/internal/snapshot"
 )
 
@@ -16,7 +17,7 @@ import (
 const maxErrorBody = 64 << 10
 
 // refused reads a vendor's error answer.
-func (c *call) refused(ctx context.Context, r *http.Response, p *snapshot.Provider) *setback {
+func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect) *setback {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxErrorBody))
 	if err != nil && c.gone() {
 		c.cancelled()
@@ -25,8 +26,7 @@ func (c *call) refused(ctx context.Context, r *http.Response, p *snapshot.Provid
 	if s := ownSetback(ctx); err != nil && s != nil {
 		return s
 	}
-	e, _ := openai.ParseError(raw)
-	s := judge(r.StatusCode, e, p)
+	s := judge(d.DecodeError(r.StatusCode, raw), c.attempts.target.Route.Provider)
 	if s.failure.header != nil {
 		s.failure.header = r.Header
 	}
@@ -34,23 +34,33 @@ func (c *call) refused(ctx context.Context, r *http.Response, p *snapshot.Provid
 }
 
 // complained is the setback of an answer that began with 200 and turned out to be an error.
-func complained(e *openai.Error, p *snapshot.Provider) *setback {
-	status := http.StatusBadGateway
-	if code, err := strconv.Atoi(e.Code); err == nil && code >= 400 && code < 600 {
-		status = code
-	} else {
-		switch kind := strings.ToLower(e.Type + " " + e.Code); {
-		case strings.Contains(kind, "quota"), strings.Contains(kind, "rate_limit"):
-			status = http.StatusTooManyRequests
-		case strings.Contains(kind, "authentication"), strings.Contains(kind, "invalid_api_key"):
-			status = http.StatusUnauthorized
-		case strings.Contains(kind, "invalid_request"):
-			status = http.StatusBadRequest
-		}
+func complained(said *llm.Error, p *snapshot.Provider) *setback {
+	e := *said
+	if e.Status < 400 {
+		e.Status = statusOf(&e)
 	}
-	s := judge(status, *e, p)
+	s := judge(&e, p)
 	s.status = http.StatusOK
 	return s
+}
+
+// statusOf is the status that an error without one would have come with.
+func statusOf(e *llm.Error) int {
+	if code, err := strconv.Atoi(e.Code); err == nil && code >= 400 && code < 600 {
+		return code
+	}
+	if e.Class != llm.Unclassified {
+		return e.HTTPStatus()
+	}
+	switch kind := strings.ToLower(e.Type + " " + e.Code); {
+	case strings.Contains(kind, "quota"), strings.Contains(kind, "rate_limit"):
+		return http.StatusTooManyRequests
+	case strings.Contains(kind, "authentication"), strings.Contains(kind, "invalid_api_key"):
+		return http.StatusUnauthorized
+	case strings.Contains(kind, "invalid_request"):
+		return http.StatusBadRequest
+	}
+	return http.StatusBadGateway
 }
 
 // fromVendor marks a failure as the vendor's own, before its header is known.
@@ -58,23 +68,23 @@ var fromVendor = http.Header{}
 
 // judge says whose fault a vendor's error is, and what the caller is told. A refusal of our credential or account is
 // ours to mend, so the caller gets an error of the gateway's; all else is passed on, cleaned.
-func judge(status int, e openai.Error, p *snapshot.Provider) *setback {
+func judge(e *llm.Error, p *snapshot.Provider) *setback {
+	status := e.Status
 	s := &setback{scope: ofProvider, status: status}
 	switch {
-	case status == http.StatusPaymentRequired, status == http.StatusTooManyRequests && aboutQuota(e):
+	case status == http.StatusPaymentRequired, status >= 400 && aboutQuota(e):
 		s.scope = ofKey
-		s.failure = failure{status: http.StatusServiceUnavailable, kind: "upstream_error", code: codeQuota,
-			message: "The gateway's account at the provider is used up."}
+		s.failure = ours(http.StatusServiceUnavailable, "upstream_error", codeQuota, "The gateway's account at the provider is used up.")
 		return s
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, aboutKey(e):
 		s.scope = ofKey
-		s.failure = failure{status: http.StatusBadGateway, kind: "upstream_error", code: codeAuth,
-			message: "The provider refused the gateway's credential."}
+		s.failure = ours(http.StatusBadGateway, "upstream_error", codeAuth, "The provider refused the gateway's credential.")
 		return s
 	case status < 400:
-		s.failure = failure{status: http.StatusBadGateway, kind: "upstream_error", code: codeMalformed,
-			message: fmt.Sprintf("The provider answered with status %d.", status)}
+		s.failure = ours(http.StatusBadGateway, "upstream_error", codeMalformed, fmt.Sprintf("The provider answered with status %d.", status))
 		return s
+	case e.Class == llm.TooLarge: // whatever its status: a longer context is not to be had elsewhere under this name
+		s.scope = ofRequest
 	case status == http.StatusTooManyRequests:
 		s.scope = ofKey
 	case status == http.StatusNotFound:
@@ -83,32 +93,32 @@ func judge(status int, e openai.Error, p *snapshot.Provider) *setback {
 	default:
 		s.scope = ofRequest
 	}
-	s.failure = failure{
-		status: status, header: fromVendor,
-		kind: scrubToken(e.Type, p), code: scrubToken(e.Code, p), param: scrubToken(e.Param, p),
-		message: scrub(e.Message, p),
+	said := *e
+	said.Type, said.Code, said.Param = scrubToken(e.Type, p), scrubToken(e.Code, p), scrubToken(e.Param, p)
+	said.Message = scrub(e.Message, p)
+	if said.Message == "" {
+		said.Message = fmt.Sprintf("The provider answered with status %d.", status)
 	}
-	if s.failure.kind == "" {
-		s.failure.kind = openai.TypeOf(status)
-	}
-	if s.failure.message == "" {
-		s.failure.message = fmt.Sprintf("The provider answered with status %d.", status)
-	}
+	s.failure = failure{Error: said, header: fromVendor}
 	return s
 }
 
-// aboutQuota tells an account that is used up from one that is asked too fast: both are 429.
-func aboutQuota(e openai.Error) bool {
+// aboutQuota tells an account that is used up from one that is asked too fast, and from a request that is wrong: vendors
+// answer all of them with 429, 400 and 403. Anthropic says so in the message alone.
+func aboutQuota(e *llm.Error) bool {
+	if e.Class == llm.OutOfQuota {
+		return true
+	}
 	for _, word := range [...]string{e.Type, e.Code} {
 		word = strings.ToLower(word)
 		if strings.Contains(word, "quota") || strings.Contains(word, "billing") || strings.Contains(word, "balance") {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(strings.ToLower(e.Message), "credit balance is too low")
 }
 
-// aboutKey finds refusals of a credential that come with another status than 401 (Gemini's compatibility layer: 400).
-func aboutKey(e openai.Error) bool {
-	return e.Code == "invalid_api_key" || strings.Contains(strings.ToLower(e.Message), "api key not valid")
+// aboutKey finds refusals of a credential that come with another status than 401 (Gemini: 400).
+func aboutKey(e *llm.Error) bool {
+	return e.Code == "invalid_api_key" || e.Code == "API_KEY_INVALID" || strings.Contains(strings.ToLower(e.Message), "api key not valid")
 }

@@ -2,39 +2,65 @@ package proxy
 
 import (
 	"net/http"
+	"strings"
 
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/openai"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/reqid"
+	"aihigress/internal/upstream"
 )
 
-// An endpoint is one path of the dialect that is forwarded.
+// An endpoint is one thing that callers ask for, in the dialect that its path belongs to.
 type endpoint struct {
-	path    string // behind the provider's base URL, and behind /v1 here
-	streams bool   // stream: true has a meaning
-	output  bool   // the answer is generated, and paid by the token
+	dialect   dialect.Dialect    // of its callers
+	operation upstream.Operation // that serves it at a provider of the same dialect
+	path      string             // below the version, without the model: how it is booked
+	streams   bool               // a stream has a meaning
+	output    bool               // the answer is generated, and paid by the token
+	// translates says that providers of other dialects serve it too: by upstream.Generate, through the neutral model.
+	translates bool
+	// scan reads its requests where the dialect's Scan does not; nil is Scan.
+	scan func(body []byte) (dialect.Scanned, error)
 }
 
 var (
-	chatCompletions = endpoint{path: "/chat/completions", streams: true, output: true}
-	embeddings      = endpoint{path: "/embeddings"}
+	chatCompletions = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Generate, path: "/chat/completions", streams: true, output: true}
+	completions     = endpoint{dialect: dialects[llm.OpenAI], scan: openai.ScanAny, operation: upstream.Complete, path: "/completions", streams: true, output: true}
+	createResponse  = endpoint{dialect: dialects[llm.Responses], operation: upstream.Generate, path: "/responses", streams: true, output: true}
+	createMessage   = endpoint{dialect: dialects[llm.Anthropic], operation: upstream.Generate, path: "/messages", streams: true, output: true}
+	embeddings      = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Embed, path: "/embeddings", scan: openai.ScanAny}
+
+	generateContent       = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:generateContent", output: true}
+	streamGenerateContent = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:streamGenerateContent", streams: true, output: true}
 )
+
+// geminiActions are what stands behind the colon of a path below /v1beta/models/.
+var geminiActions = map[string]*endpoint{
+	"generateContent":       &generateContent,
+	"streamGenerateContent": &streamGenerateContent,
+}
 
 func (p *Proxy) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1"+chatCompletions.path, p.forward(&chatCompletions))
-	mux.HandleFunc("POST /v1"+embeddings.path, p.forward(&embeddings))
+	for _, e := range []*endpoint{&chatCompletions, &completions, &createResponse, &createMessage, &embeddings} {
+		mux.HandleFunc("POST /v1"+e.path, p.forward(e))
+		mux.HandleFunc("/v1"+e.path, allow("POST"))
+	}
+	mux.HandleFunc("GET /v1"+createResponse.path, refuseWebSocket)
+	mux.HandleFunc("POST /v1beta/models/{call...}", p.forwardGemini)
+	mux.HandleFunc("/v1beta/models/{call...}", allow("POST"))
 	mux.HandleFunc("GET /v1/models", p.listModels)
 	mux.HandleFunc("GET /v1/models/{id...}", p.getModel) // a model's name may have slashes
-	mux.HandleFunc("/v1"+chatCompletions.path, allow("POST"))
-	mux.HandleFunc("/v1"+embeddings.path, allow("POST"))
 	mux.HandleFunc("/v1/models/{id...}", allow("GET, HEAD"))
 	mux.HandleFunc("/v1/models", allow("GET, HEAD"))
 	mux.HandleFunc("/", unknownPath)
 	return mux
 }
 
-// forward serves an endpoint by forwarding it.
+// forward serves an endpoint whose requests name the model in the body.
 func (p *Proxy) forward(e *endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{p: p, w: w, r: r, endpoint: e, requestID: requestID(w, r)}
@@ -42,19 +68,71 @@ func (p *Proxy) forward(e *endpoint) http.HandlerFunc {
 	}
 }
 
+// forwardGemini serves the endpoints of Gemini, where the path has the model and what is asked of it.
+func (p *Proxy) forwardGemini(w http.ResponseWriter, r *http.Request) {
+	model, action, ok := cutLast(r.PathValue("call"), ":")
+	e := geminiActions[action]
+	if !ok || e == nil {
+		unknownPath(w, r)
+		return
+	}
+	c := &call{p: p, w: w, r: r, endpoint: e, requestID: requestID(w, r), at: dialect.At{Model: model, Stream: e.streams}}
+	c.serve()
+}
+
+func cutLast(text, separator string) (before, after string, ok bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return text, "", false
+}
+
+// familyOf is the dialect that a path belongs to, also one that leads nowhere.
+func familyOf(r *http.Request) dialect.Dialect {
+	below := func(path string) bool { return r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/") }
+	switch {
+	case below("/v1beta"):
+		return dialects[llm.Gemini]
+	case below("/v1/messages"):
+		return dialects[llm.Anthropic]
+	case below("/v1/responses"):
+		return dialects[llm.Responses]
+	}
+	return dialects[llm.OpenAI]
+}
+
 func unknownPath(w http.ResponseWriter, r *http.Request) {
-	f := describe(fault.New(fault.NotFound, "Unknown request URL: %s %.200s.", r.Method, r.URL.Path).WithCode("unknown_url"), requestID(w, r))
-	f.write(w)
+	refuse(w, r, fault.New(fault.NotFound, "Unknown request URL: %s %.200s.", r.Method, r.URL.Path).WithCode("unknown_url"), 0)
 }
 
 // allow refuses every method and names those that there are.
 func allow(methods string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", methods)
-		f := describe(fault.New(fault.Invalid, "Not allowed to %s on %.200s.", r.Method, r.URL.Path).WithCode("method_not_supported"), requestID(w, r))
-		f.status = http.StatusMethodNotAllowed
-		f.write(w)
+		err := fault.New(fault.Invalid, "Not allowed to %s on %.200s.", r.Method, r.URL.Path).WithCode("method_not_supported")
+		refuse(w, r, err, http.StatusMethodNotAllowed)
 	}
+}
+
+// refuseWebSocket answers who asks for the Responses API over a WebSocket, as Codex does first. It takes 426 for the word
+// to use HTTP from then on, and any other refusal for one to be tried again (codex-rs, core/src/client.rs).
+func refuseWebSocket(w http.ResponseWriter, r *http.Request) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		allow("POST")(w, r)
+		return
+	}
+	w.Header().Set("Connection", "close")
+	err := fault.New(fault.Invalid, "Responses are served over HTTP here, not over a WebSocket: use POST.").WithCode("websocket_not_supported")
+	refuse(w, r, err, http.StatusUpgradeRequired)
+}
+
+// refuse answers with an error in the dialect of the path. A status of 0 is the error's own.
+func refuse(w http.ResponseWriter, r *http.Request, err error, status int) {
+	f := describe(err, requestID(w, r))
+	if status != 0 {
+		f.Status = status
+	}
+	f.write(w, familyOf(r))
 }
 
 // requestID is the id that correlates the call, and sees that the answer carries it. The middleware before the doors

@@ -76,7 +76,8 @@ func (c *call) release() {
 		c.settle(usage.UpstreamError, http.StatusInternalServerError, codeInternal)
 	}
 	if c.body != nil {
-		c.body.free(c.sending.Idle())
+		c.p.bodies.give(c.decodedSize)
+		c.body.free(c.request == nil && c.sending.Idle()) // a request that was decoded may share the body's memory
 	}
 	c.seen.close()
 }
@@ -96,7 +97,7 @@ func (c *call) used() llm.Usage {
 	if !c.seen.accepted && !sent {
 		return llm.Usage{} // no vendor has worked on it, as far as anybody can tell
 	}
-	u := llm.Usage{Input: countPrompt(&c.request, c.body.bytes), Estimated: true}
+	u := llm.Usage{Input: countPrompt(c.scanned, c.body.bytes), Estimated: true}
 	if c.endpoint.output {
 		u.Output = c.countAnswer()
 	}
@@ -106,8 +107,8 @@ func (c *call) used() llm.Usage {
 // countAnswer estimates the tokens of what was generated, which cannot be more than the caller allowed.
 func (c *call) countAnswer() int64 {
 	n := c.seen.text.Tokens()
-	if c.request.MaxTokens > 0 {
-		n = min(n, c.request.MaxTokens*c.request.N)
+	if c.facts.MaxTokens > 0 {
+		n = min(n, c.facts.MaxTokens*c.facts.N)
 	}
 	return n
 }
@@ -139,7 +140,7 @@ func (c *call) note() {
 		slog.String("upstream_model", e.UpstreamModel), slog.String("outcome", string(e.Outcome)), slog.String("code", e.ErrorCode),
 		slog.Int("attempts", len(e.Attempts)), slog.Int64("input_tokens", e.Usage.TotalInput()), slog.Int64("output_tokens", e.Usage.Output),
 		slog.Duration("first_token", e.FirstToken))
-	if c.seen.response != nil && c.seen.response.OddUsage() {
+	if c.seen.odd() {
 		web.Note(c.r.Context(), slog.Bool("odd_usage", true))
 	}
 }

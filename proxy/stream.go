@@ -27,9 +27,11 @@ type relay struct {
 	cancel   context.CancelCauseFunc
 	response *http.Response
 	events   *sse.Reader
+	way      *way
 	held     []byte // events before the commit point
 	passed   bool   // the commit point
-	withhold bool   // the usage chunk is not the caller's
+	holds    bool   // no event ends the stream: the one that may be the last is held back until it is known
+	last     []byte // that event
 }
 
 // run forwards until the stream ends, one way or another. A setback says that the commit point was not reached.
@@ -54,7 +56,7 @@ func (r *relay) take(event sse.Event, partial bool) (over bool, _ *setback) {
 	if event.Kind != sse.Message || len(bytes.TrimSpace(event.Data)) == 0 {
 		return r.pass(event.Raw)
 	}
-	chunk, err := r.c.seen.response.Chunk(event.Data)
+	chunk, err := r.c.seen.watch.Event(event.Data)
 	switch {
 	case err != nil && partial:
 		return false, nil // half an event: why the stream ended is the news
@@ -67,11 +69,16 @@ func (r *relay) take(event sse.Event, partial bool) (over bool, _ *setback) {
 	case chunk.Done:
 		r.finish(event.Raw)
 		return true, nil
-	case chunk.UsageOnly && r.withhold:
+	case chunk.UsageOnly && r.way.withhold:
 		return r.pass(nil)
 	case chunk.Content, chunk.Finish:
 		r.c.seen.finished = r.c.seen.finished || chunk.Finish
 		r.commit()
+	}
+	if r.holds && r.c.seen.finished {
+		before := r.last
+		r.last = append([]byte(nil), event.Raw...)
+		return r.pass(before)
 	}
 	return r.pass(event.Raw)
 }
@@ -123,7 +130,7 @@ func (r *relay) commit() {
 func (r *relay) finish(raw []byte) {
 	r.c.attempts.note(r.response.StatusCode, "")
 	if r.c.settle(usage.OK, r.response.StatusCode, "") {
-		_ = r.c.answer.write(raw, true) // booked either way
+		_ = r.c.answer.finish(raw) // booked either way
 	} else {
 		r.c.fail(r.c.unbooked())
 	}
@@ -146,9 +153,11 @@ func (r *relay) ended(err error) *setback {
 	switch {
 	case s != nil:
 	case errors.Is(err, io.EOF) && r.c.seen.finished:
-		// Every choice ended, and so did the response, properly: this vendor sends no [DONE].
+		// Every choice ended, and so did the response, properly: this vendor sends nothing that ends a stream.
 		r.c.attempts.note(r.response.StatusCode, "")
-		if !r.c.settle(usage.OK, r.response.StatusCode, "") {
+		if r.c.settle(usage.OK, r.response.StatusCode, "") {
+			_ = r.c.answer.finish(r.last) // booked either way
+		} else {
 			r.c.fail(r.c.unbooked())
 		}
 		return nil
@@ -178,12 +187,18 @@ func (r *relay) broke(s *setback) *setback {
 
 // malformed is the setback of an answer that cannot be understood.
 func malformed(status int) *setback {
-	return &setback{scope: ofProvider, status: status, failure: failure{status: http.StatusBadGateway,
-		kind: "upstream_error", code: codeMalformed, message: "The provider's answer could not be understood."}}
+	return &setback{scope: ofProvider, status: status,
+		failure: ours(http.StatusBadGateway, "upstream_error", codeMalformed, "The provider's answer could not be understood.")}
 }
 
 // cut is the setback of an answer that broke off.
 func cut(status int) *setback {
-	return &setback{scope: ofProvider, status: status, failure: failure{status: http.StatusBadGateway,
-		kind: "upstream_error", code: codeTruncated, message: "The provider's answer broke off before its end."}}
+	return &setback{scope: ofProvider, status: status,
+		failure: ours(http.StatusBadGateway, "upstream_error", codeTruncated, "The provider's answer broke off before its end.")}
+}
+
+// tooLong is the setback of an answer that does not fit into bounded memory.
+func tooLong(status int) *setback {
+	return &setback{scope: ofProvider, status: status,
+		failure: ours(http.StatusBadGateway, "upstream_error", codeTooLong, "The provider's answer is larger than the gateway can translate.")}
 }

@@ -330,7 +330,7 @@ func TestBodiesNeverMix(t *testing.T) {
 		all.Go(func() {
 			for n := range 12 {
 				letter := string(rune('a' + (caller+n)%26))
-				body := `{"model":"m","letter":"` + letter + `","text":"` + strings.Repeat(letter, 1<<(n+8)) + `"}`
+				body := `{"model":"m","messages":["hi"],"letter":"` + letter + `","text":"` + strings.Repeat(letter, 1<<(n+8)) + `"}`
 				var hasty []string
 				if n%2 == 1 {
 					hasty = []string{"X-Hasty", "yes"}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"sync"
 
-	"aihigress/internal/dialect/openai"
+	"aihigress/internal/dialect"
 	"aihigress/internal/usage"
 )
 
@@ -77,11 +77,11 @@ func (c *call) readPiece(from io.Reader, piece *[pieceSize]byte) (n int, err err
 		n += got
 		c.answer.read()
 	}
-	if _, bad := c.seen.response.Write(piece[:n]); bad != nil {
+	if _, bad := c.seen.watch.Write(piece[:n]); bad != nil {
 		return n, bad
 	}
 	if errors.Is(err, io.EOF) {
-		if bad := c.seen.response.End(); bad != nil {
+		if bad := c.seen.watch.End(); bad != nil {
 			return n, bad
 		}
 	}
@@ -93,10 +93,10 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, io.EOF) && c.seen.response.Error() == nil:
+	case errors.Is(err, io.EOF) && c.seen.watch.Error() == nil:
 		return nil
 	case errors.Is(err, io.EOF):
-		s := complained(c.seen.response.Error(), c.attempts.target.Route.Provider)
+		s := complained(c.seen.watch.Error(), c.attempts.target.Route.Provider)
 		if s.failure.header != nil {
 			s.failure.header = response.Header
 		}
@@ -108,7 +108,7 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 	if s := ownSetback(ctx); s != nil {
 		return s
 	}
-	if errors.Is(err, openai.ErrMalformed) {
+	if errors.Is(err, dialect.ErrMalformed) {
 		return malformed(response.StatusCode)
 	}
 	return cut(response.StatusCode)

@@ -86,6 +86,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.metrics = g.newMetrics()
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", g.proxy)
+	mux.Handle("/v1beta/", g.proxy) // Gemini's
 	mux.Handle(graph.Path, g.untilDrain(g.graph))
 	mux.Handle(graph.Path+"/", g.graph) // the files of its page
 	mux.Handle("/", g.untilDrain(console))

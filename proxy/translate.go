@@ -1,0 +1,367 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+	"aihigress/internal/sse"
+	"aihigress/internal/usage"
+)
+
+const (
+	// maxBatch is how many bytes of events are encoded before they go out, even where more were read already.
+	maxBatch = 32 << 10
+	// keepBatch is the largest buffer that is used again: a picture in an event must not stay for the rest of a stream.
+	keepBatch = 256 << 10
+)
+
+// Why a stream's decoder was stopped.
+var (
+	errFailed  = errors.New("the vendor reported an error")
+	errTooLong = errors.New("the answer does not fit")
+)
+
+// A translation reads one answer in the target's dialect and writes it in the caller's. Either side may be a stream or
+// whole. Of a stream that goes out as one it holds an event or two; of all others the answer, within Options.MaxAnswer.
+type translation struct {
+	c        *call
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	response *http.Response
+	way      *way
+
+	events  *sse.Reader
+	decoder dialect.Decoder
+	encoder dialect.Encoder // nil where the caller wants the answer whole
+	fold    llm.Fold        // of a stream for such a caller
+	folded  int64           // bytes in it, which are taken of the budget
+	failed  *llm.Error      // what the vendor said in the middle of a stream
+
+	out     []byte // encoded and not sent
+	scratch []byte
+	content bool // something came that the caller should see
+	passed  bool // the commit point
+}
+
+// run translates until the answer ends, one way or another. A setback says that the commit point was not reached.
+func (t *translation) run(streams bool) *setback {
+	if t.c.event.Streamed {
+		t.encoder = t.way.encoder(t.c)
+	} else if !t.c.answer.body() {
+		return malformed(t.response.StatusCode)
+	}
+	defer func() { t.c.p.bodies.give(t.folded) }()
+	if !streams {
+		return t.whole()
+	}
+	t.decoder = t.way.dialect.Decoder()
+	t.c.seen.reporter = t.decoder
+	t.events = sse.NewReader(t.response.Body, 0)
+	defer t.events.Close()
+	for {
+		event, err := t.events.Next()
+		if event.Kind == sse.Message && len(event.Data) > 0 {
+			done, bad := t.decoder.Decode(event.Data, t.emit)
+			switch {
+			case bad != nil && err != nil && errors.Is(bad, dialect.ErrMalformed): // half an event: why the stream ended is the news
+			case bad != nil:
+				return t.broke(t.setback(bad))
+			case done:
+				return t.end()
+			}
+		}
+		if err != nil {
+			return t.ended(err)
+		}
+		if t.send(!t.events.Ready()) != nil {
+			t.c.cancelled()
+			return nil
+		}
+	}
+}
+
+// encoder begins a stream for the caller. The request is there: it was translated too, or is read now.
+func (w *way) encoder(c *call) dialect.Encoder {
+	request, err := c.decoded()
+	if err != nil {
+		request = &llm.Request{Model: c.facts.Model, Stream: true, IncludeUsage: c.facts.IncludeUsage}
+	}
+	return c.endpoint.dialect.Encoder(request)
+}
+
+// emit takes one event of the answer.
+func (t *translation) emit(e *llm.Event) error {
+	switch e.Kind {
+	case llm.Failed:
+		t.failed = e.Err
+		return errFailed
+	case llm.Delta:
+		t.content = true
+		t.collect(e.Text)
+	case llm.Open:
+		t.content = t.content || e.Block.Kind != llm.Text && e.Block.Kind != llm.Thinking
+		t.collect(e.Block.Call.Name)
+	case llm.Sign:
+		t.content = true
+	case llm.Finished:
+		t.content, t.c.seen.finished = true, true
+	case llm.Start, llm.Cite, llm.Close, llm.Probs, llm.Used, llm.Alive:
+	}
+	if t.encoder == nil {
+		if !t.room(e) {
+			return errTooLong
+		}
+		t.fold.Add(e)
+		return nil
+	}
+	var err error
+	t.out, err = t.encoder.Append(t.out, e)
+	return err
+}
+
+// collect notes generated text for an estimate.
+func (t *translation) collect(text string) {
+	t.scratch = append(t.scratch[:0], text...)
+	t.c.seen.collect(t.scratch)
+	if cap(t.scratch) > keepBatch {
+		t.scratch = nil
+	}
+}
+
+// room takes of the budget what an event adds to a folded answer.
+func (t *translation) room(e *llm.Event) bool {
+	const overhead = 64
+	n := int64(overhead + len(e.Text) + len(e.State.Data) + len(e.Block.Media.Data) + len(e.Block.Raw))
+	if t.folded+n > t.c.p.o.MaxAnswer || !t.c.p.bodies.take(n) {
+		return false
+	}
+	t.folded += n
+	return true
+}
+
+// send passes on what was encoded, or holds it back before the commit point. An error says that the caller is gone.
+func (t *translation) send(flush bool) error {
+	if t.encoder == nil {
+		t.c.answer.read()
+		return nil
+	}
+	if !t.passed {
+		if !t.content && len(t.out) <= maxHeld {
+			return nil
+		}
+		t.commit()
+	}
+	if !flush && len(t.out) < maxBatch {
+		return nil
+	}
+	err := t.c.answer.write(t.out, true)
+	if t.out = t.out[:0]; cap(t.out) > keepBatch {
+		t.out = nil
+	}
+	return err
+}
+
+// commit is the commit point: from here on nothing can be tried elsewhere.
+func (t *translation) commit() {
+	if t.passed {
+		return
+	}
+	t.passed = true
+	t.c.event.FirstToken = time.Since(t.c.event.StartedAt)
+	t.c.answer.commit(t.response.StatusCode, func(h http.Header) {
+		translatedHeader(h, t.response.Header, t.way.same)
+		sse.SetHeader(h)
+		t.c.name(h)
+	})
+}
+
+// end deals with a stream that ended as it should.
+func (t *translation) end() *setback {
+	whole, err := t.decoder.End(t.emit)
+	switch {
+	case err != nil:
+		return t.broke(t.setback(err))
+	case !t.c.seen.finished && t.c.gone():
+		t.c.cancelled()
+		return nil
+	case !t.c.seen.finished && !t.content && whole:
+		return t.broke(malformed(t.response.StatusCode)) // an end and nothing before it
+	case !t.c.seen.finished, !whole:
+		return t.broke(cut(t.response.StatusCode))
+	}
+	if t.encoder == nil {
+		return t.answer(t.fold.Response())
+	}
+	t.finish()
+	if t.events != nil {
+		stop := time.AfterFunc(drainTime, func() { t.cancel(nil) })
+		defer stop.Stop()
+		for {
+			if _, err := t.events.Next(); err != nil {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// finish books the call and only then sends the end of the stream.
+func (t *translation) finish() {
+	t.commit()
+	t.c.attempts.note(t.response.StatusCode, "")
+	if t.c.settle(usage.OK, t.response.StatusCode, "") {
+		_ = t.c.answer.finish(t.encoder.AppendEnd(t.out)) // booked either way
+	} else {
+		t.c.fail(t.c.unbooked())
+	}
+}
+
+// answer books the call and only then sends a whole answer.
+func (t *translation) answer(r *llm.Response) *setback {
+	request, err := t.c.decoded()
+	if err != nil {
+		request = &llm.Request{Model: t.c.facts.Model}
+	}
+	body := t.c.endpoint.dialect.EncodeResponse(r, request)
+	t.c.attempts.note(t.response.StatusCode, "")
+	if !t.c.settle(usage.OK, t.response.StatusCode, "") {
+		t.c.fail(t.c.unbooked())
+		return nil
+	}
+	t.c.answer.commit(t.response.StatusCode, func(h http.Header) {
+		translatedHeader(h, t.response.Header, t.way.same)
+		h["Content-Type"] = []string{"application/json"}
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		t.c.name(h)
+	})
+	_ = t.c.answer.write(body, false) // booked either way
+	return nil
+}
+
+// whole translates an answer that is not streamed.
+func (t *translation) whole() *setback {
+	raw, err := t.read()
+	if err != nil {
+		return t.stopped(err)
+	}
+	r, err := t.way.dialect.DecodeResponse(raw)
+	if err != nil {
+		return t.setback(err)
+	}
+	if r.HasUsage {
+		t.c.seen.reporter = told{r}
+	} else {
+		for i := range r.Candidates {
+			for j := range r.Candidates[i].Blocks {
+				b := &r.Candidates[i].Blocks[j]
+				t.collect(b.Text)
+				t.collect(b.Call.Name)
+				t.collect(b.Call.Input)
+			}
+		}
+	}
+	if t.encoder == nil {
+		return t.answer(r)
+	}
+	if err := r.Events(t.emit); err != nil {
+		return t.broke(t.setback(err))
+	}
+	t.finish()
+	return nil
+}
+
+// read takes in a whole answer, within the budget of bodies.
+func (t *translation) read() ([]byte, error) {
+	var raw []byte
+	for {
+		if len(raw) == cap(raw) {
+			size := max(pieceSize, 2*int64(cap(raw)))
+			if t.response.ContentLength >= int64(len(raw)) && t.response.ContentLength < t.c.p.o.MaxAnswer {
+				size = t.response.ContentLength + 1 // room for the read that finds the end
+			}
+			if size -= int64(cap(raw)); int64(cap(raw)) > t.c.p.o.MaxAnswer || !t.c.p.bodies.take(size) {
+				return nil, errTooLong
+			}
+			t.folded += size
+			raw = append(make([]byte, 0, int64(cap(raw))+size), raw...)
+		}
+		n, err := t.response.Body.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		t.c.answer.read()
+		switch {
+		case int64(len(raw)) > t.c.p.o.MaxAnswer:
+			return nil, errTooLong
+		case errors.Is(err, io.EOF):
+			return raw, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// ended deals with a stream whose bytes ended, without an event that says so.
+func (t *translation) ended(err error) *setback {
+	if errors.Is(err, io.EOF) {
+		return t.end()
+	}
+	return t.stopped(err)
+}
+
+// stopped deals with a read that failed.
+func (t *translation) stopped(err error) *setback {
+	if t.c.gone() {
+		t.c.cancelled()
+		return nil
+	}
+	s := ownSetback(t.ctx)
+	switch {
+	case s != nil:
+	case errors.Is(err, errTooLong), errors.Is(err, sse.ErrTooLarge):
+		s = tooLong(t.response.StatusCode)
+	default:
+		s = cut(t.response.StatusCode)
+	}
+	return t.broke(s)
+}
+
+// setback is what an error of a codec amounts to.
+func (t *translation) setback(err error) *setback {
+	said := t.failed
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		said = e
+	}
+	switch {
+	case said != nil:
+		return complained(said, t.way.route.Provider)
+	case errors.Is(err, errTooLong), errors.Is(err, dialect.ErrTooLong):
+		return tooLong(t.response.StatusCode)
+	}
+	return malformed(t.response.StatusCode)
+}
+
+// broke is a setback before the commit point; after it, the caller is told that the answer is not whole.
+func (t *translation) broke(s *setback) *setback {
+	if s.failure.header != nil {
+		s.failure.header = t.response.Header
+	}
+	if !t.passed {
+		return s
+	}
+	if t.c.gone() {
+		t.c.cancelled()
+		return nil
+	}
+	if len(t.out) > 0 {
+		_ = t.c.answer.write(t.out, false) // whole events from before the failure
+	}
+	t.c.attempts.note(t.response.StatusCode, s.failure.reason())
+	t.c.settle(usage.Truncated, t.response.StatusCode, s.failure.reason())
+	t.c.fail(&s.failure)
+	return nil
+}
