@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"dialect":            {},
 	"dialect/anthropic":  words("dialect dialect/jsonscan"),
 	"dialect/form":       words("dialect dialect/jsonscan"),
-	"dialect/gemini":     words("dialect dialect/jsonscan"),
+	"dialect/gemini":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/openai":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/responses":  words("dialect dialect/jsonscan dialect/openai"),
 	"db":                 {},
@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"graph":           words("account apikey audit auth authz catalog credit event provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit provider usage routing authz graph/scalar"),

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,9 +26,15 @@ type recording struct {
 	Lines    []string        `json:"sse_lines"`
 }
 
-// recordings are those of this dialect, by file name. They are not part of the project: AIHIGRESS_RECORDINGS names their
-// folder, else it is looked for beside the project.
+// recordings are those of this dialect's generation, by file name.
 func recordings(t testing.TB) map[string]recording {
+	t.Helper()
+	return recordingsOf(t, "generatecontent", "streamgeneratecontent")
+}
+
+// recordingsOf are those of some endpoints, by file name. They are not part of the project: AIHIGRESS_RECORDINGS names
+// their folder, else it is looked for beside the project.
+func recordingsOf(t testing.TB, apis ...string) map[string]recording {
 	t.Helper()
 	root := os.Getenv("AIHIGRESS_RECORDINGS")
 	for dir, _ := os.Getwd(); root == "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -52,7 +59,7 @@ func recordings(t testing.TB) map[string]recording {
 		if err := json.Unmarshal(text, &r); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		if r.API == "generatecontent" || r.API == "streamgeneratecontent" {
+		if slices.Contains(apis, r.API) {
 			all[filepath.Base(file)] = r
 		}
 	}
