@@ -26,7 +26,7 @@ func (q *Queries) DeleteModel(ctx context.Context, db DBTX, argID id.Model) (int
 }
 
 const getModel = `-- name: GetModel :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
 FROM models
 WHERE id = $1
 `
@@ -42,12 +42,13 @@ func (q *Queries) GetModel(ctx context.Context, db DBTX, argID id.Model) (Model,
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Unsupported,
 	)
 	return i, err
 }
 
 const getModelForUpdate = `-- name: GetModelForUpdate :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
 FROM models
 WHERE id = $1
 FOR UPDATE
@@ -64,14 +65,15 @@ func (q *Queries) GetModelForUpdate(ctx context.Context, db DBTX, argID id.Model
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Unsupported,
 	)
 	return i, err
 }
 
 const insertModel = `-- name: InsertModel :one
-INSERT INTO models (id, name, description, strategy, enabled)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING id, name, description, strategy, enabled, created_at, updated_at
+INSERT INTO models (id, name, description, strategy, enabled, unsupported)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported
 `
 
 type InsertModelParams struct {
@@ -80,6 +82,7 @@ type InsertModelParams struct {
 	Description string
 	Strategy    string
 	Enabled     bool
+	Unsupported string
 }
 
 func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParams) (Model, error) {
@@ -89,6 +92,7 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		arg.Description,
 		arg.Strategy,
 		arg.Enabled,
+		arg.Unsupported,
 	)
 	var i Model
 	err := row.Scan(
@@ -99,12 +103,13 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Unsupported,
 	)
 	return i, err
 }
 
 const modelsByIDs = `-- name: ModelsByIDs :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
 FROM models
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -133,6 +138,7 @@ func (q *Queries) ModelsByIDs(ctx context.Context, db DBTX, arg ModelsByIDsParam
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Unsupported,
 		); err != nil {
 			return nil, err
 		}
@@ -150,9 +156,10 @@ SET name = $1,
     description = $2,
     strategy = $3,
     enabled = $4,
+    unsupported = $5,
     updated_at = now()
-WHERE id = $5
-RETURNING id, name, description, strategy, enabled, created_at, updated_at
+WHERE id = $6
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported
 `
 
 type UpdateModelParams struct {
@@ -160,6 +167,7 @@ type UpdateModelParams struct {
 	Description string
 	Strategy    string
 	Enabled     bool
+	Unsupported string
 	ID          id.Model
 }
 
@@ -169,6 +177,7 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		arg.Description,
 		arg.Strategy,
 		arg.Enabled,
+		arg.Unsupported,
 		arg.ID,
 	)
 	var i Model
@@ -180,6 +189,7 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Unsupported,
 	)
 	return i, err
 }

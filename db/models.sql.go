@@ -82,6 +82,8 @@ type Model struct {
 	Enabled     bool
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	// What becomes of what a target cannot take: left out and named, refused, or unknown fields passed on.
+	Unsupported string
 }
 
 type Provider struct {
@@ -105,6 +107,10 @@ type Provider struct {
 	DeletedAt      *time.Time
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+	// Paths of its own behind the base URL, by operation; {model} stands for the model.
+	Paths json.RawMessage
+	// An upstream that answers in one form alone: with streams only, or never.
+	Streaming string
 }
 
 type ProviderHealth struct {
@@ -197,6 +203,9 @@ type Request struct {
 	Charge            *money.Amount
 	Cost              *money.Amount
 	Tags              json.RawMessage
+	ImageInputTokens  int64
+	ImageOutputTokens int64
+	ToolUses          int64
 }
 
 type RequestsDefault struct {

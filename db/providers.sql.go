@@ -49,7 +49,7 @@ func (q *Queries) EnabledProviderIDs(ctx context.Context, db DBTX, arg EnabledPr
 }
 
 const getProvider = `-- name: GetProvider :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -77,12 +77,14 @@ func (q *Queries) GetProvider(ctx context.Context, db DBTX, argID id.Provider) (
 		&i.DeletedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Paths,
+		&i.Streaming,
 	)
 	return i, err
 }
 
 const getProviderForUpdate = `-- name: GetProviderForUpdate :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -111,6 +113,8 @@ func (q *Queries) GetProviderForUpdate(ctx context.Context, db DBTX, argID id.Pr
 		&i.DeletedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Paths,
+		&i.Streaming,
 	)
 	return i, err
 }
@@ -118,13 +122,13 @@ func (q *Queries) GetProviderForUpdate(ctx context.Context, db DBTX, argID id.Pr
 const insertProvider = `-- name: InsertProvider :one
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
-    ask_stream_usage, allow_private, accept_any_model, enabled
+    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15
+    $12, $13, $14, $15, $16, $17
 )
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 `
 
 type InsertProviderParams struct {
@@ -143,6 +147,8 @@ type InsertProviderParams struct {
 	AllowPrivate   bool
 	AcceptAnyModel bool
 	Enabled        bool
+	Paths          json.RawMessage
+	Streaming      string
 }
 
 func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProviderParams) (Provider, error) {
@@ -162,6 +168,8 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		arg.AllowPrivate,
 		arg.AcceptAnyModel,
 		arg.Enabled,
+		arg.Paths,
+		arg.Streaming,
 	)
 	var i Provider
 	err := row.Scan(
@@ -183,12 +191,14 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		&i.DeletedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Paths,
+		&i.Streaming,
 	)
 	return i, err
 }
 
 const providersByIDs = `-- name: ProvidersByIDs :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 FROM providers
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -229,6 +239,8 @@ func (q *Queries) ProvidersByIDs(ctx context.Context, db DBTX, arg ProvidersByID
 			&i.DeletedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Paths,
+			&i.Streaming,
 		); err != nil {
 			return nil, err
 		}
@@ -259,25 +271,31 @@ const updateProvider = `-- name: UpdateProvider :one
 UPDATE providers
 SET slug = $1,
     name = $2,
-    base_url = $3,
-    visibility = $4,
-    headers = $5,
-    weight = $6,
-    ask_stream_usage = $7,
-    allow_private = $8,
-    accept_any_model = $9,
-    enabled = $10,
+    kind = $3,
+    base_url = $4,
+    visibility = $5,
+    headers = $6,
+    paths = $7,
+    streaming = $8,
+    weight = $9,
+    ask_stream_usage = $10,
+    allow_private = $11,
+    accept_any_model = $12,
+    enabled = $13,
     updated_at = now()
-WHERE id = $11
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+WHERE id = $14
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 `
 
 type UpdateProviderParams struct {
 	Slug           string
 	Name           string
+	Kind           string
 	BaseUrl        string
 	Visibility     string
 	Headers        json.RawMessage
+	Paths          json.RawMessage
+	Streaming      string
 	Weight         int32
 	AskStreamUsage bool
 	AllowPrivate   bool
@@ -290,9 +308,12 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 	row := db.QueryRow(ctx, updateProvider,
 		arg.Slug,
 		arg.Name,
+		arg.Kind,
 		arg.BaseUrl,
 		arg.Visibility,
 		arg.Headers,
+		arg.Paths,
+		arg.Streaming,
 		arg.Weight,
 		arg.AskStreamUsage,
 		arg.AllowPrivate,
@@ -320,6 +341,8 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 		&i.DeletedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Paths,
+		&i.Streaming,
 	)
 	return i, err
 }

@@ -82,7 +82,7 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 }
 
 const snapshotModels = `-- name: SnapshotModels :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
 FROM models
 ORDER BY name
 LIMIT $1
@@ -105,6 +105,7 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Unsupported,
 		); err != nil {
 			return nil, err
 		}
@@ -205,7 +206,7 @@ func (q *Queries) SnapshotProviderModels(ctx context.Context, db DBTX, rowLimit 
 }
 
 const snapshotProviders = `-- name: SnapshotProviders :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
 FROM providers
 WHERE enabled AND deleted_at IS NULL
 ORDER BY slug
@@ -240,6 +241,8 @@ func (q *Queries) SnapshotProviders(ctx context.Context, db DBTX, rowLimit int32
 			&i.DeletedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Paths,
+			&i.Streaming,
 		); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,6 @@
 -- name: InsertModel :one
-INSERT INTO models (id, name, description, strategy, enabled)
-VALUES (@id, @name, @description, @strategy, @enabled)
+INSERT INTO models (id, name, description, strategy, enabled, unsupported)
+VALUES (@id, @name, @description, @strategy, @enabled, @unsupported)
 RETURNING *;
 
 -- name: GetModel :one
@@ -27,6 +27,7 @@ SET name = @name,
     description = @description,
     strategy = @strategy,
     enabled = @enabled,
+    unsupported = @unsupported,
     updated_at = now()
 WHERE id = @id
 RETURNING *;

@@ -1,11 +1,11 @@
 -- name: InsertProvider :one
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
-    ask_stream_usage, allow_private, accept_any_model, enabled
+    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming
 )
 VALUES (
     @id, @owner_id, @slug, @name, @dialect, @kind, @base_url, @visibility, @preset_id, @headers, @weight,
-    @ask_stream_usage, @allow_private, @accept_any_model, @enabled
+    @ask_stream_usage, @allow_private, @accept_any_model, @enabled, @paths, @streaming
 )
 RETURNING *;
 
@@ -34,9 +34,12 @@ LIMIT @row_limit;
 UPDATE providers
 SET slug = @slug,
     name = @name,
+    kind = @kind,
     base_url = @base_url,
     visibility = @visibility,
     headers = @headers,
+    paths = @paths,
+    streaming = @streaming,
     weight = @weight,
     ask_stream_usage = @ask_stream_usage,
     allow_private = @allow_private,
