@@ -43,12 +43,26 @@ const (
 // Valid reports whether the strategy is known.
 func (s Strategy) Valid() bool { return s == Weighted || s == Priority }
 
+// An Unsupported says what becomes of what a request asks for and its target cannot take.
+type Unsupported string
+
+// The ways.
+const (
+	Drop   Unsupported = "drop"   // left out, and named to the caller
+	Reject Unsupported = "reject" // the request is refused
+	Keep   Unsupported = "keep"   // as Drop, but fields that no dialect knows are passed on under their own names
+)
+
+// Valid reports whether the way is known.
+func (u Unsupported) Valid() bool { return u == Drop || u == Reject || u == Keep }
+
 // A Model is one logical model.
 type Model struct {
 	ID          id.Model
 	Name        string // unique; what callers put into "model"
 	Description string
 	Strategy    Strategy
+	Unsupported Unsupported
 	Enabled     bool // a disabled one keeps its name, and is not found by callers
 	Routes      []Route
 	CreatedAt   time.Time
@@ -111,7 +125,8 @@ func (m *Models) one(ctx context.Context, tx db.DBTX, row db.Model) (Model, erro
 
 func fromRow(row db.Model, routes []Route) Model {
 	return Model{
-		ID: row.ID, Name: row.Name, Description: row.Description, Strategy: Strategy(row.Strategy), Enabled: row.Enabled,
+		ID: row.ID, Name: row.Name, Description: row.Description, Strategy: Strategy(row.Strategy),
+		Unsupported: Unsupported(row.Unsupported), Enabled: row.Enabled,
 		Routes: routes, CreatedAt: row.CreatedAt,
 	}
 }

@@ -81,7 +81,7 @@ func TestLifeOfAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := catalog.Model{ID: made.ID, Name: "smart", Strategy: catalog.Weighted, Enabled: true, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
+	want := catalog.Model{ID: made.ID, Name: "smart", Strategy: catalog.Weighted, Unsupported: catalog.Drop, Enabled: true, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
 		{ProviderID: a, UpstreamID: "gpt", Weight: 1, Enabled: true},
 		{ProviderID: b, UpstreamID: "gpt", Weight: 0, Priority: 1},
 	}}
@@ -94,11 +94,13 @@ func TestLifeOfAModel(t *testing.T) {
 
 	name, priority, off := "smarter", catalog.Priority, false
 	routes := []catalog.RouteInput{{ProviderID: b, UpstreamID: "other"}, {ProviderID: a, UpstreamID: "gpt", Priority: 9}}
-	changed, err := f.Update(f.admin, made.ID, catalog.UpdateInput{Name: &name, Strategy: &priority, Enabled: &off, Routes: &routes})
+	changed, err := f.Update(f.admin, made.ID, catalog.UpdateInput{
+		Name: &name, Strategy: &priority, Unsupported: new(catalog.Reject), Enabled: &off, Routes: &routes,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if changed.Name != name || changed.Strategy != priority || changed.Enabled || len(changed.Routes) != 2 {
+	if changed.Name != name || changed.Strategy != priority || changed.Unsupported != catalog.Reject || changed.Enabled || len(changed.Routes) != 2 {
 		t.Errorf("updated: %+v", changed)
 	}
 	if last := changed.Routes[1]; last.ID != made.Routes[0].ID || last.Priority != 9 {
@@ -148,6 +150,7 @@ func TestRefusals(t *testing.T) {
 		{"taken name", catalog.CreateInput{Name: "taken"}, fault.Conflict, "name"},
 		{"NUL in the description", catalog.CreateInput{Name: "n", Description: "\x00"}, fault.Invalid, "description"},
 		{"unknown strategy", catalog.CreateInput{Name: "n", Strategy: "luck"}, fault.Invalid, "strategy"},
+		{"unknown way with fields", catalog.CreateInput{Name: "n", Unsupported: "ignore"}, fault.Invalid, "unsupportedFields"},
 		{"no upstream", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a})}, fault.Invalid, "routes.0.upstreamId"},
 		{"negative weight", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Weight: &minus})}, fault.Invalid, "routes.0.weight"},
 		{"negative priority", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Priority: -1})}, fault.Invalid, "routes.0.priority"},

@@ -9,7 +9,7 @@ import (
 )
 
 // check holds a model's own fields against their rules. A name is taken as it is: it must equal what callers send.
-func check(name, description string, strategy Strategy) error {
+func check(name, description string, strategy Strategy, unsupported Unsupported) error {
 	switch {
 	case name == "" || len(name) > MaxName:
 		return fault.Field("name", "a name has between 1 and %d bytes", MaxName)
@@ -19,6 +19,8 @@ func check(name, description string, strategy Strategy) error {
 		return fault.Field("description", "a description is text of at most %d bytes", MaxDescription)
 	case !strategy.Valid():
 		return fault.Field("strategy", "a strategy is %s or %s", Weighted, Priority)
+	case !unsupported.Valid():
+		return fault.Field("unsupportedFields", "what cannot be taken is handled by %s, %s or %s", Drop, Reject, Keep)
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 type CreateInput struct {
 	Name        string
 	Description string
-	Strategy    Strategy // "" is Weighted
+	Strategy    Strategy    // "" is Weighted
+	Unsupported Unsupported // "" is Drop
 	Disabled    bool
 	Routes      []RouteInput
 }
@@ -37,7 +38,10 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 	if in.Strategy == "" {
 		in.Strategy = Weighted
 	}
-	if err := check(in.Name, in.Description, in.Strategy); err != nil {
+	if in.Unsupported == "" {
+		in.Unsupported = Drop
+	}
+	if err := check(in.Name, in.Description, in.Strategy, in.Unsupported); err != nil {
 		return Model{}, err
 	}
 	if err := checkRoutes(in.Routes); err != nil {
@@ -47,6 +51,7 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 	err := db.InTx(ctx, m.pool, func(tx pgx.Tx) error {
 		row, err := m.q.InsertModel(ctx, tx, db.InsertModelParams{
 			ID: id.New[id.Model](), Name: in.Name, Description: in.Description, Strategy: string(in.Strategy), Enabled: !in.Disabled,
+			Unsupported: string(in.Unsupported),
 		})
 		if err != nil {
 			return named(err)
@@ -58,7 +63,7 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 			return err
 		}
 		return m.audit.Record(ctx, tx, "model.create", row.ID.String(), map[string]any{
-			"name": model.Name, "strategy": model.Strategy, "enabled": model.Enabled, "routes": describe(model.Routes),
+			"name": model.Name, "strategy": model.Strategy, "unsupported": model.Unsupported, "enabled": model.Enabled, "routes": describe(model.Routes),
 		})
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ type UpdateInput struct {
 	Name        *string
 	Description *string
 	Strategy    *Strategy
+	Unsupported *Unsupported
 	Enabled     *bool
 	Routes      *[]RouteInput // all routes: those not in it are removed
 }
@@ -37,11 +38,12 @@ func (m *Models) Update(ctx context.Context, model id.Model, in UpdateInput) (Mo
 			return err
 		}
 		changes := in.apply(&row)
-		if err := check(row.Name, row.Description, Strategy(row.Strategy)); err != nil {
+		if err := check(row.Name, row.Description, Strategy(row.Strategy), Unsupported(row.Unsupported)); err != nil {
 			return err
 		}
 		row, err = m.q.UpdateModel(ctx, tx, db.UpdateModelParams{
 			ID: model, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled,
+			Unsupported: row.Unsupported,
 		})
 		if err != nil {
 			return named(err)
@@ -79,6 +81,10 @@ func (in UpdateInput) apply(row *db.Model) map[string]any {
 	if in.Strategy != nil && string(*in.Strategy) != row.Strategy {
 		changes["strategy"] = *in.Strategy
 		row.Strategy = string(*in.Strategy)
+	}
+	if in.Unsupported != nil && string(*in.Unsupported) != row.Unsupported {
+		changes["unsupported"] = *in.Unsupported
+		row.Unsupported = string(*in.Unsupported)
 	}
 	if in.Enabled != nil && *in.Enabled != row.Enabled {
 		changes["enabled"] = *in.Enabled

@@ -12,6 +12,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
+	"aihigress/internal/llm"
 )
 
 const (
@@ -60,18 +61,41 @@ func checkRow(row db.Provider) error {
 		return fault.Field("slug", "a slug has 1 to 63 lower-case letters, digits and hyphens, and begins with no hyphen")
 	case row.Name == "" || !isText(row.Name):
 		return fault.Field("name", "a name is text of 1 to %d bytes", MaxName)
-	case row.Kind != KindDirect:
-		return fault.Field("kind", "the kind is %s", KindDirect)
+	case Streaming(row.Streaming) != StreamsAsAsked && Streaming(row.Streaming) != StreamsOnly && Streaming(row.Streaming) != StreamsNever:
+		return fault.Field("streaming", "streaming is empty, %s or %s", StreamsOnly, StreamsNever)
 	case !Visibility(row.Visibility).Valid():
 		return fault.Field("visibility", "a visibility is %s, %s or %s", Private, Shared, Public)
 	case row.Weight < 0 || row.Weight > MaxWeight:
 		return fault.Field("weight", "a weight is between 0 and %d", MaxWeight)
 	}
 	switch row.Dialect {
-	case "openai", "responses", "anthropic", "gemini":
-		return nil
+	case llm.OpenAI, llm.Responses, llm.Anthropic, llm.Gemini:
+		return checkKind(row)
 	}
 	return fault.Field("dialect", "a dialect is openai, responses, anthropic or gemini")
+}
+
+// checkKind holds the kind against the dialects that it comes in, and Vertex against the form of its addresses.
+func checkKind(row db.Provider) error {
+	switch row.Kind {
+	case KindDirect:
+		return nil
+	case KindClaudeCLI:
+		if row.Dialect != llm.Anthropic {
+			return fault.Field("kind", "the kind claude_cli is of the dialect anthropic alone")
+		}
+		return nil
+	case KindVertex:
+		if row.Dialect == llm.Responses {
+			return fault.Field("kind", "the kind vertex comes in the dialects gemini, anthropic and openai")
+		}
+		// Express mode has neither project nor location: …/v1
+		if !strings.Contains(row.BaseUrl, "/projects/") && !strings.HasSuffix(row.BaseUrl, "/v1") && !strings.HasSuffix(row.BaseUrl, "/v1beta1") {
+			return fault.Field("baseUrl", "a base URL of Vertex AI ends with /v1/projects/PROJECT/locations/LOCATION")
+		}
+		return nil
+	}
+	return fault.Field("kind", "a kind is %s, %s or %s", KindDirect, KindVertex, KindClaudeCLI)
 }
 
 // checkURL is a base URL as it is stored. What its name resolves to is judged when connecting, not here.

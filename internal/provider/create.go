@@ -27,6 +27,8 @@ type CreateInput struct {
 	Visibility     Visibility // "" is Private
 	PresetID       string
 	Headers        map[string]string
+	Paths          map[string]string // by operation, behind BaseURL
+	Streaming      Streaming
 	Weight         *int  // nil is 1
 	AskStreamUsage *bool // nil is true
 	AllowPrivate   bool
@@ -59,12 +61,13 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 			ID: row.ID, OwnerID: row.OwnerID, Slug: row.Slug, Name: row.Name, Dialect: row.Dialect, Kind: row.Kind, BaseUrl: row.BaseUrl,
 			Visibility: row.Visibility, PresetID: row.PresetID, Headers: row.Headers, Weight: row.Weight,
 			AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
+			Paths: row.Paths, Streaming: row.Streaming,
 		})
 		if err != nil {
 			return slugged(err)
 		}
 		for i, key := range in.Keys {
-			if _, err := p.insertKey(ctx, tx, row.ID, key); err != nil {
+			if _, err := p.insertKey(ctx, tx, inserted, key); err != nil {
 				return within(err, "keys", i)
 			}
 		}
@@ -80,7 +83,7 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 			return err
 		}
 		return p.audit.Record(ctx, tx, "provider.create", row.ID.String(), map[string]any{
-			"slug": made.Slug, "dialect": made.Dialect, "baseUrl": made.BaseURL, "visibility": made.Visibility,
+			"slug": made.Slug, "dialect": made.Dialect, "kind": made.Kind, "paths": made.Paths, "streaming": made.Streaming, "baseUrl": made.BaseURL, "visibility": made.Visibility,
 			"headers": headerNames(made.Headers), "allowPrivate": made.AllowPrivate, "acceptAnyModel": made.AcceptAnyModel,
 			"enabled": made.Enabled, "keys": len(in.Keys), "models": len(in.Models),
 		})
@@ -111,9 +114,13 @@ func (in CreateInput) row(g authz.Grant) (db.Provider, error) {
 	if err != nil {
 		return db.Provider{}, fmt.Errorf("write headers: %w", err)
 	}
+	paths, err := pathsJSON(in.Paths)
+	if err != nil {
+		return db.Provider{}, err
+	}
 	row := db.Provider{
 		ID: id.New[id.Provider](), Slug: in.Slug, Name: in.Name, Dialect: in.Dialect, Kind: in.Kind, BaseUrl: base,
-		Visibility: string(in.Visibility), PresetID: in.PresetID, Headers: raw, Weight: 1, AskStreamUsage: true,
+		Visibility: string(in.Visibility), PresetID: in.PresetID, Headers: raw, Paths: paths, Streaming: string(in.Streaming), Weight: 1, AskStreamUsage: true,
 		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel, Enabled: !in.Disabled,
 	}
 	if !g.UserID.IsZero() {

@@ -60,7 +60,7 @@ func (p *Providers) AddKey(ctx context.Context, provider id.Provider, in KeyInpu
 		if len(keys) >= MaxKeys {
 			return fault.New(fault.Conflict, "a provider has at most %d keys", MaxKeys)
 		}
-		if key, err = p.insertKey(ctx, tx, provider, in); err != nil {
+		if key, err = p.insertKey(ctx, tx, row, in); err != nil {
 			return err
 		}
 		if err := p.enqueueTx(ctx, tx, provider); err != nil {
@@ -80,17 +80,18 @@ func (p *Providers) RotateKey(ctx context.Context, key id.ProviderKey, text secr
 	if err != nil {
 		return Key{}, err
 	}
-	if text, err = checkSecret(text); err != nil {
-		return Key{}, err
-	}
 	var after Key
 	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
-		before, err := p.lockKey(ctx, tx, grant, key)
+		before, provider, err := p.lockKey(ctx, tx, grant, key)
+		if err != nil {
+			return err
+		}
+		text, hint, err := checkSecret(text, provider)
 		if err != nil {
 			return err
 		}
 		row, err := p.q.RotateProviderKey(ctx, tx, db.RotateProviderKeyParams{
-			ID: key, Hint: text.Hint(), SecretKeyID: p.keyring.ID(), SecretSealed: p.keyring.Seal(text, KeyPlace(key)),
+			ID: key, Hint: hint, SecretKeyID: p.keyring.ID(), SecretSealed: p.keyring.Seal(text, KeyPlace(key)),
 		})
 		if err != nil {
 			return err
@@ -116,7 +117,7 @@ func (p *Providers) RemoveKey(ctx context.Context, key id.ProviderKey) error {
 		return err
 	}
 	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) error {
-		row, err := p.lockKey(ctx, tx, grant, key)
+		row, _, err := p.lockKey(ctx, tx, grant, key)
 		if err != nil {
 			return err
 		}
@@ -158,8 +159,8 @@ func (p *Providers) Keys(ctx context.Context, provider id.Provider) ([]Key, erro
 	return keys, nil
 }
 
-func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider id.Provider, in KeyInput) (Key, error) {
-	text, err := checkSecret(in.Secret)
+func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider db.Provider, in KeyInput) (Key, error) {
+	text, hint, err := checkSecret(in.Secret, provider)
 	if err != nil {
 		return Key{}, err
 	}
@@ -168,7 +169,7 @@ func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider id.Provid
 	}
 	key := id.New[id.ProviderKey]()
 	params := db.InsertProviderKeyParams{
-		ID: key, ProviderID: provider, Label: in.Label, Hint: text.Hint(), Weight: 1,
+		ID: key, ProviderID: provider.ID, Label: in.Label, Hint: hint, Weight: 1,
 		SecretKeyID: p.keyring.ID(), SecretSealed: p.keyring.Seal(text, KeyPlace(key)),
 	}
 	if in.Weight != nil {
@@ -190,26 +191,31 @@ func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider id.Provid
 	return keyFromRow(row), nil
 }
 
-// lockKey is a key that the actor may change, locked until the transaction ends.
-func (p *Providers) lockKey(ctx context.Context, tx pgx.Tx, g authz.Grant, key id.ProviderKey) (db.ProviderKey, error) {
+// lockKey is a key that the actor may change, locked until the transaction ends, with its provider.
+func (p *Providers) lockKey(ctx context.Context, tx pgx.Tx, g authz.Grant, key id.ProviderKey) (db.ProviderKey, db.Provider, error) {
 	row, err := p.q.GetProviderKeyForUpdate(ctx, tx, key)
 	if err != nil {
-		return row, err
+		return row, db.Provider{}, err
 	}
 	provider, err := p.q.GetProvider(ctx, tx, row.ProviderID)
 	if err != nil {
-		return row, err
+		return row, provider, err
 	}
-	return row, maySee(g, provider)
+	return row, provider, maySee(g, provider)
 }
 
-// checkSecret takes what can stand in a header. Spaces around it come from copying.
-func checkSecret(text secret.Text) (secret.Text, error) {
+// checkSecret takes what can stand in a header, or for Vertex AI a service account's JSON too. Spaces around it come from
+// copying. hint is what is shown of it.
+func checkSecret(text secret.Text, provider db.Provider) (checked secret.Text, hint string, err error) {
 	trimmed := strings.TrimSpace(text.Reveal())
-	if trimmed == "" || len(trimmed) > MaxSecret || strings.ContainsFunc(trimmed, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return secret.Text{}, fault.Field("secret", "a key has 1 to %d printable ASCII characters and no spaces", MaxSecret)
+	if provider.Kind == KindVertex && IsServiceAccount(trimmed) {
+		return checkAccount(trimmed, provider.AllowPrivate)
 	}
-	return secret.NewText(trimmed), nil
+	if trimmed == "" || len(trimmed) > MaxSecret || strings.ContainsFunc(trimmed, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secret.Text{}, "", fault.Field("secret", "a key has 1 to %d printable ASCII characters and no spaces", MaxSecret)
+	}
+	checked = secret.NewText(trimmed)
+	return checked, checked.Hint(), nil
 }
 
 func keyFromRow(row db.ProviderKey) Key {

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +22,21 @@ var operations = []string{
 
 // Operations lists what a provider may have a path of its own for.
 func Operations() []string { return slices.Clone(operations) }
+
+// pathsJSON is checked paths as they are stored.
+func pathsJSON(paths map[string]string) ([]byte, error) {
+	if err := checkPaths(paths); err != nil {
+		return nil, err
+	}
+	if paths == nil {
+		paths = map[string]string{}
+	}
+	raw, err := json.Marshal(paths)
+	if err != nil {
+		return nil, fmt.Errorf("write paths: %w", err)
+	}
+	return raw, nil
+}
 
 // checkPaths holds paths of a provider's own against their rules: each is one of the provider's, whatever model it names.
 func checkPaths(paths map[string]string) error {

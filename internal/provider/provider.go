@@ -46,6 +46,16 @@ const (
 	KindClaudeCLI = "claude_cli"
 )
 
+// Streaming says in which forms an upstream answers.
+type Streaming string
+
+// The forms.
+const (
+	StreamsAsAsked Streaming = ""      // as a stream or whole, whichever it is asked for
+	StreamsOnly    Streaming = "only"  // never whole
+	StreamsNever   Streaming = "never" // never as a stream
+)
+
 // A Provider is one upstream.
 type Provider struct {
 	ID             id.Provider
@@ -53,15 +63,17 @@ type Provider struct {
 	Slug           string   // unique; names it in "slug/model" and in response headers
 	Name           string
 	Dialect        string            // "openai", "responses", "anthropic" or "gemini"; never changes
-	Kind           string            // KindDirect
+	Kind           string            // KindDirect or another
 	BaseURL        string            // no slash at the end; empty for those who may not change the provider
 	Visibility     Visibility        //
 	PresetID       string            // of catalog.Presets, or ""
 	Headers        map[string]string // sent with each call; nil for those who may not change the provider
-	Weight         int               // of its routes where no logical model sets one
-	AskStreamUsage bool              // ask a streaming upstream for usage when the caller did not
-	AllowPrivate   bool              // may be at a private or loopback address
-	AcceptAnyModel bool              // "slug/anything" passes
+	Paths          map[string]string // by operation, behind BaseURL; nil for those who may not change the provider
+	Streaming      Streaming
+	Weight         int  // of its routes where no logical model sets one
+	AskStreamUsage bool // ask a streaming upstream for usage when the caller did not
+	AllowPrivate   bool // may be at a private or loopback address
+	AcceptAnyModel bool // "slug/anything" passes
 	Enabled        bool
 	DeletedAt      *time.Time // set only in what ByIDs gives
 	CreatedAt      time.Time
@@ -150,7 +162,7 @@ func (p *Providers) complete(ctx context.Context, tx db.DBTX, g authz.Grant, row
 			providers[i].Health = known
 		}
 		if !g.All && !owns(g, row) {
-			providers[i].BaseURL, providers[i].Headers = "", nil
+			providers[i].BaseURL, providers[i].Headers, providers[i].Paths = "", nil, nil
 		}
 	}
 	return providers, nil
@@ -170,9 +182,14 @@ func fromRow(row db.Provider) (Provider, error) {
 	if err := json.Unmarshal(row.Headers, &headers); err != nil {
 		return Provider{}, fmt.Errorf("read headers of provider %s: %w", row.ID, err)
 	}
+	var paths map[string]string
+	if err := json.Unmarshal(row.Paths, &paths); err != nil {
+		return Provider{}, fmt.Errorf("read paths of provider %s: %w", row.ID, err)
+	}
 	return Provider{
 		ID: row.ID, OwnerID: row.OwnerID, Slug: row.Slug, Name: row.Name, Dialect: row.Dialect, Kind: row.Kind,
 		BaseURL: row.BaseUrl, Visibility: Visibility(row.Visibility), PresetID: row.PresetID, Headers: headers,
+		Paths: paths, Streaming: Streaming(row.Streaming),
 		Weight: int(row.Weight), AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 		AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled, DeletedAt: row.DeletedAt, CreatedAt: row.CreatedAt,
 		Health: Health{ProviderID: row.ID, State: Unknown},

@@ -170,7 +170,7 @@ func TestCreate(t *testing.T) {
 	actor, _ := authz.From(f.admin)
 	want := provider.Provider{
 		ID: made.ID, OwnerID: &actor.UserID, Slug: "vendor", Name: "Vendor", Dialect: "openai", Kind: "direct", BaseURL: "https://api.example.com/v1",
-		Visibility: provider.Private, Headers: map[string]string{"X-Team": "blue"}, Weight: 1, AskStreamUsage: true, Enabled: true,
+		Visibility: provider.Private, Headers: map[string]string{"X-Team": "blue"}, Paths: map[string]string{}, Weight: 1, AskStreamUsage: true, Enabled: true,
 		CreatedAt: made.CreatedAt, Health: provider.Health{ProviderID: made.ID, State: provider.Unknown},
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
@@ -228,6 +228,27 @@ func TestRefusals(t *testing.T) {
 		{"no name", func(in *provider.CreateInput) { in.Name = "" }, "name"},
 		{"unknown dialect", func(in *provider.CreateInput) { in.Dialect = "latin" }, "dialect"},
 		{"unknown kind", func(in *provider.CreateInput) { in.Kind = "azure" }, "kind"},
+		{"Claude Code in another dialect", func(in *provider.CreateInput) { in.Kind = provider.KindClaudeCLI }, "kind"},
+		{"Vertex in a dialect that it has not", func(in *provider.CreateInput) { in.Kind, in.Dialect = provider.KindVertex, "responses" }, "kind"},
+		{"Vertex without a project", func(in *provider.CreateInput) {
+			in.Kind, in.BaseURL = provider.KindVertex, "https://aiplatform.googleapis.com"
+		}, "baseUrl"},
+		{"unknown streaming", func(in *provider.CreateInput) { in.Streaming = "sometimes" }, "streaming"},
+		{"path of no operation", func(in *provider.CreateInput) { in.Paths = map[string]string{"dance": "/x"} }, "paths"},
+		{"path without a slash", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "x"} }, "paths"},
+		{"empty path", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": ""} }, "paths"},
+		{"path with a host", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "//example.com/x"} }, "paths"},
+		{"address for a path", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "https://example.com/x"} }, "paths"},
+		{"path with dots", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a/../../x"} }, "paths"},
+		{"path with escaped dots", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a/%2e%2E/x"} }, "paths"},
+		{"path with an escaped slash", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a/..%2fx"} }, "paths"},
+		{"path with a query", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a?b"} }, "paths"},
+		{"path with a bad escape", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a%zz"} }, "paths"},
+		{"path with another placeholder", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/{key}"} }, "paths"},
+		{"path with a line feed", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "/a\nb"} }, "paths"},
+		{"long path", func(in *provider.CreateInput) {
+			in.Paths = map[string]string{"generate": "/" + strings.Repeat("a", 500)}
+		}, "paths"},
 		{"unknown visibility", func(in *provider.CreateInput) { in.Visibility = "secret" }, "visibility"},
 		{"unknown preset", func(in *provider.CreateInput) { in.PresetID = "nobody" }, "presetId"},
 		{"weight out of range", func(in *provider.CreateInput) { w := 1 << 32; in.Weight = &w }, "weight"},
@@ -283,15 +304,18 @@ func TestUpdate(t *testing.T) {
 	f := open(t)
 	made := f.create(input())
 	f.exec("UPDATE river_job SET state = 'completed', finalized_at = now()")
+	paths := map[string]string{"generate": "/run/{model}", "list_models": "/all"}
 	slug, base, public, headers, w, off := "other", "http://10.0.0.1:8000", provider.Public, map[string]string{"x-a": "b"}, 0, false
 	after, err := f.Update(f.admin, made.ID, provider.UpdateInput{
 		Slug: &slug, BaseURL: &base, Visibility: &public, Headers: &headers, Weight: &w, AskStreamUsage: &off,
+		Paths: &paths, Streaming: new(provider.StreamsNever),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := made
 	want.Slug, want.BaseURL, want.Visibility, want.Headers, want.Weight, want.AskStreamUsage = slug, base, public, map[string]string{"X-A": "b"}, 0, false
+	want.Paths, want.Streaming = paths, provider.StreamsNever
 	if diff := cmp.Diff(want, after); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -314,6 +338,7 @@ func TestMembersSeeWhatIsPublicWithoutItsAddress(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	in := input()
+	in.Paths = map[string]string{"generate": "/inside"}
 	in.Visibility, in.Headers, in.Keys = provider.Public, map[string]string{"x-team": "blue"}, []provider.KeyInput{{Secret: secret.NewText("k")}}
 	public := f.create(in)
 	in = input()
@@ -325,7 +350,7 @@ func TestMembersSeeWhatIsPublicWithoutItsAddress(t *testing.T) {
 	f.exec("UPDATE providers SET owner_id = $2 WHERE id = $1", own.ID, member.UserID)
 
 	got, err := f.Get(f.member, public.ID)
-	if err != nil || got.BaseURL != "" || got.Headers != nil || got.Slug != "vendor" {
+	if err != nil || got.BaseURL != "" || got.Headers != nil || got.Paths != nil || got.Slug != "vendor" {
 		t.Errorf("public: %+v, %v", got, err)
 	}
 	if got, err := f.Get(f.member, own.ID); err != nil || got.BaseURL == "" {

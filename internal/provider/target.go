@@ -17,8 +17,11 @@ import (
 type Target struct {
 	Slug         string
 	Dialect      string
+	Kind         string
 	BaseURL      *url.URL
 	Headers      http.Header
+	Paths        map[string]string // by operation, behind BaseURL
+	Streaming    Streaming
 	Secret       secret.Text // empty where the provider has no usable key
 	AllowPrivate bool
 }
@@ -46,7 +49,13 @@ func (p *Providers) target(ctx context.Context, provider id.Provider) (db.Provid
 	if err := json.Unmarshal(row.Headers, &headers); err != nil {
 		return row, Target{}, fmt.Errorf("headers of provider %s: %w", row.ID, err)
 	}
-	t := Target{Slug: row.Slug, Dialect: row.Dialect, BaseURL: base, Headers: make(http.Header, len(headers)), AllowPrivate: row.AllowPrivate}
+	t := Target{
+		Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Headers: make(http.Header, len(headers)),
+		Streaming: Streaming(row.Streaming), AllowPrivate: row.AllowPrivate,
+	}
+	if err := json.Unmarshal(row.Paths, &t.Paths); err != nil {
+		return row, Target{}, fmt.Errorf("paths of provider %s: %w", row.ID, err)
+	}
 	for name, value := range headers {
 		t.Headers.Set(name, value)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
 
@@ -16,9 +17,12 @@ import (
 type UpdateInput struct {
 	Slug           *string
 	Name           *string
+	Kind           *string
 	BaseURL        *string
 	Visibility     *Visibility
 	Headers        *map[string]string // all headers: those not in it are removed
+	Paths          *map[string]string // all paths: operations that are not in it have their dialect's
+	Streaming      *Streaming
 	Weight         *int
 	AskStreamUsage *bool
 	AllowPrivate   *bool
@@ -51,6 +55,7 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 				return err
 			}
 		}
+		before := row.Kind
 		changes, err := in.apply(&row)
 		if err != nil {
 			return err
@@ -58,10 +63,14 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 		if err := checkRow(row); err != nil {
 			return err
 		}
+		if err := p.checkNewKind(ctx, tx, before, row); err != nil {
+			return err
+		}
 		row, err = p.q.UpdateProvider(ctx, tx, db.UpdateProviderParams{
 			ID: row.ID, Slug: row.Slug, Name: row.Name, BaseUrl: row.BaseUrl, Visibility: row.Visibility, Headers: row.Headers,
 			Weight: row.Weight, AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 			AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
+			Kind: row.Kind, Paths: row.Paths, Streaming: row.Streaming,
 		})
 		if err != nil {
 			return slugged(err)
@@ -82,9 +91,24 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 	return after, nil
 }
 
+// checkNewKind keeps keys from changing their meaning: a service account's would be sent out whole, as if it were an API
+// key.
+func (p *Providers) checkNewKind(ctx context.Context, tx pgx.Tx, before string, row db.Provider) error {
+	if before == row.Kind || before != KindVertex && row.Kind != KindVertex {
+		return nil
+	}
+	keys, err := p.q.ProviderKeysByProvider(ctx, tx, db.ProviderKeysByProviderParams{ProviderID: row.ID, RowLimit: 1})
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	taken := fault.New(fault.Conflict, "remove the provider's keys before it becomes or ceases to be Vertex AI")
+	taken.Path = []string{"kind"}
+	return taken
+}
+
 // reaches reports whether what is known of the provider's health may be wrong after the change.
 func (in UpdateInput) reaches() bool {
-	return in.BaseURL != nil || in.Headers != nil || in.AllowPrivate != nil || in.Enabled != nil
+	return in.BaseURL != nil || in.Kind != nil || in.Paths != nil || in.Streaming != nil || in.Headers != nil || in.AllowPrivate != nil || in.Enabled != nil
 }
 
 // apply changes the row and tells what is new, for the audit log.
@@ -107,6 +131,13 @@ func (in UpdateInput) apply(row *db.Provider) (map[string]any, error) {
 		}
 		changes["headers"] = headerNames(headers)
 	}
+	if in.Paths != nil {
+		paths, err := pathsJSON(*in.Paths)
+		if err != nil {
+			return nil, err
+		}
+		row.Paths, changes["paths"] = paths, *in.Paths
+	}
 	if in.Weight != nil {
 		w, err := weight(*in.Weight)
 		if err != nil {
@@ -116,6 +147,8 @@ func (in UpdateInput) apply(row *db.Provider) (map[string]any, error) {
 	}
 	set(changes, "slug", &row.Slug, in.Slug)
 	set(changes, "name", &row.Name, in.Name)
+	set(changes, "kind", &row.Kind, in.Kind)
+	set(changes, "streaming", &row.Streaming, (*string)(in.Streaming))
 	set(changes, "visibility", &row.Visibility, (*string)(in.Visibility))
 	set(changes, "askStreamUsage", &row.AskStreamUsage, in.AskStreamUsage)
 	set(changes, "allowPrivate", &row.AllowPrivate, in.AllowPrivate)

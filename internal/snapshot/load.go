@@ -123,7 +123,7 @@ func (l *loader) contents(r rows) Contents {
 	}
 	models := map[id.Model]*Model{}
 	for _, row := range r.models {
-		m := &Model{ID: row.ID, Name: row.Name, Strategy: row.Strategy, Disabled: !row.Enabled, CreatedAt: row.CreatedAt}
+		m := &Model{ID: row.ID, Name: row.Name, Strategy: row.Strategy, Unsupported: row.Unsupported, Disabled: !row.Enabled, CreatedAt: row.CreatedAt}
 		models[m.ID] = m
 		c.Models = append(c.Models, m)
 	}
@@ -182,10 +182,15 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 		l.problem("provider %s is left out: its headers do not parse", row.Slug)
 		return nil, false
 	}
+	var paths map[string]string
+	if err := json.Unmarshal(row.Paths, &paths); err != nil {
+		l.problem("provider %s is left out: its paths do not parse", row.Slug)
+		return nil, false
+	}
 	p := &Provider{
 		ID: row.ID, Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Visibility: row.Visibility,
 		OwnerID: value(row.OwnerID), Headers: make(http.Header, len(headers)), Weight: int(row.Weight),
-		Models:         map[string]*ProviderModel{},
+		Paths: paths, Streaming: row.Streaming, Models: map[string]*ProviderModel{},
 		AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel,
 	}
 	for name, value := range headers {

@@ -213,7 +213,7 @@ func TestLoad(t *testing.T) {
 	f := newFixture(t, pgtest.New(t))
 	provider, account, key := f.provider("vendor"), id.New[id.Account](), id.New[id.Key]()
 	hash := sha256.Sum256([]byte("secret"))
-	f.exec(`UPDATE providers SET headers = '{"x-team": "blue"}', owner_id = $2, weight = 3 WHERE id = $1`, provider, f.user)
+	f.exec(`UPDATE providers SET headers = '{"x-team": "blue"}', paths = '{"generate": "/x"}', streaming = 'only', kind = 'vertex', owner_id = $2, weight = 3 WHERE id = $1`, provider, f.user)
 	f.exec(`INSERT INTO credit_accounts (id, user_id) VALUES ($1, $2)`, account, f.user)
 	f.exec(`INSERT INTO api_keys (id, user_id, name, hint, secret_hash, models, provider_ids, ip_ranges, tokens_per_minute, concurrency)
 		VALUES ($1, $2, 'k', '…cret', $3, '{smart}', $4, '{192.0.2.1,2001:db8::/32}', 1000, 2)`, key, f.user, hash[:], []id.Provider{provider})
@@ -224,7 +224,7 @@ func TestLoad(t *testing.T) {
 	}
 	f.exec(`INSERT INTO provider_models (id, provider_id, upstream_id, alias, source, input_price, context_tokens) VALUES ($1, $2, 'gpt', 'fast', 'manual', 2500000, 128000)`, id.New[id.ProviderModel](), provider)
 	model := id.New[id.Model]()
-	f.exec(`INSERT INTO models (id, name, strategy) VALUES ($1, 'smart', 'priority')`, model)
+	f.exec(`INSERT INTO models (id, name, strategy, unsupported) VALUES ($1, 'smart', 'priority', 'reject')`, model)
 	f.exec(`INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority) VALUES ($1, $2, $3, 'gpt', 9, 4)`, id.New[id.Route](), model, provider)
 	for _, revoked := range []string{"1 minute", "1 hour"} {
 		f.exec(`INSERT INTO sessions (id, user_id, expires_at, revoked_at) VALUES ($1, $2, now(), now() - $3::text::interval)`, id.New[id.Session](), f.user, revoked)
@@ -253,7 +253,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("key (-want +got):\n%s", diff)
 	}
 	routes, m, err := s.Resolve(k, "smart")
-	if err != nil || len(routes) != 1 || m.Strategy != "priority" {
+	if err != nil || len(routes) != 1 || m.Strategy != "priority" || m.Unsupported != "reject" {
 		t.Fatalf("%+v %+v: %v", routes, m, err)
 	}
 	r := routes[0]
@@ -263,6 +263,9 @@ func TestLoad(t *testing.T) {
 	p := r.Provider
 	if p.BaseURL.String() != "https://api.example.com/v1" || p.Headers.Get("X-Team") != "blue" || p.OwnerID != f.user || p.Weight != 3 {
 		t.Errorf("provider %+v", p)
+	}
+	if p.Kind != "vertex" || p.Streaming != "only" || p.Paths["generate"] != "/x" {
+		t.Errorf("provider's ways %+v", p)
 	}
 	if len(p.Keys) != 1 || p.Keys[0].ID != good || p.Keys[0].Secret.Reveal() != "vendor secret" || p.Keys[0].MaxQPS != 5 {
 		t.Errorf("provider's keys %+v", p.Keys)

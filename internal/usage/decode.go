@@ -78,8 +78,6 @@ func (d *decoder) event() Event {
 	} {
 		*n = d.varint()
 	}
-	e.Usage, _ = u.Clamp()
-	e.Usage.Estimated = flags&flagEstimated != 0
 	e.Hold = money.Amount(d.varint())
 	if flags&flagCharge != 0 {
 		e.Charge = amount(max(d.varint(), 0)) // the ledger refuses a batch with a negative one
@@ -89,6 +87,13 @@ func (d *decoder) event() Event {
 	}
 	e.Attempts = d.attempts()
 	e.Tags = d.tags()
+	if len(d.rest) > 0 { // the first version ended here
+		for _, n := range [...]*int64{&u.ImageInput, &u.ImageOutput, &u.ToolUses} {
+			*n = d.varint()
+		}
+	}
+	e.Usage, _ = u.Clamp()
+	e.Usage.Estimated = flags&flagEstimated != 0
 	return e
 }
 

@@ -74,7 +74,11 @@ func appendEvent(b []byte, e *Event) []byte {
 		b = binary.AppendVarint(b, int64(*e.Cost))
 	}
 	b = appendAttempts(b, e.Attempts)
-	return appendTags(b, e.Tags)
+	b = appendTags(b, e.Tags)
+	for _, n := range [...]int64{u.ImageInput, u.ImageOutput, u.ToolUses} {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
 }
 
 func (e *Event) flags() byte {

@@ -51,6 +51,7 @@ func drawUsage(t *rapid.T) llm.Usage {
 	u := llm.Usage{
 		Input: n("input"), CachedInput: n("cached"), CacheWrite5m: n("5m"), CacheWrite1h: n("1h"), Output: n("output"),
 		Reasoning: n("reasoning"), AudioInput: n("audio in"), AudioOutput: n("audio out"),
+		ImageInput: n("image in"), ImageOutput: n("image out"), ToolUses: n("tool uses"),
 		Estimated: rapid.Bool().Draw(t, "estimated"),
 	}
 	u, _ = u.Clamp()
@@ -155,6 +156,20 @@ func TestFieldsOfTheFutureAreIgnored(t *testing.T) {
 	t.Parallel()
 	want := Event{Model: "m", Outcome: OK, StartedAt: time.UnixMicro(1).UTC()}
 	_, got, err := decodeRecord(append(appendRecord(nil, finishedRecord, &want), "something new"...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, sameEvent); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What a node wrote before an update is booked after it.
+func TestEventsOfTheFirstVersionAreRead(t *testing.T) {
+	t.Parallel()
+	want := sampleEvent(time.Unix(1_700_000_000, 0))
+	payload := appendRecord(nil, finishedRecord, &want)
+	_, got, err := decodeRecord(payload[:len(payload)-3]) // without images and tool uses, each a byte of zero
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,7 +193,8 @@ func fromRow(row db.Request) (Request, error) {
 		Duration: time.Duration(row.DurationUs) * time.Microsecond,
 		Usage: llm.Usage{
 			Input: row.InputTokens, CachedInput: row.CachedInputTokens, CacheWrite5m: row.CacheWriteTokens,
-			Output: row.OutputTokens, Reasoning: row.ReasoningTokens, Estimated: row.Estimated,
+			Output: row.OutputTokens, Reasoning: row.ReasoningTokens,
+			ImageInput: row.ImageInputTokens, ImageOutput: row.ImageOutputTokens, ToolUses: row.ToolUses, Estimated: row.Estimated,
 		},
 		Unpriced: row.Unpriced, Charge: row.Charge, Cost: row.Cost,
 	}

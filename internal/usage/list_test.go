@@ -40,6 +40,7 @@ func TestRequestComesBackAsItWasBooked(t *testing.T) {
 	want.Tags = map[string]string{"team": "blue"}
 	want.Attempts = append(want.Attempts, Attempt{ProviderSlug: "other", Status: 503, Error: "overloaded", StartedAt: noon})
 	want.Usage.CacheWrite1h, want.Usage.Reasoning = 5, 7
+	want.Usage.ImageInput, want.Usage.ImageOutput, want.Usage.ToolUses = 11, 13, 2
 	bare := h.event(noon.Add(time.Second))
 	bare.ProviderID, bare.FirstToken, bare.Charge, bare.Cost, bare.Attempts = nil, 0, nil, nil, nil
 	bare.Outcome, bare.Unpriced = Refused, true

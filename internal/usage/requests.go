@@ -55,6 +55,6 @@ func fromEvent(e *Event) Request {
 func storedUsage(u llm.Usage) llm.Usage {
 	return llm.Usage{
 		Input: u.Input, CachedInput: u.CachedInput, CacheWrite5m: u.CacheWrite5m + u.CacheWrite1h, Output: u.Output,
-		Reasoning: u.Reasoning, Estimated: u.Estimated,
+		Reasoning: u.Reasoning, ImageInput: u.ImageInput, ImageOutput: u.ImageOutput, ToolUses: u.ToolUses, Estimated: u.Estimated,
 	}
 }
