@@ -22,6 +22,7 @@ type Message struct {
 // What stands in System messages at the start, in between, or as Developer is kept where it stands: each codec puts it
 // where its vendor wants it.
 type Request struct {
+	Dialect  string // of the caller, whose names Extra has; empty where nobody said
 	Model    string // as the caller named it
 	Stream   bool
 	Messages []Message
@@ -64,6 +65,9 @@ type Request struct {
 
 	// IncludeUsage says that a chat stream must end with a usage chunk.
 	IncludeUsage bool
+	// Functions says that the caller knows OpenAI's functions only, from before there were tools: calls are answered as
+	// function_call, one at most.
+	Functions bool
 
 	// Extra are the fields of the request that the caller's codec does not know, and those that mean nothing outside the
 	// caller's dialect, by their path there.
@@ -83,7 +87,13 @@ type Tool struct {
 	Vendor, Type string
 	Raw          JSON
 	Cache        *Cache
+	// Namespace is the group that a Responses caller put the tool in; Name then begins with that of the group. Other
+	// dialects have no groups and see the whole Name.
+	Namespace Namespace
 }
+
+// A Namespace is a group of tools. The zero value is none.
+type Namespace struct{ Name, Description string }
 
 // ChoiceMode says how free the model is to call tools.
 type ChoiceMode uint8
