@@ -161,11 +161,11 @@ func (f *failure) write(w http.ResponseWriter, d dialect.Dialect) {
 		failedHeader(h, f.header, f.Origin == d.Name())
 	}
 	f.RequestID = h.Get("X-Request-Id")
-	if d.Name() == llm.Anthropic {
-		h.Set("Request-Id", f.RequestID) // where its SDKs look
-	}
 	h.Set("X-Aihigress-Error-Source", source)
 	h.Set("Content-Type", "application/json")
+	if f.retryAfter == "" && h.Get("Retry-After") == "" {
+		f.retryAfter = seconds(f.RetryAfter) // Gemini says it in the body
+	}
 	if f.retryAfter != "" {
 		h.Set("Retry-After", f.retryAfter)
 	}

@@ -25,7 +25,7 @@ var keepFromUpstream = set(
 // keepFromCaller are the vendor's headers that do not reach the caller.
 var keepFromCaller = set(
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Content-Length", "Date", "Set-Cookie", "Www-Authenticate", "Proxy-Authenticate", "X-Request-Id",
+	"Content-Length", "Date", "Set-Cookie", "Www-Authenticate", "Proxy-Authenticate", "X-Request-Id", "Request-Id",
 	// Who we are at the vendor, and what we have left there.
 	"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id",
 	// What the vendor says about its own host is not true of ours.
@@ -124,7 +124,6 @@ func failedHeader(out, in http.Header, same bool) {
 
 // nameRequest tells the caller by which id the vendor knows the request.
 func nameRequest(out, in http.Header) {
-	delete(out, "Request-Id")
 	for _, name := range [...]string{"X-Request-Id", "Request-Id"} { // the latter is Anthropic's
 		if values := in[name]; len(values) > 0 {
 			out["X-Upstream-Request-Id"] = values[:1]

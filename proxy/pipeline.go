@@ -41,6 +41,7 @@ type call struct {
 	scanned     dialect.Scanned
 	facts       *dialect.Facts
 	request     *llm.Request // once a target needs it translated: see decoded
+	undecoded   error        // why it cannot be read so
 	decodedSize int64        // of the budget of bodies
 	carried     int8         // whether the body carries foreign state: 0 unknown, 1 no, 2 yes
 	unsupported string       // the model's policy for what a target cannot take
@@ -63,6 +64,9 @@ type call struct {
 // serve is the way of one request. Each step either hands on to the next or ends the call.
 func (c *call) serve() {
 	start := time.Now()
+	if c.endpoint.dialect.Name() == llm.Anthropic {
+		c.w.Header()["Request-Id"] = []string{c.requestID} // where its SDKs look
+	}
 	c.ctx, c.cancel = context.WithCancelCause(c.r.Context())
 	defer c.cancel(nil)
 	defer c.end()

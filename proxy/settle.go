@@ -77,7 +77,7 @@ func (c *call) release() {
 	}
 	if c.body != nil {
 		c.p.bodies.give(c.decodedSize)
-		c.body.free(c.request == nil && c.sending.Idle()) // a request that was decoded may share the body's memory
+		c.body.free(c.sending.Idle())
 	}
 	c.seen.close()
 }

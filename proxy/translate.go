@@ -187,13 +187,10 @@ func (t *translation) end() *setback {
 	switch {
 	case err != nil:
 		return t.broke(t.setback(err))
-	case !t.c.seen.finished && t.c.gone():
-		t.c.cancelled()
-		return nil
-	case !t.c.seen.finished && !t.content && whole:
-		return t.broke(malformed(t.response.StatusCode)) // an end and nothing before it
-	case !t.c.seen.finished, !whole:
+	case !whole:
 		return t.broke(cut(t.response.StatusCode))
+	case !t.content:
+		return t.broke(malformed(t.response.StatusCode)) // an end and nothing before it
 	}
 	if t.encoder == nil {
 		return t.answer(t.fold.Response())

@@ -115,22 +115,19 @@ func (c *call) inWords(err error) error {
 	return &worded
 }
 
-// decoded is the request in the neutral form, read when the first target needs it. What it takes is counted as much as the
-// body again.
+// decoded is the request in the neutral form, read once, when the first target needs it. What it takes is counted as much as
+// the body again.
 func (c *call) decoded() (*llm.Request, error) {
-	if c.request != nil {
-		return c.request, nil
+	if c.request != nil || c.undecoded != nil {
+		return c.request, c.undecoded
 	}
 	size := int64(len(c.body.bytes))
 	if !c.p.bodies.take(size) {
 		return nil, errOverloaded
 	}
 	c.decodedSize = size
-	var err error
-	if c.request, err = c.endpoint.dialect.DecodeRequest(c.body.bytes, c.at); err != nil {
-		return nil, err
-	}
-	return c.request, nil
+	c.request, c.undecoded = c.endpoint.dialect.DecodeRequest(c.body.bytes, c.at)
+	return c.request, c.undecoded
 }
 
 // carries reports whether the body has state of another vendor in it, which its own would not know.
