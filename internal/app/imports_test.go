@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"dialect":            {},
 	"dialect/anthropic":  words("dialect dialect/jsonscan"),
 	"dialect/form":       words("dialect dialect/jsonscan"),
+	"dialect/formdata":   {},
 	"dialect/gemini":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/openai":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/responses":  words("dialect dialect/jsonscan dialect/openai"),
@@ -37,7 +38,7 @@ var allowed = map[string][]string{
 	"snapshot":           words("authz db pricing"),
 	"routing":            words("snapshot"),
 	"limit":              {},
-	"upstream":           words("snapshot provider dialect/openai"),
+	"upstream":           words("snapshot provider dialect dialect/anthropic"),
 	"usage":              words("authz db credit event"),
 	"devstack":           words("devstack/flock"),
 	"devstack/flock":     {},
@@ -46,7 +47,7 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"graph":           words("account apikey audit auth authz catalog credit event provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit provider usage routing authz graph/scalar"),

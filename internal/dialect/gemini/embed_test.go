@@ -64,9 +64,9 @@ func TestEmbeddingRequestsThatCannotBeTranslated(t *testing.T) {
 	for body, param := range map[string]string{
 		`{}`: "requests", `{"requests":[]}`: "requests", `{"requests":7}`: "requests", `[]`: "", `{`: "",
 		`{"content":{}}`: "content", `{"content":{"parts":[{"text":""}]}}`: "content", `{"requests":[{}]}`: "requests[0].content",
-		`{"content":{"parts":[{"inlineData":{"data":"AA=="}}]}}`: "content.parts[0].inlineData",
+		`{"content":{"parts":[{"inlineData":{"data":"AA=="}}]}}`:                                                            "content.parts[0].inlineData",
 		`{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"b"}]},"outputDimensionality":8}]}`: "requests[1].outputDimensionality",
-		`{"content":{"parts":[{"text":7}]}}`: "content.parts[0].text",
+		`{"content":{"parts":[{"text":7}]}}`:                                                                                "content.parts[0].text",
 	} {
 		_, err := gemini.Embeddings{}.Decode([]byte(body), dialect.At{Model: "m"})
 		if bad, ok := errors.AsType[*llm.RequestError](err); !ok || bad.Param != param {
@@ -139,7 +139,9 @@ func TestRecordedEmbeddings(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		var want struct{ Embeddings []struct{ Values []float32 } }
-		var got struct{ Data []struct{ Embedding []float32 } }
+		var got struct {
+			Data []struct{ Embedding []float32 }
+		}
 		if err := json.Unmarshal(r.Body, &want); err != nil {
 			t.Fatal(err)
 		}
