@@ -7,6 +7,7 @@ import (
 	"charm.land/catwalk/pkg/catwalk"
 	"charm.land/catwalk/pkg/embedded"
 
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 )
@@ -15,8 +16,9 @@ import (
 type Preset struct {
 	ID      string
 	Name    string
-	Dialect string // "openai", "anthropic" or "gemini"
-	BaseURL string // as that dialect's providers take it
+	Dialect string // "openai", "responses", "anthropic" or "gemini"
+	Kind    string // how it is addressed and signed: "direct" or "vertex"
+	BaseURL string // as that dialect's providers take it; of Vertex AI with Project to be replaced
 	Models  []PresetModel
 }
 
@@ -30,6 +32,9 @@ type PresetModel struct {
 	Rate         pricing.Rate
 }
 
+// Project stands in the base URL of a preset for a name that only its user knows.
+const Project = "PROJECT"
+
 // What the catalogue says a model can do besides text.
 const (
 	Reasoning = "reasoning"
@@ -37,13 +42,22 @@ const (
 )
 
 // Presets lists the vendors that a provider can be made from, the well-known first. The list is shared: do not change it.
-// Vendors that sign requests in ways of their own are left out.
+// Vendors that sign requests in ways of their own are left out, but for Vertex AI.
 func Presets() []Preset { return presets() }
 
 var presets = sync.OnceValue(func() []Preset {
 	var list []Preset
 	for _, p := range embedded.GetAll() {
-		if preset, ok := presetOf(p); ok {
+		if p.ID == catwalk.InferenceProviderVertexAI {
+			list = append(list, vertex(p)...)
+		}
+		preset, ok := presetOf(p)
+		if !ok {
+			continue
+		}
+		list = append(list, preset)
+		if p.ID == catwalk.InferenceProviderOpenAI { // which has two APIs
+			preset.ID, preset.Name, preset.Dialect = preset.ID+"-responses", preset.Name+" (Responses)", llm.Responses
 			list = append(list, preset)
 		}
 	}
@@ -68,12 +82,12 @@ var known = sync.OnceValue(func() map[[2]string]PresetModel {
 
 // dialects maps the catalogue's types to dialects; others are not spoken.
 var dialects = map[catwalk.Type]string{
-	catwalk.TypeOpenAI:       "openai",
-	catwalk.TypeOpenAICompat: "openai",
-	catwalk.TypeOpenRouter:   "openai",
-	catwalk.TypeVercel:       "openai",
-	catwalk.TypeAnthropic:    "anthropic",
-	catwalk.TypeGoogle:       "gemini",
+	catwalk.TypeOpenAI:       llm.OpenAI,
+	catwalk.TypeOpenAICompat: llm.OpenAI,
+	catwalk.TypeOpenRouter:   llm.OpenAI,
+	catwalk.TypeVercel:       llm.OpenAI,
+	catwalk.TypeAnthropic:    llm.Anthropic,
+	catwalk.TypeGoogle:       llm.Gemini,
 }
 
 // endpoints stand in where the catalogue names a variable of the environment instead of an address: the vendors' SDKs' own.
@@ -93,11 +107,26 @@ func presetOf(p catwalk.Provider) (Preset, bool) {
 	if !spoken || p.ID == catwalk.InferenceProviderCopilot || !strings.HasPrefix(base, "https://") {
 		return Preset{}, false
 	}
-	preset := Preset{ID: string(p.ID), Name: p.Name, Dialect: dialect, BaseURL: base}
+	preset := Preset{ID: string(p.ID), Name: p.Name, Dialect: dialect, Kind: "direct", BaseURL: base}
 	for _, m := range p.Models {
 		preset.Models = append(preset.Models, presetModel(m))
 	}
 	return preset, true
+}
+
+// vertex makes a preset for each dialect that the catalogue's models of Vertex AI are spoken in.
+func vertex(p catwalk.Provider) []Preset {
+	const base = "https://aiplatform.googleapis.com/v1/projects/" + Project + "/locations/global"
+	gemini := Preset{ID: string(p.ID), Name: p.Name, Dialect: llm.Gemini, Kind: "vertex", BaseURL: base}
+	claude := Preset{ID: string(p.ID) + "-anthropic", Name: p.Name + " (Claude)", Dialect: llm.Anthropic, Kind: "vertex", BaseURL: base}
+	for _, m := range p.Models {
+		of := &gemini
+		if strings.HasPrefix(m.ID, "claude") {
+			of = &claude
+		}
+		of.Models = append(of.Models, presetModel(m))
+	}
+	return []Preset{gemini, claude}
 }
 
 func presetModel(m catwalk.Model) PresetModel {

@@ -11,7 +11,7 @@ import (
 
 func TestPresets(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	seen, spoken := map[string]bool{}, map[string]bool{}
 	for _, p := range catalog.Presets() {
 		base, err := url.Parse(p.BaseURL)
 		if err != nil || base.Scheme != "https" || base.Host == "" || strings.HasSuffix(p.BaseURL, "/") {
@@ -20,7 +20,10 @@ func TestPresets(t *testing.T) {
 		if seen[p.ID] || p.Name == "" || len(p.Models) == 0 {
 			t.Errorf("preset %q, name %q, %d models, seen before %v", p.ID, p.Name, len(p.Models), seen[p.ID])
 		}
-		seen[p.ID] = true
+		seen[p.ID], spoken[p.Dialect+" "+p.Kind] = true, true
+		if strings.Contains(p.BaseURL, catalog.Project) != (p.Kind == "vertex") {
+			t.Errorf("%s: base URL %q of kind %s", p.ID, p.BaseURL, p.Kind)
+		}
 		for _, m := range p.Models {
 			for _, price := range []*money.Price{m.Rate.Input, m.Rate.Output, m.Rate.CachedInput, m.Rate.CacheWrite} {
 				if price != nil && *price <= 0 {
@@ -29,12 +32,17 @@ func TestPresets(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"openai", "anthropic", "gemini", "openrouter", "groq"} {
+	for _, want := range []string{"openai", "anthropic", "gemini", "openrouter", "groq", "openai-responses", "vertexai", "vertexai-anthropic"} {
 		if !seen[want] {
 			t.Errorf("no preset %s", want)
 		}
 	}
-	for _, unspoken := range []string{"azure", "bedrock", "vertexai", "copilot"} {
+	for _, way := range []string{"openai direct", "responses direct", "anthropic direct", "gemini direct", "gemini vertex", "anthropic vertex"} {
+		if !spoken[way] {
+			t.Errorf("no preset for %s", way)
+		}
+	}
+	for _, unspoken := range []string{"azure", "bedrock", "copilot"} {
 		if seen[unspoken] {
 			t.Errorf("preset %s cannot be called", unspoken)
 		}

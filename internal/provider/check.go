@@ -11,6 +11,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/llm"
 )
@@ -88,6 +89,9 @@ func checkKind(row db.Provider) error {
 	case KindVertex:
 		if row.Dialect == llm.Responses {
 			return fault.Field("kind", "the kind vertex comes in the dialects gemini, anthropic and openai")
+		}
+		if strings.Contains(row.BaseUrl, "/"+catalog.Project+"/") {
+			return fault.Field("baseUrl", "put the name of your project into the base URL instead of %s", catalog.Project)
 		}
 		// Express mode has neither project nor location: …/v1
 		if !strings.Contains(row.BaseUrl, "/projects/") && !strings.HasSuffix(row.BaseUrl, "/v1") && !strings.HasSuffix(row.BaseUrl, "/v1beta1") {

@@ -17,12 +17,12 @@ import (
 	"aihigress/internal/id"
 )
 
-// CreateInput is a new provider. With a preset, Name, Dialect and BaseURL may be empty: they are the preset's then.
+// CreateInput is a new provider. With a preset, Name, Dialect, Kind and BaseURL may be empty: they are the preset's then.
 type CreateInput struct {
 	Slug           string // "" is made of the name
 	Name           string
 	Dialect        string
-	Kind           string // "" is KindDirect
+	Kind           string // "" is KindDirect, or the preset's
 	BaseURL        string
 	Visibility     Visibility // "" is Private
 	PresetID       string
@@ -147,6 +147,7 @@ func (in *CreateInput) fill() error {
 		preset := catalog.Presets()[i]
 		in.Name = or(in.Name, preset.Name)
 		in.Dialect = or(in.Dialect, preset.Dialect)
+		in.Kind = or(in.Kind, preset.Kind)
 		in.BaseURL = or(in.BaseURL, preset.BaseURL)
 	}
 	in.Slug = or(in.Slug, slugOf(in.Name))

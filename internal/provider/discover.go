@@ -63,7 +63,7 @@ func (p *Providers) Discover(ctx context.Context, provider id.Provider) (Discove
 // list is what the provider lists, or what the catalogue knows of a vendor that has no list.
 func (p *Providers) list(ctx context.Context, row db.Provider, target Target) (map[string]bool, error) {
 	ids, err := p.caller.ListModels(ctx, target)
-	if failure, ok := fault.As(err); ok && (failure.Code == "http_404" || failure.Code == "http_405") {
+	if failure, ok := fault.As(err); ok && hasNoList(row, failure.Code) {
 		for _, preset := range catalog.Presets() {
 			if preset.ID == row.PresetID {
 				err = nil
@@ -86,6 +86,12 @@ func (p *Providers) list(ctx context.Context, row db.Provider, target Target) (m
 		return nil, fault.New(fault.Upstream, "the provider lists no models")
 	}
 	return listed, nil
+}
+
+// hasNoList reports whether a failure says that the provider lists no models. On Vertex AI that takes a right that calls
+// do not take.
+func hasNoList(row db.Provider, code string) bool {
+	return code == "http_404" || code == "http_405" || code == "http_403" && row.Kind == KindVertex
 }
 
 // merge writes only what differs: each statement makes every node read its configuration again.

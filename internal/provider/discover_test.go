@@ -166,3 +166,24 @@ func TestModels(t *testing.T) {
 		t.Errorf("removed: %v", err)
 	}
 }
+
+// On Vertex AI the right to call models is not the right to list them.
+func TestDiscoverOfVertexThatDoesNotList(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	in := vertex()
+	in.PresetID = "vertexai"
+	made := f.create(in)
+	f.vendor.listErr = fault.New(fault.Upstream, "the provider answered HTTP 403").WithCode("http_403")
+	f.discover(made.ID)
+	models := f.models(made.ID)
+	if m, ok := models["gemini-2.5-pro"]; !ok || m.PriceSource != provider.PriceCatalog || len(models) < 3 {
+		t.Errorf("%v", models)
+	}
+	if _, claude := models["claude-sonnet-4-6"]; claude {
+		t.Error("a provider of Gemini lists Claude")
+	}
+	if direct := f.create(input()); second(f.Discover(f.admin, direct.ID)) == nil {
+		t.Error("a refusal passes for an empty list")
+	}
+}

@@ -233,6 +233,7 @@ func TestRefusals(t *testing.T) {
 		{"Vertex without a project", func(in *provider.CreateInput) {
 			in.Kind, in.BaseURL = provider.KindVertex, "https://aiplatform.googleapis.com"
 		}, "baseUrl"},
+		{"Vertex of nobody's project", func(in *provider.CreateInput) { in.PresetID, in.BaseURL, in.Dialect = "vertexai", "", "" }, "baseUrl"},
 		{"unknown streaming", func(in *provider.CreateInput) { in.Streaming = "sometimes" }, "streaming"},
 		{"path of no operation", func(in *provider.CreateInput) { in.Paths = map[string]string{"dance": "/x"} }, "paths"},
 		{"path without a slash", func(in *provider.CreateInput) { in.Paths = map[string]string{"generate": "x"} }, "paths"},

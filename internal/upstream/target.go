@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/anthropic"
 	"aihigress/internal/fault"
+	"aihigress/internal/llm"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 )
@@ -32,38 +34,22 @@ var _ provider.Caller = (*Client)(nil)
 func (c *Client) ListModels(ctx context.Context, t provider.Target) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	var ids []string
-	query := url.Values{}
-	path := "/models"
-	switch t.Dialect {
-	case "anthropic":
-		path = "/v1/models"
-		query.Set("limit", "1000")
-	case "gemini":
-		query.Set("pageSize", "1000")
+	call, err := listing(t)
+	if err != nil {
+		return nil, err
 	}
+	var ids []string
 	for range maxPages {
-		var list struct {
-			Data    []struct{ ID string }
-			HasMore bool   `json:"has_more"`
-			LastID  string `json:"last_id"`
-			Models  []struct{ Name string }
-			Next    string `json:"nextPageToken"`
-		}
-		if err := c.get(ctx, t, path, query, &list); err != nil {
+		var page modelsPage
+		if err := c.get(ctx, t, call, &page); err != nil {
 			return nil, err
 		}
-		for _, m := range list.Data {
-			ids = append(ids, m.ID)
-		}
-		for _, m := range list.Models {
-			ids = append(ids, strings.TrimPrefix(m.Name, "models/"))
-		}
+		ids = page.appendIDs(ids, t)
 		switch {
-		case t.Dialect == "anthropic" && list.HasMore && list.LastID != "":
-			query.Set("after_id", list.LastID)
-		case t.Dialect == "gemini" && list.Next != "":
-			query.Set("pageToken", list.Next)
+		case page.HasMore && page.LastID != "":
+			call.Query.Set("after_id", page.LastID)
+		case page.Next != "":
+			call.Query.Set("pageToken", page.Next)
 		default:
 			return ids, nil
 		}
@@ -71,9 +57,79 @@ func (c *Client) ListModels(ctx context.Context, t provider.Target) ([]string, e
 	return nil, fault.New(fault.Upstream, "the provider's list of models has more than %d pages", maxPages)
 }
 
+// listing is the call for the first page of models.
+func listing(t provider.Target) (Call, error) {
+	p := configuration(t)
+	call := Call{Provider: p, Method: http.MethodGet, Query: url.Values{}}
+	if _, own := p.Paths[string(ListModels)]; t.Kind == provider.KindVertex && !own {
+		return vertexListing(call, t), nil
+	}
+	a, err := Locate(p, ListModels, "", false)
+	if err != nil {
+		return call, err
+	}
+	call.Path = a.Path
+	for name, values := range a.Query {
+		call.Query[name] = values
+	}
+	switch t.Dialect {
+	case llm.Anthropic:
+		call.Query.Set("limit", "1000")
+	case llm.Gemini:
+		call.Query.Set("pageSize", "1000")
+	}
+	return call, nil
+}
+
+// vertexListing is the call for the models of a publisher. Vertex AI lists them beside the projects and in its beta version
+// alone (publishers.models.list), on the account of the project that the base URL names.
+func vertexListing(call Call, t provider.Target) Call {
+	publisher := "google"
+	if t.Dialect == llm.Anthropic {
+		publisher = "anthropic"
+	}
+	call.Provider.BaseURL = &url.URL{Scheme: t.BaseURL.Scheme, Host: t.BaseURL.Host}
+	call.Path = "/v1beta1/publishers/" + publisher + "/models"
+	if _, behind, ok := strings.Cut(t.BaseURL.Path, "/projects/"); ok {
+		project, _, _ := strings.Cut(behind, "/")
+		call.Header = http.Header{"X-Goog-User-Project": {project}}
+	}
+	return call
+}
+
+// modelsPage is one page of models, in any dialect.
+type modelsPage struct {
+	Data      []struct{ ID string }
+	HasMore   bool   `json:"has_more"`
+	LastID    string `json:"last_id"`
+	Models    []struct{ Name string }
+	Published []struct{ Name string } `json:"publisherModels"`
+	Next      string                  `json:"nextPageToken"`
+}
+
+func (page *modelsPage) appendIDs(ids []string, t provider.Target) []string {
+	for _, m := range page.Data {
+		ids = append(ids, m.ID)
+	}
+	for _, m := range page.Models {
+		ids = append(ids, strings.TrimPrefix(m.Name, "models/"))
+	}
+	for _, m := range page.Published { // publishers/google/models/gemini-3-pro
+		publisher, name, ok := strings.Cut(strings.TrimPrefix(m.Name, "publishers/"), "/models/")
+		if ok && t.Dialect == llm.OpenAI {
+			name = publisher + "/" + name
+		}
+		if ok {
+			ids = append(ids, name)
+		}
+	}
+	return ids
+}
+
 // get reads one JSON answer.
-func (c *Client) get(ctx context.Context, t provider.Target, path string, query url.Values, into any) error {
-	response, err := c.call(ctx, t, Call{Method: http.MethodGet, Path: path, Query: query})
+func (c *Client) get(ctx context.Context, t provider.Target, call Call, into any) error {
+	call.Header = call.Header.Clone() // Do changes it
+	response, err := c.call(ctx, t, call)
 	if err != nil {
 		return err
 	}
@@ -101,39 +157,35 @@ func (c *Client) Probe(ctx context.Context, t provider.Target, model string) (st
 	start := time.Now()
 	status, refused, err := c.ask(ctx, t, model, "max_tokens")
 	// OpenAI's reasoning models refuse the old name of the limit and others do not know the new one.
-	if err == nil && status == http.StatusBadRequest && t.Dialect == "openai" && bytes.Contains(refused, []byte("max_completion_tokens")) {
+	if err == nil && status == http.StatusBadRequest && t.Dialect == llm.OpenAI && bytes.Contains(refused, []byte("max_completion_tokens")) {
 		start = time.Now()
 		status, _, err = c.ask(ctx, t, model, "max_completion_tokens")
 	}
 	return status, time.Since(start), err
 }
 
-// ask makes the smallest request of the dialect. answer is what came with a status that is no success.
+// ask makes the smallest request of the dialect, for a stream only where the provider has nothing else. answer is what came
+// with a status that is no success.
 func (c *Client) ask(ctx context.Context, t provider.Target, model, limit string) (status int, answer []byte, err error) {
-	type object = map[string]any
-	message := []object{{"role": "user", "content": "ping"}}
-	path, body := "/chat/completions", object{"model": model, "messages": message, limit: 1}
-	switch t.Dialect {
-	case "responses":
-		path, body = "/responses", object{"model": model, "input": "ping", "max_output_tokens": 16} // the least it takes
-	case "anthropic":
-		path, body = "/v1/messages", object{"model": model, "messages": message, "max_tokens": 1}
-	case "gemini":
-		if strings.Contains(model, "..") {
-			return 0, nil, errors.New("the model's name is no path")
-		}
-		path = "/models/" + model + ":generateContent"
-		body = object{"contents": []object{{"parts": []object{{"text": "ping"}}}}, "generationConfig": object{"maxOutputTokens": 1}}
+	p, stream := configuration(t), t.Streaming == provider.StreamsOnly
+	at, err := Locate(p, Generate, model, stream)
+	if err != nil {
+		return 0, nil, err
 	}
-	raw, err := json.Marshal(body)
+	body, err := smallest(t.Dialect, model, limit, stream, at)
 	if err != nil {
 		return 0, nil, fmt.Errorf("write probe: %w", err)
 	}
-	response, err := c.call(ctx, t, Call{Path: path, Header: http.Header{"Content-Type": {"application/json"}}, Body: [][]byte{raw}})
+	response, err := c.call(ctx, t, Call{
+		Provider: p, Path: at.Path, Query: at.Query, Header: http.Header{"Content-Type": {"application/json"}}, Body: body,
+	})
 	if err != nil {
 		return 0, nil, err
 	}
 	defer drain(response)
+	if response.StatusCode >= 200 && response.StatusCode <= 299 {
+		return response.StatusCode, nil, nil
+	}
 	answer, err = io.ReadAll(io.LimitReader(response.Body, maxProbe))
 	if err != nil {
 		return 0, nil, classify(ctx, err)
@@ -141,11 +193,44 @@ func (c *Client) ask(ctx context.Context, t provider.Target, model, limit string
 	return response.StatusCode, answer, nil
 }
 
-// call is Do for a target.
-func (c *Client) call(ctx context.Context, t provider.Target, call Call) (*http.Response, error) {
-	call.Provider = &snapshot.Provider{
-		Slug: t.Slug, Dialect: t.Dialect, BaseURL: t.BaseURL, Headers: t.Headers, AllowPrivate: t.AllowPrivate,
+// smallest is the body of the smallest request of a dialect. limit is what OpenAI's chat is to call its limit.
+func smallest(dialectName, model, limit string, stream bool, at Address) ([][]byte, error) {
+	type object = map[string]any
+	message := []object{{"role": "user", "content": "ping"}}
+	body := object{"model": model, "messages": message, limit: 1}
+	switch dialectName {
+	case llm.Responses:
+		body = object{"model": model, "input": "ping", "max_output_tokens": 16} // the least it takes
+	case llm.Anthropic:
+		body = object{"model": model, "messages": message, "max_tokens": 1}
+	case llm.Gemini: // Vertex AI wants the role, which others may leave out
+		body = object{"contents": []object{{"role": "user", "parts": []object{{"text": "ping"}}}}, "generationConfig": object{"maxOutputTokens": 1}}
 	}
+	if stream && dialectName != llm.Gemini {
+		body["stream"] = true
+	}
+	raw, err := json.Marshal(body)
+	if err != nil || dialectName != llm.Anthropic {
+		return [][]byte{raw}, err
+	}
+	scanned, err := anthropic.Dialect{}.Scan(raw, dialect.At{})
+	if err != nil {
+		return nil, err
+	}
+	return scanned.Patch(raw, dialect.Patch{
+		Model: model, OmitModel: at.OmitModel, AnthropicVersion: at.AnthropicVersion, ClaudeCLI: at.ClaudeCLI,
+	}), nil
+}
+
+// configuration is a target as the data plane has it.
+func configuration(t provider.Target) *snapshot.Provider {
+	return &snapshot.Provider{
+		Slug: t.Slug, Dialect: t.Dialect, Kind: t.Kind, BaseURL: t.BaseURL, Headers: t.Headers, Paths: t.Paths, AllowPrivate: t.AllowPrivate,
+	}
+}
+
+// call is Do with a target's key.
+func (c *Client) call(ctx context.Context, t provider.Target, call Call) (*http.Response, error) {
 	call.Key = &snapshot.ProviderKey{Secret: t.Secret}
 	return c.Do(ctx, call)
 }

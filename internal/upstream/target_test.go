@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func TestProbe(t *testing.T) {
 		"openai":    `/chat/completions {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m"}`,
 		"responses": `/responses {"input":"ping","max_output_tokens":16,"model":"m"}`,
 		"anthropic": `/v1/messages {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m"}`,
-		"gemini":    `/models/m:generateContent {"contents":[{"parts":[{"text":"ping"}]}],"generationConfig":{"maxOutputTokens":1}}`,
+		"gemini":    `/models/m:generateContent {"contents":[{"parts":[{"text":"ping"}],"role":"user"}],"generationConfig":{"maxOutputTokens":1}}`,
 	} {
 		var got string
 		c, target := target(t, dialect, "", func(w http.ResponseWriter, r *http.Request) {
@@ -113,5 +114,92 @@ func TestProbeOfAModelThatNamesTheLimitAnew(t *testing.T) {
 	})
 	if status, _, err := c.Probe(t.Context(), target, "o9"); status != http.StatusOK || err != nil {
 		t.Errorf("%d, %v", status, err)
+	}
+}
+
+func TestListModelsOfVertex(t *testing.T) {
+	t.Parallel()
+	for dialect, tc := range map[string]struct {
+		publisher string
+		want      []string
+	}{
+		"gemini":    {"google", []string{"gemini-a", "gemini-b"}},
+		"anthropic": {"anthropic", []string{"gemini-a", "gemini-b"}},
+		"openai":    {"google", []string{"google/gemini-a", "google/gemini-b"}},
+	} {
+		c, target := target(t, dialect, "/v1/projects/example/locations/europe-west4", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Goog-User-Project") != "example" || r.Header.Get("X-Goog-Api-Key") != "vendor key" {
+				t.Errorf("%s: %v", dialect, r.Header)
+			}
+			switch r.RequestURI {
+			case "/v1beta1/publishers/" + tc.publisher + "/models":
+				io.WriteString(w, `{"publisherModels":[{"name":"publishers/google/models/gemini-a"}],"nextPageToken":"n"}`)
+			case "/v1beta1/publishers/" + tc.publisher + "/models?pageToken=n":
+				io.WriteString(w, `{"publisherModels":[{"name":"publishers/google/models/gemini-b"},{"name":"odd"}]}`)
+			default:
+				t.Errorf("%s: asked for %s", dialect, r.RequestURI)
+			}
+		})
+		target.Kind = provider.KindVertex
+		if ids, err := c.ListModels(t.Context(), target); err != nil || !slices.Equal(ids, tc.want) {
+			t.Errorf("%s: %q, %v", dialect, ids, err)
+		}
+	}
+}
+
+func TestListModelsOfAPathOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{provider.KindDirect, provider.KindVertex, provider.KindClaudeCLI} {
+		var got string
+		c, target := target(t, "anthropic", "/base", func(w http.ResponseWriter, r *http.Request) {
+			got = r.URL.Path
+			io.WriteString(w, `{"data":[{"id":"a"}]}`)
+		})
+		target.Kind, target.Paths = kind, map[string]string{"list_models": "/all"}
+		if ids, err := c.ListModels(t.Context(), target); err != nil || !slices.Equal(ids, []string{"a"}) || got != "/base/all" {
+			t.Errorf("%s: %q, %v of %s", kind, ids, err, got)
+		}
+	}
+}
+
+func TestProbeOfKinds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		kind, dialect string
+		streaming     provider.Streaming
+		want          string // the body's user_id left out
+	}{
+		{provider.KindVertex, "gemini", "", `/publishers/google/models/m:generateContent {"contents":[{"parts":[{"text":"ping"}],"role":"user"}],"generationConfig":{"maxOutputTokens":1}}`},
+		{provider.KindVertex, "anthropic", "", `/publishers/anthropic/models/m:rawPredict {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"anthropic_version":"vertex-2023-10-16"}`},
+		{provider.KindVertex, "openai", "", `/endpoints/openapi/chat/completions {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m"}`},
+		{provider.KindClaudeCLI, "anthropic", provider.StreamsOnly, `/v1/messages?beta=true {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m",` +
+			`"system":[{"type":"text","text":"You are Claude Code, Anthropic's official CLI for Claude."}],"metadata":{},"stream":true}`},
+		{provider.KindDirect, "openai", provider.StreamsOnly, `/chat/completions {"max_tokens":1,"messages":[{"content":"ping","role":"user"}],"model":"m","stream":true}`},
+		{provider.KindDirect, "gemini", provider.StreamsOnly, `/models/m:streamGenerateContent?alt=sse {"contents":[{"parts":[{"text":"ping"}],"role":"user"}],"generationConfig":{"maxOutputTokens":1}}`},
+		{provider.KindDirect, "responses", provider.StreamsNever, `/responses {"input":"ping","max_output_tokens":16,"model":"m"}`},
+	} {
+		var got, agent string
+		c, target := target(t, tc.dialect, "", func(_ http.ResponseWriter, r *http.Request) {
+			raw, _ := io.ReadAll(r.Body)
+			got, agent = fmt.Sprintf("%s %s", r.RequestURI, userID.ReplaceAll(raw, nil)), r.Header.Get("User-Agent")
+		})
+		target.Kind, target.Streaming = tc.kind, tc.streaming
+		status, _, err := c.Probe(t.Context(), target, "m")
+		if status != http.StatusOK || err != nil || got != tc.want {
+			t.Errorf("%s %s: %d, %v: %s", tc.kind, tc.dialect, status, err, got)
+		}
+		if isCLI := strings.HasPrefix(agent, claudeAgent); isCLI != (tc.kind == provider.KindClaudeCLI) {
+			t.Errorf("%s %s: sent by %s", tc.kind, tc.dialect, agent)
+		}
+	}
+}
+
+var userID = regexp.MustCompile(`"user_id":"[^"]*"`)
+
+func TestProbeOfANameThatIsNoPath(t *testing.T) {
+	t.Parallel()
+	c, target := target(t, "gemini", "", func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.RequestURI) })
+	if _, _, err := c.Probe(t.Context(), target, "../../x"); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("%v", err)
 	}
 }
