@@ -43,6 +43,9 @@ type exchange struct {
 	number uint64 // of the request, from one
 	start  time.Time
 
+	streamType string // content type of streams
+	crlf       bool   // line ends of streams
+
 	buf    []byte // what is being rendered
 	prompt int    // tokens of the request
 	sent   int    // tokens of the answer that were written
@@ -61,7 +64,8 @@ func (s *Server) endpoint(v vendor, answer func(*exchange) outcome) http.Handler
 			in.Grow(int(n) + bytes.MinRead)
 		}
 		_, readErr := in.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
-		x := &exchange{s: s, w: w, rc: http.NewResponseController(w), r: r, vendor: v, body: in.Bytes(), start: time.Now()}
+		x := &exchange{s: s, w: w, rc: http.NewResponseController(w), r: r, vendor: v, body: in.Bytes(), start: time.Now(),
+			streamType: eventStream}
 		name := v.model(r, x.body)
 		model, spec := splitModel(name)
 		x.model, x.key = model, v.key(r)

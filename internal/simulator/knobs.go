@@ -28,6 +28,24 @@ const (
 	usageLast                  // in a stream unasked, on the finish chunk
 )
 
+// signatureMode says whether the signatures of thinking that comes back are looked at.
+type signatureMode uint8
+
+const (
+	signaturesAuto   signatureMode = iota // as the vendor does
+	signaturesStrict                      // where the vendor does not, too
+	signaturesOff                         // never
+)
+
+// lineEnd is how the lines of a stream end.
+type lineEnd uint8
+
+const (
+	lineEndAuto lineEnd = iota // as the vendor has it
+	lineEndCRLF
+	lineEndLF
+)
+
 // knobs steer one answer. The package comment explains them.
 type knobs struct {
 	latency, ttft time.Duration
@@ -35,9 +53,15 @@ type knobs struct {
 	tokens        int
 	reasoning     int
 	thinking      bool
-	tools         int
+	preamble      int
+	tools, turns  int
 	usage         usageMode
 	cache         bool
+	finish        *finish
+
+	refusal, citations, unsigned, redacted bool
+	strict                                 bool
+	signatures                             signatureMode
 
 	status     int
 	errorRate  float64
@@ -47,12 +71,12 @@ type knobs struct {
 	cut, stall, streamError, malformed int
 
 	split, comments, pad int
-	crlf                 bool
+	crlf                 lineEnd
 	seed                 uint64
 }
 
 func defaultKnobs() knobs {
-	return knobs{tokens: unset, tools: unset, errorRate: 1, cut: unset, stall: unset, streamError: unset, malformed: unset}
+	return knobs{tokens: unset, tools: unset, turns: unset, errorRate: 1, cut: unset, stall: unset, streamError: unset, malformed: unset}
 }
 
 // setters maps the name of a knob to what reads its value.
@@ -64,6 +88,15 @@ var setters = map[string]func(*knobs, string) error{
 	"reasoning":    func(k *knobs, v string) error { return count(&k.reasoning, v, maxTokens) },
 	"thinking":     func(k *knobs, v string) error { return toggle(&k.thinking, v) },
 	"tools":        func(k *knobs, v string) error { return count(&k.tools, v, 128) },
+	"turns":        func(k *knobs, v string) error { return count(&k.turns, v, 128) },
+	"preamble":     func(k *knobs, v string) error { return count(&k.preamble, v, maxTokens) },
+	"finish":       setFinish,
+	"refusal":      func(k *knobs, v string) error { return toggle(&k.refusal, v) },
+	"citations":    func(k *knobs, v string) error { return toggle(&k.citations, v) },
+	"unsigned":     func(k *knobs, v string) error { return toggle(&k.unsigned, v) },
+	"redacted":     func(k *knobs, v string) error { return toggle(&k.redacted, v) },
+	"strict":       func(k *knobs, v string) error { return toggle(&k.strict, v) },
+	"signatures":   setSignatures,
 	"usage":        setUsage,
 	"cache":        func(k *knobs, v string) error { return toggle(&k.cache, v) },
 	"error":        setError,
@@ -76,7 +109,7 @@ var setters = map[string]func(*knobs, string) error{
 	"malformed":    func(k *knobs, v string) error { return count(&k.malformed, v, maxTokens) },
 	"split":        func(k *knobs, v string) error { return count(&k.split, v, 1<<20) },
 	"comments":     func(k *knobs, v string) error { return count(&k.comments, v, 1000) },
-	"crlf":         func(k *knobs, v string) error { return toggle(&k.crlf, v) },
+	"crlf":         setLineEnd,
 	"pad":          func(k *knobs, v string) error { return count(&k.pad, v, maxPad) },
 	"seed":         setSeed,
 }
@@ -216,6 +249,45 @@ func setUsage(k *knobs, v string) error {
 		k.usage = usageLast
 	default:
 		return errors.New("want on, off or last")
+	}
+	return nil
+}
+
+// finishes are the words for how an answer ends.
+var finishes = map[string]finish{
+	"stop": finishStop, "length": finishLength, "tools": finishTools, "filter": finishFilter,
+	"sequence": finishSequence, "pause": finishPause, "refusal": finishRefusal,
+}
+
+func setFinish(k *knobs, v string) error {
+	f, ok := finishes[v]
+	if !ok {
+		return errors.New("want stop, length, tools, filter, sequence, pause or refusal")
+	}
+	k.finish = &f
+	return nil
+}
+
+func setSignatures(k *knobs, v string) error {
+	switch v {
+	case "strict":
+		k.signatures = signaturesStrict
+	case "off":
+		k.signatures = signaturesOff
+	default:
+		return errors.New("want strict or off")
+	}
+	return nil
+}
+
+func setLineEnd(k *knobs, v string) error {
+	var on bool
+	if err := toggle(&on, v); err != nil {
+		return err
+	}
+	k.crlf = lineEndLF
+	if on {
+		k.crlf = lineEndCRLF
 	}
 	return nil
 }

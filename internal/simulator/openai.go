@@ -20,11 +20,23 @@ func (s *Server) routeOpenAI() {
 	v := openAI{}
 	s.mux.HandleFunc("POST /v1/chat/completions", s.endpoint(v, answerChat))
 	s.mux.HandleFunc("POST /v1/embeddings", s.endpoint(v, answerEmbeddings))
-	s.mux.HandleFunc("GET /v1/models", s.endpoint(v, answerModels))
-	s.mux.HandleFunc("GET /v1/models/{model...}", s.endpoint(v, answerModel))
+	models, model, theirs := s.endpoint(v, answerModels), s.endpoint(v, answerModel), s.endpoint(anthropic{}, answerMessagesModels)
+	s.mux.HandleFunc("GET /v1/models", byVendor(models, theirs))
+	s.mux.HandleFunc("GET /v1/models/{model...}", byVendor(model, theirs))
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		v.fail(w, failure{status: http.StatusNotFound, message: "Invalid URL (" + r.Method + " " + r.URL.Path + ")"})
 	})
+}
+
+// byVendor parts the callers of a path that OpenAI and Anthropic share.
+func byVendor(openAI, anthropic http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if isAnthropic(r) {
+			anthropic(w, r)
+			return
+		}
+		openAI(w, r)
+	}
 }
 
 func (openAI) key(r *http.Request) string {
@@ -49,24 +61,8 @@ func (openAI) header(h http.Header, x *exchange) {
 	h.Set("Openai-Processing-Ms", strconv.FormatInt(time.Since(x.start).Milliseconds(), 10))
 }
 
-// fail answers with an error. Gateways in front of real vendors answer 502, 504 and 52x with a page of HTML.
-func (v openAI) fail(w http.ResponseWriter, f failure) {
-	h := w.Header()
-	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
-	}
-	body := v.errorBody(nil, f)
-	h.Set("Content-Type", "application/json")
-	if f.code == "" && (f.status == http.StatusBadGateway || f.status == http.StatusGatewayTimeout || f.status >= 520) {
-		title := strconv.Itoa(f.status) + " " + http.StatusText(f.status)
-		body = []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
-			"</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n")
-		h.Set("Content-Type", "text/html")
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(f.status)
-	_, _ = w.Write(body) // the client is free not to read it
-}
+// fail answers with an error.
+func (v openAI) fail(w http.ResponseWriter, f failure) { refuse(w, f, v.errorBody(nil, f)) }
 
 func (v openAI) errorBody(dst []byte, f failure) []byte {
 	f = v.complete(f)

@@ -4,13 +4,17 @@ import "strconv"
 
 // answerChat answers POST /v1/chat/completions.
 func answerChat(x *exchange) outcome {
-	if x.model == benchModel && x.knobs == defaultKnobs() {
-		return x.playBench()
+	if x.benched() {
+		stream, ask := benchStream(x.body)
+		return x.playBench(x.s.bench.chat, stream, ask)
 	}
 	var q chatRequest
 	fail := decode(x.body, &q)
 	if fail == nil {
 		fail = q.check()
+	}
+	if fail == nil && x.knobs.strict {
+		fail = q.checkStrict(x.body)
 	}
 	if fail != nil {
 		x.vendor.fail(x.w, *fail)
@@ -20,6 +24,7 @@ func answerChat(x *exchange) outcome {
 	defer sc.release()
 	v := newChatVoice(sc)
 	v.usage = x.knobs.usage != usageOff
+	v.logprobs, v.tops = q.Logprobs, q.TopLogprobs
 	v.ask = q.StreamOptions != nil && q.StreamOptions.IncludeUsage && v.usage
 	return x.play(sc, v, q.Stream)
 }
@@ -31,6 +36,9 @@ type chatVoice struct {
 	usage  bool   // whether usage is reported at all
 	ask    bool   // whether the stream's extra usage chunk was asked for
 	padded bool
+
+	logprobs bool // whether every token comes with its probability
+	tops     int  // and with how many alternatives
 }
 
 func newChatVoice(sc *script) *chatVoice {
@@ -64,7 +72,7 @@ func (v *chatVoice) event(dst []byte, e event) []byte {
 	switch e.kind {
 	case kindStart:
 		content := `""`
-		if len(v.sc.calls[e.choice]) > 0 {
+		if len(v.sc.calls[e.choice]) > 0 && !v.speaks(e.choice) {
 			content = "null"
 		}
 		dst = append(dst, `"role":"assistant","content":`...)
@@ -74,18 +82,35 @@ func (v *chatVoice) event(dst []byte, e event) []byte {
 		dst = appendString(append(dst, `"reasoning_content":`...), e.text)
 	case kindText:
 		dst = appendString(append(dst, `"content":`...), e.text)
+	case kindRefusal:
+		dst = appendString(append(dst, `"refusal":`...), e.text)
 	case kindCall:
 		dst = v.appendCall(append(dst, `"tool_calls":[`...), e, `""`)
 		dst = append(dst, ']')
 	case kindArgs:
 		dst = append(dst, `"tool_calls":[{"index":`...)
 		dst = strconv.AppendInt(dst, int64(e.call), 10)
-		dst = append(dst, `,"function":{"arguments":`...)
+		field := `,"function":{"arguments":`
+		if v.sc.calls[e.choice][e.call].free {
+			field = `,"custom":{"input":`
+		}
+		dst = append(dst, field...)
 		dst = appendString(dst, e.text)
 		dst = append(dst, "}}]"...)
 	case kindFinish:
+		if v.sc.cited {
+			dst = appendChatCitation(append(dst, `"annotations":`...), v.sc.fold(e.choice).text)
+		}
+	case kindImage:
 	}
-	dst = append(dst, `},"logprobs":null,"finish_reason":`...)
+	dst = append(dst, `},"logprobs":`...)
+	if v.logprobs && e.kind == kindText {
+		dst = v.appendLogprobs(append(dst, `{"content":[`...), e.text)
+		dst = append(dst, `],"refusal":null}`...)
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, `,"finish_reason":`...)
 	if e.kind == kindFinish {
 		dst = appendString(dst, chatFinish(e.finish))
 	} else {
@@ -106,6 +131,9 @@ func (v *chatVoice) appendCall(dst []byte, e event, arguments string) []byte {
 	call := v.sc.calls[e.choice][e.call]
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(e.call), 10)
+	if call.free {
+		return v.appendFreeCall(append(dst, ','), call, "")
+	}
 	dst = append(dst, `,"id":"call_`...)
 	dst = append(dst, call.id...)
 	dst = append(dst, `","type":"function","function":{"name":`...)
@@ -151,53 +179,112 @@ func (v *chatVoice) body(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-func (v *chatVoice) appendChoice(dst []byte, c uint16) []byte {
-	var content, reasoning []byte
-	args := make([][]byte, len(v.sc.calls[c]))
-	end := finishStop
+// speaks tells whether a choice has text beside its calls.
+func (v *chatVoice) speaks(c uint16) bool {
 	for _, e := range v.sc.events {
-		if e.choice != c {
-			continue
-		}
-		switch e.kind {
-		case kindText:
-			content = append(content, e.text...)
-		case kindReasoning:
-			reasoning = append(reasoning, e.text...)
-		case kindArgs:
-			args[e.call] = append(args[e.call], e.text...)
-		case kindFinish:
-			end = e.finish
-		case kindStart, kindCall:
+		if e.choice == c && e.kind == kindText {
+			return true
 		}
 	}
+	return false
+}
+
+func (v *chatVoice) appendChoice(dst []byte, c uint16) []byte {
+	f := v.sc.fold(c)
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(c), 10)
 	dst = append(dst, `,"message":{"role":"assistant","content":`...)
-	if content == nil && len(args) > 0 {
+	if f.text == "" && (len(f.args) > 0 || f.refusal != "") {
 		dst = append(dst, "null"...)
 	} else {
-		dst = appendString(dst, string(content))
+		dst = appendString(dst, f.text)
 	}
-	if reasoning != nil {
-		dst = appendString(append(dst, `,"reasoning_content":`...), string(reasoning))
+	if f.reasoning != "" {
+		dst = appendString(append(dst, `,"reasoning_content":`...), f.reasoning)
 	}
-	for i, a := range args {
+	for i, a := range f.args {
 		dst = append(dst, [2]string{`,"tool_calls":[`, `,`}[min(i, 1)]...)
 		call := v.sc.calls[c][i]
+		if call.free {
+			dst = v.appendFreeCall(append(dst, '{'), call, a)
+			continue
+		}
 		dst = append(dst, `{"id":"call_`...)
 		dst = append(dst, call.id...)
 		dst = append(dst, `","type":"function","function":{"name":`...)
 		dst = appendString(dst, call.name)
-		dst = appendString(append(dst, `,"arguments":`...), string(a))
+		dst = appendString(append(dst, `,"arguments":`...), a)
 		dst = append(dst, "}}"...)
 	}
-	if len(args) > 0 {
+	if len(f.args) > 0 {
 		dst = append(dst, ']')
 	}
-	dst = append(dst, `,"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":`...)
-	dst = appendString(dst, chatFinish(end))
+	dst = appendStringOrNull(append(dst, `,"refusal":`...), f.refusal)
+	dst = append(dst, `,"annotations":`...)
+	if v.sc.cited {
+		dst = appendChatCitation(dst, f.text)
+	} else {
+		dst = append(dst, "[]"...)
+	}
+	dst = append(dst, `},"logprobs":`...)
+	if v.logprobs {
+		dst = append(dst, `{"content":[`...)
+		from := len(dst)
+		for _, e := range v.sc.events {
+			if e.choice == c && e.kind == kindText {
+				if len(dst) > from {
+					dst = append(dst, ',')
+				}
+				dst = v.appendLogprobs(dst, e.text)
+			}
+		}
+		dst = append(dst, `],"refusal":null}`...)
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = appendString(append(dst, `,"finish_reason":`...), chatFinish(f.end))
 	return append(dst, '}')
+}
+
+// appendFreeCall appends the call of a tool without a form, after the brace.
+func (v *chatVoice) appendFreeCall(dst []byte, call toolCall, input string) []byte {
+	dst = append(dst, `"id":"call_`...)
+	dst = append(dst, call.id...)
+	dst = appendString(append(dst, `","type":"custom","custom":{"name":`...), call.name)
+	dst = appendString(append(dst, `,"input":`...), input)
+	return append(dst, "}}"...)
+}
+
+// appendLogprobs appends the probability of a token, made up but below one.
+func (v *chatVoice) appendLogprobs(dst []byte, token string) []byte {
+	one := func(token string, rank int) {
+		dst = appendString(append(dst, `{"token":`...), token)
+		dst = strconv.AppendFloat(append(dst, `,"logprob":`...), -0.125*float64(1+rank), 'g', -1, 64)
+		dst = append(dst, `,"bytes":[`...)
+		for i := range len(token) {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendInt(dst, int64(token[i]), 10)
+		}
+		dst = append(dst, ']')
+	}
+	one(token, 0)
+	dst = append(dst, `,"top_logprobs":[`...)
+	for rank := range v.tops {
+		if rank > 0 {
+			dst = append(dst, ',')
+		}
+		one([]string{token, " other"}[min(rank, 1)], rank)
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}"...)
+}
+
+// appendChatCitation appends the one source that is ever cited, as a list of annotations.
+func appendChatCitation(dst []byte, text string) []byte {
+	dst = strconv.AppendInt(append(dst, `[{"type":"url_citation","url_citation":{"start_index":0,"end_index":`...), int64(len([]rune(text))/2), 10)
+	return append(dst, `,"url":"https://example.com/source","title":"A source"}}]`...)
 }
 
 func (v *chatVoice) appendUsage(dst []byte) []byte {
@@ -224,7 +311,9 @@ func chatFinish(f finish) string {
 		return "length"
 	case finishTools:
 		return "tool_calls"
-	case finishStop:
+	case finishFilter:
+		return "content_filter"
+	case finishStop, finishSequence, finishPause, finishRefusal:
 	}
 	return "stop"
 }

@@ -25,6 +25,9 @@ type chatRequest struct {
 	ToolChoice          json.RawMessage   `json:"tool_choice"`
 	ParallelToolCalls   *bool             `json:"parallel_tool_calls"`
 	ResponseFormat      *responseFormat   `json:"response_format"`
+	Stop                json.RawMessage   `json:"stop"`
+	Logprobs            bool              `json:"logprobs"`
+	TopLogprobs         int               `json:"top_logprobs"`
 }
 
 type streamOptions struct {
@@ -37,6 +40,9 @@ type chatTool struct {
 		Name       string          `json:"name"`
 		Parameters json.RawMessage `json:"parameters"`
 	} `json:"function"`
+	Custom struct {
+		Name string `json:"name"`
+	} `json:"custom"`
 }
 
 type responseFormat struct {
@@ -90,6 +96,12 @@ func (q *chatRequest) check() *failure {
 	if q.StreamOptions != nil && !q.Stream {
 		return badRequest("stream_options", "", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
 	}
+	if q.TopLogprobs < 0 || q.TopLogprobs > 20 {
+		return badRequest("top_logprobs", "integer_above_max_value", "Invalid 'top_logprobs': integer out of range. Expected a value between 0 and 20, but got %d instead.", q.TopLogprobs)
+	}
+	if q.TopLogprobs > 0 && !q.Logprobs {
+		return badRequest("top_logprobs", "", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.")
+	}
 	if len(q.Tools) == 0 && len(q.ToolChoice) > 0 && string(q.ToolChoice) != "null" {
 		return badRequest("tool_choice", "", "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.")
 	}
@@ -116,16 +128,57 @@ func (q *chatRequest) ask(model string) *ask {
 		case "json_schema":
 			a.format = string(f.JSONSchema.Schema)
 		case "json_object":
-			a.format = `{"type":"object","properties":{"answer":{"type":"string"},"score":{"type":"integer"}}}`
+			a.format = anyObject
+		}
+	}
+	switch stop := gjson.ParseBytes(q.Stop); {
+	case stop.Type == gjson.String:
+		a.stops = []string{stop.Str}
+	case stop.IsArray():
+		for _, each := range stop.Array() {
+			a.stops = append(a.stops, each.String())
 		}
 	}
 	q.askTools(a)
 	for _, raw := range q.Messages {
-		role := gjson.GetBytes(raw, "role").String()
-		a.toolEnd = role == "tool" || role == "function"
+		a.talk.chatMessage(raw)
 		a.prompt = append(a.prompt, turn{tokens: messageTokens(raw), digest: xxhash.Sum64(raw)})
 	}
 	return a
+}
+
+// chatMessage takes in a message of a chat.
+func (t *talk) chatMessage(raw []byte) {
+	m := gjson.ParseBytes(raw)
+	switch m.Get("role").String() {
+	case "user":
+		eachText(m.Get("content"), t.user)
+	case "assistant":
+		t.assistant()
+	case "tool", "function":
+		t.result(joinText(m.Get("content")))
+	}
+}
+
+// eachText passes on the texts of a message: a string, or an array of parts with a "text".
+func eachText(content gjson.Result, pass func(string)) {
+	if content.Type == gjson.String {
+		pass(content.Str)
+		return
+	}
+	content.ForEach(func(_, part gjson.Result) bool {
+		if s := part.Get("text"); s.Type == gjson.String {
+			pass(s.Str)
+		}
+		return true
+	})
+}
+
+// joinText returns all texts of a message as one.
+func joinText(content gjson.Result) string {
+	var all []string
+	eachText(content, func(s string) { all = append(all, s) })
+	return strings.Join(all, "\n")
 }
 
 // askTools adds the tools and what the caller wants of them. Tools come first in a prompt, so they are its first turn.
@@ -138,8 +191,12 @@ func (q *chatRequest) askTools(a *ask) {
 		schema := string(t.Function.Parameters)
 		first.tokens += 8 + tokensOf(len(t.Function.Name)+len(schema))
 		first.digest = mix(first.digest, xxhash.Sum64String(t.Function.Name), xxhash.Sum64String(schema))
-		if t.Type == "function" {
+		switch t.Type {
+		case "function":
 			a.tools = append(a.tools, tool{name: t.Function.Name, schema: schema})
+		case "custom":
+			first.digest = mix(first.digest, xxhash.Sum64String(t.Custom.Name))
+			a.tools = append(a.tools, tool{name: t.Custom.Name, free: true})
 		}
 	}
 	a.prompt = append(a.prompt, first)
@@ -149,7 +206,8 @@ func (q *chatRequest) askTools(a *ask) {
 	case "required":
 		a.required = true
 	default:
-		a.force = choice.Get("function.name").String()
+		a.force = choice.Get("function.name").String() + choice.Get("custom.name").String()
+		a.allow(choice)
 	}
 }
 

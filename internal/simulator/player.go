@@ -19,6 +19,8 @@ type voice interface {
 	body(dst []byte) []byte
 }
 
+const eventStream = "text/event-stream; charset=utf-8"
+
 // play answers with a script, streamed or at once, with the pace and the faults that the knobs ask for.
 func (x *exchange) play(sc *script, v voice, stream bool) outcome {
 	x.prompt = sc.usage.prompt
@@ -26,11 +28,17 @@ func (x *exchange) play(sc *script, v voice, stream bool) outcome {
 		return x.playBody(sc, v)
 	}
 	h := x.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Content-Type", x.streamType)
 	h.Set("Cache-Control", "no-cache")
 	x.w.WriteHeader(http.StatusOK)
 	k := &x.knobs
+	if k.crlf != lineEndAuto {
+		x.crlf = k.crlf == lineEndCRLF
+	}
 	for range k.comments {
+		if x.streamType != eventStream {
+			break // a JSON array has no room for comments
+		}
 		if !x.send([]byte(": SIMULATOR PROCESSING\n\n")) {
 			return cancelled
 		}
@@ -58,7 +66,7 @@ func (x *exchange) playBody(sc *script, v voice) outcome {
 func (x *exchange) playStream(sc *script, v voice) outcome {
 	k := &x.knobs
 	start := time.Now()
-	tokens := 0
+	tokens, broken := 0, false
 	for _, e := range sc.events {
 		switch tokens {
 		case k.cut:
@@ -76,9 +84,10 @@ func (x *exchange) playStream(sc *script, v voice) outcome {
 		x.buf = v.event(x.buf[:0], e)
 		if e.isToken() {
 			tokens++
-			if tokens == k.malformed {
-				x.buf = append(x.buf[:len(x.buf)*2/3], "\n\n"...)
-			}
+		}
+		if k.malformed > 0 && tokens >= k.malformed && !broken && len(x.buf) > 0 {
+			broken = true
+			x.buf = breakFrame(x.buf)
 		}
 		if !x.frame() {
 			return cancelled
@@ -92,15 +101,24 @@ func (x *exchange) playStream(sc *script, v voice) outcome {
 	if !x.frame() {
 		return cancelled
 	}
-	if k.malformed > 0 && k.malformed <= tokens {
+	if broken {
 		return failed
 	}
 	return completed
 }
 
+// breakFrame cuts the last frame of a rendering short.
+func breakFrame(b []byte) []byte {
+	from := 0
+	if i := bytes.LastIndex(bytes.TrimRight(b, "\n"), []byte("\n\n")); i >= 0 {
+		from = i + 2
+	}
+	return append(b[:from+(len(b)-from)*2/3], "\n\n"...)
+}
+
 // frame sends what was rendered.
 func (x *exchange) frame() bool {
-	if x.knobs.crlf {
+	if x.crlf {
 		x.buf = bytes.ReplaceAll(x.buf, []byte("\n"), []byte("\r\n"))
 	}
 	return x.send(x.buf)

@@ -13,7 +13,7 @@ import (
 const maxSchemaDepth = 12
 
 // sampler makes up JSON that satisfies a schema in the subset that vendors accept for structured output: types, enum,
-// const, properties, items, minItems, minimum and maximum, the usual formats, anyOf, oneOf, allOf and local $ref.
+// default, example, examples, const, properties, items, minItems, minimum and maximum, the usual formats, anyOf, oneOf, allOf and local $ref.
 type sampler struct {
 	root gjson.Result
 	rng  *rand.Rand
@@ -43,8 +43,10 @@ func (s *sampler) value(dst []byte, schema gjson.Result, depth int) []byte {
 	if c := schema.Get("const"); c.Exists() {
 		return append(dst, c.Raw...)
 	}
-	if enum := schema.Get("enum").Array(); len(enum) > 0 {
-		return append(dst, enum[s.rng.IntN(len(enum))].Raw...)
+	for _, given := range []string{"default", "example", "examples.0", "enum.0"} {
+		if v := schema.Get(given); v.Exists() && v.Type != gjson.Null {
+			return append(dst, v.Raw...)
+		}
 	}
 	for _, union := range []string{"anyOf", "oneOf", "allOf"} {
 		if first := schema.Get(union + ".0"); first.Exists() {
@@ -55,7 +57,7 @@ func (s *sampler) value(dst []byte, schema gjson.Result, depth int) []byte {
 	if kind.IsArray() {
 		kind = kind.Get("0")
 	}
-	switch kind.String() {
+	switch strings.ToLower(kind.String()) { // Gemini has them in capitals
 	case "string":
 		return s.text(dst, schema)
 	case "integer":
@@ -138,3 +140,6 @@ func (s *sampler) number(schema gjson.Result) float64 {
 	}
 	return low + float64(s.rng.IntN(int(min(high-low, 1000))+1))
 }
+
+// anyObject is the form of an answer of which nothing is known but that it is JSON.
+const anyObject = `{"type":"object","properties":{"answer":{"type":"string"},"score":{"type":"integer"}}}`

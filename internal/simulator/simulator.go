@@ -41,6 +41,7 @@ type Server struct {
 	mux    *http.ServeMux
 	ledger *ledger
 	cache  promptCache
+	store  responseStore
 	bench  *benchAnswers
 
 	faultMu sync.RWMutex
@@ -69,6 +70,10 @@ func New(o Options) *Server {
 	}
 	s.bench = s.renderBench()
 	s.routeOpenAI()
+	s.routeResponses()
+	s.routeAnthropic()
+	s.routeGemini()
+	s.routeVertex()
 	s.mux.HandleFunc("GET /sim/stats", s.serveStats)
 	s.mux.HandleFunc("POST /sim/fault", s.serveSetFault)
 	s.mux.HandleFunc("DELETE /sim/fault", s.serveClearFault)
