@@ -13,7 +13,7 @@ export const person = {
 export const say = 'Hello there.\nsim: say The answer is 42.'
 export const said = 'The answer is 42.'
 export const callOne = 'Look outside.\nsim: call get_weather {"city":"Paris"}'
-export const callTwo = 'Look outside, and at the clock.\nsim: call-all get_weather {"city":"Paris"} get_time {"zone":"CET"}'
+export const callTwo = 'Look outside, and at the clock.\nsim: call get_weather {"city":"Paris"}\nsim: call get_time {"zone":"CET"}\nsim: call-all'
 export const result = 'twelve degrees and rain'
 
 /** A picture of one pixel. */
