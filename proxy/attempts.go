@@ -267,7 +267,7 @@ func (c *call) cancelled() {
 // giveUp answers with the last setback.
 func (c *call) giveUp(s *setback) {
 	outcome, status := usage.UpstreamError, s.failure.HTTPStatus()
-	if s.scope == ofRequest && s.failure.header != nil {
+	if s.failure.header != nil && (s.scope == ofRequest || c.knowsNot(&s.failure.Error)) {
 		outcome = usage.ClientError
 	}
 	if c.answer.hasBegun() {

@@ -159,11 +159,17 @@ func (c *call) resolve() error {
 	if routes = snapshot.Through(routes, c.endpoint.serves); len(routes) == 0 {
 		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.facts.Model).WithCode("model_not_supported")
 	}
+	if routes, err = c.keepsState(routes); err != nil {
+		return err
+	}
 	policy := routing.Weighted
 	if model != nil {
 		policy, c.unsupported = routing.Policy(model.Strategy), model.Unsupported
 	}
 	c.plan = policy.Plan(c.planned[:0], routes, rand.Uint64())
+	if err := c.followState(); err != nil {
+		return err
+	}
 	first := c.plan[0].Route
 	c.event.ProviderID, c.event.ProviderSlug, c.event.UpstreamModel = &first.Provider.ID, first.Provider.Slug, first.UpstreamID
 	return nil

@@ -64,7 +64,7 @@ type Upstream interface {
 	Do(ctx context.Context, call upstream.Call) (*http.Response, error)
 }
 
-// Options of New. All interfaces and Log are needed; zero numbers take the defaults named beside them.
+// Options of New. All interfaces but Pins, and Log, are needed; zero numbers take the defaults named beside them.
 type Options struct {
 	Config   Configuration
 	Limits   Limiter
@@ -72,6 +72,7 @@ type Options struct {
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger
+	Pins     Pins // nil keeps no notes: requests that go on from an answer are asked of every account in turn
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB

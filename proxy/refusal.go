@@ -26,7 +26,11 @@ func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect)
 	if s := ownSetback(ctx); err != nil && s != nil {
 		return s
 	}
-	s := judge(d.DecodeError(r.StatusCode, raw), c.attempts.target.Route.Provider)
+	e := d.DecodeError(r.StatusCode, raw)
+	s := judge(e, c.attempts.target.Route.Provider)
+	if s.scope == ofRequest && c.knowsNot(e) {
+		s.scope = ofKey
+	}
 	if s.failure.header != nil {
 		s.failure.header = r.Header
 	}

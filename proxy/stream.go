@@ -128,6 +128,7 @@ func (r *relay) commit() {
 
 // finish books the call and only then sends the event that ends the stream.
 func (r *relay) finish(raw []byte) {
+	r.c.remember(r.c.seen.watch.ResponseID())
 	r.c.attempts.note(r.response.StatusCode, "")
 	if r.c.settle(usage.OK, r.response.StatusCode, "") {
 		_ = r.c.answer.finish(raw) // booked either way

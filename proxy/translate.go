@@ -41,6 +41,7 @@ type translation struct {
 	encoder dialect.Encoder // nil where the caller wants the answer whole
 	fold    llm.Fold        // of a stream for such a caller
 	folded  int64           // bytes in it, which are taken of the budget
+	id      string          // of the answer, at the vendor
 	failed  *llm.Error      // what the vendor said in the middle of a stream
 
 	out     []byte // encoded and not sent
@@ -101,6 +102,8 @@ func (t *translation) emit(e *llm.Event) error {
 	case llm.Failed:
 		t.failed = e.Err
 		return errFailed
+	case llm.Start:
+		t.id = e.ID
 	case llm.Delta:
 		t.content = true
 		t.collect(e.Text)
@@ -111,7 +114,7 @@ func (t *translation) emit(e *llm.Event) error {
 		t.content = true
 	case llm.Finished:
 		t.content, t.c.seen.finished = true, true
-	case llm.Start, llm.Cite, llm.Close, llm.Probs, llm.Used, llm.Alive:
+	case llm.Cite, llm.Close, llm.Probs, llm.Used, llm.Alive:
 	}
 	if t.encoder == nil {
 		if !t.room(e) {
@@ -211,11 +214,19 @@ func (t *translation) end() *setback {
 // finish books the call and only then sends the end of the stream.
 func (t *translation) finish() {
 	t.commit()
+	t.remember(t.id)
 	t.c.attempts.note(t.response.StatusCode, "")
 	if t.c.settle(usage.OK, t.response.StatusCode, "") {
 		_ = t.c.answer.finish(t.encoder.AppendEnd(t.out)) // booked either way
 	} else {
 		t.c.fail(t.c.unbooked())
+	}
+}
+
+// remember notes where the answer is kept, if the caller can go on from it.
+func (t *translation) remember(id string) {
+	if t.way.same {
+		t.c.remember(id)
 	}
 }
 
@@ -226,6 +237,7 @@ func (t *translation) answer(r *llm.Response) *setback {
 		request = &llm.Request{Model: t.c.facts.Model}
 	}
 	body := t.c.endpoint.dialect.EncodeResponse(r, request)
+	t.remember(r.ID)
 	t.c.attempts.note(t.response.StatusCode, "")
 	if !t.c.settle(usage.OK, t.response.StatusCode, "") {
 		t.c.fail(t.c.unbooked())

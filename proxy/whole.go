@@ -56,6 +56,7 @@ func (c *call) whole(ctx context.Context, response *http.Response) *setback {
 		}
 		piece, ahead, n = ahead, piece, more
 	}
+	c.remember(c.seen.watch.ResponseID())
 	c.attempts.note(response.StatusCode, "")
 	if !c.settle(usage.OK, response.StatusCode, "") {
 		c.fail(c.unbooked())

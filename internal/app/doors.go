@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/limit"
+	"aihigress/internal/pin"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/upstream"
@@ -72,7 +73,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		MaxBody: o.Config.MaxBodyBytes,
+		Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,

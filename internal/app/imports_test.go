@@ -17,6 +17,7 @@ var leaves = words("fault id money page reqid secret llm")
 var allowed = map[string][]string{
 	"authz": {}, "sse": {}, "tokens": {}, "config": {}, "web": {}, "simulator": {}, "dialect/jsonscan": {},
 	"migrations":         {},
+	"pin":                {},
 	"page":               words("fault"),
 	"dialect":            {},
 	"dialect/anthropic":  words("dialect dialect/jsonscan"),
@@ -47,7 +48,7 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("apikey credit limit pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"proxy":           words("apikey credit limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"graph":           words("account apikey audit auth authz catalog credit event provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit provider usage routing authz graph/scalar"),
@@ -59,7 +60,7 @@ var allowed = map[string][]string{
 	"jobs":            words("auth authz catalog credit provider usage"),
 
 	// Assembly.
-	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph jobs limit migrations pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack"),
 	"main":  words("app"),
 }
