@@ -61,8 +61,11 @@ const cases = {
   async abort(c, model) {
     const slow = await model('tps=20&tokens=400')
     const controller = new AbortController()
-    controller.signal.seen = () => controller.abort()
-    await assert.rejects(c.abort(slow, controller.signal))
+    let seen = 0
+    controller.signal.seen = () => { seen++; controller.abort() }
+    const failed = await c.abort(slow, controller.signal).then(() => null, (e) => e) // some clients just end
+    assert.ok(controller.signal.aborted, `nothing came: ${failed}`)
+    assert.ok(seen < 100, `${seen} pieces came of a stream that was aborted at the first`)
   },
 }
 

@@ -30,7 +30,7 @@ function sdk(name, model, reasoning) {
     },
     toolLoop: (id) => loop(id, callOne),
     parallel: (id) => loop(id, callTwo),
-    thinking: (id) => loop(id, callOne, { providerOptions: reasoning, maxOutputTokens: 8000 }),
+    thinking: reasoning && ((id) => loop(id, callOne, { providerOptions: reasoning, maxOutputTokens: 8000 })),
     async structured(id) {
       return (await generateObject({ model: model(id), prompt: 'Make up a person.', schema: jsonSchema(person), maxRetries: 0 })).object
     },
@@ -51,7 +51,7 @@ function sdk(name, model, reasoning) {
   }
 }
 
-export const aiOpenAI = ({ url, key }) => sdk('ai over openai chat', createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).chat, { openai: { reasoningEffort: 'high' } })
+export const aiOpenAI = ({ url, key }) => sdk('ai over openai chat', createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).chat) // which shows no thinking
 export const aiResponses = ({ url, key }) => sdk('ai over openai responses', createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).responses,
   { openai: { reasoningEffort: 'high', reasoningSummary: 'auto', forceReasoning: true, store: false, include: ['reasoning.encrypted_content'] } })
 export const aiAnthropic = ({ url, key }) => sdk('ai over anthropic', createAnthropic({ baseURL: `${url}/v1`, apiKey: key }),

@@ -40,7 +40,6 @@ function chain(name, make) {
     failure: (model) => make(model).invoke(say),
     async abort(model, signal) {
       for await (const _ of await make(model).stream(say, { signal })) signal.seen?.()
-      signal.throwIfAborted() // some of its streams just end
     },
   }
 }
