@@ -280,7 +280,7 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 		ID: usage.NewID(at), RequestID: "from-outside", StartedAt: at, UserID: p.ID, KeyID: key.ID, AccountID: account.ID,
 		Model: "chat", Dialect: "openai", Endpoint: "chat.completions", Streamed: true, HTTPStatus: 200, Outcome: usage.OK,
 		Duration: 1500 * time.Millisecond, FirstToken: 200 * time.Millisecond, Charge: &charge, Cost: &charge,
-		Usage: llm.Usage{Input: 10, CachedInput: 5, CacheWrite5m: 1, Output: 20, Reasoning: 4}, Tags: map[string]string{"team": "search"},
+		Usage: llm.Usage{Input: 10, CachedInput: 5, CacheWrite5m: 1, Output: 20, Reasoning: 4, ImageInput: 2, ImageOutput: 3, ToolUses: 1}, Tags: map[string]string{"team": "search"},
 	}
 	if by != nil {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &by.ID, by.Slug, "small-2"

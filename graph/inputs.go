@@ -73,7 +73,7 @@ func routeInputs(in []model.RouteInput) []catalog.RouteInput {
 }
 
 func modelChange(in model.UpdateModelInput) catalog.UpdateInput {
-	change := catalog.UpdateInput{Name: in.Name, Description: in.Description, Strategy: in.Strategy, Enabled: in.Enabled}
+	change := catalog.UpdateInput{Name: in.Name, Description: in.Description, Strategy: in.Strategy, Unsupported: in.UnsupportedFields, Enabled: in.Enabled}
 	if in.Routes != nil {
 		routes := routeInputs(in.Routes)
 		change.Routes = &routes
@@ -83,8 +83,8 @@ func modelChange(in model.UpdateModelInput) catalog.UpdateInput {
 
 func providerInput(in model.CreateProviderInput) provider.CreateInput {
 	return provider.CreateInput{
-		Slug: orZero(in.Slug), Name: in.Name, Dialect: in.Dialect, Kind: in.Kind, BaseURL: in.BaseURL, Visibility: in.Visibility,
-		PresetID: orZero(in.PresetID), Headers: headerMap(in.Headers), Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
+		Slug: orZero(in.Slug), Name: in.Name, Dialect: in.Dialect, Kind: orZero(in.Kind), BaseURL: in.BaseURL, Visibility: in.Visibility,
+		PresetID: orZero(in.PresetID), Headers: headerMap(in.Headers), Paths: pathMap(in.Paths), Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
 		AllowPrivate: orZero(in.AllowPrivate), AcceptAnyModel: orZero(in.AcceptAnyModel),
 		Keys: list(in.Keys, providerKeyInput), Models: list(in.Models, providerModelInput),
 	}
@@ -92,12 +92,16 @@ func providerInput(in model.CreateProviderInput) provider.CreateInput {
 
 func providerChange(in model.UpdateProviderInput) provider.UpdateInput {
 	change := provider.UpdateInput{
-		Name: in.Name, BaseURL: in.BaseURL, Visibility: in.Visibility, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
+		Name: in.Name, Kind: in.Kind, BaseURL: in.BaseURL, Visibility: in.Visibility, Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
 		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel,
 	}
 	if in.Headers != nil {
 		all := headerMap(in.Headers)
 		change.Headers = &all
+	}
+	if in.Paths != nil {
+		all := pathMap(in.Paths)
+		change.Paths = &all
 	}
 	return change
 }
@@ -141,6 +145,22 @@ func headers(all map[string]string) []model.Header {
 	list := make([]model.Header, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		list = append(list, model.Header{Name: name, Value: all[name]})
+	}
+	return list
+}
+
+func pathMap(in []model.ProviderPathInput) map[string]string {
+	all := make(map[string]string, len(in))
+	for _, p := range in {
+		all[p.Operation] = p.Path
+	}
+	return all
+}
+
+func paths(all map[string]string) []model.ProviderPath {
+	list := make([]model.ProviderPath, 0, len(all))
+	for _, operation := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, model.ProviderPath{Operation: operation, Path: all[operation]})
 	}
 	return list
 }

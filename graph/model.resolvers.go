@@ -21,7 +21,8 @@ func (r *modelResolver) ID(ctx context.Context, obj *catalog.Model) (string, err
 
 func (r *mutationResolver) CreateModel(ctx context.Context, input model.CreateModelInput) (*model.CreateModelPayload, error) {
 	made, err := r.domain.Models.Create(ctx, catalog.CreateInput{
-		Name: input.Name, Description: orZero(input.Description), Strategy: input.Strategy, Routes: routeInputs(input.Routes),
+		Name: input.Name, Description: orZero(input.Description), Strategy: input.Strategy,
+		Unsupported: input.UnsupportedFields, Routes: routeInputs(input.Routes),
 	})
 	refused, failed := refusals(err)
 	return &model.CreateModelPayload{Model: unless(err, made), UserErrors: refused}, failed

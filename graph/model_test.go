@@ -11,13 +11,14 @@ func TestModels(t *testing.T) {
 	h := open(t)
 	vendor, other := h.provider("vendor"), h.provider("other")
 	const create = `mutation($in: CreateModelInput!) { createModel(input: $in) { userErrors { code path } model {
-		id name description strategy enabled createdAt routes { id upstreamId weight priority enabled provider { slug } } } } }`
-	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "routes": []any{
+		id name description strategy unsupportedFields enabled createdAt routes { id upstreamId weight priority enabled provider { slug } } } } }`
+	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "unsupportedFields": "REJECT", "routes": []any{
 		map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small"},
 		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 5, "priority": 1, "enabled": false},
 	}}
 	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createModel.model")
 	h.same("strategy", made.Get("strategy"), "PRIORITY")
+	h.same("unsupported fields", made.Get("unsupportedFields"), "REJECT")
 	h.same("providers", made.Get("routes.#.provider.slug"), `["vendor","other"]`)
 	h.same("weights", made.Get("routes.#.weight"), `[1,5]`)
 	h.same("enabled", made.Get("routes.#.enabled"), `[true,false]`)
@@ -25,13 +26,14 @@ func TestModels(t *testing.T) {
 	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
 
 	id := made.Get("id").String()
-	const update = `mutation($in: UpdateModelInput!) { updateModel(input: $in) { userErrors { code path } model { name strategy routes { upstreamId } } } }`
+	const update = `mutation($in: UpdateModelInput!) { updateModel(input: $in) { userErrors { code path } model { name strategy unsupportedFields routes { upstreamId } } } }`
 	changed := h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "name": "talk"}}).Get("updateModel.model")
 	h.same("what was left out", len(changed.Get("routes").Array()), 2)
-	changed = h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "strategy": "WEIGHTED", "routes": []any{
+	changed = h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "strategy": "WEIGHTED", "unsupportedFields": "KEEP", "routes": []any{
 		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 1}, map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small", "weight": 3},
 	}}}).Get("updateModel.model")
 	h.same("the change", changed.Get("strategy"), "WEIGHTED")
+	h.same("the change of unsupported fields", changed.Get("unsupportedFields"), "KEEP")
 
 	h.plans(id)
 

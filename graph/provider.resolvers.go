@@ -99,6 +99,10 @@ func (r *providerResolver) Headers(ctx context.Context, obj *provider.Provider) 
 	return headers(obj.Headers), nil
 }
 
+func (r *providerResolver) Paths(ctx context.Context, obj *provider.Provider) ([]model.ProviderPath, error) {
+	return paths(obj.Paths), nil
+}
+
 func (r *providerResolver) Health(ctx context.Context, obj *provider.Provider) (*provider.Health, error) {
 	if obj.Health.CheckedAt.IsZero() {
 		return nil, nil

@@ -11,11 +11,13 @@ func TestProviders(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	const create = `mutation($in: CreateProviderInput!) { createProvider(input: $in) { userErrors { code path message } provider {
-		id slug name dialect kind baseUrl visibility presetId headers { name value } weight askStreamUsage allowPrivate acceptAnyModel enabled createdAt
+		id slug name dialect kind baseUrl visibility presetId headers { name value } paths { operation path } streaming weight askStreamUsage allowPrivate acceptAnyModel enabled createdAt
 		health { state } keys { id label hint weight maxQps enabled createdAt }
 		models { id upstreamId alias capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice priceSource enabled missingSince } } } }`
 	in := map[string]any{
 		"name": "The Vendor", "dialect": "OPENAI", "baseUrl": "https://vendor.example.com/v1", "weight": 2, "acceptAnyModel": true,
+		"kind": "DIRECT", "streaming": "NEVER",
+		"paths":   []any{map[string]any{"operation": "LIST_MODELS", "path": "/all"}, map[string]any{"operation": "GENERATE", "path": "/run/{model}"}},
 		"headers": []any{map[string]any{"name": "X-Team", "value": "search"}},
 		"keys":    []any{map[string]any{"secret": "vendor-secret-0123456789", "label": "first", "maxQps": 5}},
 		"models":  []any{map[string]any{"upstreamId": "small", "alias": "s", "inputPrice": "0.15", "outputPrice": "0.6"}, map[string]any{"upstreamId": "large"}},
@@ -23,6 +25,7 @@ func TestProviders(t *testing.T) {
 	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createProvider.provider")
 	for field, want := range map[string]any{
 		"slug": "the-vendor", "dialect": "OPENAI", "kind": "DIRECT", "visibility": "PUBLIC", "presetId": "", "weight": 2, "askStreamUsage": true,
+		"streaming": "NEVER", "paths": `[{"operation":"GENERATE","path":"/run/{model}"},{"operation":"LIST_MODELS","path":"/all"}]`,
 		"headers": `[{"name":"X-Team","value":"search"}]`, "health": "", "keys.0.maxQps": 5, "keys.0.label": "first",
 		"models.#.upstreamId": `["large","small"]`, "models.1.inputPrice": "0.15", "models.1.priceSource": "MANUAL", "models.1.alias": "s",
 		"models.0.inputPrice": "", "models.0.priceSource": "UNKNOWN", "models.0.alias": "", "models.0.contextTokens": "",
@@ -35,6 +38,8 @@ func TestProviders(t *testing.T) {
 	h.same("the same slug again", h.refused(h.admin.token, create, map[string]any{"in": in}), "CONFLICT slug")
 	in["baseUrl"] = "ftp://x"
 	h.same("a bad address", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID baseUrl")
+	in["baseUrl"], in["slug"], in["paths"] = "https://vendor.example.com/v1", "elsewhere", []any{map[string]any{"operation": "SPEECH", "path": "//example.com"}}
+	h.same("a path that leads elsewhere", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID paths")
 	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
 
 	id := made.Get("id").String()
@@ -69,6 +74,36 @@ func (h *house) changeProvider(id string) {
 		h.Fatal(err)
 	}
 	h.same("kinds of job that wait", jobs, 2)
+}
+
+func TestProviderKinds(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const create = `mutation($in: CreateProviderInput!) { createProvider(input: $in) { userErrors { code path } provider { id kind streaming paths { path } baseUrl } } }`
+	const base = "https://aiplatform.googleapis.com/v1/projects/example/locations/global"
+	in := map[string]any{"name": "Vertex", "dialect": "GEMINI", "presetId": "vertexai", "baseUrl": base}
+	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createProvider.provider")
+	id := made.Get("id").String()
+	h.same("made of a preset", made.Get("kind"), "VERTEX")
+	h.same("its form", made.Get("streaming"), "AS_ASKED")
+	in["slug"], in["baseUrl"] = "other", "https://aiplatform.googleapis.com/v1/projects/PROJECT/locations/global"
+	h.same("nobody's project", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID baseUrl")
+	in["baseUrl"], in["kind"] = base, "CLAUDE_CLI"
+	h.same("Claude Code to Gemini", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID kind")
+	in["dialect"] = "ANTHROPIC"
+	h.same("Claude Code", h.data(h.admin.token, create, map[string]any{"in": in}).Get("createProvider.provider.kind"), "CLAUDE_CLI")
+
+	const update = `mutation($in: UpdateProviderInput!) { updateProvider(input: $in) { userErrors { code path } provider { kind streaming paths { operation path } } } }`
+	changed := h.data(h.admin.token, update, map[string]any{"in": map[string]any{
+		"id": id, "kind": "DIRECT", "streaming": "ONLY", "paths": []any{map[string]any{"operation": "GENERATE_STREAM", "path": "/stream"}},
+	}}).Get("updateProvider.provider")
+	h.same("changed", changed.Raw, `{"kind":"DIRECT","streaming":"ONLY","paths":[{"operation":"GENERATE_STREAM","path":"/stream"}]}`)
+	h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "kind": "VERTEX"}})
+	const add = `mutation($id: ID!, $s: String!) { addProviderKey(input: {providerId: $id, key: {secret: $s}}) { key { id } userErrors { code path } } }`
+	h.same("a broken account", h.refused(h.admin.token, add, map[string]any{"id": id, "s": `{"type":"service_account"}`}), "INVALID secret")
+	h.data(h.admin.token, add, map[string]any{"id": id, "s": "an-express-mode-key"})
+	h.same("another kind with keys", h.refused(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "kind": "DIRECT"}}), "CONFLICT kind")
+	h.same("streaming is kept", h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": id, "name": "x"}}).Get("updateProvider.provider.streaming"), "ONLY")
 }
 
 func (h *house) providerKeys(id string) {
@@ -117,8 +152,9 @@ func TestProviderLists(t *testing.T) {
 	h.same("as member", seen.Get("totalCount"), 2)
 	h.same("what a member sees", seen.Get("nodes.0").Raw, `{"slug":"alpha","baseUrl":"","keys":null,"models":[{"upstreamId":"small"}]}`)
 	h.same("a hidden one", h.data(h.member.token, `query($id: ID!) { node(id: $id) { id } }`, map[string]any{"id": hidden.ID.String()}).Get("node"), "")
-	presets := h.data(h.admin.token, `{ providerPresets { id name dialect baseUrl modelCount } }`, nil).Get("providerPresets")
-	if presets.Get(`#(id=="openai").modelCount`).Int() < 5 || presets.Get(`#(id=="anthropic").dialect`).String() != "ANTHROPIC" {
+	presets := h.data(h.admin.token, `{ providerPresets { id name dialect kind baseUrl modelCount } }`, nil).Get("providerPresets")
+	if presets.Get(`#(id=="openai").modelCount`).Int() < 5 || presets.Get(`#(id=="anthropic").dialect`).String() != "ANTHROPIC" ||
+		presets.Get(`#(id=="vertexai").kind`).String() != "VERTEX" || presets.Get(`#(id=="openai-responses").dialect`).String() != "RESPONSES" {
 		t.Errorf("presets are %s", presets)
 	}
 }

@@ -249,6 +249,29 @@ func (ec *executionContext) fieldContext_Model_strategy(_ context.Context, field
 	return graphql.NewScalarFieldContext("Model", field, false, false, "Strategy")
 }
 
+func (ec *executionContext) _Model_unsupportedFields(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_unsupportedFields(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unsupported, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v catalog.Unsupported) graphql.Marshaler {
+			return ec.marshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_unsupportedFields(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Model", field, false, false, "UnsupportedFields")
+}
+
 func (ec *executionContext) _Model_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -932,8 +955,11 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 	if _, present := asMap["strategy"]; !present {
 		asMap["strategy"] = "WEIGHTED"
 	}
+	if _, present := asMap["unsupportedFields"]; !present {
+		asMap["unsupportedFields"] = "DROP"
+	}
 
-	fieldsInOrder := [...]string{"name", "description", "strategy", "routes"}
+	fieldsInOrder := [...]string{"name", "description", "strategy", "unsupportedFields", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -961,6 +987,13 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.Strategy = data
+		case "unsupportedFields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unsupportedFields"))
+			data, err := ec.unmarshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnsupportedFields = data
 		case "routes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("routes"))
 			data, err := ec.unmarshalNRouteInput2ᚕaihigressᚋgraphᚋmodelᚐRouteInputᚄ(ctx, v)
@@ -1255,7 +1288,7 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "enabled", "routes"}
+	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "unsupportedFields", "enabled", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1290,6 +1323,13 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.Strategy = data
+		case "unsupportedFields":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unsupportedFields"))
+			data, err := ec.unmarshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnsupportedFields = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -1434,6 +1474,11 @@ func (ec *executionContext) _Model(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "strategy":
 			out.Values[i] = ec._Model_strategy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unsupportedFields":
+			out.Values[i] = ec._Model_unsupportedFields(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1936,6 +1981,34 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported(ctx context.Context, v any) (catalog.Unsupported, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported(ctx context.Context, sel ast.SelectionSet, v catalog.Unsupported) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "UnsupportedFields!")
+	}
+	return res
+}
+
+var (
+	unmarshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported = map[string]catalog.Unsupported{
+		"DROP":   catalog.Drop,
+		"REJECT": catalog.Reject,
+		"KEEP":   catalog.Keep,
+	}
+	marshalNUnsupportedFields2aihigressᚋinternalᚋcatalogᚐUnsupported = map[catalog.Unsupported]string{
+		catalog.Drop:   "DROP",
+		catalog.Reject: "REJECT",
+		catalog.Keep:   "KEEP",
+	}
+)
+
 func (ec *executionContext) unmarshalNUpdateModelInput2aihigressᚋgraphᚋmodelᚐUpdateModelInput(ctx context.Context, v any) (model.UpdateModelInput, error) {
 	res, err := ec.unmarshalInputUpdateModelInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2024,6 +2097,38 @@ var (
 	marshalOStrategy2ᚖaihigressᚋinternalᚋcatalogᚐStrategy = map[catalog.Strategy]string{
 		catalog.Weighted: "WEIGHTED",
 		catalog.Priority: "PRIORITY",
+	}
+)
+
+func (ec *executionContext) unmarshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported(ctx context.Context, v any) (*catalog.Unsupported, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported[tmp]
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported(ctx context.Context, sel ast.SelectionSet, v *catalog.Unsupported) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(marshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported[*v])
+	return res
+}
+
+var (
+	unmarshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported = map[string]catalog.Unsupported{
+		"DROP":   catalog.Drop,
+		"REJECT": catalog.Reject,
+		"KEEP":   catalog.Keep,
+	}
+	marshalOUnsupportedFields2ᚖaihigressᚋinternalᚋcatalogᚐUnsupported = map[catalog.Unsupported]string{
+		catalog.Drop:   "DROP",
+		catalog.Reject: "REJECT",
+		catalog.Keep:   "KEEP",
 	}
 )
 

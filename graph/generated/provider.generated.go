@@ -26,6 +26,7 @@ type ProviderResolver interface {
 
 	PresetID(ctx context.Context, obj *provider.Provider) (*string, error)
 	Headers(ctx context.Context, obj *provider.Provider) ([]model.Header, error)
+	Paths(ctx context.Context, obj *provider.Provider) ([]model.ProviderPath, error)
 
 	Health(ctx context.Context, obj *provider.Provider) (*provider.Health, error)
 	Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error)
@@ -666,6 +667,61 @@ func (ec *executionContext) fieldContext_Provider_headers(_ context.Context, fie
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Provider_paths(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_paths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Provider().Paths(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.ProviderPath) graphql.Marshaler {
+			return ec.marshalNProviderPath2ᚕaihigressᚋgraphᚋmodelᚐProviderPathᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_paths(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Provider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderPath(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Provider_streaming(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_streaming(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Streaming, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v provider.Streaming) graphql.Marshaler {
+			return ec.marshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_streaming(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Provider", field, false, false, "ProviderStreaming")
 }
 
 func (ec *executionContext) _Provider_weight(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
@@ -1706,6 +1762,52 @@ func (ec *executionContext) fieldContext_ProviderModel_missingSince(_ context.Co
 	return graphql.NewScalarFieldContext("ProviderModel", field, false, false, "Time")
 }
 
+func (ec *executionContext) _ProviderPath_operation(ctx context.Context, field graphql.CollectedField, obj *model.ProviderPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderPath_operation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Operation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNProviderOperation2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderPath_operation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderPath", field, false, false, "ProviderOperation")
+}
+
+func (ec *executionContext) _ProviderPath_path(ctx context.Context, field graphql.CollectedField, obj *model.ProviderPath) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderPath_path(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Path, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderPath_path(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderPath", field, false, false, "String")
+}
+
 func (ec *executionContext) _ProviderPreset_id(ctx context.Context, field graphql.CollectedField, obj *catalog.Preset) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1773,6 +1875,29 @@ func (ec *executionContext) _ProviderPreset_dialect(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_ProviderPreset_dialect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ProviderPreset", field, false, false, "Dialect")
+}
+
+func (ec *executionContext) _ProviderPreset_kind(ctx context.Context, field graphql.CollectedField, obj *catalog.Preset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderPreset_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNProviderKind2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderPreset_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderPreset", field, false, false, "ProviderKind")
 }
 
 func (ec *executionContext) _ProviderPreset_baseUrl(ctx context.Context, field graphql.CollectedField, obj *catalog.Preset) (ret graphql.Marshaler) {
@@ -2251,14 +2376,14 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	if _, present := asMap["kind"]; !present {
-		asMap["kind"] = "DIRECT"
-	}
 	if _, present := asMap["visibility"]; !present {
 		asMap["visibility"] = "PUBLIC"
 	}
+	if _, present := asMap["streaming"]; !present {
+		asMap["streaming"] = "AS_ASKED"
+	}
 
-	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "keys", "models"}
+	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "keys", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2288,7 +2413,7 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 			it.Dialect = data
 		case "kind":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
-			data, err := ec.unmarshalNProviderKind2string(ctx, v)
+			data, err := ec.unmarshalOProviderKind2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2321,6 +2446,20 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.Headers = data
+		case "paths":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("paths"))
+			data, err := ec.unmarshalOProviderPathInput2ᚕaihigressᚋgraphᚋmodelᚐProviderPathInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Paths = data
+		case "streaming":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("streaming"))
+			data, err := ec.unmarshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Streaming = data
 		case "weight":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weight"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -2877,6 +3016,55 @@ func UnmarshalProviderOrder(ctx context.Context, raw any) (model.Order, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputProviderPathInput(ctx context.Context, obj any) (model.ProviderPathInput, error) {
+	var it model.ProviderPathInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"operation", "path"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "operation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("operation"))
+			data, err := ec.unmarshalNProviderOperation2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Operation = data
+		case "path":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("path"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Path = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalProviderPathInput unmarshals raw into the ProviderPathInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalProviderPathInput(ctx context.Context, raw any) (model.ProviderPathInput, error) {
+	var out model.ProviderPathInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ProviderPathInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveProviderKeyInput(ctx context.Context, obj any) (model.RemoveProviderKeyInput, error) {
 	var it model.RemoveProviderKeyInput
 	if obj == nil {
@@ -3070,7 +3258,7 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "baseUrl", "visibility", "headers", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "models"}
+	fieldsInOrder := [...]string{"id", "name", "kind", "baseUrl", "visibility", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3091,6 +3279,13 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.Name = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalOProviderKind2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
 		case "baseUrl":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("baseUrl"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -3112,6 +3307,20 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.Headers = data
+		case "paths":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("paths"))
+			data, err := ec.unmarshalOProviderPathInput2ᚕaihigressᚋgraphᚋmodelᚐProviderPathInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Paths = data
+		case "streaming":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("streaming"))
+			data, err := ec.unmarshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Streaming = data
 		case "weight":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weight"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -3548,6 +3757,17 @@ func (ec *executionContext) _Provider(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Provider_headers(ctx, field, obj)
 				})
+		case "paths":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Provider_paths(ctx, field, obj)
+				})
+		case "streaming":
+			out.Values[i] = ec._Provider_streaming(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "weight":
 			out.Values[i] = ec._Provider_weight(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -3929,6 +4149,44 @@ func (ec *executionContext) _ProviderModel(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var providerPathImplementors = []string{"ProviderPath"}
+
+func (ec *executionContext) _ProviderPath(ctx context.Context, sel ast.SelectionSet, obj *model.ProviderPath) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, providerPathImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProviderPath")
+		case "operation":
+			out.Values[i] = ec._ProviderPath_operation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "path":
+			out.Values[i] = ec._ProviderPath_path(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var providerPresetImplementors = []string{"ProviderPreset"}
 
 func (ec *executionContext) _ProviderPreset(ctx context.Context, sel ast.SelectionSet, obj *catalog.Preset) graphql.Marshaler {
@@ -3952,6 +4210,11 @@ func (ec *executionContext) _ProviderPreset(ctx context.Context, sel ast.Selecti
 			}
 		case "dialect":
 			out.Values[i] = ec._ProviderPreset_dialect(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._ProviderPreset_kind(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -4465,6 +4728,20 @@ func (ec *executionContext) unmarshalNProviderModelInput2aihigressᚋgraphᚋmod
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNProviderOperation2string(ctx context.Context, v any) (string, error) {
+	res, err := scalar.UnmarshalProviderOperation(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNProviderOperation2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalProviderOperation(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ProviderOperation!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNProviderOrderField2aihigressᚋgraphᚋmodelᚐOrderField(ctx context.Context, v any) (model.OrderField, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := model.OrderField(tmp)
@@ -4478,6 +4755,31 @@ func (ec *executionContext) marshalNProviderOrderField2aihigressᚋgraphᚋmodel
 		graphql.AddInvalidNullFromMarshaler(ctx, "ProviderOrderField!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNProviderPath2aihigressᚋgraphᚋmodelᚐProviderPath(ctx context.Context, sel ast.SelectionSet, v model.ProviderPath) graphql.Marshaler {
+	return ec._ProviderPath(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNProviderPath2ᚕaihigressᚋgraphᚋmodelᚐProviderPathᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ProviderPath) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNProviderPath2aihigressᚋgraphᚋmodelᚐProviderPath(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNProviderPathInput2aihigressᚋgraphᚋmodelᚐProviderPathInput(ctx context.Context, v any) (model.ProviderPathInput, error) {
+	res, err := ec.unmarshalInputProviderPathInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNProviderPreset2aihigressᚋinternalᚋcatalogᚐPreset(ctx context.Context, sel ast.SelectionSet, v catalog.Preset) graphql.Marshaler {
@@ -4499,6 +4801,34 @@ func (ec *executionContext) marshalNProviderPreset2ᚕaihigressᚋinternalᚋcat
 
 	return ret
 }
+
+func (ec *executionContext) unmarshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming(ctx context.Context, v any) (provider.Streaming, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming(ctx context.Context, sel ast.SelectionSet, v provider.Streaming) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ProviderStreaming!")
+	}
+	return res
+}
+
+var (
+	unmarshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming = map[string]provider.Streaming{
+		"AS_ASKED": provider.StreamsAsAsked,
+		"ONLY":     provider.StreamsOnly,
+		"NEVER":    provider.StreamsNever,
+	}
+	marshalNProviderStreaming2aihigressᚋinternalᚋproviderᚐStreaming = map[provider.Streaming]string{
+		provider.StreamsAsAsked: "AS_ASKED",
+		provider.StreamsOnly:    "ONLY",
+		provider.StreamsNever:   "NEVER",
+	}
+)
 
 func (ec *executionContext) unmarshalNRemoveProviderKeyInput2aihigressᚋgraphᚋmodelᚐRemoveProviderKeyInput(ctx context.Context, v any) (model.RemoveProviderKeyInput, error) {
 	res, err := ec.unmarshalInputRemoveProviderKeyInput(ctx, v)
@@ -4696,6 +5026,24 @@ func (ec *executionContext) unmarshalOProviderKeyInput2ᚕaihigressᚋgraphᚋmo
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalOProviderKind2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalProviderKind(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOProviderKind2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalProviderKind(*v)
+	return res
+}
+
 func (ec *executionContext) marshalOProviderModel2ᚖaihigressᚋinternalᚋproviderᚐModel(ctx context.Context, sel ast.SelectionSet, v *provider.Model) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -4727,6 +5075,55 @@ func (ec *executionContext) unmarshalOProviderOrder2ᚖaihigressᚋgraphᚋmodel
 	res, err := ec.unmarshalInputProviderOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
+
+func (ec *executionContext) unmarshalOProviderPathInput2ᚕaihigressᚋgraphᚋmodelᚐProviderPathInputᚄ(ctx context.Context, v any) ([]model.ProviderPathInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]model.ProviderPathInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNProviderPathInput2aihigressᚋgraphᚋmodelᚐProviderPathInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming(ctx context.Context, v any) (*provider.Streaming, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming[tmp]
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming(ctx context.Context, sel ast.SelectionSet, v *provider.Streaming) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(marshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming[*v])
+	return res
+}
+
+var (
+	unmarshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming = map[string]provider.Streaming{
+		"AS_ASKED": provider.StreamsAsAsked,
+		"ONLY":     provider.StreamsOnly,
+		"NEVER":    provider.StreamsNever,
+	}
+	marshalOProviderStreaming2ᚖaihigressᚋinternalᚋproviderᚐStreaming = map[provider.Streaming]string{
+		provider.StreamsAsAsked: "AS_ASKED",
+		provider.StreamsOnly:    "ONLY",
+		provider.StreamsNever:   "NEVER",
+	}
+)
 
 func (ec *executionContext) unmarshalOVisibility2ᚖaihigressᚋinternalᚋproviderᚐVisibility(ctx context.Context, v any) (*provider.Visibility, error) {
 	if v == nil {

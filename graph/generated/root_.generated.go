@@ -267,6 +267,7 @@ type ComplexityRoot struct {
 		Name        func(childComplexity int) int
 		Routes      func(childComplexity int) int
 		Strategy    func(childComplexity int) int
+		Unsupported func(childComplexity int) int
 	}
 
 	ModelConnection struct {
@@ -337,8 +338,10 @@ type ComplexityRoot struct {
 		Kind           func(childComplexity int) int
 		Models         func(childComplexity int) int
 		Name           func(childComplexity int) int
+		Paths          func(childComplexity int) int
 		PresetID       func(childComplexity int) int
 		Slug           func(childComplexity int) int
+		Streaming      func(childComplexity int) int
 		Visibility     func(childComplexity int) int
 		Weight         func(childComplexity int) int
 	}
@@ -391,10 +394,16 @@ type ComplexityRoot struct {
 		UpstreamID       func(childComplexity int) int
 	}
 
+	ProviderPath struct {
+		Operation func(childComplexity int) int
+		Path      func(childComplexity int) int
+	}
+
 	ProviderPreset struct {
 		BaseURL    func(childComplexity int) int
 		Dialect    func(childComplexity int) int
 		ID         func(childComplexity int) int
+		Kind       func(childComplexity int) int
 		ModelCount func(childComplexity int) int
 		Name       func(childComplexity int) int
 	}
@@ -588,8 +597,11 @@ type ComplexityRoot struct {
 		CacheWrite5m func(childComplexity int) int
 		CachedInput  func(childComplexity int) int
 		Estimated    func(childComplexity int) int
+		ImageInput   func(childComplexity int) int
+		ImageOutput  func(childComplexity int) int
 		Output       func(childComplexity int) int
 		Reasoning    func(childComplexity int) int
+		ToolUses     func(childComplexity int) int
 		TotalInput   func(childComplexity int) int
 	}
 
@@ -1438,6 +1450,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Model.Strategy(childComplexity), true
+	case "Model.unsupportedFields":
+		if e.ComplexityRoot.Model.Unsupported == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.Unsupported(childComplexity), true
 
 	case "ModelConnection.edges":
 		if e.ComplexityRoot.ModelConnection.Edges == nil {
@@ -1881,6 +1899,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.Name(childComplexity), true
+	case "Provider.paths":
+		if e.ComplexityRoot.Provider.Paths == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.Paths(childComplexity), true
 	case "Provider.presetId":
 		if e.ComplexityRoot.Provider.PresetID == nil {
 			break
@@ -1893,6 +1917,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.Slug(childComplexity), true
+	case "Provider.streaming":
+		if e.ComplexityRoot.Provider.Streaming == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.Streaming(childComplexity), true
 	case "Provider.visibility":
 		if e.ComplexityRoot.Provider.Visibility == nil {
 			break
@@ -2109,6 +2139,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProviderModel.UpstreamID(childComplexity), true
 
+	case "ProviderPath.operation":
+		if e.ComplexityRoot.ProviderPath.Operation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderPath.Operation(childComplexity), true
+	case "ProviderPath.path":
+		if e.ComplexityRoot.ProviderPath.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderPath.Path(childComplexity), true
+
 	case "ProviderPreset.baseUrl":
 		if e.ComplexityRoot.ProviderPreset.BaseURL == nil {
 			break
@@ -2127,6 +2170,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProviderPreset.ID(childComplexity), true
+	case "ProviderPreset.kind":
+		if e.ComplexityRoot.ProviderPreset.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderPreset.Kind(childComplexity), true
 	case "ProviderPreset.modelCount":
 		if e.ComplexityRoot.ProviderPreset.ModelCount == nil {
 			break
@@ -2892,6 +2941,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.Estimated(childComplexity), true
+	case "Usage.imageInputTokens":
+		if e.ComplexityRoot.Usage.ImageInput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.ImageInput(childComplexity), true
+	case "Usage.imageOutputTokens":
+		if e.ComplexityRoot.Usage.ImageOutput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.ImageOutput(childComplexity), true
 	case "Usage.outputTokens":
 		if e.ComplexityRoot.Usage.Output == nil {
 			break
@@ -2904,6 +2965,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.Reasoning(childComplexity), true
+	case "Usage.toolUses":
+		if e.ComplexityRoot.Usage.ToolUses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.ToolUses(childComplexity), true
 	case "Usage.inputTokens":
 		if e.ComplexityRoot.Usage.TotalInput == nil {
 			break
@@ -3051,6 +3118,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderKeyInput", ec.unmarshalInputProviderKeyInput),
 			graphql.NewInputUnmarshaler("ProviderModelInput", ec.unmarshalInputProviderModelInput),
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
+			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
 			graphql.NewInputUnmarshaler("RemoveProviderKeyInput", ec.unmarshalInputRemoveProviderKeyInput),
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
@@ -3696,6 +3764,16 @@ enum Strategy {
   PRIORITY
 }
 
+"What becomes of what a request asks for and the model that serves it cannot take."
+enum UnsupportedFields {
+  "Left out, and named in x-aihigress-dropped."
+  DROP
+  "The request is refused with 400, naming the field."
+  REJECT
+  "As DROP, but fields that no dialect knows are passed on under their own names."
+  KEEP
+}
+
 "A logical model: the name callers use."
 type Model implements Node {
   "Its typed, opaque identifier."
@@ -3706,6 +3784,8 @@ type Model implements Node {
   description: String!
   "How it chooses among its routes."
   strategy: Strategy!
+  "What becomes of what its target cannot take."
+  unsupportedFields: UnsupportedFields!
   "Whether callers find it."
   enabled: Boolean!
   "When it was made."
@@ -3794,6 +3874,8 @@ input CreateModelInput {
   description: String
   "How it chooses among its routes."
   strategy: Strategy! = WEIGHTED
+  "What becomes of what its target cannot take."
+  unsupportedFields: UnsupportedFields! = DROP
   "The ways to serve it."
   routes: [RouteInput!]!
 }
@@ -3816,6 +3898,8 @@ input UpdateModelInput {
   description: String
   "How it chooses among its routes."
   strategy: Strategy
+  "What becomes of what its target cannot take."
+  unsupportedFields: UnsupportedFields
   "Whether callers find it."
   enabled: Boolean
   "All routes of the model from now on."
@@ -3906,8 +3990,70 @@ enum Dialect {
 
 "How an upstream is addressed and signed."
 enum ProviderKind {
-  "Base address and key."
+  "Base address, and a key in a header."
   DIRECT
+  "Google's Vertex AI, in the dialects GEMINI, ANTHROPIC and OPENAI. The base address ends with /v1/projects/PROJECT/locations/LOCATION; a key is the JSON of a service account, or an API key in express mode."
+  VERTEX
+  "The Messages API with the headers and body that Claude Code sends, for relays that take nothing else. ANTHROPIC alone."
+  CLAUDE_CLI
+}
+
+"In which forms an upstream answers. Callers get the form that they ask for, whichever it is."
+enum ProviderStreaming {
+  "As it is asked: as a stream or whole."
+  AS_ASKED
+  "As a stream alone."
+  ONLY
+  "Whole alone."
+  NEVER
+}
+
+"What a provider can have a path of its own for."
+enum ProviderOperation {
+  "An answer, in the provider's dialect."
+  GENERATE
+  "An answer as a stream, where the dialect has another path for it: GEMINI, and ANTHROPIC on Vertex AI."
+  GENERATE_STREAM
+  "How many tokens a request has."
+  COUNT_TOKENS
+  "OpenAI's older completions."
+  COMPLETE
+  "Vectors of texts."
+  EMBED
+  "Vectors of several requests at once; GEMINI alone."
+  BATCH_EMBED
+  "What in a text is objectionable."
+  MODERATE
+  "Documents in the order of how well they answer."
+  RERANK
+  "Pictures of a text."
+  IMAGES_GENERATE
+  "Pictures of other pictures."
+  IMAGES_EDIT
+  "Speech of a text."
+  SPEECH
+  "The text of speech."
+  TRANSCRIBE
+  "The English text of speech."
+  TRANSLATE_AUDIO
+  "The list of models."
+  LIST_MODELS
+}
+
+"Where a provider takes an operation, instead of its dialect's path."
+type ProviderPath {
+  "What is asked there."
+  operation: ProviderOperation!
+  "Behind the base address; {model} stands for the model's name."
+  path: String!
+}
+
+"Where a provider takes an operation, instead of its dialect's path."
+input ProviderPathInput {
+  "What is asked there."
+  operation: ProviderOperation!
+  "Behind the base address, beginning with a slash; {model} stands for the model's name."
+  path: String!
 }
 
 "Who may route to a provider."
@@ -3940,6 +4086,10 @@ type Provider implements Node {
   presetId: String
   "Sent with every call; empty for those who may not change it."
   headers: [Header!]!
+  "Its own paths; empty for those who may not change it."
+  paths: [ProviderPath!]!
+  "In which forms it answers."
+  streaming: ProviderStreaming!
   "Its share among equals."
   weight: Int!
   "Whether usage is asked of a streaming upstream when the caller did not."
@@ -4112,7 +4262,9 @@ type ProviderPreset {
   name: String!
   "The wire format it speaks."
   dialect: Dialect!
-  "With the version segment, as that vendor's SDK takes it."
+  "How it is addressed and signed."
+  kind: ProviderKind!
+  "With the version segment, as that vendor's SDK takes it. Of VERTEX, PROJECT in it stands for the name of your project."
   baseUrl: String!
   "How many models the catalogue knows of it."
   modelCount: Int!
@@ -4120,7 +4272,7 @@ type ProviderPreset {
 
 "A vendor credential."
 input ProviderKeyInput {
-  "Kept encrypted, never shown again."
+  "Kept encrypted, never shown again. Of VERTEX, the JSON of a service account or an API key."
   secret: String!
   "For people."
   label: String
@@ -4160,8 +4312,8 @@ input CreateProviderInput {
   slug: String
   "The wire format it speaks."
   dialect: Dialect!
-  "How it is addressed and signed."
-  kind: ProviderKind! = DIRECT
+  "How it is addressed and signed; the preset's or DIRECT where it is left out."
+  kind: ProviderKind
   "With the version segment, as that vendor's SDK takes it; empty for those who may not change it."
   baseUrl: String!
   "Who may route to it."
@@ -4170,6 +4322,10 @@ input CreateProviderInput {
   presetId: String
   "Sent with every call."
   headers: [HeaderInput!]
+  "Its own paths, where they differ from its dialect's."
+  paths: [ProviderPathInput!]
+  "In which forms it answers."
+  streaming: ProviderStreaming! = AS_ASKED
   "Its share among equals; 1 where it is left out."
   weight: Int
   "Whether usage is asked of a streaming upstream when the caller did not; true unless said otherwise."
@@ -4198,12 +4354,18 @@ input UpdateProviderInput {
   id: ID!
   "For people."
   name: String
+  "How it is addressed and signed. It becomes or ceases to be VERTEX only without keys."
+  kind: ProviderKind
   "With the version segment, as that vendor's SDK takes it."
   baseUrl: String
   "Who may route to it."
   visibility: Visibility
   "Sent with every call."
   headers: [HeaderInput!]
+  "All its own paths from now on."
+  paths: [ProviderPathInput!]
+  "In which forms it answers."
+  streaming: ProviderStreaming
   "Its share among equals."
   weight: Int
   "Whether usage is asked of a streaming upstream when the caller did not; true unless said otherwise."
@@ -4511,6 +4673,12 @@ type Usage {
   outputTokens: Int64!
   "Of those, reasoning."
   reasoningTokens: Int64!
+  "Of the input, pictures, where the vendor tells."
+  imageInputTokens: Int64!
+  "Of the output, pictures, where the vendor tells."
+  imageOutputTokens: Int64!
+  "Tools that the vendor ran on its own account, web searches mostly: uses, not tokens."
+  toolUses: Int64!
   "Whether we counted because the vendor did not."
   estimated: Boolean!
 }
@@ -5322,6 +5490,8 @@ func (ec *executionContext) childFields_Model(ctx context.Context, field graphql
 		return ec.fieldContext_Model_description(ctx, field)
 	case "strategy":
 		return ec.fieldContext_Model_strategy(ctx, field)
+	case "unsupportedFields":
+		return ec.fieldContext_Model_unsupportedFields(ctx, field)
 	case "enabled":
 		return ec.fieldContext_Model_enabled(ctx, field)
 	case "createdAt":
@@ -5400,6 +5570,10 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_presetId(ctx, field)
 	case "headers":
 		return ec.fieldContext_Provider_headers(ctx, field)
+	case "paths":
+		return ec.fieldContext_Provider_paths(ctx, field)
+	case "streaming":
+		return ec.fieldContext_Provider_streaming(ctx, field)
 	case "weight":
 		return ec.fieldContext_Provider_weight(ctx, field)
 	case "askStreamUsage":
@@ -5518,6 +5692,16 @@ func (ec *executionContext) childFields_ProviderModel(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type ProviderModel", field.Name)
 }
 
+func (ec *executionContext) childFields_ProviderPath(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "operation":
+		return ec.fieldContext_ProviderPath_operation(ctx, field)
+	case "path":
+		return ec.fieldContext_ProviderPath_path(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProviderPath", field.Name)
+}
+
 func (ec *executionContext) childFields_ProviderPreset(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5526,6 +5710,8 @@ func (ec *executionContext) childFields_ProviderPreset(ctx context.Context, fiel
 		return ec.fieldContext_ProviderPreset_name(ctx, field)
 	case "dialect":
 		return ec.fieldContext_ProviderPreset_dialect(ctx, field)
+	case "kind":
+		return ec.fieldContext_ProviderPreset_kind(ctx, field)
 	case "baseUrl":
 		return ec.fieldContext_ProviderPreset_baseUrl(ctx, field)
 	case "modelCount":
@@ -5874,6 +6060,12 @@ func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql
 		return ec.fieldContext_Usage_outputTokens(ctx, field)
 	case "reasoningTokens":
 		return ec.fieldContext_Usage_reasoningTokens(ctx, field)
+	case "imageInputTokens":
+		return ec.fieldContext_Usage_imageInputTokens(ctx, field)
+	case "imageOutputTokens":
+		return ec.fieldContext_Usage_imageOutputTokens(ctx, field)
+	case "toolUses":
+		return ec.fieldContext_Usage_toolUses(ctx, field)
 	case "estimated":
 		return ec.fieldContext_Usage_estimated(ctx, field)
 	}

@@ -104,6 +104,8 @@ type CreateModelInput struct {
 	Description *string `json:"description,omitempty"`
 	// How it chooses among its routes.
 	Strategy catalog.Strategy `json:"strategy"`
+	// What becomes of what its target cannot take.
+	UnsupportedFields catalog.Unsupported `json:"unsupportedFields"`
 	// The ways to serve it.
 	Routes []RouteInput `json:"routes"`
 }
@@ -124,8 +126,8 @@ type CreateProviderInput struct {
 	Slug *string `json:"slug,omitempty"`
 	// The wire format it speaks.
 	Dialect string `json:"dialect"`
-	// How it is addressed and signed.
-	Kind string `json:"kind"`
+	// How it is addressed and signed; the preset's or DIRECT where it is left out.
+	Kind *string `json:"kind,omitempty"`
 	// With the version segment, as that vendor's SDK takes it; empty for those who may not change it.
 	BaseURL string `json:"baseUrl"`
 	// Who may route to it.
@@ -134,6 +136,10 @@ type CreateProviderInput struct {
 	PresetID *string `json:"presetId,omitempty"`
 	// Sent with every call.
 	Headers []HeaderInput `json:"headers,omitempty"`
+	// Its own paths, where they differ from its dialect's.
+	Paths []ProviderPathInput `json:"paths,omitempty"`
+	// In which forms it answers.
+	Streaming provider.Streaming `json:"streaming"`
 	// Its share among equals; 1 where it is left out.
 	Weight *int `json:"weight,omitempty"`
 	// Whether usage is asked of a streaming upstream when the caller did not; true unless said otherwise.
@@ -346,7 +352,7 @@ type ProbeProviderPayload struct {
 
 // A vendor credential.
 type ProviderKeyInput struct {
-	// Kept encrypted, never shown again.
+	// Kept encrypted, never shown again. Of VERTEX, the JSON of a service account or an API key.
 	Secret string `json:"secret"`
 	// For people.
 	Label *string `json:"label,omitempty"`
@@ -376,6 +382,22 @@ type ProviderModelInput struct {
 	CacheWritePrice *money.Price `json:"cacheWritePrice,omitempty"`
 	// Of tokens out.
 	OutputPrice *money.Price `json:"outputPrice,omitempty"`
+}
+
+// Where a provider takes an operation, instead of its dialect's path.
+type ProviderPath struct {
+	// What is asked there.
+	Operation string `json:"operation"`
+	// Behind the base address; {model} stands for the model's name.
+	Path string `json:"path"`
+}
+
+// Where a provider takes an operation, instead of its dialect's path.
+type ProviderPathInput struct {
+	// What is asked there.
+	Operation string `json:"operation"`
+	// Behind the base address, beginning with a slash; {model} stands for the model's name.
+	Path string `json:"path"`
 }
 
 // The token to be replaced.
@@ -642,6 +664,8 @@ type UpdateModelInput struct {
 	Description *string `json:"description,omitempty"`
 	// How it chooses among its routes.
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
+	// What becomes of what its target cannot take.
+	UnsupportedFields *catalog.Unsupported `json:"unsupportedFields,omitempty"`
 	// Whether callers find it.
 	Enabled *bool `json:"enabled,omitempty"`
 	// All routes of the model from now on.
@@ -662,12 +686,18 @@ type UpdateProviderInput struct {
 	ID scalar.ProviderID `json:"id"`
 	// For people.
 	Name *string `json:"name,omitempty"`
+	// How it is addressed and signed. It becomes or ceases to be VERTEX only without keys.
+	Kind *string `json:"kind,omitempty"`
 	// With the version segment, as that vendor's SDK takes it.
 	BaseURL *string `json:"baseUrl,omitempty"`
 	// Who may route to it.
 	Visibility *provider.Visibility `json:"visibility,omitempty"`
 	// Sent with every call.
 	Headers []HeaderInput `json:"headers,omitempty"`
+	// All its own paths from now on.
+	Paths []ProviderPathInput `json:"paths,omitempty"`
+	// In which forms it answers.
+	Streaming *provider.Streaming `json:"streaming,omitempty"`
 	// Its share among equals.
 	Weight *int `json:"weight,omitempty"`
 	// Whether usage is asked of a streaming upstream when the caller did not; true unless said otherwise.

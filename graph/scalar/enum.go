@@ -20,6 +20,12 @@ func MarshalProviderKind(v string) graphql.Marshaler { return upper(v) }
 // UnmarshalProviderKind reads the kind of a provider.
 func UnmarshalProviderKind(v any) (string, error) { return lower(v) }
 
+// MarshalProviderOperation writes an operation of a provider, which the domain keeps as text in lower case.
+func MarshalProviderOperation(v string) graphql.Marshaler { return upper(v) }
+
+// UnmarshalProviderOperation reads an operation of a provider.
+func UnmarshalProviderOperation(v any) (string, error) { return lower(v) }
+
 // MarshalPriceSource writes where a price came from; no source is UNKNOWN.
 func MarshalPriceSource(v string) graphql.Marshaler {
 	if v == "" {
