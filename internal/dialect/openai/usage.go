@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
 
@@ -28,8 +29,44 @@ const (
 	reasoningTokens
 	audioOutput
 	cacheHitTokens // DeepSeek's name for cached tokens
+	imageInput
+	imageOutput
 	reportFields
 )
+
+// reportNames are the counts within a usage object.
+var reportNames = map[string]reportField{
+	"prompt_tokens":                              promptTokens,
+	"completion_tokens":                          completionTokens,
+	"total_tokens":                               totalTokens,
+	"prompt_tokens_details.cached_tokens":        cachedTokens,
+	"prompt_tokens_details.cache_write_tokens":   cacheWriteTokens,
+	"prompt_tokens_details.audio_tokens":         audioInput,
+	"prompt_tokens_details.image_tokens":         imageInput,
+	"completion_tokens_details.reasoning_tokens": reasoningTokens,
+	"completion_tokens_details.audio_tokens":     audioOutput,
+	"completion_tokens_details.image_tokens":     imageOutput,
+	"prompt_cache_hit_tokens":                    cacheHitTokens,
+	"cached_tokens":                              cacheHitTokens,
+}
+
+// usagePaths find the counts in a usage object by itself; an ID is a field and one.
+var usagePaths = func() *jsonscan.Paths {
+	paths := make(map[string]jsonscan.ID, len(reportNames))
+	for name, field := range reportNames {
+		paths[name] = jsonscan.ID(field) + 1
+	}
+	return jsonscan.Compile(paths)
+}()
+
+// settle takes a report over the ones before. Vendors that report in several chunks count from the start each time; a
+// report of nothing does not undo one of something.
+func (r *report) settle(now *report) {
+	_, credible, _ := now.usage()
+	if _, before, _ := r.usage(); credible || !before {
+		*r = *now
+	}
+}
 
 func (r *report) has(f reportField) bool { return r.fields&(1<<f) != 0 }
 
@@ -77,7 +114,33 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 		Reasoning:    reasoning,
 		AudioInput:   min(c[audioInput], prompt-cached-write),
 		AudioOutput:  c[audioOutput],
+		ImageInput:   min(c[imageInput], prompt-cached-write),
+		ImageOutput:  c[imageOutput],
 	}
 	u, clamped := u.Clamp()
 	return u, !u.IsZero(), odd || clamped
+}
+
+// appendUsage appends a usage object by OpenAI's rules: prompt_tokens has all input in it, completion_tokens the reasoning.
+func appendUsage(b []byte, u *llm.Usage) []byte {
+	n := func(name string, n int64) {
+		b = strconv.AppendInt(append(b, name...), n, 10)
+	}
+	n(`{"prompt_tokens":`, u.TotalInput())
+	n(`,"completion_tokens":`, u.Output)
+	n(`,"total_tokens":`, u.Total())
+	n(`,"prompt_tokens_details":{"cached_tokens":`, u.CachedInput)
+	n(`,"audio_tokens":`, u.AudioInput)
+	if u.ImageInput > 0 {
+		n(`,"image_tokens":`, u.ImageInput)
+	}
+	if write := u.CacheWrite5m + u.CacheWrite1h; write > 0 {
+		n(`,"cache_write_tokens":`, write)
+	}
+	n(`},"completion_tokens_details":{"reasoning_tokens":`, u.Reasoning)
+	n(`,"audio_tokens":`, u.AudioOutput)
+	if u.ImageOutput > 0 {
+		n(`,"image_tokens":`, u.ImageOutput)
+	}
+	return append(b, `,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}`...)
 }

@@ -81,7 +81,7 @@ func (r *watch) End() error {
 	for _, place := range []*report{&r.report, &r.groq, &r.choice} {
 		if place.seen {
 			r.chunk.Usage = true
-			r.settle(*place)
+			r.last.settle(place)
 			break
 		}
 	}
@@ -90,15 +90,6 @@ func (r *watch) End() error {
 		r.chunk.Error, _ = r.errs.error(0)
 	}
 	return nil
-}
-
-// settle takes a report over the ones before. Vendors that report in several chunks count from the start each time; a
-// report of nothing does not undo one of something.
-func (r *watch) settle(now report) {
-	_, credible, _ := now.usage()
-	if _, before, _ := r.last.usage(); credible || !before {
-		r.last = now
-	}
 }
 
 // Usage implements dialect.Watch.
@@ -158,18 +149,7 @@ var responsePaths = func() *jsonscan.Paths {
 	// Groq adds x_groq.usage; Moonshot puts usage into the last choice.
 	for place, at := range []string{"usage", "x_groq.usage", "choices[].usage"} {
 		paths[at] = idUsage + jsonscan.ID(place)
-		for name, field := range map[string]reportField{
-			"prompt_tokens":                              promptTokens,
-			"completion_tokens":                          completionTokens,
-			"total_tokens":                               totalTokens,
-			"prompt_tokens_details.cached_tokens":        cachedTokens,
-			"prompt_tokens_details.cache_write_tokens":   cacheWriteTokens,
-			"prompt_tokens_details.audio_tokens":         audioInput,
-			"completion_tokens_details.reasoning_tokens": reasoningTokens,
-			"completion_tokens_details.audio_tokens":     audioOutput,
-			"prompt_cache_hit_tokens":                    cacheHitTokens,
-			"cached_tokens":                              cacheHitTokens,
-		} {
+		for name, field := range reportNames {
 			paths[at+"."+name] = idCount + jsonscan.ID(place)*jsonscan.ID(reportFields) + jsonscan.ID(field)
 		}
 	}

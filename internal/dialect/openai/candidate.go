@@ -1,0 +1,376 @@
+package openai
+
+import (
+	"fmt"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+)
+
+// candidate is one answer while it is read.
+type candidate struct {
+	d     *decoder
+	index int
+
+	open   int      // the block that is open and no tool call, -1 for none
+	kind   llm.Kind // of it
+	signed bool     // it has its state
+	detail *count   // the reasoning_details entry that it is of
+	calls  []*call
+	held   []reasoningDetail // sealed thinking that came while calls were open
+
+	sound                *soundSoFar
+	reason, stop         string
+	refused, ended, used bool
+}
+
+// call is a tool call while it is read.
+type call struct {
+	key    int // the vendor's index, -1 for none
+	id     string
+	block  int
+	opened bool
+	closed bool
+	custom bool
+	name   string
+	early  string // arguments that came before the name
+}
+
+// soundSoFar collects a spoken answer, which is one block.
+type soundSoFar struct {
+	id               string
+	data, transcript strings.Builder
+}
+
+// choice takes a piece of the answer.
+func (c *candidate) choice(in *choice) error {
+	if c.ended {
+		return nil
+	}
+	if err := c.delta(&in.Delta); err != nil {
+		return err
+	}
+	if err := c.delta(&in.Message); err != nil {
+		return err
+	}
+	c.say(llm.Text, in.Text)
+	if probs := in.Logprobs.neutral(); len(probs) > 0 {
+		c.d.put(llm.Event{Kind: llm.Probs, Candidate: c.index, Logprobs: probs})
+	}
+	if in.FinishReason != "" {
+		c.reason = string(in.FinishReason)
+	}
+	if stop := string(in.StopReason); stop != "" && strings.Trim(stop, "0123456789") != "" { // a number is a token's
+		c.stop = stop
+	}
+	return nil
+}
+
+func (c *candidate) delta(in *delta) error {
+	c.thinking(in)
+	c.content(&in.Content)
+	c.say(llm.Refusal, in.Refusal)
+	c.cite(in.Annotations)
+	for i := range in.Images {
+		c.picture(&in.Images[i])
+	}
+	if in.Audio != nil {
+		if err := c.hear(in.Audio); err != nil {
+			return err
+		}
+	}
+	for i := range in.ToolCalls {
+		if err := c.toolCall(&in.ToolCalls[i]); err != nil {
+			return err
+		}
+	}
+	if f := in.FunctionCall; f != nil && (f.Name != "" || f.Arguments != "") {
+		index := count(0)
+		return c.toolCall(&toolCall{Index: &index, Function: f})
+	}
+	return nil
+}
+
+// thinking reads reasoning in its three spellings. Details repeat the text of the other two.
+func (c *candidate) thinking(in *delta) {
+	text := in.ReasoningContent
+	if text == "" {
+		text = string(in.Reasoning)
+	}
+	told := false
+	for i := range in.ReasoningDetails {
+		d := &in.ReasoningDetails[i]
+		if d.text() != "" {
+			told = true
+			if c.open >= 0 && c.kind == llm.Thinking && c.detail != nil && d.Index != nil && *c.detail != *d.Index {
+				c.close()
+			}
+			c.say(llm.Thinking, d.text())
+			c.detail = d.Index
+		}
+	}
+	if !told {
+		c.say(llm.Thinking, text)
+	}
+	for i := range in.ReasoningDetails {
+		if d := &in.ReasoningDetails[i]; d.Signature != "" || d.Data != "" {
+			c.sign(d)
+		}
+	}
+}
+
+// sign gives the open thinking its state, or makes a block of sealed thinking.
+func (c *candidate) sign(d *reasoningDetail) {
+	if c.open >= 0 && c.kind == llm.Thinking && !c.signed && d.Data == "" {
+		c.signed = true
+		c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: d.state()})
+		c.close()
+		return
+	}
+	if c.calling() {
+		c.held = append(c.held, *d)
+		return
+	}
+	c.begin(llm.Block{Kind: llm.Thinking})
+	c.signed = true
+	c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: d.state()})
+	c.close()
+}
+
+// content reads the text, or the parts that Mistral has instead.
+func (c *candidate) content(in *content) {
+	c.say(llm.Text, in.text)
+	for i := range in.parts {
+		p := &in.parts[i]
+		switch {
+		case p.Type == "image_url":
+			c.picture(p)
+		case p.Thinking != nil:
+			for j := range p.Thinking {
+				if t := p.Thinking[j].Text; t != nil {
+					c.say(llm.Thinking, *t)
+				}
+			}
+		case p.Text != nil:
+			c.say(llm.Text, *p.Text)
+		case p.Refusal != nil:
+			c.say(llm.Refusal, *p.Refusal)
+		}
+	}
+}
+
+// say adds text to the open block of a kind, or opens one.
+func (c *candidate) say(kind llm.Kind, text string) {
+	if text == "" || c.calling() && strings.TrimSpace(text) == "" { // some vendors break lines between pieces of a call
+		return
+	}
+	if c.open < 0 || c.kind != kind {
+		c.begin(llm.Block{Kind: kind})
+	}
+	c.refused = c.refused || kind == llm.Refusal
+	c.d.put(llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: text})
+}
+
+// begin opens a block that is no tool call, once all others are closed.
+func (c *candidate) begin(b llm.Block) {
+	c.closeAll()
+	c.open, c.kind, c.signed, c.detail = c.d.next, b.Kind, false, nil
+	c.d.next++
+	c.d.put(llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
+}
+
+// close ends the open block.
+func (c *candidate) close() {
+	if c.open < 0 {
+		return
+	}
+	if c.kind == llm.Thinking && !c.signed {
+		c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: unsigned})
+	}
+	c.d.put(llm.Event{Kind: llm.Close, Index: c.open, Candidate: c.index})
+	c.open = -1
+}
+
+func (c *candidate) closeAll() {
+	c.close()
+	for _, one := range c.calls {
+		if one.closed {
+			continue
+		}
+		if !one.opened && one.early != "" {
+			c.openCall(one) // it never got a name, but what it says is not lost
+		}
+		if one.opened {
+			c.d.put(llm.Event{Kind: llm.Close, Index: one.block, Candidate: c.index})
+		}
+		one.closed = true
+	}
+}
+
+// calling reports whether a tool call is open.
+func (c *candidate) calling() bool {
+	for _, one := range c.calls {
+		if !one.closed {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *candidate) cite(list []annotation) {
+	for i := range list {
+		if c.open >= 0 && c.kind == llm.Text {
+			c.d.put(llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: list[i].citation()})
+		}
+	}
+}
+
+// picture is a whole block at once.
+func (c *candidate) picture(p *part) {
+	if p.ImageURL == nil {
+		return
+	}
+	a, err := located(llm.Image, p.ImageURL.URL, "")
+	if err != nil {
+		return // no picture that anybody could show
+	}
+	c.begin(llm.Block{Kind: llm.Media, Media: a})
+	c.close()
+}
+
+func (c *candidate) hear(in *audioPiece) error {
+	if c.sound == nil {
+		c.sound = &soundSoFar{}
+	}
+	if in.ID != "" {
+		c.sound.id = in.ID
+	}
+	c.sound.data.WriteString(in.Data)
+	c.sound.transcript.WriteString(in.Transcript)
+	if c.sound.data.Len()+c.sound.transcript.Len() > dialect.MaxText {
+		return fmt.Errorf("%w: sound: %w", dialect.ErrMalformed, dialect.ErrTooLong)
+	}
+	return nil
+}
+
+// toolCall takes a call or a piece of one.
+func (c *candidate) toolCall(in *toolCall) error {
+	name, input, custom := "", "", in.Custom != nil
+	switch {
+	case custom:
+		name, input = in.Custom.Name, in.Custom.Input
+	case in.Function != nil:
+		name, input = in.Function.Name, string(in.Function.Arguments)
+	}
+	one := c.callOf(in, name)
+	if one == nil {
+		if len(c.calls) == maxCalls {
+			return fmt.Errorf("%w: more than %d tool calls", dialect.ErrMalformed, maxCalls)
+		}
+		c.close()
+		one = &call{key: -1, id: string(in.ID), custom: custom}
+		if in.Index != nil {
+			one.key = int(*in.Index)
+		}
+		c.calls = append(c.calls, one)
+	}
+	if one.closed {
+		if input == "" {
+			return nil
+		}
+		return fmt.Errorf("%w: arguments of a tool call that had ended", dialect.ErrMalformed)
+	}
+	if one.id == "" && !one.opened {
+		one.id = string(in.ID)
+	}
+	if !one.opened {
+		one.name += name
+		one.custom = one.custom || custom
+		one.early += input
+		if one.name != "" {
+			c.openCall(one)
+		}
+		return nil
+	}
+	if input != "" {
+		c.d.put(llm.Event{Kind: llm.Delta, Index: one.block, Candidate: c.index, Text: input})
+	}
+	return nil
+}
+
+// callOf finds the call that a piece belongs to; nil for a new one. Vendors leave out the index, or the id, or give every
+// call the index 0, or repeat the id with every piece.
+func (c *candidate) callOf(in *toolCall, name string) *call {
+	id := string(in.ID)
+	var last *call
+	for _, one := range c.calls {
+		last = one
+		if id != "" && one.id == id {
+			return one
+		}
+	}
+	if in.Index == nil {
+		if id != "" || name != "" {
+			return nil
+		}
+		return last
+	}
+	for i := len(c.calls) - 1; i >= 0; i-- {
+		if one := c.calls[i]; one.key == int(*in.Index) {
+			if id != "" && one.id != "" && name != "" {
+				return nil // another id: another call under the same index
+			}
+			return one
+		}
+	}
+	return nil
+}
+
+func (c *candidate) openCall(one *call) {
+	c.close()
+	if one.id == "" {
+		one.id = c.d.madeUpID(c.index, len(c.calls))
+	}
+	one.opened, one.block = true, c.d.next
+	c.d.next++
+	c.used = true
+	c.d.put(llm.Event{Kind: llm.Open, Index: one.block, Candidate: c.index,
+		Block: llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: one.id, Name: one.name, Custom: one.custom}}})
+	if one.early != "" {
+		c.d.put(llm.Event{Kind: llm.Delta, Index: one.block, Candidate: c.index, Text: one.early})
+		one.early = ""
+	}
+}
+
+// end closes what is open and tells why the answer ended.
+func (c *candidate) end() {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.closeAll()
+	for i := range c.held {
+		c.sign(&c.held[i])
+	}
+	if s := c.sound; s != nil {
+		c.begin(llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, FileID: s.id, Origin: llm.OpenAI, Data: s.data.String(), Text: s.transcript.String()}})
+		c.close()
+	}
+	finish := finishOf(c.reason)
+	switch {
+	case c.used && (finish == llm.FinishStop || c.reason == ""):
+		finish = llm.FinishTools // Ollama and others say "stop"
+	case c.refused && (finish == llm.FinishStop || c.reason == ""):
+		finish = llm.FinishRefusal
+	case finish == llm.FinishStop && c.stop != "":
+		finish = llm.FinishStopSequence
+	case c.reason == "":
+		finish = llm.FinishStop
+	}
+	e := llm.Event{Kind: llm.Finished, Candidate: c.index, Finish: finish, Reason: c.reason, ServiceTier: c.d.tier}
+	if finish == llm.FinishStopSequence {
+		e.StopSequence = c.stop
+	}
+	c.d.put(e)
+}

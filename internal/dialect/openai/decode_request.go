@@ -1,0 +1,269 @@
+package openai
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// DecodeRequest implements dialect.Dialect.
+func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
+	var w request
+	if err := json.Unmarshal(body, &w); err != nil {
+		return nil, requestError(err)
+	}
+	switch {
+	case w.Model == "":
+		return nil, missing("model")
+	case w.Messages == nil:
+		return nil, missing("messages")
+	case len(w.Messages) == 0:
+		return nil, emptyMessages()
+	}
+	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
+	d.scalars(&w)
+	if err := d.limits(&w); err != nil {
+		return nil, err
+	}
+	if err := d.tools(&w); err != nil {
+		return nil, err
+	}
+	for i := range w.Messages {
+		if err := d.message(&w.Messages[i], fmt.Sprintf("messages[%d]", i)); err != nil {
+			return nil, err
+		}
+	}
+	return d.out, nil
+}
+
+func missing(param string) *llm.RequestError {
+	return &llm.RequestError{Param: param, Code: "missing_required_parameter", Message: "Missing required parameter: '" + param + "'."}
+}
+
+func invalid(param, format string, args ...any) *llm.RequestError {
+	return &llm.RequestError{Param: param, Code: "invalid_value", Message: "Invalid '" + param + "': " + fmt.Sprintf(format, args...)}
+}
+
+// requestError puts what is wrong with a body into words for its caller.
+func requestError(err error) error {
+	var syntax *jsontext.SyntacticError
+	var kind *json.SemanticError
+	switch {
+	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+		name := paramOf(syntax.JSONPointer)
+		return &llm.RequestError{Param: name, Code: "duplicate_parameter", Message: "Duplicate parameter: '" + name + "' is given more than once."}
+	case errors.As(err, &kind):
+		param := paramOf(kind.JSONPointer)
+		if param == "" {
+			return &llm.RequestError{Message: "The JSON body of your request must be an object."}
+		}
+		e := &llm.RequestError{Param: param, Code: "invalid_type", Message: "Invalid type for '" + param + "'"}
+		switch {
+		case kind.Err != nil && !errors.As(kind.Err, &syntax):
+			e.Message += ": " + kind.Err.Error() + "."
+		case kindWord(kind.JSONKind) != "":
+			e.Message += ": got " + kindWord(kind.JSONKind) + " instead."
+		default:
+			e.Message += "."
+		}
+		return e
+	}
+	return &llm.RequestError{Message: "We could not parse the JSON body of your request: " + strings.TrimPrefix(err.Error(), "jsontext: ") + "."}
+}
+
+func kindWord(k jsontext.Kind) string {
+	switch k {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '[':
+		return "an array"
+	case '{':
+		return "an object"
+	}
+	return ""
+}
+
+// paramOf writes a pointer as OpenAI names fields: messages[0].content.
+func paramOf(p jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range p.Tokens() {
+		switch {
+		case token != "" && strings.Trim(token, "0123456789") == "":
+			b.WriteString("[" + token + "]")
+		case b.Len() > 0:
+			b.WriteString("." + token)
+		default:
+			b.WriteString(token)
+		}
+	}
+	return b.String()
+}
+
+// requestDecoder turns a body into a neutral request.
+type requestDecoder struct {
+	out   *llm.Request
+	calls map[string]llm.Call // those made so far, by id
+	old   string              // id that was made up for the last function_call
+	made  int                 // ids that were made up
+}
+
+// extra keeps fields that mean nothing elsewhere.
+func (d *requestDecoder) extra(prefix string, fields map[string]jsontext.Value) {
+	for name, value := range fields {
+		d.keep(prefix+name, value)
+	}
+}
+
+func (d *requestDecoder) keep(name string, value jsontext.Value) {
+	if !said(value) {
+		return
+	}
+	if d.out.Extra == nil {
+		d.out.Extra = map[string]llm.JSON{}
+	}
+	d.out.Extra[name] = value
+}
+
+// said reports whether a value is there and not null.
+func said(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
+
+func whole(n *integer) int64 {
+	if n == nil {
+		return 0
+	}
+	return int64(*n)
+}
+
+func optional(n *integer) *int64 { return (*int64)(n) }
+
+// scalars takes over what needs no checks.
+func (d *requestDecoder) scalars(w *request) {
+	r := d.out
+	r.Model, r.Stream, r.Parallel = w.Model, w.Stream, w.ParallelToolCalls
+	if w.StreamOptions != nil {
+		r.IncludeUsage = w.StreamOptions.IncludeUsage
+		delete(w.StreamOptions.Extra, "include_obfuscation") // ours never has any
+		d.extra("stream_options.", w.StreamOptions.Extra)
+	}
+	r.Stop = w.Stop
+	r.Temperature, r.TopP, r.MinP = w.Temperature, w.TopP, w.MinP
+	r.Frequency, r.Presence, r.Repetition = w.FrequencyPenalty, w.PresencePenalty, w.RepetitionPenalty
+	r.TopK, r.Seed = optional(w.TopK), optional(w.Seed)
+	if r.Seed == nil {
+		r.Seed = optional(w.RandomSeed)
+	}
+	if said(w.LogitBias) {
+		r.LogitBias = w.LogitBias
+	}
+	r.Logprobs = w.Logprobs != nil && *w.Logprobs
+	r.Verbosity, r.ServiceTier = w.Verbosity, w.ServiceTier
+	r.Modalities = w.Modalities
+	if w.Audio != nil {
+		r.AudioOut = llm.AudioOut{Voice: string(w.Audio.Voice), Format: w.Audio.Format}
+	}
+	r.User = w.User
+	if r.User == "" {
+		r.User = w.SafetyIdentifier
+	} else if w.SafetyIdentifier != "" && w.SafetyIdentifier != w.User {
+		d.keep("safety_identifier", quoted(w.SafetyIdentifier))
+	}
+	r.Metadata, r.Store = w.Metadata, w.Store
+	r.CacheKey, r.CacheFor = w.PromptCacheKey, w.PromptCacheRetention
+	r.CacheAll = w.CacheControl.cache()
+	if said(w.Prediction) {
+		r.Prediction = w.Prediction
+	}
+	r.Reasoning = reasoningOf(w)
+	d.extra("", w.Extra)
+}
+
+func quoted(s string) jsontext.Value { return appendString(nil, s) }
+
+// cache is the neutral marker; nil makes none.
+func (c *cacheControl) cache() *llm.Cache {
+	if c == nil {
+		return nil
+	}
+	return &llm.Cache{TTL: c.TTL}
+}
+
+// reasoningOf reads how much the model is to think, in the spellings of all vendors.
+func reasoningOf(w *request) llm.Reasoning {
+	r := llm.Reasoning{Effort: w.ReasoningEffort, Budget: whole(w.ThinkingBudget)}
+	if o := w.Reasoning; o != nil {
+		if r.Effort == "" {
+			r.Effort = o.Effort
+		}
+		if o.MaxTokens != nil {
+			r.Budget = whole(o.MaxTokens)
+		}
+		r.Summary = o.Summary
+		if o.Exclude {
+			r.Summary = "none"
+		}
+		r.Off = o.Enabled != nil && !*o.Enabled
+		r.Adaptive = o.Enabled != nil && *o.Enabled && r.Effort == "" && r.Budget == 0
+	}
+	if t := w.Thinking; t != nil {
+		if t.BudgetTokens != nil {
+			r.Budget = whole(t.BudgetTokens)
+		}
+		r.Off = r.Off || t.Type == "disabled"
+		r.Adaptive = r.Adaptive || (t.Type == "enabled" || t.Type == "auto") && r.Effort == "" && r.Budget == 0
+	}
+	if e := w.EnableThinking; e != nil {
+		r.Off = r.Off || !*e
+		r.Adaptive = r.Adaptive || *e && r.Effort == "" && r.Budget == 0
+	}
+	r.Off = r.Off || r.Effort == "none"
+	return r
+}
+
+// limits checks what has bounds.
+func (d *requestDecoder) limits(w *request) error {
+	for _, n := range []struct {
+		name string
+		n    *integer
+	}{{"max_tokens", w.MaxTokens}, {"max_completion_tokens", w.MaxCompletionTokens}, {"n", w.N}} {
+		if n.n != nil && *n.n < 1 {
+			return &llm.RequestError{Param: n.name, Code: "integer_below_min_value",
+				Message: "Invalid '" + n.name + "': integer below minimum value. Expected a value >= 1."}
+		}
+	}
+	if n := whole(w.TopLogprobs); n < 0 || n > 20 {
+		return invalid("top_logprobs", "expected a value from 0 to 20.")
+	}
+	d.out.MaxTokens = max(whole(w.MaxTokens), whole(w.MaxCompletionTokens))
+	d.out.N, d.out.TopLogprobs = whole(w.N), int(whole(w.TopLogprobs))
+	if f := w.ResponseFormat; f != nil {
+		switch f.Type {
+		case "text", "":
+		case "json_object":
+			d.out.Format.Mode = llm.FormatJSON
+		case "json_schema":
+			if f.JSONSchema == nil {
+				return missing("response_format.json_schema")
+			}
+			s := f.JSONSchema
+			d.out.Format = llm.Format{Mode: llm.FormatSchema, Name: s.Name, Description: s.Description, Strict: s.Strict}
+			if said(s.Schema) {
+				d.out.Format.Schema = s.Schema
+			}
+		default:
+			return invalid("response_format.type", "expected one of 'text', 'json_object' and 'json_schema', but got '%.40s'.", f.Type)
+		}
+	}
+	return nil
+}

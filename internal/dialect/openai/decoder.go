@@ -1,0 +1,207 @@
+package openai
+
+import (
+	"bytes"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// jsonIn reads what upstreams write, who repeat names and break off inside runes.
+var jsonIn = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// maxCandidates bounds the answers of one request, and maxCalls the tool calls of one answer: more is a hostile upstream.
+const (
+	maxCandidates = 128
+	maxCalls      = 1024
+)
+
+// Decoder implements dialect.Dialect.
+func (Dialect) Decoder() dialect.Decoder { return newDecoder() }
+
+func newDecoder() *decoder { return &decoder{} }
+
+// decoder reads a stream. A candidate is told to have finished when the stream ends, or goes on to its usage: some vendors
+// give the reason before the last of the answer, and some twice.
+type decoder struct {
+	in      answer
+	emit    dialect.Emit
+	err     error // that emit returned
+	event   llm.Event
+	started bool
+	ended   bool // [DONE], an error or the end
+	failed  bool
+	id      string
+	tier    string // as it was told last
+	next    int    // index of the next block
+	usage   report
+	cands   []*candidate
+}
+
+// Decode implements dialect.Decoder.
+func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
+	if d.ended {
+		return true, nil
+	}
+	data = bytes.TrimSpace(data)
+	d.emit = emit
+	if string(data) == done {
+		d.ended = true
+		d.finish(true)
+		return true, d.err
+	}
+	if err := d.read(data); err != nil {
+		return false, err
+	}
+	if d.in.Error {
+		d.ended, d.failed = true, true
+		e, _ := parseError(0, data)
+		d.put(llm.Event{Kind: llm.Failed, Err: e})
+		return true, d.err
+	}
+	return false, d.take()
+}
+
+// read parses a document into d.in.
+func (d *decoder) read(data []byte) error {
+	d.in = answer{Choices: d.in.Choices[:0]}
+	if len(data) == 0 || data[0] != '{' {
+		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
+	}
+	if err := json.Unmarshal(data, &d.in, jsonIn); err != nil {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	return nil
+}
+
+// take tells what the document at hand says.
+func (d *decoder) take() error {
+	in := &d.in
+	if !d.started && (in.ID != "" || len(in.Choices) > 0 || in.Usage.seen) {
+		d.started = true
+		d.id, d.tier = string(in.ID), string(in.ServiceTier)
+		d.put(llm.Event{Kind: llm.Start, ID: d.id, Model: string(in.Model), Created: int64(in.Created), ServiceTier: d.tier, Fingerprint: string(in.SystemFingerprint)})
+	}
+	for i := range in.Choices {
+		c := d.candidate(int(in.Choices[i].Index))
+		if c == nil {
+			return fmt.Errorf("%w: too many choices", dialect.ErrMalformed)
+		}
+		if err := c.choice(&in.Choices[i]); err != nil {
+			return err
+		}
+	}
+	d.count()
+	return d.err
+}
+
+// count takes over the usage, from whichever place it stands in.
+func (d *decoder) count() {
+	place := &d.in.Usage
+	if !place.seen {
+		place = &d.in.Groq.Usage
+	}
+	for i := 0; !place.seen && i < len(d.in.Choices); i++ {
+		place = &d.in.Choices[i].Usage
+	}
+	if tier := string(d.in.ServiceTier); tier != "" {
+		d.tier = tier
+	}
+	if !place.seen {
+		return
+	}
+	before := d.usage
+	d.usage.settle(place)
+	if u, credible := d.Usage(); credible && d.usage != before {
+		d.put(llm.Event{Kind: llm.Used, Usage: u, ServiceTier: d.tier})
+	}
+}
+
+// put emits an event, unless one was refused before.
+func (d *decoder) put(e llm.Event) {
+	if d.err == nil {
+		d.event = e // the event escapes to the consumer: one for all
+		d.err = d.emit(&d.event)
+	}
+}
+
+func (d *decoder) candidate(index int) *candidate {
+	for _, c := range d.cands {
+		if c.index == index {
+			return c
+		}
+	}
+	if len(d.cands) == maxCandidates {
+		return nil
+	}
+	c := &candidate{d: d, index: index, open: -1}
+	d.cands = append(d.cands, c)
+	return c
+}
+
+// finish ends the candidates that have a reason to, or all of them, and reports whether these were all.
+func (d *decoder) finish(all bool) bool {
+	every := len(d.cands) > 0
+	for _, c := range d.cands {
+		if c.reason != "" || all {
+			c.end()
+		}
+		every = every && c.ended
+	}
+	return every
+}
+
+// End implements dialect.Decoder.
+func (d *decoder) End(emit dialect.Emit) (bool, error) {
+	d.emit = emit
+	if d.failed {
+		return false, d.err
+	}
+	d.ended = true
+	return d.finish(false), d.err
+}
+
+// Usage implements dialect.Decoder.
+func (d *decoder) Usage() (llm.Usage, bool) {
+	u, credible, _ := d.usage.usage()
+	return u, credible
+}
+
+// DecodeResponse implements dialect.Dialect. A whole answer is read as a stream of one chunk, so that both mean the same.
+func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
+	d := newDecoder()
+	if err := d.read(bytes.TrimSpace(body)); err != nil {
+		return nil, err
+	}
+	if d.in.Error {
+		e, _ := parseError(0, body)
+		return nil, e
+	}
+	if d.in.Choices == nil {
+		return nil, fmt.Errorf("%w: no choices", dialect.ErrMalformed)
+	}
+	var fold llm.Fold
+	d.emit = func(e *llm.Event) error {
+		fold.Add(e)
+		return nil
+	}
+	if err := d.take(); err != nil {
+		return nil, err
+	}
+	d.finish(true)
+	return fold.Response(), d.err
+}
+
+// madeUpID names a call whose vendor gives no id: the same at every reading, another in every answer.
+func (d *decoder) madeUpID(candidate, n int) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(d.id)) // a hash takes everything
+	_, _ = h.Write(strconv.AppendInt(nil, int64(d.in.Created), 10))
+	return fmt.Sprintf("call_%016x%d_%d", h.Sum64(), candidate, n)
+}

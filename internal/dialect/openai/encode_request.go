@@ -1,0 +1,341 @@
+package openai
+
+import (
+	"reflect"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// EncodeRequest implements dialect.Dialect.
+func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
+	e, err := encodeRequest(r, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := json.Marshal(&e.out, jsonOut)
+	if err != nil {
+		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
+	}
+	return body, e.drops.Fields(), nil
+}
+
+func encodeRequest(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
+	e := requestEncoder{in: r, target: &t, vendor: vendorOf(t.Host)}
+	if r.Previous != "" {
+		return nil, &llm.RequestError{Param: string(llm.FieldPrevious), Code: "unsupported_parameter",
+			Message: "This model keeps no earlier answers: send the conversation itself."}
+	}
+	e.breakpoints = e.vendor.openAI && takesBreakpoints(t.Model)
+	e.scalars()
+	e.limits()
+	e.thinking()
+	e.tools()
+	e.messages()
+	e.format()
+	e.rest()
+	return &e, nil
+}
+
+// requestEncoder turns a neutral request into a body.
+type requestEncoder struct {
+	in          *llm.Request
+	target      *dialect.Target
+	vendor      *vendor
+	breakpoints bool
+	drops       llm.Drops
+	out         request
+}
+
+// take reports whether a field is to be written, and notes it where it is said and cannot be.
+func (e *requestEncoder) take(said bool, f llm.Field) bool {
+	if said && !e.vendor.takes(f) {
+		e.drops.Add(f)
+		return false
+	}
+	return said
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// count is a whole number, where there is one.
+func number(n int64) *integer {
+	if n == 0 {
+		return nil
+	}
+	return pointer(integer(n))
+}
+
+func (e *requestEncoder) scalars() {
+	r, w := e.in, &e.out
+	w.Model, w.Stream = e.target.Model, e.target.Stream
+	if e.target.OmitModel {
+		w.Model = ""
+	}
+	if w.Stream && (e.target.AskUsage || r.IncludeUsage) && !e.vendor.noStreamOptions {
+		w.StreamOptions = &streamOptions{IncludeUsage: true}
+	}
+	w.Stop, w.N = r.Stop, number(r.N)
+	w.Temperature, w.TopP = r.Temperature, r.TopP
+	w.FrequencyPenalty, w.PresencePenalty = r.Frequency, r.Presence
+	if e.take(r.TopK != nil, llm.FieldTopK) {
+		w.TopK = (*integer)(r.TopK)
+	}
+	if e.take(r.MinP != nil, llm.FieldMinP) {
+		w.MinP = r.MinP
+	}
+	if e.take(r.Repetition != nil, llm.FieldRepetition) {
+		w.RepetitionPenalty = r.Repetition
+	}
+	if w.Seed = (*integer)(r.Seed); e.vendor.randomSeed {
+		w.Seed, w.RandomSeed = nil, w.Seed
+	}
+	if e.take(len(r.LogitBias) > 0, llm.FieldLogitBias) {
+		w.LogitBias = r.LogitBias
+	}
+	if e.take(r.Logprobs, llm.FieldLogprobs) {
+		w.Logprobs, w.TopLogprobs = pointer(true), number(int64(r.TopLogprobs))
+	}
+	if e.take(r.Verbosity != "", llm.FieldVerbosity) {
+		w.Verbosity = r.Verbosity
+	}
+	if e.take(r.User != "", llm.FieldUser) {
+		w.User = r.User
+	}
+	if e.take(len(r.Metadata) > 0, llm.FieldMetadata) {
+		w.Metadata = r.Metadata
+	}
+	if r.Store != nil && (*r.Store || e.vendor.takes(llm.FieldStore)) && e.take(true, llm.FieldStore) {
+		w.Store = r.Store
+	}
+	if e.take(r.CacheKey != "", llm.FieldCacheKey) {
+		w.PromptCacheKey = r.CacheKey
+	}
+	if e.take(r.CacheFor != "", llm.FieldCacheFor) {
+		w.PromptCacheRetention = r.CacheFor
+	}
+	if e.take(len(r.Prediction) > 0, llm.FieldPrediction) {
+		w.Prediction = r.Prediction
+	}
+	if r.CacheAll != nil {
+		if w.CacheControl = e.cacheControl(r.CacheAll); w.CacheControl == nil {
+			e.drops.Add(llm.FieldCache)
+		}
+	}
+	e.tier()
+	e.modalities()
+}
+
+// tier writes the service tier. Anthropic's and Gemini's words for the ordinary one become OpenAI's.
+func (e *requestEncoder) tier() {
+	tier := e.in.ServiceTier
+	switch tier {
+	case "standard_only", "standard", "SERVICE_TIER_STANDARD":
+		tier = "default"
+	case "", "auto", "default", "flex", "scale", "priority", "fast":
+	default:
+		if e.vendor.openAI {
+			e.drops.Add(llm.FieldServiceTier)
+			return
+		}
+	}
+	if e.take(tier != "", llm.FieldServiceTier) {
+		e.out.ServiceTier = tier
+	}
+}
+
+func (e *requestEncoder) modalities() {
+	r, w := e.in, &e.out
+	beyond := false
+	for _, m := range r.Modalities {
+		if e.vendor.openAI && m != "text" && m != "audio" {
+			e.drops.Add(llm.FieldModalities)
+			continue
+		}
+		beyond = beyond || m != "text"
+		w.Modalities = append(w.Modalities, m)
+	}
+	if !beyond || !e.take(true, llm.FieldModalities) {
+		w.Modalities = nil
+	}
+	for _, m := range w.Modalities {
+		if m == "audio" && r.AudioOut != (llm.AudioOut{}) {
+			w.Audio = &audioOut{Voice: voice(r.AudioOut.Voice), Format: r.AudioOut.Format}
+		}
+	}
+}
+
+func (e *requestEncoder) limits() {
+	if e.vendor.openAI {
+		e.out.MaxCompletionTokens = number(e.in.MaxTokens)
+	} else {
+		e.out.MaxTokens = number(e.in.MaxTokens)
+	}
+}
+
+// thinking says how much to think, in the vendor's way.
+func (e *requestEncoder) thinking() {
+	r, w := e.in.Reasoning, &e.out
+	effort := r.Effort
+	if effort == "" && r.Budget > 0 {
+		effort = llm.EffortOf(r.Budget)
+	}
+	if r.Off {
+		effort = r.Effort // "none", where the caller has a word for it
+	}
+	switch e.vendor.style {
+	case byReasoning:
+		e.openRouter(r)
+		return
+	case byThinking:
+		switch {
+		case r.Off:
+			w.Thinking = &thinking{Type: "disabled"}
+		case effort != "" || r.Adaptive || r.Budget != 0:
+			w.Thinking = &thinking{Type: "enabled"}
+			if e.vendor.effortToo {
+				w.ReasoningEffort = effort
+			}
+		}
+	case byEnable:
+		switch {
+		case r.Off:
+			w.EnableThinking = pointer(false)
+		case effort != "" || r.Adaptive || r.Budget != 0:
+			w.EnableThinking = pointer(true)
+			if budget := max(r.Budget, llm.BudgetOf(effort)); r.Budget >= 0 && budget > 0 {
+				if r.Budget > 0 {
+					budget = r.Budget
+				}
+				w.ThinkingBudget = number(budget)
+			}
+		}
+	case byEffort:
+		e.effort(r, effort)
+	}
+	e.drops.If(r.Summary != "" && r.Summary != "none" && (e.vendor.openAI || r.Summary != "auto"), llm.FieldSummary)
+}
+
+// effort writes reasoning_effort. Where the amount is the model's to choose, saying nothing says it.
+func (e *requestEncoder) effort(r llm.Reasoning, effort string) {
+	switch {
+	case r.Off && effort == "":
+		e.drops.If(!e.vendor.openAI || thinks(e.target.Model), llm.FieldReasoning)
+	case effort == "":
+	case e.vendor.openAI && !thinks(e.target.Model):
+		e.drops.If(effort != "none", llm.FieldReasoning)
+	default:
+		e.out.ReasoningEffort = effort
+	}
+}
+
+func (e *requestEncoder) openRouter(r llm.Reasoning) {
+	if r.IsZero() {
+		return
+	}
+	o := &reasoning{Exclude: r.Summary == "none"}
+	switch {
+	case r.Off:
+		o.Effort = "none"
+	case r.Budget > 0 && r.Effort == "":
+		o.MaxTokens = number(r.Budget)
+	case r.Effort == "max":
+		o.Effort = "xhigh" // the most it knows
+	case r.Effort != "":
+		o.Effort = r.Effort
+	default:
+		o.Enabled = pointer(true)
+	}
+	if r.Summary != "none" {
+		o.Summary = r.Summary
+	}
+	e.out.Reasoning = o
+}
+
+// format asks for structured output. Who knows JSON mode only is told the schema in words.
+func (e *requestEncoder) format() {
+	f, w := e.in.Format, &e.out
+	switch f.Mode {
+	case llm.FormatText:
+	case llm.FormatJSON:
+		w.ResponseFormat = &responseFormat{Type: "json_object"}
+		if !e.mentionsJSON() {
+			e.instruct("Answer with a JSON object.") // JSON mode without the word is an error
+		}
+	case llm.FormatSchema:
+		if e.vendor.objectOnly {
+			w.ResponseFormat = &responseFormat{Type: "json_object"}
+			e.instruct("Answer with a JSON object that satisfies this JSON schema, and nothing else:\n" + string(f.Schema))
+			e.drops.If(f.Strict != nil && *f.Strict, llm.FieldFormat)
+			return
+		}
+		name := f.Name
+		if name == "" {
+			name = "answer"
+		}
+		w.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{Name: name, Description: f.Description, Schema: f.Schema, Strict: f.Strict}}
+	}
+}
+
+func (e *requestEncoder) mentionsJSON() bool {
+	for i := range e.in.Messages {
+		for j := range e.in.Messages[i].Blocks {
+			text := e.in.Messages[i].Blocks[j].Text
+			if strings.Contains(text, "JSON") || strings.Contains(strings.ToLower(text), "json") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// instruct puts a system message in front of all others.
+func (e *requestEncoder) instruct(text string) {
+	m := message{Role: "system", Content: content{set: true, text: text}}
+	e.out.Messages = append([]message{m}, e.out.Messages...)
+}
+
+// rest deals with what this dialect has no place for.
+func (e *requestEncoder) rest() {
+	r := e.in
+	e.drops.If(r.Truncation == "auto", llm.FieldTruncation)
+	for _, include := range r.Include {
+		switch include {
+		case "reasoning.encrypted_content", "message.output_text.logprobs": // thinking is carried, logprobs are a field here
+		default:
+			e.drops.Add(llm.FieldInclude)
+		}
+	}
+	e.drops.If(len(r.Safety) > 0, llm.FieldSafety)
+	e.drops.If(len(r.ContextEdits) > 0, llm.FieldContextEdits)
+	if !e.target.KeepExtra {
+		e.drops.Extra(r)
+		return
+	}
+	left := llm.Request{Extra: map[string]llm.JSON{}}
+	for name, value := range r.Extra {
+		if strings.Contains(name, ".") || knownFields[name] {
+			left.Extra[name] = value
+			continue
+		}
+		if e.out.Extra == nil {
+			e.out.Extra = map[string]jsontext.Value{}
+		}
+		e.out.Extra[name] = value
+	}
+	e.drops.Extra(&left)
+}
+
+// knownFields are the names that request has fields for: an extra one must not come twice.
+var knownFields = func() map[string]bool {
+	names := map[string]bool{}
+	for t, i := reflect.TypeFor[request](), 0; i < t.NumField(); i++ {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
+}()

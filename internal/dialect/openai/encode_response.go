@@ -1,0 +1,231 @@
+package openai
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// EncodeResponse implements dialect.Dialect.
+func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
+	b := append(appendHead(nil, "chat.completion", to, r), '[')
+	for i := range r.Candidates {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendChoice(b, &r.Candidates[i], to)
+	}
+	b = append(b, ']')
+	if r.HasUsage {
+		b = appendUsage(append(b, `,"usage":`...), &r.Usage)
+	}
+	return append(b, '}')
+}
+
+func appendChoice(b []byte, c *llm.Candidate, to *llm.Request) []byte {
+	b = strconv.AppendInt(append(b, `{"index":`...), int64(c.Index), 10)
+	b = append(b, `,"message":{"role":"assistant"`...)
+	b, refused := appendTexts(b, c)
+	b = appendThinking(b, c.Blocks)
+	b = appendCalls(b, c.Blocks, to.Functions)
+	b = appendMedia(b, c.Blocks)
+	b = appendLogprobs(append(b, `},"logprobs":`...), c.Logprobs)
+	b = append(append(b, `,"finish_reason":"`...), finishWord(c.Finish, refused, to.Functions)...)
+	return append(b, `"}`...)
+}
+
+// appendTexts appends content, refusal and annotations.
+func appendTexts(b []byte, c *llm.Candidate) (out []byte, refused bool) {
+	text, refusal, spoken, calls := "", "", false, false
+	for i := range c.Blocks {
+		switch block := &c.Blocks[i]; block.Kind {
+		case llm.Text:
+			text, spoken = text+block.Text, true
+		case llm.Refusal:
+			refusal, refused = refusal+block.Text, true
+		case llm.ToolCall:
+			calls = true
+		case llm.Thinking, llm.ToolResult, llm.Media, llm.Opaque:
+		}
+	}
+	b = append(b, `,"content":`...)
+	if spoken || !calls && !refused {
+		b = appendString(b, text)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, `,"refusal":`...)
+	if refused {
+		b = appendString(b, refusal)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, `,"annotations":[`...)
+	start, first := 0, true
+	for i := range c.Blocks {
+		block := &c.Blocks[i]
+		if block.Kind != llm.Text {
+			continue
+		}
+		for j := range block.Citations {
+			cite := &block.Citations[j]
+			if cite.URL == "" && (cite.Vendor != llm.OpenAI || len(cite.Raw) == 0) {
+				continue // what has no address has no form here
+			}
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = appendAnnotation(b, cite, start)
+		}
+		start += utf8.RuneCountInString(block.Text)
+	}
+	return append(b, ']'), refused
+}
+
+// appendAnnotation appends a citation of a block that begins at character start of the whole text.
+func appendAnnotation(b []byte, c *llm.Citation, start int) []byte {
+	if c.URL == "" {
+		return append(b, c.Raw...)
+	}
+	from, to := c.Start, c.End
+	if to > 0 {
+		from, to = from+start, to+start
+	}
+	b = strconv.AppendInt(append(b, `{"type":"url_citation","url_citation":{"start_index":`...), int64(from), 10)
+	b = strconv.AppendInt(append(b, `,"end_index":`...), int64(to), 10)
+	b = appendString(append(b, `,"url":`...), c.URL)
+	b = appendString(append(b, `,"title":`...), c.Title)
+	if c.Cited != "" {
+		b = appendString(append(b, `,"content":`...), c.Cited)
+	}
+	return append(b, "}}"...)
+}
+
+// appendThinking appends reasoning_content, and reasoning_details where there are states to bring back.
+func appendThinking(b []byte, blocks []llm.Block) []byte {
+	text, n, states := "", 0, false
+	for i := range blocks {
+		if block := &blocks[i]; block.Kind == llm.Thinking {
+			text += block.Text
+			n++
+			states = states || block.State.Data != "" || !native(block.State)
+		}
+	}
+	if text != "" {
+		b = appendString(append(b, `,"reasoning_content":`...), text)
+	}
+	if !states {
+		return b
+	}
+	b = append(b, `,"reasoning_details":[`...)
+	n = 0
+	for i := range blocks {
+		if block := &blocks[i]; block.Kind == llm.Thinking {
+			if n > 0 {
+				b = append(b, ',')
+			}
+			d := detailOf(block.Text, block.State)
+			b = appendDetail(b, &d, n)
+			n++
+		}
+	}
+	return append(b, ']')
+}
+
+func appendDetail(b []byte, d *reasoningDetail, index int) []byte {
+	d.Index = pointer(count(index))
+	raw, err := json.Marshal(d, jsonOut)
+	if err != nil { // fields of a caller's own making that are no JSON
+		d.Extra = nil
+		raw, _ = json.Marshal(d, jsonOut)
+	}
+	return append(b, raw...)
+}
+
+// appendCalls appends tool_calls, or the one function_call.
+func appendCalls(b []byte, blocks []llm.Block, functions bool) []byte {
+	var pending []llm.Block
+	n := 0
+	for i := range blocks {
+		block := &blocks[i]
+		switch {
+		case block.Kind == llm.Thinking && !native(block.State):
+			pending = append(pending, *block)
+		case block.Kind != llm.ToolCall:
+		case functions:
+			if n == 0 {
+				b = appendString(append(b, `,"function_call":{"name":`...), block.Call.Name)
+				b = append(appendString(append(b, `,"arguments":`...), inputOf(&block.Call)), '}')
+			}
+			n++
+		default:
+			if n == 0 {
+				b = append(b, `,"tool_calls":[{`...)
+			} else {
+				b = append(b, ",{"...)
+			}
+			n++
+			b = appendString(appendCallHead(b, block, pending), inputOf(&block.Call))
+			b = append(b, "}}"...)
+			pending = nil
+		}
+	}
+	if n > 0 && !functions {
+		b = append(b, ']')
+	}
+	return b
+}
+
+func inputOf(c *llm.Call) string {
+	if c.Input == "" && !c.Custom {
+		return "{}"
+	}
+	return c.Input
+}
+
+// appendMedia appends pictures, as OpenRouter has them, and the first sound.
+func appendMedia(b []byte, blocks []llm.Block) []byte {
+	pictures, heard := 0, false
+	for i := range blocks {
+		a := &blocks[i].Media
+		if blocks[i].Kind != llm.Media || a.Kind != llm.Image || addressOf(a, "image/png") == "" {
+			continue
+		}
+		if pictures == 0 {
+			b = append(b, `,"images":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendPicture(b, a, pictures)
+		pictures++
+	}
+	if pictures > 0 {
+		b = append(b, ']')
+	}
+	for i := range blocks {
+		a := &blocks[i].Media
+		if blocks[i].Kind == llm.Media && a.Kind == llm.Audio && (a.Data != "" || a.FileID != "") && !heard {
+			heard = true
+			b = appendSound(append(b, `,"audio":`...), a)
+		}
+	}
+	return b
+}
+
+func appendPicture(b []byte, a *llm.Attachment, index int) []byte {
+	b = strconv.AppendInt(append(b, `{"type":"image_url","index":`...), int64(index), 10)
+	b = appendString(append(b, `,"image_url":{"url":`...), addressOf(a, "image/png"))
+	return append(b, "}}"...)
+}
+
+// appendSound appends a spoken answer. When its vendor forgets it is not known, so that it is never said to live on.
+func appendSound(b []byte, a *llm.Attachment) []byte {
+	b = appendString(append(b, `{"id":`...), a.FileID)
+	b = appendString(append(b, `,"expires_at":0,"data":`...), a.Data)
+	b = appendString(append(b, `,"transcript":`...), a.Text)
+	return append(b, '}')
+}

@@ -1,0 +1,117 @@
+package openai
+
+import (
+	"slices"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// tools writes tools and the choice among them.
+func (e *requestEncoder) tools() {
+	choice := e.in.Choice
+	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && !(choice.Mode == llm.Required && len(choice.Names) == 1)
+	for i := range e.in.Tools {
+		t := &e.in.Tools[i]
+		if narrowed && t.Vendor == "" && !slices.Contains(choice.Names, t.Name) {
+			continue // nobody but OpenAI knows allowed_tools: the others are not offered
+		}
+		e.tool(t)
+	}
+	if len(e.out.Tools) == 0 {
+		e.drops.If(choice.Mode == llm.Required && len(e.in.Tools) > 0, llm.FieldChoice)
+		return // a choice without tools is refused
+	}
+	if e.in.Parallel != nil {
+		e.out.ParallelToolCalls = e.in.Parallel
+	}
+	e.choice(choice)
+}
+
+func (e *requestEncoder) tool(t *llm.Tool) {
+	w := tool{Type: "function"}
+	switch {
+	case t.Vendor != "":
+		e.vendorTool(t)
+		return
+	case len(t.Grammar) > 0:
+		if !e.take(true, llm.FieldCustomTool) {
+			return
+		}
+		w.Type, w.Custom = "custom", &customTool{Name: t.Name, Description: t.Description}
+		if string(t.Grammar) != "{}" {
+			w.Custom.Format = t.Grammar
+		}
+	default:
+		w.Function = &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
+	}
+	if t.Cache != nil {
+		if w.CacheControl = e.cacheControl(t.Cache); w.CacheControl == nil {
+			e.drops.Add(llm.FieldCache)
+		}
+	}
+	e.out.Tools = append(e.out.Tools, w)
+}
+
+// vendorTool writes a tool that the vendor runs itself, where it was meant for this dialect.
+func (e *requestEncoder) vendorTool(t *llm.Tool) {
+	var w tool
+	switch {
+	case t.Vendor != llm.OpenAI:
+	case t.Type == webSearch:
+		e.out.WebSearchOptions = t.Raw
+		return
+	case json.Unmarshal(t.Raw, &w) == nil:
+		e.out.Tools = append(e.out.Tools, w)
+		return
+	}
+	e.drops.Add(llm.FieldVendorTool.With(t.Type))
+}
+
+// cacheControl is the marker as OpenRouter takes it; nil elsewhere.
+func (e *requestEncoder) cacheControl(c *llm.Cache) *cacheControl {
+	if !e.vendor.cache {
+		return nil
+	}
+	return &cacheControl{Type: "ephemeral", TTL: c.TTL}
+}
+
+func (e *requestEncoder) choice(c llm.Choice) {
+	word := ""
+	switch c.Mode {
+	case llm.Unsaid:
+		return
+	case llm.Auto:
+		word = "auto"
+	case llm.None:
+		word = "none"
+	case llm.Required:
+		word = "required"
+	}
+	switch {
+	case len(c.Names) == 0 || c.Mode == llm.None:
+		e.out.ToolChoice = &toolChoice{Word: word}
+	case c.Mode == llm.Required && len(c.Names) == 1:
+		n := e.named(c.Names[0])
+		e.out.ToolChoice = &toolChoice{Type: n.Type, Name: n.Name}
+	case e.vendor.openAI:
+		allowed := make([]named, len(c.Names))
+		for i, name := range c.Names {
+			allowed[i] = e.named(name)
+		}
+		e.out.ToolChoice = &toolChoice{Type: "allowed_tools", Mode: word, Allowed: allowed}
+	default:
+		e.out.ToolChoice = &toolChoice{Word: word}
+	}
+}
+
+// named says whether a tool is a function or a custom tool.
+func (e *requestEncoder) named(name string) named {
+	for i := range e.in.Tools {
+		if t := &e.in.Tools[i]; t.Name == name && len(t.Grammar) > 0 {
+			return named{"custom", name}
+		}
+	}
+	return named{"function", name}
+}

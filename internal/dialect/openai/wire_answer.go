@@ -1,0 +1,185 @@
+package openai
+
+import (
+	"strconv"
+
+	"aihigress/internal/dialect/jsonscan"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// answer is a chat completion or a chunk of one, in any of the forms that vendors give it.
+type answer struct {
+	ID                loose    `json:"id"`
+	Created           count    `json:"created"`
+	Model             loose    `json:"model"`
+	ServiceTier       loose    `json:"service_tier"`
+	SystemFingerprint loose    `json:"system_fingerprint"`
+	Choices           []choice `json:"choices"`
+	Usage             report   `json:"usage"`
+	Groq              struct {
+		Usage report `json:"usage"`
+	} `json:"x_groq"`
+	Error present `json:"error"`
+}
+
+type choice struct {
+	Index        count     `json:"index"`
+	Delta        delta     `json:"delta"`
+	Message      delta     `json:"message"`
+	Text         string    `json:"text"` // of a legacy completion
+	FinishReason loose     `json:"finish_reason"`
+	StopReason   loose     `json:"stop_reason"` // vLLM: the stop sequence
+	Logprobs     *logprobs `json:"logprobs"`
+	Usage        report    `json:"usage"` // Moonshot
+}
+
+// delta is what a chunk adds to a message, or the whole message.
+type delta struct {
+	Content          content           `json:"content"`
+	Refusal          string            `json:"refusal"`
+	ReasoningContent string            `json:"reasoning_content"`
+	Reasoning        loose             `json:"reasoning"`
+	ReasoningDetails []reasoningDetail `json:"reasoning_details"`
+	ToolCalls        []toolCall        `json:"tool_calls"`
+	FunctionCall     *functionCall     `json:"function_call"`
+	Audio            *audioPiece       `json:"audio"`
+	Images           []part            `json:"images"` // OpenRouter
+	Annotations      []annotation      `json:"annotations"`
+}
+
+type audioPiece struct {
+	ID         string `json:"id"`
+	Data       string `json:"data"`
+	Transcript string `json:"transcript"`
+}
+
+// toolCall is one call of a message, or a piece of it in a chunk.
+type toolCall struct {
+	Index    *count        `json:"index,omitzero"`
+	ID       loose         `json:"id,omitzero"`
+	Type     string        `json:"type,omitzero"`
+	Function *functionCall `json:"function,omitzero"`
+	Custom   *customCall   `json:"custom,omitzero"`
+}
+
+type functionCall struct {
+	Name      string    `json:"name,omitzero"`
+	Arguments arguments `json:"arguments"`
+}
+
+type customCall struct {
+	Name  string `json:"name,omitzero"`
+	Input string `json:"input"`
+}
+
+// annotation is a citation.
+type annotation struct {
+	Type        string       `json:"type"`
+	URLCitation *urlCitation `json:"url_citation,omitzero"`
+
+	Extra map[string]jsontext.Value `json:",unknown"`
+}
+
+type urlCitation struct {
+	Start   count  `json:"start_index"`
+	End     count  `json:"end_index"`
+	URL     string `json:"url"`
+	Title   string `json:"title"`
+	Content string `json:"content,omitzero"` // OpenRouter: the passage
+}
+
+// arguments are JSON text; some clients and vendors send the object itself.
+type arguments string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (a *arguments) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case 'n':
+		*a = ""
+		return d.SkipValue()
+	case '{':
+		raw, err := d.ReadValue()
+		*a = arguments(raw)
+		return err
+	}
+	return json.UnmarshalDecode(d, (*string)(a))
+}
+
+// loose is a text that some vendors write as another kind, which is taken for what it says, or for nothing.
+type loose string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *loose) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case '"':
+		return json.UnmarshalDecode(d, (*string)(l))
+	case '0':
+		raw, err := d.ReadValue()
+		*l = loose(raw)
+		return err
+	}
+	*l = ""
+	return d.SkipValue()
+}
+
+// count is a whole number that is zero where the vendor writes something else.
+type count int64
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (c *count) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*c = 0
+	if d.PeekKind() != '0' {
+		return d.SkipValue()
+	}
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if n, bad := strconv.ParseInt(string(raw), 10, 64); bad == nil {
+		*c = count(n)
+	} else if f, bad := strconv.ParseFloat(string(raw), 64); bad == nil && f > -1<<53 && f < 1<<53 {
+		*c = count(f)
+	}
+	return nil
+}
+
+// present is true where there is something other than null.
+type present bool
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *present) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*p = d.PeekKind() != 'n'
+	return d.SkipValue()
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It reads what a watch reads, so that both agree.
+func (r *report) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*r = report{}
+	if d.PeekKind() != '{' {
+		return d.SkipValue()
+	}
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	r.seen = true
+	var s jsonscan.Scanner
+	s.Init(usagePaths, r)
+	_, err = s.Write(raw)
+	return err
+}
+
+// Open implements jsonscan.Handler.
+func (*report) Open(jsonscan.ID, jsonscan.Kind, int64) {}
+
+// Text implements jsonscan.Handler.
+func (*report) Text(jsonscan.ID, []byte) {}
+
+// Close implements jsonscan.Handler.
+func (r *report) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+	if kind != jsonscan.Null {
+		r.set(reportField(id-1), raw)
+	}
+}
