@@ -51,6 +51,9 @@ func (openAI) model(r *http.Request, body []byte) string {
 	if name := r.PathValue("model"); name != "" {
 		return name
 	}
+	if contentType := r.Header.Get("Content-Type"); strings.HasPrefix(contentType, "multipart/") {
+		return formModel(contentType, body)
+	}
 	return gjson.GetBytes(body, "model").String()
 }
 

@@ -131,14 +131,7 @@ func (q *chatRequest) ask(model string) *ask {
 			a.format = anyObject
 		}
 	}
-	switch stop := gjson.ParseBytes(q.Stop); {
-	case stop.Type == gjson.String:
-		a.stops = []string{stop.Str}
-	case stop.IsArray():
-		for _, each := range stop.Array() {
-			a.stops = append(a.stops, each.String())
-		}
-	}
+	a.stops = stopsOf(q.Stop)
 	q.askTools(a)
 	for _, raw := range q.Messages {
 		a.talk.chatMessage(raw)

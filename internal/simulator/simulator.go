@@ -70,6 +70,7 @@ func New(o Options) *Server {
 	}
 	s.bench = s.renderBench()
 	s.routeOpenAI()
+	s.routeSide()
 	s.routeResponses()
 	s.routeAnthropic()
 	s.routeGemini()
