@@ -3,10 +3,15 @@
 // and from the neutral model. It does no network.
 package anthropic
 
-import "aihigress/internal/llm"
+import (
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+)
 
 // Dialect is Anthropic Messages. The zero value is ready.
 type Dialect struct{}
 
 // Name implements dialect.Dialect.
 func (Dialect) Name() string { return llm.Anthropic }
+
+var _ dialect.Dialect = Dialect{}

@@ -14,8 +14,12 @@ import (
 func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 	e := editor{body: body}
 	var members [][]byte // that the body lacks; they go where the model stands
-	if p.AnthropicVersion != "" && !s.version.present() {
-		members = append(members, member("anthropic_version", p.AnthropicVersion))
+	switch {
+	case p.AnthropicVersion == "" || s.versioned:
+	case s.version.present():
+		e.replace(s.version, quote(p.AnthropicVersion))
+	default:
+		members = append(members, slices.Concat([]byte(`"anthropic_version":`), quote(p.AnthropicVersion)))
 	}
 	if p.ClaudeCLI {
 		members = s.asClaudeCode(&e, members)
@@ -67,10 +71,6 @@ func (s *scanned) asClaudeCode(e *editor, members [][]byte) [][]byte {
 		}
 	}
 	return members
-}
-
-func member(name, value string) []byte {
-	return append(append(quote(name), ':'), quote(value)...)
 }
 
 // keyStart is where the key of a member begins whose value begins at a place. The body is known to be valid, and the key

@@ -31,6 +31,7 @@ type scanned struct {
 	// claudeCode says that the system prompt has Claude Code's first sentence already, claudeUser that the user's id is of
 	// its form.
 	claudeCode, claudeUser bool
+	versioned              bool // anthropic_version is not null
 }
 
 // Facts implements dialect.Scanned.
@@ -284,9 +285,7 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 	case idMaxTokens:
 		r.maxTokens(kind, raw)
 	case idVersion:
-		if kind == jsonscan.String {
-			req.version = value
-		}
+		req.version, req.versioned = value, kind == jsonscan.String
 	case idSystem:
 		req.system.end = at
 		req.claudeCode = req.claudeCode || kind == jsonscan.String && string(r.text) == claudeCode

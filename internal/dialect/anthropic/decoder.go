@@ -1,0 +1,345 @@
+package anthropic
+
+import (
+	"fmt"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Decoder implements dialect.Dialect.
+func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
+
+// decoder implements dialect.Decoder.
+type decoder struct {
+	event  wireEvent
+	report report
+	blocks []openBlock // that are open, seldom more than one
+	next   int         // index of the next block
+	plain  []byte      // the text of a custom tool's input, as far as the event at hand tells it
+
+	called, answered, finished bool
+}
+
+// openBlock is a block that has begun.
+type openBlock struct {
+	wire, index int // its index there and here, where it has none before it was told
+	kind        llm.Kind
+	open        llm.Block
+	raw         wireBlock
+	// answer says that it is the call of the tool that stands for the answer's format; text reads a custom tool's input.
+	answer bool
+	text   *jsonscan.Scanner
+	// held is what comes in pieces of a block that is passed on whole, or of a signature.
+	held      []byte
+	compacted llm.JSON // content of a compaction
+	said      bool     // a piece of it was passed on
+}
+
+// wireEvent is an event of any type.
+type wireEvent struct {
+	Type    string         `json:"type"`
+	Index   int            `json:"index"`
+	Message wireMessageOut `json:"message"`
+	Block   llm.JSON       `json:"content_block"`
+	Delta   wireDelta      `json:"delta"`
+	Usage   llm.JSON       `json:"usage"`
+}
+
+type wireDelta struct {
+	Type        string   `json:"type"`
+	Text        string   `json:"text"`
+	Thinking    string   `json:"thinking"`
+	Signature   string   `json:"signature"`
+	PartialJSON string   `json:"partial_json"`
+	Citation    llm.JSON `json:"citation"`
+	Content     llm.JSON `json:"content"` // of a compaction
+
+	wireStop
+}
+
+// Decode implements dialect.Decoder.
+func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
+	e := &d.event
+	*e = wireEvent{}
+	if err := json.Unmarshal(data, e, lenient); err != nil {
+		return false, malformed(err)
+	}
+	switch e.Type {
+	case "message_start":
+		return false, d.start(emit)
+	case "content_block_start":
+		return false, d.open(emit)
+	case "content_block_delta":
+		if b := d.block(e.Index); b != nil {
+			return false, d.delta(b, emit)
+		}
+		return false, nil
+	case "content_block_stop":
+		return false, d.close(e.Index, emit)
+	case "message_delta":
+		return false, d.end(emit)
+	case "message_stop":
+		return true, nil
+	case "ping":
+		return false, emit(&llm.Event{Kind: llm.Alive})
+	}
+	if failed := (Dialect{}).DecodeError(0, data); e.Type == "error" || e.Type == "" && failed.Message != "" {
+		return true, emit(&llm.Event{Kind: llm.Failed, Err: failed})
+	}
+	return false, nil // an event of later times
+}
+
+func (d *decoder) start(emit dialect.Emit) error {
+	m := &d.event.Message
+	d.report.read(m.Usage)
+	u, _, _ := d.report.usage()
+	return emit(&llm.Event{Kind: llm.Start, ID: m.ID, Model: m.Model, ServiceTier: tierOf(m.Usage), Usage: u})
+}
+
+func (d *decoder) block(wire int) *openBlock {
+	for i := range d.blocks {
+		if d.blocks[i].wire == wire {
+			return &d.blocks[i]
+		}
+	}
+	return nil
+}
+
+func (d *decoder) open(emit dialect.Emit) error {
+	if d.block(d.event.Index) != nil {
+		return fmt.Errorf("%w: block %d begins twice", dialect.ErrMalformed, d.event.Index)
+	}
+	b := openBlock{wire: d.event.Index, index: -1}
+	if len(d.event.Block) == 0 {
+		return fmt.Errorf("%w: a block begins without its type", dialect.ErrMalformed)
+	}
+	if err := b.raw.read(d.event.Block, lenient); err != nil {
+		return malformed(err)
+	}
+	w := &b.raw
+	if w.Type == "tool_use" && w.Name == formatTool {
+		d.answered, b.answer, b.kind = true, true, llm.Text
+	} else {
+		var decoder blockDecoder
+		b.open = decoder.append(nil, w)[0]
+		if decoder.err != nil {
+			return malformed(decoder.err)
+		}
+		b.kind = b.open.Kind
+		d.called = d.called || b.kind == llm.ToolCall
+	}
+	d.blocks = append(d.blocks, b)
+	return d.begin(&d.blocks[len(d.blocks)-1], emit)
+}
+
+// begin tells the beginning of a block, but for one that is told as a whole at its end.
+func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
+	event := llm.Event{Kind: llm.Open, Index: d.next, Block: llm.Block{Kind: b.kind}}
+	text := ""
+	switch b.kind {
+	case llm.Text:
+		text = b.open.Text
+	case llm.Thinking:
+		text = b.open.Text
+		b.held = append(b.held, b.open.State.Data...)
+	case llm.ToolCall:
+		event.Block = b.open
+		event.Block.Call.Input = ""
+		event.Block.Call.Name, event.Block.Call.Custom = toolOf(b.open.Call.Name)
+		if event.Block.Call.Custom {
+			b.text = newTextScan(func(part []byte) { d.plain = append(d.plain, part...) })
+		}
+	default:
+		return nil
+	}
+	b.index = d.next
+	d.next++
+	if err := emit(&event); err != nil {
+		return err
+	}
+	for _, c := range b.open.Citations {
+		if err := emit(&llm.Event{Kind: llm.Cite, Index: b.index, Citation: c}); err != nil {
+			return err
+		}
+	}
+	return d.piece(b, text, emit)
+}
+
+func (d *decoder) piece(b *openBlock, text string, emit dialect.Emit) error {
+	if text == "" {
+		return nil
+	}
+	b.said = true
+	return emit(&llm.Event{Kind: llm.Delta, Index: b.index, Text: text})
+}
+
+func (d *decoder) delta(b *openBlock, emit dialect.Emit) error {
+	w := &d.event.Delta
+	switch {
+	case w.Type == "citations_delta" && b.kind == llm.Text:
+		return emit(&llm.Event{Kind: llm.Cite, Index: b.index, Citation: decodeCitation(w.Citation)})
+	case w.Type == "signature_delta" && b.kind == llm.Thinking:
+		return b.hold(w.Signature)
+	case w.Type == "thinking_delta" && b.kind == llm.Thinking:
+		return d.piece(b, w.Thinking, emit)
+	case w.Type == "text_delta" && b.kind == llm.Text:
+		return d.piece(b, w.Text, emit)
+	case w.Type == "input_json_delta" && b.text != nil:
+		return d.custom(b, w.PartialJSON, emit)
+	case w.Type == "input_json_delta" && (b.kind == llm.ToolCall || b.answer):
+		return d.piece(b, w.PartialJSON, emit)
+	case w.Type == "input_json_delta":
+		return b.hold(w.PartialJSON)
+	case w.Type == "compaction_delta":
+		b.compacted = w.Content.Clone() // it comes in one piece
+	}
+	return nil
+}
+
+// hold keeps a piece of what is passed on whole.
+func (b *openBlock) hold(piece string) error {
+	if len(b.held)+len(piece) > dialect.MaxText {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, dialect.ErrTooLong)
+	}
+	b.held = append(b.held, piece...)
+	return nil
+}
+
+// custom reads a piece of a custom tool's input, which is an object around the text.
+func (d *decoder) custom(b *openBlock, piece string, emit dialect.Emit) error {
+	d.plain = d.plain[:0]
+	if _, err := b.text.Write([]byte(piece)); err != nil {
+		return nil // nothing more of it can be read
+	}
+	return d.piece(b, string(d.plain), emit)
+}
+
+func (d *decoder) close(wire int, emit dialect.Emit) error {
+	for i := range d.blocks {
+		if d.blocks[i].wire == wire {
+			b := d.blocks[i]
+			d.blocks = append(d.blocks[:i], d.blocks[i+1:]...)
+			return d.finish(&b, emit)
+		}
+	}
+	return nil
+}
+
+// finish tells the end of a block, or all of one that is told as a whole.
+func (d *decoder) finish(b *openBlock, emit dialect.Emit) error {
+	var err error
+	switch {
+	case b.kind == llm.Thinking && len(b.held) > 0:
+		err = d.sign(b, emit)
+	case b.answer && !b.said:
+		err = d.piece(b, answerText(inputText(b.raw.Input)), emit)
+	case b.kind == llm.ToolCall && !b.said && b.text != nil:
+		err = d.custom(b, inputText(b.raw.Input), emit)
+	case b.kind == llm.ToolCall && !b.said: // some tell the arguments with the call
+		err = d.piece(b, inputText(b.raw.Input), emit)
+	case b.index < 0:
+		b.index = d.next
+		d.next++
+		if b.open.Kind == llm.Opaque {
+			b.open.Raw = b.whole()
+		}
+		err = emit(&llm.Event{Kind: llm.Open, Index: b.index, Block: b.open})
+	}
+	if err != nil {
+		return err
+	}
+	return emit(&llm.Event{Kind: llm.Close, Index: b.index})
+}
+
+// sign tells what a block of thinking was signed with: by Anthropic, or by another vendor whose state was packed into it.
+func (d *decoder) sign(b *openBlock, emit dialect.Emit) error {
+	s := llm.State{Origin: llm.Anthropic, Data: string(b.held), Redacted: b.open.State.Redacted}
+	if carried, ok := llm.Uncarry(s.Data); ok && len(carried) > 0 {
+		s = carried[0].State
+	} else if b.open.State.Origin != "" {
+		s.Origin, s.ID = b.open.State.Origin, b.open.State.ID
+	}
+	return emit(&llm.Event{Kind: llm.Sign, Index: b.index, State: s})
+}
+
+// whole is an opaque block with what came of it in pieces.
+func (b *openBlock) whole() llm.JSON {
+	raw := b.raw.raw
+	input, content := llm.JSON(b.held), b.compacted
+	if len(input) == 0 && len(content) == 0 || len(input) > 0 && !input.IsValid(lenient) {
+		return raw
+	}
+	var members map[string]llm.JSON
+	if json.Unmarshal(raw, &members, lenient) != nil {
+		return raw
+	}
+	if len(input) > 0 {
+		members["input"] = input
+	}
+	if len(content) > 0 {
+		members["content"] = content
+	}
+	out, err := json.Marshal(members, lenient, json.Deterministic(true))
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+// end reads why the answer ended and what it took.
+func (d *decoder) end(emit dialect.Emit) error {
+	e := &d.event
+	if e.Delta.Reason != "" && !d.finished {
+		d.finished = true
+		if err := d.finishAll(emit); err != nil {
+			return err
+		}
+		err := emit(&llm.Event{Kind: llm.Finished, Finish: e.Delta.finish(d.called, d.answered), Reason: e.Delta.Reason, StopSequence: e.Delta.Sequence})
+		if err != nil {
+			return err
+		}
+	}
+	if len(e.Usage) == 0 {
+		return nil
+	}
+	d.report.read(e.Usage)
+	if u, ok, _ := d.report.usage(); ok {
+		return emit(&llm.Event{Kind: llm.Used, Usage: u})
+	}
+	return nil
+}
+
+// finishAll closes what a vendor forgot to close, and tells the refusal that comes with the end.
+func (d *decoder) finishAll(emit dialect.Emit) error {
+	for len(d.blocks) > 0 {
+		if err := d.close(d.blocks[0].wire, emit); err != nil {
+			return err
+		}
+	}
+	text := d.event.Delta.Details.Explanation
+	if text == "" {
+		return nil
+	}
+	b := openBlock{index: d.next}
+	d.next++
+	if err := emit(&llm.Event{Kind: llm.Open, Index: b.index, Block: llm.Block{Kind: llm.Refusal}}); err != nil {
+		return err
+	}
+	if err := d.piece(&b, text, emit); err != nil {
+		return err
+	}
+	return emit(&llm.Event{Kind: llm.Close, Index: b.index})
+}
+
+// End implements dialect.Decoder.
+func (d *decoder) End(dialect.Emit) (bool, error) { return d.finished, nil }
+
+// Usage implements dialect.Decoder.
+func (d *decoder) Usage() (llm.Usage, bool) {
+	u, credible, _ := d.report.usage()
+	return u, credible
+}

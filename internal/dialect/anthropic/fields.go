@@ -1,0 +1,48 @@
+package anthropic
+
+import "aihigress/internal/llm"
+
+// fieldNames are the paths of neutral fields in this dialect. What it does not have keeps its neutral name.
+var fieldNames = map[llm.Field]string{
+	llm.FieldImage:        "messages[].content[].image",
+	llm.FieldImageURL:     "messages[].content[].image.source.url",
+	llm.FieldDocument:     "messages[].content[].document",
+	llm.FieldFile:         "messages[].content[].source.file_id",
+	llm.FieldResultMedia:  "messages[].content[].tool_result.content",
+	llm.FieldThinking:     "messages[].content[].thinking",
+	llm.FieldCitations:    "messages[].content[].citations",
+	llm.FieldCache:        "cache_control",
+	llm.FieldStrict:       "tools[].strict",
+	llm.FieldVendorTool:   "tools[]",
+	llm.FieldVendorBlock:  "messages[].content[]",
+	llm.FieldChoice:       "tool_choice",
+	llm.FieldParallel:     "tool_choice.disable_parallel_tool_use",
+	llm.FieldFormat:       "output_config.format",
+	llm.FieldStop:         "stop_sequences",
+	llm.FieldTemperature:  "temperature",
+	llm.FieldTopP:         "top_p",
+	llm.FieldTopK:         "top_k",
+	llm.FieldReasoning:    "thinking",
+	llm.FieldSummary:      "thinking.display",
+	llm.FieldServiceTier:  "service_tier",
+	llm.FieldUser:         "metadata.user_id",
+	llm.FieldMetadata:     "metadata",
+	llm.FieldContextEdits: "context_management",
+}
+
+// FieldName implements dialect.Dialect. The type of a vendor's tool or block stands behind its path; an extra field has its
+// own name.
+func (Dialect) FieldName(f llm.Field) string {
+	field, detail := f.Split()
+	if field == llm.FieldExtra {
+		return detail
+	}
+	name, ok := fieldNames[field]
+	if !ok {
+		name = string(field)
+	}
+	if detail != "" {
+		name += "." + detail
+	}
+	return name
+}

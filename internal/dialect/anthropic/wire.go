@@ -1,0 +1,245 @@
+package anthropic
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// lenient reads what upstreams send: texts that are not UTF-8, and repeated names.
+var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// wireRequest is a request as callers write it.
+type wireRequest struct {
+	Model         string        `json:"model"`
+	MaxTokens     *int64        `json:"max_tokens"`
+	Messages      []wireMessage `json:"messages"`
+	System        content       `json:"system"`
+	Stream        bool          `json:"stream"`
+	Tools         []llm.JSON    `json:"tools"`
+	ToolChoice    *wireChoice   `json:"tool_choice"`
+	Thinking      *wireThinking `json:"thinking"`
+	OutputConfig  *wireOutput   `json:"output_config"`
+	OutputFormat  *wireFormat   `json:"output_format"` // its name in an older beta
+	StopSequences []string      `json:"stop_sequences"`
+	Temperature   *float64      `json:"temperature"`
+	TopP          *float64      `json:"top_p"`
+	TopK          *int64        `json:"top_k"`
+	Metadata      wireMetadata  `json:"metadata"`
+	ServiceTier   string        `json:"service_tier"`
+	CacheControl  *wireCache    `json:"cache_control"`
+	ContextEdits  llm.JSON      `json:"context_management"`
+
+	Extra map[string]llm.JSON `json:",unknown"`
+}
+
+type wireMessage struct {
+	Role    string  `json:"role"`
+	Content content `json:"content"`
+}
+
+type wireChoice struct {
+	Type            string `json:"type"`
+	Name            string `json:"name"`
+	DisableParallel *bool  `json:"disable_parallel_tool_use"`
+}
+
+type wireThinking struct {
+	Type    string `json:"type"`
+	Budget  int64  `json:"budget_tokens"`
+	Display string `json:"display"`
+}
+
+type wireOutput struct {
+	Effort string              `json:"effort"`
+	Format *wireFormat         `json:"format"`
+	Extra  map[string]llm.JSON `json:",unknown"`
+}
+
+type wireFormat struct {
+	Type   string   `json:"type"`
+	Schema llm.JSON `json:"schema"`
+}
+
+type wireMetadata struct {
+	UserID string              `json:"user_id"`
+	Extra  map[string]llm.JSON `json:",unknown"`
+}
+
+type wireCache struct {
+	Type string `json:"type"`
+	TTL  string `json:"ttl"`
+}
+
+func (c *wireCache) neutral() *llm.Cache {
+	if c == nil {
+		return nil
+	}
+	return &llm.Cache{TTL: c.TTL}
+}
+
+type wireTool struct {
+	Type        string              `json:"type"`
+	Name        string              `json:"name"`
+	Description string              `json:"description"`
+	Schema      llm.JSON            `json:"input_schema"`
+	Strict      *bool               `json:"strict"`
+	Cache       *wireCache          `json:"cache_control"`
+	Extra       map[string]llm.JSON `json:",unknown"`
+}
+
+// content is a list of blocks, or a text that stands for one.
+type content []wireBlock
+
+// wireBlock is a block of any type, of requests and answers alike. The fields have the meaning of its type.
+type wireBlock struct {
+	Type      string     `json:"type"`
+	Text      string     `json:"text"`
+	Citations llm.JSON   `json:"citations"`
+	Cache     *wireCache `json:"cache_control"`
+
+	Source  llm.JSON `json:"source"`
+	Title   string   `json:"title"`
+	Context string   `json:"context"`
+
+	Thinking  string `json:"thinking"`
+	Signature string `json:"signature"`
+	Data      string `json:"data"`
+
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Input     llm.JSON `json:"input"`
+	ToolUseID string   `json:"tool_use_id"`
+	Content   llm.JSON `json:"content"`
+	IsError   bool     `json:"is_error"`
+
+	Extra llm.JSON `json:",unknown"`
+
+	raw llm.JSON // the whole block, of types that are not taken apart
+}
+
+type wireSource struct {
+	Type      string   `json:"type"`
+	MediaType string   `json:"media_type"`
+	Data      string   `json:"data"`
+	URL       string   `json:"url"`
+	FileID    string   `json:"file_id"`
+	Content   llm.JSON `json:"content"`
+}
+
+// parted are the types of block that have a meaning outside of this dialect.
+func parted(kind string) bool {
+	switch kind {
+	case "text", "image", "document", "search_result", "thinking", "redacted_thinking", "tool_use", "tool_result":
+		return true
+	}
+	return false
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case '"':
+		var text string
+		if err := json.UnmarshalDecode(d, &text); err != nil {
+			return err
+		}
+		*c = content{{Type: "text", Text: text}}
+		return nil
+	case '[':
+	case 'n':
+		return d.SkipValue()
+	default:
+		_ = d.SkipValue()
+		return errors.New("Input should be a string or a list of blocks")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' {
+		raw, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		var b wireBlock
+		if err := b.read(raw, d.Options()); err != nil {
+			return fmt.Errorf("%d.%w", len(*c), err)
+		}
+		*c = append(*c, b)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// read takes a block apart.
+func (b *wireBlock) read(raw llm.JSON, options ...json.Options) error {
+	if err := json.Unmarshal(raw, b, options...); err != nil {
+		return err
+	}
+	if b.Type == "" {
+		return errors.New("type: Field required")
+	}
+	if !parted(b.Type) || b.Type == "search_result" || b.Type == "document" {
+		b.raw = raw.Clone()
+	}
+	return nil
+}
+
+// wrongJSON says where a request is not what the dialect wants, and what is wrong there.
+func wrongJSON(err error) *llm.RequestError {
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) && syntax.Err != jsontext.ErrDuplicateName { //nolint:errorlint // it is never wrapped
+		return &llm.RequestError{Message: fmt.Sprintf("The request body is not valid JSON: %v.", syntax)}
+	}
+	if syntax != nil {
+		param := fieldPath(string(syntax.JSONPointer))
+		return &llm.RequestError{Param: param, Code: "duplicate_parameter", Message: param + ": given more than once"}
+	}
+	var parts []string
+	message := "Input has the wrong type"
+	for err != nil {
+		var semantic *json.SemanticError
+		if !errors.As(err, &semantic) {
+			message = err.Error()
+			break
+		}
+		if semantic.JSONPointer != "" {
+			parts = append(parts, fieldPath(string(semantic.JSONPointer)))
+		}
+		if err = semantic.Err; err == nil && semantic.GoType != nil {
+			message = "Input should be " + kindOf(semantic.GoType.Kind().String())
+		}
+	}
+	param := strings.Join(parts, ".")
+	if param != "" {
+		message = param + ": " + message
+	}
+	return &llm.RequestError{Param: param, Code: "invalid_type", Message: message}
+}
+
+// fieldPath turns a JSON pointer into the path that Anthropic's messages have.
+func fieldPath(pointer string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
+}
+
+// kindOf is what JSON calls a kind of Go's.
+func kindOf(kind string) string {
+	switch kind {
+	case "string":
+		return "a string"
+	case "bool":
+		return "a boolean"
+	case "int64":
+		return "an integer"
+	case "float64":
+		return "a number"
+	case "slice":
+		return "a list"
+	}
+	return "an object"
+}
