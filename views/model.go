@@ -36,6 +36,9 @@ func (c *console) modelUpdate(w http.ResponseWriter, r *http.Request) error {
 	in := catalog.UpdateInput{
 		Name: &form.Name, Description: &form.Description, Strategy: &strategy, Enabled: &form.Enabled, Routes: &routes,
 	}
+	if r.PostForm.Has("unsupportedFields") {
+		in.Unsupported = new(catalog.Unsupported(form.Unsupported))
+	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {
 		_, err := c.Models.Update(ctx, m.ID, in)

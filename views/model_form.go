@@ -19,6 +19,7 @@ const spareRoutes = 3
 // modelForm is a model as its form has it. A route with neither provider nor upstream name is an empty row.
 type modelForm struct {
 	Name, Description, Strategy string
+	Unsupported                 string
 	Enabled                     bool
 	Routes                      []routeForm
 	Providers                   []provider.Provider // to choose from
@@ -37,7 +38,7 @@ func (c *console) providerChoices(ctx context.Context) ([]provider.Provider, err
 }
 
 func modelFormOf(m catalog.Model) modelForm {
-	f := modelForm{Name: m.Name, Description: m.Description, Strategy: string(m.Strategy), Enabled: m.Enabled}
+	f := modelForm{Name: m.Name, Description: m.Description, Strategy: string(m.Strategy), Unsupported: string(m.Unsupported), Enabled: m.Enabled}
 	for _, r := range m.Routes {
 		f.Routes = append(f.Routes, routeForm{
 			Provider: r.ProviderID.String(), UpstreamID: r.UpstreamID, Weight: strconv.Itoa(r.Weight),
@@ -50,7 +51,7 @@ func modelFormOf(m catalog.Model) modelForm {
 func readModelForm(r *http.Request) modelForm {
 	f := modelForm{
 		Name: strings.TrimSpace(r.PostFormValue("name")), Description: strings.TrimSpace(r.PostFormValue("description")),
-		Strategy: r.PostFormValue("strategy"), Enabled: r.PostFormValue("enabled") == "on", Problems: problems{},
+		Strategy: r.PostFormValue("strategy"), Unsupported: r.PostFormValue("unsupportedFields"), Enabled: r.PostFormValue("enabled") == "on", Problems: problems{},
 	}
 	for i := 0; r.PostForm.Has("provider." + strconv.Itoa(i)); i++ {
 		value := func(name string) string { return strings.TrimSpace(r.PostFormValue(name + "." + strconv.Itoa(i))) }

@@ -13,14 +13,15 @@ func (c *console) modelNew(w http.ResponseWriter, r *http.Request) error {
 	if !admin(r) {
 		return fault.New(fault.Denied, "Only administrators create models.")
 	}
-	return c.renderModelNew(w, r, http.StatusOK, modelForm{Strategy: "weighted", Enabled: true})
+	return c.renderModelNew(w, r, http.StatusOK, modelForm{Strategy: "weighted", Unsupported: string(catalog.Drop), Enabled: true})
 }
 
 func (c *console) modelCreate(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	form := readModelForm(r)
 	in := catalog.CreateInput{
-		Name: form.Name, Description: form.Description, Strategy: catalog.Strategy(form.Strategy), Routes: form.routes(ctx),
+		Name: form.Name, Description: form.Description, Strategy: catalog.Strategy(form.Strategy),
+		Unsupported: catalog.Unsupported(form.Unsupported), Routes: form.routes(ctx),
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

@@ -32,7 +32,7 @@ func (c *console) providerUpdate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := readProviderForm(r)
-	in := providerUpdateInput(form, form.weight(r))
+	in := providerUpdateInput(r, form)
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {
 		_, err := c.Providers.Update(ctx, providerID, in)
@@ -47,10 +47,24 @@ func (c *console) providerUpdate(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, status, providerEditPage(c.frame(r, ui.Providers, found.Name), found, form))
 }
 
-func providerUpdateInput(f providerForm, weight int) provider.UpdateInput {
-	visibility := provider.Visibility(f.Visibility)
-	return provider.UpdateInput{
+// providerUpdateInput is what the form says. What it does not have stays as it is.
+func providerUpdateInput(r *http.Request, f providerForm) provider.UpdateInput {
+	visibility, weight := provider.Visibility(f.Visibility), f.weight(r)
+	in := provider.UpdateInput{
 		Name: &f.Name, Slug: &f.Slug, BaseURL: &f.BaseURL, Visibility: &visibility, Weight: &weight,
 		AskStreamUsage: &f.AskStreamUsage, AllowPrivate: &f.AllowPrivate, AcceptAnyModel: &f.AcceptAnyModel,
 	}
+	if r.PostForm.Has("kind") {
+		in.Kind = &f.Kind
+	}
+	if r.PostForm.Has("streaming") {
+		in.Streaming = new(provider.Streaming(f.Streaming))
+	}
+	if r.PostForm.Has("paths") {
+		in.Paths = new(f.paths(r))
+	}
+	if r.PostForm.Has("headers") {
+		in.Headers = new(f.headers(r))
+	}
+	return in
 }

@@ -1,7 +1,9 @@
 package views
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,8 +13,9 @@ import (
 
 // providerForm is a provider as its form has it.
 type providerForm struct {
-	Preset, Name, Slug, Dialect, BaseURL, Weight string
-	Visibility                                   string
+	Preset, Name, Slug, BaseURL, Weight          string
+	Dialect, Kind, Visibility, Streaming         string
+	Paths, Headers                               string // a line each: operation path, name: value
 	Secret                                       string // of the first key; never sent back to the browser
 	AskStreamUsage, AllowPrivate, AcceptAnyModel bool
 	Problems                                     problems
@@ -22,8 +25,9 @@ func readProviderForm(r *http.Request) providerForm {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	on := func(name string) bool { return r.PostFormValue(name) == "on" }
 	return providerForm{
-		Preset: text("preset"), Name: text("name"), Slug: text("slug"), Dialect: text("dialect"), BaseURL: text("baseUrl"),
+		Preset: text("preset"), Name: text("name"), Slug: text("slug"), Dialect: text("dialect"), Kind: text("kind"), Streaming: text("streaming"), BaseURL: text("baseUrl"),
 		Weight: text("weight"), Visibility: text("visibility"), Secret: text("secret"),
+		Paths: text("paths"), Headers: text("headers"),
 		AskStreamUsage: on("askStreamUsage"), AllowPrivate: on("allowPrivate"), AcceptAnyModel: on("acceptAnyModel"),
 		Problems: problems{},
 	}
@@ -31,10 +35,60 @@ func readProviderForm(r *http.Request) providerForm {
 
 func providerFormOf(p provider.Provider) providerForm {
 	return providerForm{
-		Preset: p.PresetID, Name: p.Name, Slug: p.Slug, Dialect: p.Dialect, BaseURL: p.BaseURL,
+		Preset: p.PresetID, Name: p.Name, Slug: p.Slug, Dialect: p.Dialect, Kind: p.Kind, Streaming: string(p.Streaming), BaseURL: p.BaseURL,
+		Paths: textOf(p.Paths, " "), Headers: textOf(p.Headers, ": "),
 		Weight: strconv.Itoa(p.Weight), Visibility: string(p.Visibility),
 		AskStreamUsage: p.AskStreamUsage, AllowPrivate: p.AllowPrivate, AcceptAnyModel: p.AcceptAnyModel,
 	}
+}
+
+// paths reads a path for an operation from each line.
+func (f providerForm) paths(r *http.Request) map[string]string {
+	paths, ok := pairs(f.Paths, " ")
+	if !ok {
+		f.Problems["paths"] = i18n.T(r.Context(), "Enter an operation and its path in each line, each operation once.")
+	}
+	return paths
+}
+
+// headers reads a header from each line.
+func (f providerForm) headers(r *http.Request) map[string]string {
+	headers, ok := pairs(f.Headers, ":")
+	if !ok {
+		f.Problems["headers"] = i18n.T(r.Context(), "Enter a name, a colon and a value in each line, each name once.")
+	}
+	return headers
+}
+
+// pairs reads lines that each hold a name and a value. It reports whether all do, and no name stands twice.
+func pairs(text, between string) (map[string]string, bool) {
+	all := map[string]string{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, between)
+		if _, twice := all[name]; !ok || twice {
+			return nil, false
+		}
+		all[name] = strings.TrimSpace(value)
+	}
+	return all, true
+}
+
+// textOf writes what pairs reads, in the order of the names.
+func textOf(all map[string]string, between string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		b.WriteString(name + between + all[name] + "\n")
+	}
+	return b.String()
+}
+
+// advanced reports whether what most providers do not need is set, or wrong.
+func (f providerForm) advanced() bool {
+	return f.Paths+f.Headers+f.Streaming+f.Problems.of("paths")+f.Problems.of("headers")+f.Problems.of("streaming") != ""
 }
 
 // weight reads the share of requests; nothing is 1.

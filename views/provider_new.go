@@ -19,35 +19,25 @@ func (c *console) providerNew(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Denied, "Only administrators create providers.")
 	}
 	p := c.frame(r, ui.Providers, i18n.T(ctx, "New provider"))
-	presets := spoken(catalog.Presets())
+	presets := catalog.Presets()
 	if !r.URL.Query().Has("preset") {
 		return c.render(w, r, http.StatusOK, presetsPage(p, presets))
 	}
-	form := providerForm{Dialect: "openai", Visibility: "public", Weight: "1", AskStreamUsage: true}
+	form := providerForm{Dialect: "openai", Kind: provider.KindDirect, Visibility: "public", Weight: "1", AskStreamUsage: true}
 	chosen := r.URL.Query().Get("preset")
 	if i := slices.IndexFunc(presets, func(p catalog.Preset) bool { return p.ID == chosen }); i >= 0 {
 		form.Preset, form.Name, form.Slug = presets[i].ID, presets[i].Name, presets[i].ID
-		form.Dialect, form.BaseURL = presets[i].Dialect, presets[i].BaseURL
+		form.Dialect, form.Kind, form.BaseURL = presets[i].Dialect, presets[i].Kind, presets[i].BaseURL
 	}
 	return c.render(w, r, http.StatusOK, providerNewPage(p, form))
-}
-
-// spoken leaves out the presets whose dialect the gateway does not forward yet.
-func spoken(presets []catalog.Preset) []catalog.Preset {
-	var out []catalog.Preset
-	for _, p := range presets {
-		if slices.ContainsFunc(dialectOptions(), func(o ui.Option) bool { return o.Value == p.Dialect }) {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 func (c *console) providerCreate(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	form := readProviderForm(r)
 	in := provider.CreateInput{
-		Name: form.Name, Slug: form.Slug, Dialect: form.Dialect, BaseURL: form.BaseURL, PresetID: form.Preset,
+		Name: form.Name, Slug: form.Slug, Dialect: form.Dialect, Kind: form.Kind, BaseURL: form.BaseURL, PresetID: form.Preset,
+		Paths: form.paths(r), Headers: form.headers(r), Streaming: provider.Streaming(form.Streaming),
 		Visibility: provider.Visibility(form.Visibility), Weight: new(form.weight(r)),
 		AskStreamUsage: &form.AskStreamUsage, AllowPrivate: form.AllowPrivate, AcceptAnyModel: form.AcceptAnyModel,
 	}

@@ -10,10 +10,13 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"aihigress/internal/catalog"
+	"aihigress/internal/llm"
+	"aihigress/internal/provider"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
 	"context"
 	"net/url"
+	"strings"
 )
 
 func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
@@ -76,7 +79,7 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 			var templ_7745c5c3_Var3 string
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "Another provider"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 21, Col: 77}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 24, Col: 77}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -89,7 +92,7 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 			var templ_7745c5c3_Var4 string
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "Any compatible address"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 22, Col: 78}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 25, Col: 78}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
@@ -107,7 +110,7 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 				var templ_7745c5c3_Var5 templ.SafeURL
 				templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(templ.URL("/providers/new?preset=" + url.QueryEscape(preset.ID)))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 26, Col: 93}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 29, Col: 93}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 				if templ_7745c5c3_Err != nil {
@@ -120,7 +123,7 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 				var templ_7745c5c3_Var6 string
 				templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(initial(preset.Name))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 27, Col: 67}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 30, Col: 67}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 				if templ_7745c5c3_Err != nil {
@@ -133,7 +136,7 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 				var templ_7745c5c3_Var7 string
 				templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(preset.Name)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 29, Col: 58}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 32, Col: 58}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 				if templ_7745c5c3_Err != nil {
@@ -144,9 +147,9 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var8 string
-				templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "%s, %d models", dialectName(preset.Dialect), len(preset.Models)))
+				templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "%s, %d models", spokenAs(ctx, preset.Dialect, preset.Kind), len(preset.Models)))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 30, Col: 119}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 33, Col: 134}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 				if templ_7745c5c3_Err != nil {
@@ -169,6 +172,14 @@ func presetsPage(p ui.Page, presets []catalog.Preset) templ.Component {
 		}
 		return nil
 	})
+}
+
+// spokenAs is a dialect with the kind behind it, where that is not the usual one.
+func spokenAs(ctx context.Context, dialect, kind string) string {
+	if kind == provider.KindDirect {
+		return dialectName(dialect)
+	}
+	return dialectName(dialect) + " · " + kindName(ctx, kind)
 }
 
 func initial(name string) string {
@@ -246,7 +257,7 @@ func providerNewPage(p ui.Page, form providerForm) templ.Component {
 				var templ_7745c5c3_Var12 string
 				templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(form.Preset)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 51, Col: 58}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 62, Col: 58}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 				if templ_7745c5c3_Err != nil {
@@ -261,7 +272,7 @@ func providerNewPage(p ui.Page, form providerForm) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "secret", Label: i18n.T(ctx, "API key of the provider"), Type: "password", Autocomplete: "off", Mono: true,
-					Hint: i18n.T(ctx, "Stored encrypted and never shown again. More keys can be added later."), Error: form.Problems.of("keys")}).Render(ctx, templ_7745c5c3_Buffer)
+					Hint: secretHint(ctx, form.Kind), Error: form.Problems.of("keys")}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -319,7 +330,7 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 			templ_7745c5c3_Var13 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "slug", "dialect", "baseUrl", "weight", "visibility", "keys")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "slug", "dialect", "kind", "baseUrl", "weight", "visibility", "keys", "streaming", "paths", "headers")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -338,8 +349,13 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
+		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "kind", Label: i18n.T(ctx, "Kind"), Value: form.Kind, Options: kindOptions(ctx),
+			Hint: i18n.T(ctx, "How it is addressed and signed. Claude CLI is for relays that take nothing but Claude Code."), Error: form.Problems.of("kind")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = ui.Input(ui.Field{Name: "baseUrl", Label: i18n.T(ctx, "Base URL"), Type: "url", Value: form.BaseURL, Required: true, Mono: true, Placeholder: "https://api.example.com/v1", Autocomplete: "off",
-			Hint: i18n.T(ctx, "As the vendor's own SDK takes it, with the version where it has one."), Error: form.Problems.of("baseUrl")}).Render(ctx, templ_7745c5c3_Buffer)
+			Hint: baseURLHint(ctx, form.Kind), Error: form.Problems.of("baseUrl")}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -359,7 +375,7 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 		var templ_7745c5c3_Var14 string
 		templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "Behaviour"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 79, Col: 49}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 92, Col: 49}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 		if templ_7745c5c3_Err != nil {
@@ -381,7 +397,49 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "</fieldset>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "</fieldset><details")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		if form.advanced() {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, " open")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "><summary class=\"cell-main hover:underline\">")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		var templ_7745c5c3_Var15 string
+		templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "Advanced"))
+		if templ_7745c5c3_Err != nil {
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `provider_new.templ`, Line: 98, Col: 70}
+		}
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "</summary><div class=\"form pt-2\">")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "streaming", Label: i18n.T(ctx, "Streaming"), Value: form.Streaming, Options: streamingOptions(ctx),
+			Hint: i18n.T(ctx, "Callers get what they ask for, whichever it is."), Error: form.Problems.of("streaming")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: "headers", Label: i18n.T(ctx, "Headers"), Value: form.Headers, Rows: 3, Mono: true, Placeholder: "x-team: search", Autocomplete: "off",
+			Hint: i18n.T(ctx, "Sent with every request, one in each line."), Error: form.Problems.of("headers")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: "paths", Label: i18n.T(ctx, "Paths"), Value: form.Paths, Rows: 3, Mono: true, Placeholder: "generate /run/{model}", Autocomplete: "off",
+			Hint: i18n.T(ctx, "Only where they differ from the dialect's: %s.", strings.Join(provider.Operations(), ", ")), Error: form.Problems.of("paths")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</div></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -389,8 +447,62 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 	})
 }
 
+func baseURLHint(ctx context.Context, kind string) string {
+	if kind == provider.KindVertex {
+		return i18n.T(ctx, "With your project and location instead of %s and global.", catalog.Project)
+	}
+	return i18n.T(ctx, "As the vendor's own SDK takes it, with the version where it has one.")
+}
+
+func secretHint(ctx context.Context, kind string) string {
+	if kind == provider.KindVertex {
+		return i18n.T(ctx, "The JSON of a service account, or an API key. Stored encrypted and never shown again.")
+	}
+	return i18n.T(ctx, "Stored encrypted and never shown again. More keys can be added later.")
+}
+
 func dialectOptions() []ui.Option {
-	return []ui.Option{{Value: "openai", Label: dialectName("openai")}}
+	var options []ui.Option
+	for _, dialect := range []string{llm.OpenAI, llm.Responses, llm.Anthropic, llm.Gemini} {
+		options = append(options, ui.Option{Value: dialect, Label: dialectName(dialect)})
+	}
+	return options
+}
+
+func kindOptions(ctx context.Context) []ui.Option {
+	var options []ui.Option
+	for _, kind := range []string{provider.KindDirect, provider.KindVertex, provider.KindClaudeCLI} {
+		options = append(options, ui.Option{Value: kind, Label: kindName(ctx, kind)})
+	}
+	return options
+}
+
+func kindName(ctx context.Context, kind string) string {
+	switch kind {
+	case provider.KindVertex:
+		return "Vertex AI"
+	case provider.KindClaudeCLI:
+		return "Claude CLI"
+	}
+	return i18n.T(ctx, "Direct")
+}
+
+func streamingOptions(ctx context.Context) []ui.Option {
+	var options []ui.Option
+	for _, form := range []provider.Streaming{provider.StreamsAsAsked, provider.StreamsOnly, provider.StreamsNever} {
+		options = append(options, ui.Option{Value: string(form), Label: streamingText(ctx, form)})
+	}
+	return options
+}
+
+func streamingText(ctx context.Context, form provider.Streaming) string {
+	switch form {
+	case provider.StreamsOnly:
+		return i18n.T(ctx, "Streams only")
+	case provider.StreamsNever:
+		return i18n.T(ctx, "No streams")
+	}
+	return i18n.T(ctx, "As asked")
 }
 
 func visibilityOptions(ctx context.Context) []ui.Option {

@@ -60,6 +60,37 @@ func TestProviderFormComesBack(t *testing.T) {
 	b.post(path+"/keys", "secret", "").is(422).shows("Example", `id="f-secret-error"`)
 }
 
+func TestProviderKindsAndPaths(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	b.get("/providers/new").is(200).shows("Google Vertex AI (Claude)", "Anthropic · Vertex AI", "OpenAI Responses")
+	b.get("/providers/new?preset=vertexai").is(200).shows(`<option value="vertex" selected>`, `<option value="gemini" selected>`, "The JSON of a service account")
+	form := func(dialect, kind, url string, more ...string) []string {
+		return append([]string{"name", "Example", "slug", "example", "dialect", dialect, "kind", kind, "baseUrl", url, "visibility", "public", "weight", "1"}, more...)
+	}
+	b.post("/providers/new", form("gemini", "vertex", "https://aiplatform.googleapis.com/v1/projects/PROJECT/locations/global")...).is(422).shows(`id="f-baseUrl-error"`)
+	b.post("/providers/new", form("openai", "claude_cli", "https://relay.example.com")...).is(422).shows(`id="f-kind-error"`)
+	for _, bad := range []string{"generate", "dance /x", "speech //example.com", "speech /a\nspeech /b"} {
+		b.post("/providers/new", form("openai", "direct", "https://api.example.com/v1", "paths", bad)...).is(422).shows(`id="f-paths-error"`, "<details open")
+	}
+	b.post("/providers/new", form("openai", "direct", "https://api.example.com/v1", "headers", "x-team search")...).is(422).shows(`id="f-headers-error"`)
+	path := b.post("/providers/new", form("anthropic", "claude_cli", "https://relay.example.com", "streaming", "only",
+		"paths", "generate /run\r\n\r\n list_models   /all \r\n", "headers", "x-team: search: all\r\n", "secret", "sk-relay-very-secret-1234")...).provider()
+	b.get(path).is(200).shows("Anthropic · Claude CLI", "Streams only")
+	b.get(path+"/edit").is(200).shows("generate /run\nlist_models /all", "X-Team: search: all", `<option value="only" selected>`, "<details open")
+
+	// What a form does not have stays; what it has empty goes.
+	edit := []string{"name", "Example", "slug", "example", "baseUrl", "https://relay.example.com", "visibility", "public", "weight", "1"}
+	b.post(path+"/edit", edit...).redirects(path)
+	b.get(path + "/edit").shows("generate /run", "X-Team")
+	b.post(path+"/edit", append(edit, "kind", "direct", "streaming", "", "paths", "", "headers", "")...).redirects(path)
+	b.get(path+"/edit").is(200).shows(`<option value="direct" selected>`, `<option value="" selected>`).hides("generate /run\n", "X-Team", "<details open")
+	b.post(path+"/edit", append(edit, "kind", "vertex")...).is(422).shows(`id="f-baseUrl-error"`)
+	edit[5] = "https://aiplatform.googleapis.com/v1/projects/example/locations/global"
+	b.post(path+"/edit", append(edit, "kind", "vertex")...).is(409).shows(`id="f-kind-error"`)
+}
+
 func TestProviderModelPrices(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -29,7 +29,8 @@ var (
 	sampleUser     = account.User{ID: id.New[id.User](), Email: "admin@example.com", Name: "Admin", Role: authz.Admin, CreatedAt: sampleTime}
 	sampleMember   = account.User{ID: id.New[id.User](), Email: "member@example.com", Role: authz.Member, CreatedAt: sampleTime, DisabledAt: &sampleTime}
 	sampleProvider = provider.Provider{
-		ID: id.New[id.Provider](), Slug: "example", Name: "Example AI", Dialect: "openai", BaseURL: "https://api.example.com/v1",
+		ID: id.New[id.Provider](), Slug: "example", Name: "Example AI", Dialect: "openai", Kind: "direct", BaseURL: "https://api.example.com/v1",
+		Headers: map[string]string{"X-Team": "search"}, Paths: map[string]string{"generate": "/run/{model}"}, Streaming: provider.StreamsOnly,
 		Visibility: "public", Weight: 1, AskStreamUsage: true, Enabled: true, CreatedAt: sampleTime,
 		Health: provider.Health{State: "healthy", HTTPStatus: 200, Latency: 312 * time.Millisecond, CheckedAt: sampleTime},
 	}
@@ -74,7 +75,7 @@ func sampleRequests() []usage.Request {
 			ID: usage.NewID(at), RequestID: "req-0123456789", StartedAt: at, KeyID: key, UserID: sampleUser.ID, Model: "large",
 			ProviderID: &sampleProvider.ID, UpstreamModel: "large-2", Dialect: "openai", Endpoint: "/v1/chat/completions", Streamed: true,
 			HTTPStatus: 200, Outcome: outcome, Duration: 3210 * time.Millisecond, FirstToken: 1412 * time.Millisecond,
-			Usage:  llm.Usage{Input: 1200, CachedInput: 8000, Output: 512, Reasoning: 100, Estimated: i%2 == 1},
+			Usage:  llm.Usage{Input: 1200, CachedInput: 8000, Output: 512, Reasoning: 100, ImageInput: 300, ImageOutput: 20, ToolUses: 2, Estimated: i%2 == 1},
 			Charge: ptr(money.Amount(12_340_000)), Cost: ptr(money.Amount(10_000_000)), Tags: map[string]string{"team": "search"},
 			Attempts: []usage.Attempt{
 				{ProviderSlug: "broken", Status: 503, Error: "upstream_error", StartedAt: at.Add(20 * time.Millisecond), Duration: 400 * time.Millisecond},
