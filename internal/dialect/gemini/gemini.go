@@ -7,10 +7,15 @@
 // camelCase.
 package gemini
 
-import "aihigress/internal/llm"
+import (
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+)
 
 // Dialect is the Gemini dialect. The model's name and whether to stream stand in the address (dialect.At).
 type Dialect struct{}
+
+var _ dialect.Dialect = Dialect{}
 
 // Name is llm.Gemini.
 func (Dialect) Name() string { return llm.Gemini }

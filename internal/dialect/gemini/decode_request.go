@@ -1,0 +1,299 @@
+package gemini
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// DecodeRequest implements dialect.Dialect.
+func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error) {
+	scanned, err := d.Scan(body, at)
+	if err != nil {
+		return nil, err
+	}
+	facts := scanned.Facts()
+	var w wireRequest
+	if err := json.Unmarshal(body, &w, fromCaller); err != nil {
+		return nil, unreadable(err)
+	}
+	r, err := w.request(facts.Model, at.Stream)
+	if err != nil {
+		return nil, err
+	}
+	// Keys that are neither of the two spellings are read here and not by Scan, which limits went by.
+	if r.MaxTokens != facts.MaxTokens || max(r.N, 1) != facts.N || len(w.Contents) != int(facts.Messages) {
+		return nil, &llm.RequestError{Message: "Invalid JSON payload received. A field is spelt in neither camelCase nor snake_case."}
+	}
+	return r, nil
+}
+
+// unreadable words what does not fit the structs.
+func unreadable(err error) error {
+	refused := &llm.RequestError{Message: fmt.Sprintf("Invalid JSON payload received. %s", err)}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		refused.Param = dotted(string(semantic.JSONPointer))
+		refused.Message = fmt.Sprintf("Invalid JSON payload received. Invalid value at %q.", refused.Param)
+		if semantic.Err != nil {
+			refused.Message = strings.TrimSuffix(refused.Message, ".") + ": " + semantic.Err.Error() + "."
+		}
+	}
+	return refused
+}
+
+// dotted writes a JSON pointer as Google does: contents[0].parts.
+func dotted(pointer string) string {
+	var b strings.Builder
+	for key := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if _, err := strconv.Atoi(key); err == nil {
+			b.WriteString("[" + key + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(camel(key))
+	}
+	return b.String()
+}
+
+// request is the neutral form.
+func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
+	r := &llm.Request{Model: model, Stream: stream, IncludeUsage: true, Metadata: w.Labels, Safety: w.SafetySettings}
+	if isNull(r.Safety) {
+		r.Safety = nil
+	}
+	if tier := strings.ToLower(w.ServiceTier); tier != "" && tier != "unspecified" {
+		r.ServiceTier = tier
+	}
+	c := conversation{request: r}
+	if w.SystemInstruction != nil {
+		c.system(w.SystemInstruction)
+	}
+	for i := range w.Contents {
+		if err := c.content(i, &w.Contents[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range w.Tools {
+		if err := w.Tools[i].read(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.ToolConfig.read(r); err != nil {
+		return nil, err
+	}
+	if err := w.GenerationConfig.read(r); err != nil {
+		return nil, err
+	}
+	members(w.Unknown, func(name string, value llm.JSON) {
+		if name := camel(name); name != "model" && name != "generateContentRequest" {
+			extra(r, name, value)
+		}
+	})
+	return r, nil
+}
+
+// extra keeps a field that has no place in the neutral form.
+func extra(r *llm.Request, path string, value llm.JSON) {
+	if isNull(value) {
+		return
+	}
+	if r.Extra == nil {
+		r.Extra = map[string]llm.JSON{}
+	}
+	r.Extra[path] = value
+}
+
+// conversation reads contents. Calls without an id get one by where they stand, and results the id of the first call of
+// their name that still waits.
+type conversation struct {
+	request *llm.Request
+	waiting []llm.Call
+	made    int
+}
+
+func (c *conversation) system(w *wireContent) {
+	m := llm.Message{Role: llm.System}
+	for i := range w.Parts {
+		if p := &w.Parts[i]; p.Text != nil && *p.Text != "" {
+			m.Blocks = append(m.Blocks, llm.Block{Kind: llm.Text, Text: *p.Text})
+		}
+	}
+	if len(m.Blocks) > 0 {
+		c.request.Messages = append(c.request.Messages, m)
+	}
+}
+
+func (c *conversation) content(at int, w *wireContent) error {
+	m := llm.Message{Role: llm.User}
+	switch strings.ToLower(w.Role) {
+	case "", "user", "function", "tool":
+	case "model":
+		m.Role = llm.Assistant
+	case "system":
+		m.Role = llm.System
+	default:
+		return &llm.RequestError{Param: fmt.Sprintf("contents[%d].role", at), Message: "Please use a valid role: user, model."}
+	}
+	kept := false // the caller kept thinking with its state, so that calls need not bring it
+	var results, rest []llm.Block
+	for i := range w.Parts {
+		p := &w.Parts[i]
+		path := fmt.Sprintf("contents[%d].parts[%d]", at, i)
+		blocks, err := c.part(path, p, kept)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			if b.Kind == llm.Thinking && !b.State.IsZero() {
+				kept = true
+				if b.State.Origin != llm.Gemini { // the text that was signed comes with the signature
+					rest = dropUnsigned(rest)
+				}
+			}
+			if b.Kind == llm.ToolResult {
+				results = append(results, b)
+			} else {
+				rest = append(rest, b)
+			}
+		}
+	}
+	m.Blocks = append(results, rest...)
+	if n := len(c.request.Messages); m.Role == llm.Assistant && n > 0 && c.request.Messages[n-1].Role == m.Role {
+		last := &c.request.Messages[n-1] // SDKs keep a streamed answer piece by piece
+		last.Blocks = append(last.Blocks, m.Blocks...)
+		return nil
+	}
+	c.request.Messages = append(c.request.Messages, m)
+	return nil
+}
+
+// dropUnsigned takes thinking that nobody signed off the end.
+func dropUnsigned(blocks []llm.Block) []llm.Block {
+	for n := len(blocks); n > 0 && blocks[n-1].Kind == llm.Thinking && blocks[n-1].State.IsZero(); n-- {
+		blocks = blocks[:n-1]
+	}
+	return blocks
+}
+
+// part reads one part. kept says that carried thinking is already there.
+func (c *conversation) part(path string, p *wirePart, kept bool) ([]llm.Block, error) {
+	carried, native := unpack(p.ThoughtSignature)
+	extra(c.request, path+".videoMetadata", p.VideoMetadata)
+	extra(c.request, path+".mediaResolution", p.MediaResolution)
+	var blocks []llm.Block
+	for _, b := range carried {
+		if b.Kind == llm.Thinking && !kept {
+			blocks = append(blocks, b)
+		}
+	}
+	switch {
+	case p.FunctionCall != nil:
+		b, err := c.call(path, p.FunctionCall)
+		if err != nil {
+			return nil, err
+		}
+		b.State = native
+		for _, own := range carried {
+			if own.Kind == llm.ToolCall {
+				b.State = own.State
+			}
+		}
+		return append(blocks, b), nil
+	case p.FunctionResponse != nil:
+		b, err := c.result(path, p.FunctionResponse)
+		return append(blocks, b), err
+	case p.Thought:
+		if len(carried) > 0 {
+			return blocks, nil // the carried text is the one that was signed
+		}
+		return append(blocks, llm.Block{Kind: llm.Thinking, Text: text(p.Text), State: native}), nil
+	case p.InlineData != nil:
+		if p.InlineData.Data == "" {
+			return nil, &llm.RequestError{Param: path + ".inlineData.data", Message: "The data of an inlineData is empty."}
+		}
+		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: p.InlineData.attachment()})
+	case p.FileData != nil:
+		if p.FileData.FileURI == "" {
+			return nil, &llm.RequestError{Param: path + ".fileData.fileUri", Message: "The fileUri of a fileData is empty."}
+		}
+		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: p.FileData.attachment()})
+	case p.Text != nil:
+		if *p.Text != "" {
+			blocks = append(blocks, llm.Block{Kind: llm.Text, Text: *p.Text})
+		}
+	default:
+		if b, ok := p.opaque(); ok {
+			return append(blocks, b), nil // with its signature, as it stands
+		}
+	}
+	if !native.IsZero() {
+		blocks = append(blocks, llm.Block{Kind: llm.Thinking, State: native})
+	}
+	return blocks, nil
+}
+
+// call reads a functionCall.
+func (c *conversation) call(path string, w *wireCall) (llm.Block, error) {
+	if w.Name == "" {
+		return llm.Block{}, &llm.RequestError{Param: path + ".functionCall.name", Message: "A functionCall has no name."}
+	}
+	if !isNull(w.Args) && w.Args.Kind() != '{' {
+		return llm.Block{}, &llm.RequestError{Param: path + ".functionCall.args", Message: "The args of a functionCall must be an object."}
+	}
+	id, _ := llm.UncarryID(w.ID)
+	if id == "" {
+		id = "call_" + strconv.Itoa(c.made)
+		c.made++
+	}
+	call := w.neutral(id)
+	c.waiting = append(c.waiting, call)
+	return llm.Block{Kind: llm.ToolCall, Call: call}, nil
+}
+
+// result reads a functionResponse.
+func (c *conversation) result(path string, w *wireResult) (llm.Block, error) {
+	if w.Name == "" && w.ID == "" {
+		return llm.Block{}, &llm.RequestError{Param: path + ".functionResponse.name", Message: "A functionResponse has no name."}
+	}
+	name, custom := customName(w.Name)
+	id, _ := llm.UncarryID(w.ID)
+	for i, call := range c.waiting {
+		if id == call.ID || id == "" && call.Name == name {
+			id, name, custom = call.ID, call.Name, call.Custom
+			c.waiting = append(c.waiting[:i:i], c.waiting[i+1:]...)
+			break
+		}
+	}
+	if id == "" {
+		id = "call_" + strconv.Itoa(c.made)
+		c.made++
+	}
+	result := llm.Result{CallID: id, Name: name, Custom: custom}
+	result.Content, result.IsError = readOutput(w.Response)
+	for i := range w.Parts {
+		switch p := &w.Parts[i]; {
+		case p.InlineData != nil:
+			result.Content = append(result.Content, llm.Block{Kind: llm.Media, Media: p.InlineData.attachment()})
+		case p.FileData != nil:
+			result.Content = append(result.Content, llm.Block{Kind: llm.Media, Media: p.FileData.attachment()})
+		}
+	}
+	return llm.Block{Kind: llm.ToolResult, Result: result}, nil
+}
+
+// text is a string that may be absent.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

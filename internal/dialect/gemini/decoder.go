@@ -1,0 +1,455 @@
+package gemini
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// maxCandidates bounds how many answers of a stream are kept apart.
+const maxCandidates = 128
+
+// decoder reads a stream: each event is a whole response with what is new.
+type decoder struct {
+	wire       wireResponse
+	started    bool
+	failed     bool
+	blocked    bool // the prompt was refused
+	next       int  // index of the next block
+	calls      int  // calls that had no id
+	id         string
+	candidates []*reading
+	last       report
+	tools      int64
+	told       llm.Usage // the last that was emitted
+	tier       string
+}
+
+// reading is a candidate that is being read.
+type reading struct {
+	index    int
+	open     int // index of the open block, or -1
+	kind     llm.Kind
+	pending  llm.State // signature of the text at hand, which becomes a block of its own behind it
+	called   bool
+	finished bool
+
+	text      chars // of the open text
+	grounding *wireGrounding
+	citations *wireCitations
+}
+
+// Decoder implements dialect.Dialect.
+func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
+
+// Decode implements dialect.Decoder. A list of responses is read as its elements.
+func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
+	if isDone(data) {
+		return true, nil
+	}
+	var one wireResponse
+	target := &d.wire
+	*target = one
+	if err := json.Unmarshal(data, target, fromUpstream); err != nil {
+		var many []wireResponse
+		if len(data) == 0 || data[0] != '[' || json.Unmarshal(data, &many, fromUpstream) != nil {
+			return false, fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		}
+		for i := range many {
+			if done, err := d.response(&many[i], data, emit); done || err != nil {
+				return done, err
+			}
+		}
+		return false, nil
+	}
+	return d.response(target, data, emit)
+}
+
+// response reads one event.
+func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (bool, error) {
+	if !isNull(w.Error) {
+		d.failed = true
+		return true, emit(&llm.Event{Kind: llm.Failed, Err: Dialect{}.DecodeError(0, data)})
+	}
+	if err := d.start(w, emit); err != nil {
+		return false, err
+	}
+	var queries int64
+	for i := range w.Candidates {
+		if err := d.candidate(&w.Candidates[i], emit); err != nil {
+			return false, err
+		}
+		if g := w.Candidates[i].GroundingMetadata; g != nil {
+			queries += int64(len(g.WebSearchQueries))
+		}
+	}
+	d.tools = max(d.tools, queries)
+	if w.PromptFeedback != nil {
+		if reason := enum(w.PromptFeedback.BlockReason); reason != "" && len(d.candidates) == 0 {
+			d.candidates, d.blocked = append(d.candidates, &reading{open: -1, finished: true}), true
+			if err := emit(&llm.Event{Kind: llm.Finished, Finish: llm.FinishFilter, Reason: reason}); err != nil {
+				return false, err
+			}
+		}
+	}
+	if w.UsageMetadata != nil {
+		var now report
+		w.UsageMetadata.read(&now)
+		d.last.settle(&now)
+		if w.UsageMetadata.ServiceTier != "" {
+			d.tier = w.UsageMetadata.ServiceTier
+		}
+	}
+	if d.whole() {
+		return false, d.use(emit)
+	}
+	return false, nil
+}
+
+// start tells the beginning once.
+func (d *decoder) start(w *wireResponse, emit dialect.Emit) error {
+	if d.started {
+		return nil
+	}
+	d.started, d.id = true, w.ResponseID
+	e := llm.Event{Kind: llm.Start, ID: w.ResponseID, Model: w.ModelVersion}
+	if at, err := time.Parse(time.RFC3339, w.CreateTime); err == nil {
+		e.Created = at.Unix()
+	}
+	if w.UsageMetadata != nil {
+		e.ServiceTier = w.UsageMetadata.ServiceTier
+	}
+	return emit(&e)
+}
+
+// use tells the usage where it is news.
+func (d *decoder) use(emit dialect.Emit) error {
+	u, ok := d.Usage()
+	if !ok || u == d.told {
+		return nil
+	}
+	d.told = u
+	return emit(&llm.Event{Kind: llm.Used, Usage: u, ServiceTier: d.tier})
+}
+
+// whole reports whether every candidate that began has finished.
+func (d *decoder) whole() bool {
+	for _, c := range d.candidates {
+		if !c.finished {
+			return false
+		}
+	}
+	return len(d.candidates) > 0
+}
+
+// End implements dialect.Decoder.
+func (d *decoder) End(emit dialect.Emit) (bool, error) {
+	if !d.started || d.failed {
+		return false, nil
+	}
+	return d.whole(), d.use(emit)
+}
+
+// Usage implements dialect.Decoder.
+func (d *decoder) Usage() (llm.Usage, bool) {
+	u, ok, _ := d.last.usage()
+	u.ToolUses = d.tools
+	return u, ok
+}
+
+func (d *decoder) at(index int) (*reading, error) {
+	for _, c := range d.candidates {
+		if c.index == index {
+			return c, nil
+		}
+	}
+	if len(d.candidates) >= maxCandidates || index < 0 {
+		return nil, fmt.Errorf("%w: a candidate %d", dialect.ErrMalformed, index)
+	}
+	c := &reading{index: index, open: -1}
+	d.candidates = append(d.candidates, c)
+	return c, nil
+}
+
+// candidate reads what is new of one candidate. What comes behind its end is left out.
+func (d *decoder) candidate(w *wireCandidate, emit dialect.Emit) error {
+	c, err := d.at(int(w.Index))
+	if err != nil || c.finished {
+		return err
+	}
+	if w.GroundingMetadata != nil {
+		c.grounding = w.GroundingMetadata
+	}
+	if w.CitationMetadata != nil {
+		c.citations = w.CitationMetadata
+	}
+	if w.Content != nil {
+		for i := range w.Content.Parts {
+			if err := d.part(c, &w.Content.Parts[i], emit); err != nil {
+				return err
+			}
+		}
+	}
+	if probs := w.LogprobsResult.neutral(); len(probs) > 0 {
+		if err := emit(&llm.Event{Kind: llm.Probs, Candidate: c.index, Logprobs: probs}); err != nil {
+			return err
+		}
+	}
+	reason := enum(w.FinishReason)
+	if reason == "" {
+		return nil
+	}
+	if err := d.close(c, emit); err != nil {
+		return err
+	}
+	c.finished = true
+	finish := reasons[reason]
+	if finish == llm.FinishStop && c.called {
+		finish = llm.FinishTools
+	}
+	return emit(&llm.Event{Kind: llm.Finished, Candidate: c.index, Finish: finish, Reason: reason})
+}
+
+// part reads one part.
+func (d *decoder) part(c *reading, p *wirePart, emit dialect.Emit) error {
+	state := llm.State{}
+	if p.ThoughtSignature != "" {
+		state = llm.State{Origin: llm.Gemini, Data: p.ThoughtSignature}
+	}
+	switch {
+	case p.FunctionCall != nil:
+		return d.call(c, p.FunctionCall, state, emit)
+	case p.InlineData != nil:
+		return d.lone(c, llm.Block{Kind: llm.Media, Media: p.InlineData.attachment()}, state, emit)
+	case p.FileData != nil:
+		return d.lone(c, llm.Block{Kind: llm.Media, Media: p.FileData.attachment()}, state, emit)
+	case p.Text == nil:
+		if b, ok := p.opaque(); ok {
+			return d.lone(c, b, llm.State{}, emit) // its signature is part of it
+		}
+	}
+	kind := llm.Text
+	if p.Thought {
+		kind = llm.Thinking
+	}
+	if said := text(p.Text); said != "" {
+		if err := d.write(c, kind, said, emit); err != nil {
+			return err
+		}
+	}
+	switch {
+	case state.IsZero():
+		return nil
+	case p.Thought:
+		return d.sign(c, state, emit)
+	}
+	if !c.pending.IsZero() || c.open >= 0 && c.kind != llm.Text {
+		if err := d.close(c, emit); err != nil {
+			return err
+		}
+	}
+	c.pending = state
+	return nil
+}
+
+// write adds to the text or thinking that is open, or opens it.
+func (d *decoder) write(c *reading, kind llm.Kind, said string, emit dialect.Emit) error {
+	if c.open >= 0 && c.kind != kind || !c.pending.IsZero() {
+		if err := d.close(c, emit); err != nil {
+			return err
+		}
+	}
+	if c.open < 0 {
+		if err := d.openBlock(c, llm.Block{Kind: kind}, emit); err != nil {
+			return err
+		}
+		c.text.reset()
+	}
+	if kind == llm.Text {
+		c.text.add(said)
+	}
+	return emit(&llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: said})
+}
+
+func (d *decoder) openBlock(c *reading, b llm.Block, emit dialect.Emit) error {
+	c.open, c.kind = d.next, b.Kind
+	d.next++
+	return emit(&llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
+}
+
+// sign ends thinking with its state.
+func (d *decoder) sign(c *reading, state llm.State, emit dialect.Emit) error {
+	if c.open < 0 || c.kind != llm.Thinking {
+		if err := d.close(c, emit); err != nil {
+			return err
+		}
+		if err := d.openBlock(c, llm.Block{Kind: llm.Thinking}, emit); err != nil {
+			return err
+		}
+	}
+	if err := emit(&llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: state}); err != nil {
+		return err
+	}
+	return d.close(c, emit)
+}
+
+// close ends what is open, with its citations, and lets the signature of a text follow.
+func (d *decoder) close(c *reading, emit dialect.Emit) error {
+	if c.open >= 0 {
+		if c.kind == llm.Text {
+			if err := d.cite(c, emit); err != nil {
+				return err
+			}
+		}
+		at := c.open
+		c.open = -1
+		if err := emit(&llm.Event{Kind: llm.Close, Index: at, Candidate: c.index}); err != nil {
+			return err
+		}
+	}
+	if c.pending.IsZero() {
+		return nil
+	}
+	state := c.pending
+	c.pending = llm.State{}
+	return d.sign(c, state, emit)
+}
+
+// lone tells a block that comes whole.
+func (d *decoder) lone(c *reading, b llm.Block, state llm.State, emit dialect.Emit) error {
+	err := d.close(c, emit)
+	if err == nil {
+		err = d.openBlock(c, b, emit)
+	}
+	if err == nil {
+		err = d.close(c, emit)
+	}
+	if err == nil && !state.IsZero() {
+		err = d.sign(c, state, emit)
+	}
+	return err
+}
+
+// call tells a call, which comes whole.
+func (d *decoder) call(c *reading, w *wireCall, state llm.State, emit dialect.Emit) error {
+	if err := d.close(c, emit); err != nil {
+		return err
+	}
+	id := clean64(w.ID)
+	if id == "" {
+		id = "call_" + clean64(d.id) + "_" + strconv.Itoa(d.calls)
+		d.calls++
+	}
+	_ = w.Args.Compact() // it was valid when it was read
+	call := w.neutral(id)
+	input := call.Input
+	call.Input, c.called = "", true
+	if err := d.openBlock(c, llm.Block{Kind: llm.ToolCall, Call: call, State: state}, emit); err != nil {
+		return err
+	}
+	if input != "" {
+		if err := emit(&llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: input}); err != nil {
+			return err
+		}
+	}
+	return d.close(c, emit)
+}
+
+// clean64 is an id in the letters that every vendor takes in one.
+func clean64(id string) string {
+	b := []byte(id)
+	for i, c := range b {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			b[i] = '_'
+		}
+	}
+	return string(b[:min(len(b), 64)])
+}
+
+// cite tells what the open text rests on.
+func (d *decoder) cite(c *reading, emit dialect.Emit) error {
+	for _, citation := range c.sources() {
+		if err := emit(&llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: citation}); err != nil {
+			return err
+		}
+	}
+	c.grounding, c.citations = nil, nil
+	return nil
+}
+
+// sources are the citations of the text at hand.
+func (c *reading) sources() []llm.Citation {
+	var all []llm.Citation
+	if c.grounding != nil {
+		for i := range c.grounding.GroundingSupports {
+			s := &c.grounding.GroundingSupports[i]
+			for _, at := range s.GroundingChunkIndices {
+				if at < 0 || int(at) >= len(c.grounding.GroundingChunks) || len(all) >= maxCitations {
+					continue
+				}
+				citation := c.grounding.GroundingChunks[at].citation()
+				citation.Start, citation.End = c.span(s.Segment.StartIndex, s.Segment.EndIndex)
+				all = append(all, citation)
+			}
+		}
+	}
+	if c.citations != nil {
+		for _, w := range c.citations.Citations {
+			if len(all) >= maxCitations {
+				break
+			}
+			citation := llm.Citation{URL: w.URI, Title: w.Title}
+			citation.Start, citation.End = c.span(w.StartIndex, w.EndIndex)
+			all = append(all, citation)
+		}
+	}
+	return all
+}
+
+// maxCitations bounds the citations of one text.
+const maxCitations = 10_000
+
+// span converts a range in bytes; the zero range is unknown.
+func (c *reading) span(from, to integer) (start, end int) {
+	start, ok := c.text.charsAt(int(from))
+	end, fits := c.text.charsAt(int(to))
+	if !ok || !fits || end <= start {
+		return 0, 0
+	}
+	return start, end
+}
+
+// citation is a source.
+func (w *wireChunk) citation() llm.Citation {
+	for _, s := range []*wireSource{w.Web, w.RetrievedContext, w.Maps} {
+		if s != nil {
+			return llm.Citation{URL: s.URI, Title: s.Title, Cited: s.Text}
+		}
+	}
+	return llm.Citation{}
+}
+
+// neutral is the likelihoods of tokens.
+func (w *wireLogprobs) neutral() []llm.Logprob {
+	if w == nil {
+		return nil
+	}
+	var all []llm.Logprob
+	for i, chosen := range w.ChosenCandidates {
+		p := llm.Logprob{Token: chosen.Token, Logprob: float64(chosen.LogProbability)}
+		if i < len(w.TopCandidates) {
+			for _, t := range w.TopCandidates[i].Candidates {
+				p.Top = append(p.Top, llm.Logprob{Token: t.Token, Logprob: float64(t.LogProbability)})
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}

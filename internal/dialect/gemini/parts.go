@@ -1,0 +1,186 @@
+package gemini
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+)
+
+// attachment reads inline data.
+func (w *wireBlob) attachment() llm.Attachment {
+	a := llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
+	data := strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(w.Data)
+	data = strings.TrimRight(data, "=")
+	if n := len(data) % 4; n > 1 {
+		data += "=="[:4-n]
+	}
+	if w.MIMEType == "text/plain" {
+		if raw, err := base64.StdEncoding.DecodeString(data); err == nil && utf8.Valid(raw) {
+			a.Text = string(raw)
+			return a
+		}
+	}
+	a.Data = data
+	return a
+}
+
+// attachment reads a file by its address: gs and http addresses are anybody's, others are names that Google gave.
+func (w *wireFile) attachment() llm.Attachment {
+	a := llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
+	if own(w.FileURI) {
+		a.FileID, a.Origin = w.FileURI, llm.Gemini
+	} else {
+		a.URL = w.FileURI
+	}
+	return a
+}
+
+// own reports whether an address is that of a file that Google keeps for the account (Files API).
+func own(uri string) bool {
+	return !isURL(uri) || strings.Contains(uri, "//generativelanguage.googleapis.com/")
+}
+
+func isURL(uri string) bool {
+	scheme, _, ok := strings.Cut(uri, "://")
+	return ok && (scheme == "gs" || scheme == "http" || scheme == "https")
+}
+
+// kindOf is the kind of a file by its type.
+func kindOf(mime string) llm.MediaKind {
+	switch top, _, _ := strings.Cut(mime, "/"); top {
+	case "image":
+		return llm.Image
+	case "audio":
+		return llm.Audio
+	case "video":
+		return llm.Video
+	}
+	return llm.Document
+}
+
+// vendorParts are the parts that are one block each and mean nothing to other vendors.
+var vendorParts = []string{"executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
+
+// opaque is a part of a kind that only Google knows.
+func (p *wirePart) opaque() (llm.Block, bool) {
+	kind := ""
+	members(p.Unknown, func(name string, _ llm.JSON) {
+		name = camel(name)
+		switch {
+		case kind == "", slices.Contains(vendorParts, name), name < kind && !slices.Contains(vendorParts, kind):
+			kind = name
+		}
+	})
+	if kind == "" {
+		return llm.Block{}, false
+	}
+	return llm.Block{Kind: llm.Opaque, Vendor: llm.Gemini, Type: kind, Raw: mustJSON(p)}, true
+}
+
+// A tool that takes free text becomes a function with one string, and its name tells so: results and calls that come back
+// need no memory of the tool.
+const (
+	customSuffix = "__text"
+	customField  = "input"
+)
+
+// customName parts the name of a function that stands for a tool of free text from the mark.
+func customName(name string) (string, bool) {
+	if plain, ok := strings.CutSuffix(name, customSuffix); ok && plain != "" {
+		return plain, true
+	}
+	return name, false
+}
+
+// neutral is the call with an id. A call of a tool that takes free text is unwrapped.
+func (w *wireCall) neutral(id string) llm.Call {
+	call := llm.Call{ID: id, Name: w.Name}
+	if !isNull(w.Args) {
+		call.Input = string(w.Args)
+	}
+	if name, custom := customName(w.Name); custom {
+		var args struct {
+			Input *string `json:"input"`
+		}
+		if json.Unmarshal(w.Args, &args, fromUpstream) == nil && args.Input != nil {
+			return llm.Call{ID: id, Name: name, Input: *args.Input, Custom: true}
+		}
+	}
+	return call
+}
+
+// writeCall is the call on the wire. Arguments that are no object, which models of other vendors make, are wrapped.
+func writeCall(c *llm.Call, id string) *wireCall {
+	w := &wireCall{ID: id, Name: c.Name}
+	switch args := llm.JSON(c.Input); {
+	case c.Custom:
+		w.Name += customSuffix
+		w.Args = mustJSON(map[string]string{customField: c.Input})
+	case strings.TrimSpace(c.Input) == "":
+		w.Args = llm.JSON("{}")
+	case args.IsValid(written) && args.Kind() == '{':
+		w.Args = args
+	default:
+		w.Args = mustJSON(map[string]string{customField: c.Input})
+	}
+	return w
+}
+
+// readOutput reads the response of a function: its "output" or "result", or the whole object; an "error" is one.
+func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
+	if isNull(response) {
+		return nil, false
+	}
+	var only map[string]llm.JSON
+	value := response
+	if json.Unmarshal(response, &only, fromUpstream) == nil && len(only) == 1 {
+		for name, v := range only {
+			switch name {
+			case "output", "result":
+				value = v
+			case "error":
+				value, isError = v, true
+			}
+		}
+	}
+	if len(only) == 0 && response.Kind() == '{' {
+		return nil, false
+	}
+	said := string(value)
+	if value.Kind() == '"' {
+		_ = json.Unmarshal(value, &said, fromUpstream) // a valid string
+	}
+	if said == "" {
+		return nil, isError
+	}
+	return []llm.Block{{Kind: llm.Text, Text: said}}, isError
+}
+
+// writeOutput is the response of a function: an object that the tool returned goes as it is, a text as "output", and an
+// error as "error".
+func writeOutput(said string, isError bool) llm.JSON {
+	if isError {
+		return mustJSON(map[string]string{"error": said})
+	}
+	if v := llm.JSON(strings.TrimSpace(said)); len(v) > 0 && v[0] == '{' && v.IsValid() && !ambiguous(v) {
+		return v
+	}
+	return mustJSON(map[string]string{"output": said})
+}
+
+// ambiguous reports whether an object would be read back as something else.
+func ambiguous(v llm.JSON) bool {
+	var only map[string]llm.JSON
+	if json.Unmarshal(v, &only) != nil || len(only) > 1 {
+		return false
+	}
+	for name := range only {
+		return name == "output" || name == "result" || name == "error"
+	}
+	return true
+}

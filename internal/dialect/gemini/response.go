@@ -1,0 +1,191 @@
+package gemini
+
+import (
+	"fmt"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// DecodeResponse implements dialect.Dialect. A body is one answer, or the list of a stream's.
+func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
+	var fold llm.Fold
+	var failed *llm.Error
+	filter := ""
+	d := decoder{}
+	emit := func(e *llm.Event) error {
+		switch e.Kind {
+		case llm.Failed:
+			failed = e.Err
+		case llm.Finished:
+			if d.blocked {
+				filter = e.Reason
+			}
+		}
+		fold.Add(e)
+		return nil
+	}
+	_, err := d.Decode(body, emit)
+	if err == nil {
+		_, err = d.End(emit)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case failed != nil:
+		return nil, failed
+	case len(d.candidates) == 0:
+		return nil, fmt.Errorf("%w: no candidates", dialect.ErrMalformed)
+	}
+	r := fold.Response()
+	r.Filter = filter
+	return r, nil
+}
+
+// EncodeResponse implements dialect.Dialect.
+func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
+	show := showThoughts(to)
+	b := []byte(`{"candidates":[`)
+	for i := range r.Candidates {
+		c := &r.Candidates[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		w := wireCandidate{Content: &wireContent{Role: "model"}, Index: integer(c.Index), LogprobsResult: wireProbs(c.Logprobs),
+			FinishReason: jsontext.Value(quote(nil, wireFinish(c.Finish, c.Reason)))}
+		w.Content.Parts, w.GroundingMetadata = answerParts(c.Blocks, show)
+		b = append(b, mustJSON(w)...)
+	}
+	b = append(b, ']')
+	if r.Filter != "" {
+		reason := r.Filter
+		if reasons[reason] != llm.FinishFilter {
+			reason = "OTHER"
+		}
+		b = append(quote(append(b, `,"promptFeedback":{"blockReason":`...), reason), '}')
+	}
+	if r.HasUsage {
+		b = appendUsage(append(b, `,"usageMetadata":`...), r.Usage, r.ServiceTier)
+	}
+	if r.Model != "" {
+		b = quote(append(b, `,"modelVersion":`...), r.Model)
+	}
+	if r.ID != "" {
+		b = quote(append(b, `,"responseId":`...), r.ID)
+	}
+	return append(b, '}')
+}
+
+// answerParts are the parts of a whole candidate, and what its last text that cites anything rests on.
+func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding *wireGrounding) {
+	var thoughts []llm.Block
+	for i := range blocks {
+		switch b := &blocks[i]; b.Kind {
+		case llm.Text, llm.Refusal:
+			parts = append(parts, textPart(b.Text))
+			if len(b.Citations) > 0 {
+				var text chars
+				text.add(b.Text)
+				grounding = ground(b.Citations, &text)
+			}
+		case llm.Thinking:
+			switch {
+			case b.State.Origin == llm.Gemini && (show || b.Text == ""):
+				parts = appendSigned(parts, b.Text, b.State.Data)
+				continue
+			case !b.State.IsZero() && b.State.Origin != llm.Gemini:
+				thoughts = append(thoughts, *b)
+			}
+			p := textPart("")
+			if show {
+				p = textPart(b.Text)
+			}
+			if p.Thought, p.ThoughtSignature = show, pack(*b); show || p.ThoughtSignature != "" {
+				parts = append(parts, p)
+			}
+		case llm.ToolCall:
+			parts = append(parts, callPart(thoughts, b))
+			thoughts = nil
+		case llm.Media, llm.Opaque:
+			if p, ok := lonePart(b); ok {
+				parts = append(parts, p)
+			}
+		case llm.ToolResult:
+		}
+	}
+	if parts == nil {
+		parts = list[wirePart]{textPart("")}
+	}
+	return parts, grounding
+}
+
+// callPart is a call for a caller. The first one of an answer carries the thinking before it that other vendors signed:
+// clients drop thoughts and keep calls.
+func callPart(thoughts []llm.Block, b *llm.Block) wirePart {
+	return wirePart{FunctionCall: writeCall(&b.Call, b.Call.ID), ThoughtSignature: pack(append(thoughts[:len(thoughts):len(thoughts)], *b)...)}
+}
+
+// lonePart is a block that is a part of its own: a file, or a part that Google itself made.
+func lonePart(b *llm.Block) (wirePart, bool) {
+	var p wirePart
+	switch {
+	case b.Kind == llm.Opaque:
+		return p, b.Vendor == llm.Gemini && json.Unmarshal(b.Raw, &p, fromUpstream) == nil
+	case b.Kind != llm.Media:
+		return p, false
+	}
+	var e requestEncoder
+	return e.media(&b.Media)
+}
+
+// wireProbs is the likelihoods of tokens on the wire.
+func wireProbs(probs []llm.Logprob) *wireLogprobs {
+	if len(probs) == 0 {
+		return nil
+	}
+	w := &wireLogprobs{}
+	for _, p := range probs {
+		w.ChosenCandidates = append(w.ChosenCandidates, wireLogprob{Token: p.Token, LogProbability: float(p.Logprob)})
+		var top wireTop
+		for _, t := range p.Top {
+			top.Candidates = append(top.Candidates, wireLogprob{Token: t.Token, LogProbability: float(t.Logprob)})
+		}
+		w.TopCandidates = append(w.TopCandidates, top)
+	}
+	return w
+}
+
+// ground writes citations as Google does: sources once each, and ranges of the text in bytes that point to them.
+func ground(cites []llm.Citation, text *chars) *wireGrounding {
+	if len(cites) == 0 {
+		return nil
+	}
+	g := &wireGrounding{}
+	known := map[wireSource]integer{}
+	var last llm.Citation
+	for i, c := range cites {
+		source := wireSource{URI: c.URL, Title: c.Title}
+		at, ok := known[source]
+		if !ok {
+			at = integer(len(g.GroundingChunks))
+			known[source] = at
+			g.GroundingChunks = append(g.GroundingChunks, wireChunk{Web: &source})
+		}
+		if n := len(g.GroundingSupports); i > 0 && last.Start == c.Start && last.End == c.End {
+			g.GroundingSupports[n-1].GroundingChunkIndices = append(g.GroundingSupports[n-1].GroundingChunkIndices, at)
+			continue
+		}
+		last = c
+		s := wireSupport{GroundingChunkIndices: list[integer]{at}}
+		from, ok := text.bytesAt(c.Start)
+		to, fits := text.bytesAt(c.End)
+		if ok && fits && to > from {
+			s.Segment.StartIndex, s.Segment.EndIndex = integer(from), integer(to)
+		}
+		g.GroundingSupports = append(g.GroundingSupports, s)
+	}
+	return g
+}
