@@ -1,7 +1,11 @@
 package responses
 
 import (
+	"aihigress/internal/dialect/openai"
 	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // streamError is an error in an answer that began with 200, from the vendor's words.
@@ -48,3 +52,62 @@ func classOf(word string) llm.Class {
 	}
 	return llm.Unclassified
 }
+
+// DecodeError implements dialect.Dialect. The envelope is that of all of OpenAI's endpoints.
+func (Dialect) DecodeError(status int, body []byte) *llm.Error {
+	e := openai.Dialect{}.DecodeError(status, body)
+	e.Origin = llm.Responses
+	return e
+}
+
+// EncodeError implements dialect.Dialect.
+func (Dialect) EncodeError(e *llm.Error) []byte { return openai.Dialect{}.EncodeError(e) }
+
+// AppendErrorEvent implements dialect.Dialect. It appends what OpenAI ends a stream with: an error event, which SDKs
+// raise, and response.failed, which Codex reads the code of.
+func (d Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
+	var body struct {
+		Error jsontext.Value `json:"error"`
+	}
+	_ = json.Unmarshal(d.EncodeError(e), &body, upstreams) // which is our own
+	var words struct {
+		Code    string `json:"code"`
+		Type    string `json:"type"`
+		Message string `json:"message"`
+		Param   string `json:"param"`
+	}
+	_ = json.Unmarshal(body.Error, &words, upstreams)
+	if words.Code == "" {
+		words.Code = codeOf(e.Kind())
+	}
+	dst = appendString(append(dst, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":"...), words.Code)
+	dst = appendString(append(dst, `,"message":`...), words.Message)
+	dst = appendOr(append(dst, `,"param":`...), words.Param)
+	dst = append(append(append(dst, `,"error":`...), body.Error...), "}\n\n"...)
+
+	failed := encoder{settings: settingsOf(nil), id: "resp_failed"}
+	dst = append(dst, "event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":1,\"response\":"...)
+	return append(failed.appendObject(dst, ending{status: "failed", code: words.Code, failure: words.Message}), "}\n\n"...)
+}
+
+// codeOf is the code of a failure that has none: those of ResponseErrorCode as far as they go, and those that Codex tells
+// apart.
+func codeOf(c llm.Class) string {
+	switch c {
+	case llm.RateLimited:
+		return "rate_limit_exceeded"
+	case llm.OutOfQuota:
+		return "insufficient_quota"
+	case llm.Overloaded:
+		return "server_is_overloaded"
+	case llm.InvalidRequest:
+		return "invalid_prompt"
+	case llm.TooLarge:
+		return "context_length_exceeded"
+	case llm.Unclassified, llm.Unauthorized, llm.Forbidden, llm.NotFound, llm.TimedOut, llm.ServerError:
+	}
+	return "server_error"
+}
+
+// KeepAlive implements dialect.Dialect: a comment, which every reader of event streams skips.
+func (Dialect) KeepAlive() []byte { return []byte(": keep-alive\n\n") }

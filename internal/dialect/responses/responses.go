@@ -3,11 +3,14 @@
 package responses
 
 import (
+	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 )
 
 // Dialect is OpenAI Responses.
 type Dialect struct{}
+
+var _ dialect.Dialect = Dialect{}
 
 // Name implements dialect.Dialect.
 func (Dialect) Name() string { return llm.Responses }

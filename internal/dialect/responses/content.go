@@ -1,0 +1,263 @@
+package responses
+
+import (
+	"encoding/base64"
+	"fmt"
+	"mime"
+	"strings"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// contentOf reads the content of a message, or what a tool returned: a text or parts.
+func contentOf(raw jsontext.Value, at string) ([]llm.Block, error) {
+	if raw.Kind() == '"' {
+		text, err := textOf(raw)
+		if err != nil {
+			return nil, readError(at, err)
+		}
+		return []llm.Block{{Kind: llm.Text, Text: text}}, nil
+	}
+	var parts []part
+	if err := json.Unmarshal(raw, &parts, callers); err != nil {
+		return nil, readError(at, err)
+	}
+	blocks := make([]llm.Block, 0, len(parts))
+	for i := range parts {
+		b, err := blockOf(&parts[i], fmt.Sprintf("%s[%d]", at, i))
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, nil
+}
+
+// blockOf reads one part.
+func blockOf(p *part, at string) (llm.Block, error) {
+	var b llm.Block
+	switch p.Type {
+	case "input_text", "output_text", "text":
+		if p.Text == nil {
+			return b, &llm.RequestError{Param: at + ".text", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.text'.", at)}
+		}
+		b = llm.Block{Kind: llm.Text, Text: *p.Text, Citations: citationsOf(p.Annotations)}
+	case "refusal":
+		b = llm.Block{Kind: llm.Refusal}
+		if p.Refusal != nil {
+			b.Text = *p.Refusal
+		}
+	case "input_image":
+		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Image, p.ImageURL, "", p)}
+	case "input_video":
+		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Video, p.VideoURL, "", p)}
+	case "input_file":
+		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Document, p.FileURL, p.FileData, p)}
+	case "input_audio":
+		b = llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio}}
+		if p.Audio != nil {
+			b.Media.MIMEType, b.Media.Data = soundType(p.Audio.Format), p.Audio.Data
+		}
+	default:
+		return b, &llm.RequestError{Param: at + ".type", Code: "invalid_value", Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: "+
+			"'input_text', 'input_image', 'output_text', 'refusal', 'input_file', and 'input_audio'.", p.Type)}
+	}
+	if m := &b.Media; b.Kind == llm.Media && m.URL == "" && m.Data == "" && m.FileID == "" {
+		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' has neither content nor an address nor a file.", at)}
+	}
+	if !isNull(p.Cache) {
+		b.Cache = &llm.Cache{}
+	}
+	return b, nil
+}
+
+// attachment reads a file of a part: by address, which may hold it whole, by content, or by id.
+func attachment(kind llm.MediaKind, url, data string, p *part) llm.Attachment {
+	a := llm.Attachment{Kind: kind, Name: p.FileName, Detail: p.Detail, FileID: p.FileID}
+	if a.FileID != "" {
+		a.Origin = llm.Responses
+	}
+	for _, text := range []string{url, data} {
+		if kindOf, content, ok := dataURL(text); ok {
+			a.MIMEType, a.Data = kindOf, content
+		} else if text == data {
+			a.Data = text
+		} else {
+			a.URL = text
+		}
+	}
+	if a.Data != "" && a.MIMEType == "" && kind == llm.Document {
+		a.MIMEType = fileType(a.Name)
+	}
+	return a
+}
+
+// dataURL splits an address that holds its content in base64.
+func dataURL(text string) (kind, data string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "data:")
+	if !ok {
+		return "", "", false
+	}
+	head, data, ok := strings.Cut(rest, ",")
+	if !ok {
+		return "", "", false
+	}
+	head, sealed := strings.CutSuffix(head, ";base64")
+	if !sealed {
+		data = base64.StdEncoding.EncodeToString([]byte(data))
+	}
+	kind, _, err := mime.ParseMediaType(head)
+	if err != nil {
+		kind = head
+	}
+	return kind, data, true
+}
+
+// fileType is the type of a file by its name; PDF where that says nothing, which is what the API takes most of all.
+func fileType(name string) string {
+	at := strings.LastIndexByte(name, '.')
+	if at >= 0 {
+		if kind, _, _ := strings.Cut(mime.TypeByExtension(strings.ToLower(name[at:])), ";"); kind != "" {
+			return kind
+		}
+	}
+	return "application/pdf"
+}
+
+// soundType is the MIME type of a sound's format.
+func soundType(format string) string {
+	switch format {
+	case "mp3":
+		return "audio/mpeg"
+	case "":
+		return "audio/wav"
+	}
+	return "audio/" + format
+}
+
+// soundFormat undoes soundType.
+func soundFormat(kind string) string {
+	switch kind {
+	case "audio/mpeg", "audio/mp3":
+		return "mp3"
+	case "audio/x-wav", "audio/wave", "":
+		return "wav"
+	}
+	return strings.TrimPrefix(kind, "audio/")
+}
+
+// citationsOf reads annotations.
+func citationsOf(raw []jsontext.Value) []llm.Citation {
+	var all []llm.Citation
+	for _, r := range raw {
+		if c, ok := citationOf(r); ok {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func citationOf(raw jsontext.Value) (llm.Citation, bool) {
+	var a annotation
+	if json.Unmarshal(raw, &a, upstreams) != nil || a.Type == "" {
+		return llm.Citation{}, false
+	}
+	c := llm.Citation{Start: a.Start, End: a.End, URL: a.URL, Title: a.Title, FileID: a.FileID, Vendor: llm.Responses, Raw: oneLine(raw)}
+	if c.Title == "" {
+		c.Title = a.FileName
+	}
+	return c, true
+}
+
+// annotationOf writes a citation.
+func annotationOf(c *llm.Citation) jsontext.Value {
+	if c.Vendor == llm.Responses && len(c.Raw) > 0 {
+		return oneLine(c.Raw)
+	}
+	if c.URL != "" {
+		b := appendString([]byte(`{"type":"url_citation","url":`), c.URL)
+		b = appendInt(append(b, `,"start_index":`...), int64(c.Start))
+		b = appendInt(append(b, `,"end_index":`...), int64(c.End))
+		return append(appendString(append(b, `,"title":`...), c.Title), '}')
+	}
+	b := appendString([]byte(`{"type":"file_citation","file_id":`), c.FileID)
+	b = appendInt(append(b, `,"index":`...), int64(c.End))
+	return append(appendString(append(b, `,"filename":`...), c.Title), '}')
+}
+
+// callOf reads a call of a tool of the caller's.
+func callOf(it *item, at string) (llm.Block, error) {
+	b := llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: it.CallID, Name: joinName(it.Namespace, it.Name), Custom: it.Type == "custom_tool_call"}}
+	if it.Name == "" || it.CallID == "" {
+		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' needs a name and a call_id.", at)}
+	}
+	text := it.Arguments
+	if b.Call.Custom {
+		text = it.Input
+	}
+	if text != nil {
+		b.Call.Input = *text
+	}
+	return b, nil
+}
+
+// thinkingOf reads a reasoning item. Parts of its summary, and of the thinking itself where an open model shows it, are
+// apart by blank lines.
+func thinkingOf(it *item) llm.Block {
+	var parts []part
+	_ = json.Unmarshal(it.Content, &parts, upstreams) // a vendor's own form of it says nothing here
+	var texts []string
+	for _, p := range append(it.Summary[:len(it.Summary):len(it.Summary)], parts...) {
+		if p.Text != nil && *p.Text != "" {
+			texts = append(texts, *p.Text)
+		}
+	}
+	b := llm.Block{Kind: llm.Thinking, Text: strings.Join(texts, "\n\n")}
+	if it.Sealed != "" || it.ID != "" && !minted(it.ID) {
+		b.State = llm.State{Origin: llm.Responses, ID: it.ID, Data: it.Sealed}
+	}
+	return b
+}
+
+// minted reports whether an item's id is one that an encoder of this package made, which no upstream knows: those have an
+// underscore more.
+func minted(id string) bool { return strings.Count(id, "_") > 1 }
+
+// logprobsOf reads how likely tokens were.
+func logprobsOf(list []logprob) []llm.Logprob {
+	all := make([]llm.Logprob, 0, len(list))
+	for _, l := range list {
+		p := llm.Logprob{Token: l.Token, Logprob: l.Logprob}
+		for _, c := range l.Bytes {
+			p.Bytes = append(p.Bytes, byte(c)) // what is no byte is not believed to matter
+		}
+		if len(l.Top) > 0 {
+			p.Top = logprobsOf(l.Top)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// likely writes how likely tokens were.
+func likely(list []llm.Logprob, top bool) []logprob {
+	all := make([]logprob, 0, len(list))
+	for _, p := range list {
+		l := logprob{Token: p.Token, Logprob: p.Logprob, Bytes: []int{}}
+		text := p.Bytes
+		if text == nil {
+			text = []byte(p.Token)
+		}
+		for _, c := range text {
+			l.Bytes = append(l.Bytes, int(c))
+		}
+		if top {
+			l.Top = likely(p.Top, false)
+		}
+		all = append(all, l)
+	}
+	return all
+}

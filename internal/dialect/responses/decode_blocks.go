@@ -1,0 +1,294 @@
+package responses
+
+import (
+	"fmt"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// find is the open block of a part of an item, or nil. Items of one block have part 0.
+func (d *decoder) find(output, part int) *openBlock {
+	for _, o := range d.open {
+		if o.output == output && o.part == part {
+			return o
+		}
+	}
+	return nil
+}
+
+// begin opens a block. All others end with it, but that calls may be open side by side.
+func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*openBlock, error) {
+	kept := d.open[:0]
+	var err error
+	for _, o := range d.open {
+		if o.kind == llm.ToolCall && b.Kind == llm.ToolCall {
+			kept = append(kept, o)
+		} else if err == nil {
+			err = emit(&llm.Event{Kind: llm.Close, Index: o.index})
+		}
+	}
+	d.open = kept
+	if err != nil {
+		return nil, err
+	}
+	if len(d.open) >= maxOpen {
+		return nil, fmt.Errorf("%w: more than %d calls at once", dialect.ErrMalformed, maxOpen)
+	}
+	o := &openBlock{output: output, part: part, index: d.next, kind: b.Kind}
+	d.next++
+	d.open = append(d.open, o)
+	return o, emit(&llm.Event{Kind: llm.Open, Index: o.index, Block: b})
+}
+
+// close ends the blocks of an item.
+func (d *decoder) close(output int, emit dialect.Emit) error {
+	kept := d.open[:0]
+	var err error
+	for _, o := range d.open {
+		if o.output != output {
+			kept = append(kept, o)
+		} else if err == nil {
+			err = emit(&llm.Event{Kind: llm.Close, Index: o.index})
+		}
+	}
+	d.open = kept
+	return err
+}
+
+func (d *decoder) closeAll(emit dialect.Emit) error {
+	for _, o := range d.open {
+		if err := emit(&llm.Event{Kind: llm.Close, Index: o.index}); err != nil {
+			return err
+		}
+	}
+	d.open = nil
+	return nil
+}
+
+// pass hands on a piece of text.
+func (o *openBlock) pass(text string, emit dialect.Emit) error {
+	if text == "" {
+		return nil
+	}
+	o.size += len(text)
+	return emit(&llm.Event{Kind: llm.Delta, Index: o.index, Text: text})
+}
+
+// rest hands on what of a whole text was not.
+func (o *openBlock) rest(whole string, emit dialect.Emit) error {
+	if len(whole) <= o.size {
+		return nil
+	}
+	return o.pass(whole[o.size:], emit)
+}
+
+// itemAdded opens what an item begins: a call, since its name is known, or thinking.
+func (d *decoder) itemAdded(emit dialect.Emit) error {
+	var it item
+	if err := json.Unmarshal(d.ev.Item, &it, upstreams); err != nil {
+		return nil // of the vendor's own; it comes whole when it is done
+	}
+	switch it.Type {
+	case "function_call", "custom_tool_call":
+		if it.Name != "" && it.CallID != "" {
+			_, err := d.beginCall(&it, d.ev.Output, emit)
+			return err
+		}
+	case "reasoning":
+		b := llm.Block{Kind: llm.Thinking}
+		if it.ID != "" && !minted(it.ID) {
+			b.State = llm.State{Origin: llm.Responses, ID: it.ID} // what is sealed comes at the end
+		}
+		_, err := d.begin(d.ev.Output, 0, b, emit)
+		return err
+	}
+	return nil
+}
+
+func (d *decoder) beginCall(it *item, output int, emit dialect.Emit) (*openBlock, error) {
+	d.calls = true
+	return d.begin(output, 0, llm.Block{Kind: llm.ToolCall,
+		Call: llm.Call{ID: it.CallID, Name: joinName(it.Namespace, it.Name), Custom: it.Type == "custom_tool_call"}}, emit)
+}
+
+func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
+	ev := &d.ev
+	o := d.find(ev.Output, ev.Content)
+	if o == nil || o.kind != kind {
+		var err error
+		if o, err = d.begin(ev.Output, ev.Content, llm.Block{Kind: kind}, emit); err != nil {
+			return err
+		}
+	}
+	d.refused = d.refused || kind == llm.Refusal
+	if err := o.pass(ev.Delta, emit); err != nil || len(ev.Logprobs) < 3 { // "[]" has none
+		return err
+	}
+	var probs []logprob
+	if json.Unmarshal(ev.Logprobs, &probs, upstreams) != nil || len(probs) == 0 {
+		return nil
+	}
+	o.probs = true
+	return emit(&llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(probs)})
+}
+
+// thinkingDelta passes on a piece of a summary, or of the thinking itself. Its parts are apart by blank lines.
+func (d *decoder) thinkingDelta(emit dialect.Emit) error {
+	ev := &d.ev
+	o := d.find(ev.Output, 0)
+	if o == nil || o.kind != llm.Thinking {
+		var err error
+		if o, err = d.begin(ev.Output, 0, llm.Block{Kind: llm.Thinking}, emit); err != nil {
+			return err
+		}
+	}
+	summary, index := true, ev.Summary
+	if ev.Type == "response.reasoning_text.delta" {
+		summary, index = false, ev.Content
+	}
+	if ev.Delta == "" {
+		return nil
+	}
+	if o.parts == 0 || o.partIndex != index || o.summary != summary {
+		o.partIndex, o.summary = index, summary
+		if o.parts++; o.parts > 1 {
+			if err := o.pass("\n\n", emit); err != nil {
+				return err
+			}
+		}
+	}
+	return o.pass(ev.Delta, emit)
+}
+
+func (d *decoder) callDelta(emit dialect.Emit) error {
+	o := d.find(d.ev.Output, 0)
+	if o == nil { // its name is not known yet, so the call comes whole when it is done
+		return emit(&llm.Event{Kind: llm.Alive})
+	}
+	if o.kind != llm.ToolCall {
+		return fmt.Errorf("%w: arguments of what is no call", dialect.ErrMalformed)
+	}
+	return o.pass(d.ev.Delta, emit)
+}
+
+func (d *decoder) annotation(emit dialect.Emit) error {
+	o := d.find(d.ev.Output, d.ev.Content)
+	if o == nil || o.kind != llm.Text {
+		return nil // it comes with the whole part as well
+	}
+	c, ok := citationOf(d.ev.Annotation)
+	if !ok {
+		return nil
+	}
+	o.cited++
+	return emit(&llm.Event{Kind: llm.Cite, Index: o.index, Citation: c})
+}
+
+// itemDone takes a whole item: what of it has not come in pieces is passed on.
+func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) error {
+	kind := typeOf(raw)
+	var it item
+	if err := json.Unmarshal(raw, &it, upstreams); err != nil && known(raw) {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	var err error
+	switch kind {
+	case "message":
+		err = d.messageDone(&it, output, emit)
+	case "reasoning":
+		o := d.find(output, 0)
+		if o == nil {
+			o, err = d.begin(output, 0, llm.Block{Kind: llm.Thinking}, emit)
+		}
+		b := thinkingOf(&it)
+		if err == nil {
+			err = o.rest(b.Text, emit)
+		}
+		if err == nil && !b.State.IsZero() {
+			err = emit(&llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
+		}
+	case "function_call", "custom_tool_call":
+		err = d.callDone(&it, output, emit)
+	case "":
+		return fmt.Errorf("%w: an item without a type", dialect.ErrMalformed)
+	default:
+		if vendorRun(kind) {
+			d.uses++
+		}
+		_, err = d.begin(output, 0, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: kind, Raw: oneLine(raw)}, emit)
+	}
+	if err != nil {
+		return err
+	}
+	return d.close(output, emit)
+}
+
+func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
+	b, bad := callOf(it, "output")
+	if bad != nil {
+		return fmt.Errorf("%w: a call without a name or an id", dialect.ErrMalformed)
+	}
+	o := d.find(output, 0)
+	if o == nil {
+		var err error
+		if o, err = d.beginCall(it, output, emit); err != nil {
+			return err
+		}
+	}
+	return o.rest(b.Call.Input, emit)
+}
+
+func (d *decoder) messageDone(it *item, output int, emit dialect.Emit) error {
+	var parts []part
+	if it.Content.Kind() == '"' {
+		text, _ := textOf(it.Content)
+		parts = []part{{Type: "output_text", Text: &text}}
+	} else if err := json.Unmarshal(it.Content, &parts, upstreams); err != nil && !isNull(it.Content) {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	for i := range parts {
+		if err := d.partDone(&parts[i], output, i, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) partDone(p *part, output, at int, emit dialect.Emit) error {
+	kind, whole := llm.Text, ""
+	switch {
+	case p.Refusal != nil:
+		kind, whole = llm.Refusal, *p.Refusal
+		d.refused = true
+	case p.Text != nil:
+		whole = *p.Text
+	}
+	o := d.find(output, at)
+	if o == nil {
+		for _, other := range d.open {
+			if other.output == output && other.part > at {
+				return nil // it ended when that one began
+			}
+		}
+		var err error
+		if o, err = d.begin(output, at, llm.Block{Kind: kind}, emit); err != nil {
+			return err
+		}
+	}
+	if err := o.rest(whole, emit); err != nil {
+		return err
+	}
+	for _, c := range citationsOf(p.Annotations[min(o.cited, len(p.Annotations)):]) {
+		if err := emit(&llm.Event{Kind: llm.Cite, Index: o.index, Citation: c}); err != nil {
+			return err
+		}
+	}
+	if len(p.Logprobs) == 0 || o.probs {
+		return nil
+	}
+	return emit(&llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(p.Logprobs)})
+}

@@ -1,0 +1,260 @@
+package responses
+
+import (
+	"bytes"
+	"fmt"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxOpen bounds the calls that a stream may have open at once.
+const maxOpen = 1024
+
+// decoder implements dialect.Decoder. It holds no text: of what is open it knows how much was passed on, so that a whole
+// item behind its pieces, or without any, adds what is missing.
+type decoder struct {
+	ev      event
+	started bool
+	ended   bool // Finished or Failed was emitted
+	failed  bool
+	next    int // index of the next block
+	open    []*openBlock
+	calls   bool // the answer has calls
+	refused bool
+	report  report
+	uses    int64
+}
+
+// openBlock is a block that is being read: its item by output, and its part within the item.
+type openBlock struct {
+	output, part int
+	index        int
+	kind         llm.Kind
+	size         int // bytes passed on
+	cited        int
+	probs        bool
+	parts        int // of thinking, that have begun
+	partIndex    int
+	partSize     int
+	summary      bool // the thinking part at hand is of the summary
+}
+
+// event is one event of a stream.
+type event struct {
+	Type       string         `json:"type"`
+	Output     int            `json:"output_index"`
+	Content    int            `json:"content_index"`
+	Summary    int            `json:"summary_index"`
+	Delta      string         `json:"delta"`
+	Logprobs   jsontext.Value `json:"logprobs"`
+	Annotation jsontext.Value `json:"annotation"`
+	Item       jsontext.Value `json:"item"`
+	Response   jsontext.Value `json:"response"`
+	Error      jsontext.Value `json:"error"`
+}
+
+// Decoder implements dialect.Dialect.
+func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
+
+// Decode implements dialect.Decoder.
+func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" { // not of this dialect, but some relays end every stream with it
+		return true, nil
+	}
+	if d.ended {
+		return true, nil // what comes behind an error says it again
+	}
+	ev := &d.ev
+	*ev = event{Logprobs: ev.Logprobs[:0], Annotation: ev.Annotation[:0], Item: ev.Item[:0], Response: ev.Response[:0], Error: ev.Error[:0]}
+	if err := json.Unmarshal(data, ev, upstreams); err != nil {
+		if kind := typeOf(data); kind != "" && !needed(kind) { // an event of the vendor's own, whose fields may be anything
+			return false, emit(&llm.Event{Kind: llm.Alive})
+		}
+		return false, fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	return d.decode(data, emit)
+}
+
+// needed reports whether an event says something that the answer needs.
+func needed(kind string) bool {
+	switch kind {
+	case "response.created", "response.output_item.added", "response.output_item.done", "response.output_text.delta", "response.refusal.delta",
+		"response.reasoning_summary_text.delta", "response.reasoning_text.delta", "response.function_call_arguments.delta",
+		"response.custom_tool_call_input.delta", "response.completed", "response.incomplete", "response.failed", "error":
+		return true
+	}
+	return false
+}
+
+func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
+	ev := &d.ev
+	if ev.Type == "error" || ev.Type == "" && !isNull(ev.Error) {
+		return true, d.fail(data, emit)
+	}
+	switch ev.Type {
+	case "response.failed":
+		return true, d.fail(data, emit)
+	case "response.completed", "response.incomplete", "response.done":
+		return true, d.finish(emit)
+	}
+	if err := d.start(emit); err != nil {
+		return false, err
+	}
+	switch ev.Type {
+	case "response.created", "response.in_progress", "response.queued", "response.content_part.added", "response.content_part.done":
+		return false, nil
+	case "response.output_item.added":
+		return false, d.itemAdded(emit)
+	case "response.output_item.done":
+		return false, d.itemDone(ev.Item, ev.Output, emit)
+	case "response.output_text.delta":
+		return false, d.textDelta(llm.Text, emit)
+	case "response.refusal.delta":
+		return false, d.textDelta(llm.Refusal, emit)
+	case "response.reasoning_summary_text.delta", "response.reasoning_text.delta":
+		return false, d.thinkingDelta(emit)
+	case "response.function_call_arguments.delta", "response.custom_tool_call_input.delta":
+		return false, d.callDelta(emit)
+	case "response.output_text.annotation.added":
+		return false, d.annotation(emit)
+	case "":
+		return false, fmt.Errorf("%w: an event without a type", dialect.ErrMalformed)
+	}
+	return false, emit(&llm.Event{Kind: llm.Alive})
+}
+
+// answerHead is what a response object says of the answer as a whole.
+type answerHead struct {
+	ID         string           `json:"id"`
+	Model      string           `json:"model"`
+	Created    float64          `json:"created_at"`
+	Tier       string           `json:"service_tier"`
+	Status     string           `json:"status"`
+	Output     []jsontext.Value `json:"output"`
+	Incomplete *struct {
+		Reason string `json:"reason"`
+	} `json:"incomplete_details"`
+	Usage jsontext.Value `json:"usage"`
+	Error jsontext.Value `json:"error"`
+}
+
+// start begins the answer with the first event, which has the response object unless an upstream left it out.
+func (d *decoder) start(emit dialect.Emit) error {
+	if d.started {
+		return nil
+	}
+	d.started = true
+	var head answerHead
+	if !isNull(d.ev.Response) {
+		if err := json.Unmarshal(d.ev.Response, &head, upstreams); err != nil {
+			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		}
+	}
+	return emit(&llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
+}
+
+// fail passes on an error in the middle of the stream.
+func (d *decoder) fail(data []byte, emit dialect.Emit) error {
+	d.ended, d.failed = true, true
+	w := watch{}
+	c, err := w.Event(data)
+	if err != nil {
+		return err
+	}
+	if c.Error == nil {
+		c.Error = streamError("", "", "", "")
+	}
+	return emit(&llm.Event{Kind: llm.Failed, Err: c.Error})
+}
+
+// finish ends the answer.
+func (d *decoder) finish(emit dialect.Emit) error {
+	if err := d.start(emit); err != nil {
+		return err
+	}
+	var head answerHead
+	if !isNull(d.ev.Response) {
+		if err := json.Unmarshal(d.ev.Response, &head, upstreams); err != nil {
+			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		}
+	}
+	if d.next == 0 { // an upstream that tells the whole answer at the end
+		for i, raw := range head.Output {
+			if err := d.itemDone(raw, i, emit); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.closeAll(emit); err != nil {
+		return err
+	}
+	if head.Status == "" && d.ev.Type == "response.incomplete" {
+		head.Status = "incomplete"
+	}
+	finish, reason := head.finish(d.calls, d.refused)
+	d.ended = true
+	if err := emit(&llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
+		return err
+	}
+	if now := reportOf(head.Usage); now.seen {
+		d.report = now
+	}
+	if u, ok := d.Usage(); ok {
+		return emit(&llm.Event{Kind: llm.Used, Usage: u})
+	}
+	return nil
+}
+
+// finish is why the answer ended, and the vendor's word for it.
+func (h *answerHead) finish(calls, refused bool) (llm.Finish, string) {
+	if h.Status == "incomplete" {
+		reason := ""
+		if h.Incomplete != nil {
+			reason = h.Incomplete.Reason
+		}
+		switch reason {
+		case "max_output_tokens":
+			return llm.FinishLength, reason
+		case "content_filter":
+			return llm.FinishFilter, reason
+		}
+		return llm.FinishUnknown, reason
+	}
+	switch {
+	case calls:
+		return llm.FinishTools, h.Status
+	case refused:
+		return llm.FinishRefusal, h.Status
+	}
+	return llm.FinishStop, h.Status
+}
+
+// End implements dialect.Decoder.
+func (d *decoder) End(dialect.Emit) (bool, error) { return d.ended && !d.failed, nil }
+
+// Usage implements dialect.Decoder.
+func (d *decoder) Usage() (llm.Usage, bool) {
+	u, credible, _ := d.report.usage()
+	if credible {
+		u.ToolUses = d.uses
+		u, _ = u.Clamp()
+	}
+	return u, credible
+}
+
+// reportOf reads a usage object.
+func reportOf(raw jsontext.Value) report {
+	var r report
+	if raw.Kind() != '{' {
+		return r
+	}
+	w := watch{event: true}
+	if err := w.scan(append(append([]byte(`{"usage":`), raw...), '}')); err == nil {
+		r = w.doc.usage
+	}
+	return r
+}

@@ -1,0 +1,343 @@
+package responses
+
+import (
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// openBlock begins what a block is here: a part of the message, or an item of its own.
+func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
+	b := &ev.Block
+	if b.Kind == llm.Text || b.Kind == llm.Refusal {
+		return e.openPart(dst, ev.Index, b.Kind)
+	}
+	dst = e.closeMessage(dst)
+	switch b.Kind {
+	case llm.Thinking, llm.ToolCall:
+		return e.openItem(dst, ev)
+	case llm.Opaque:
+		if b.Vendor == llm.Responses && len(b.Raw) > 0 {
+			output, raw := e.count, oneLine(b.Raw)
+			e.count++
+			dst = e.added(dst, output, func(d []byte) []byte { return append(d, raw...) })
+			dst = e.done(dst, output, raw)
+		}
+	case llm.Media:
+		if b.Media.Kind == llm.Image && b.Media.Data != "" { // what the dialect's own models answer pictures with
+			output, id := e.next("ig")
+			item := appendString([]byte(`{"type":"image_generation_call","id":`), id)
+			item = appendString(append(item, `,"status":"completed","result":`...), b.Media.Data)
+			item = append(item, '}')
+			dst = e.added(dst, output, func(d []byte) []byte {
+				return append(appendString(append(d, `{"type":"image_generation_call","id":`...), id), `,"status":"in_progress","result":null}`...)
+			})
+			dst = e.done(dst, output, item)
+		}
+	case llm.Text, llm.Refusal, llm.ToolResult:
+	}
+	return dst
+}
+
+func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
+	o := &openItem{block: ev.Index, b: ev.Block}
+	prefix := "rs"
+	if o.b.Kind == llm.ToolCall {
+		prefix = "fc"
+		o.custom = o.b.Call.Custom
+		if t := toolOf(e.to, o.b.Call.Name); t != nil && t.Grammar != nil && !o.custom {
+			o.custom, o.unwrap = true, true
+		}
+		if o.custom {
+			prefix = "ctc"
+		}
+	}
+	o.output, o.id = e.next(prefix)
+	if s := o.b.State; o.b.Kind == llm.Thinking && s.Origin == llm.Responses && s.ID != "" {
+		o.id = s.ID
+	}
+	e.open = append(e.open, o)
+	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", "") })
+}
+
+// openPart begins a part of the message, and the message where there is none.
+func (e *encoder) openPart(dst []byte, block int, kind llm.Kind) []byte {
+	if e.message == nil {
+		m := &message{}
+		m.output, m.id = e.next("msg")
+		e.message = m
+		dst = e.added(dst, m.output, func(b []byte) []byte {
+			return append(appendString(append(b, `{"type":"message","id":`...), m.id), `,"status":"in_progress","role":"assistant","content":[]}`...)
+		})
+	} else {
+		dst = e.closePart(dst)
+	}
+	m := e.message
+	m.block, m.kind = block, kind
+	m.text.Reset()
+	m.notes, m.noted = m.notes[:0], 0
+	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
+		return appendPart(append(e.place(b), `,"part":`...), kind, "", nil, nil)
+	})
+}
+
+// place appends where in the message the part at hand is.
+func (e *encoder) place(b []byte) []byte {
+	m := e.message
+	b = appendString(append(b, `,"item_id":`...), m.id)
+	b = appendInt(append(b, `,"output_index":`...), int64(m.output))
+	return appendInt(append(b, `,"content_index":`...), int64(m.count))
+}
+
+// appendPart appends a part of a message.
+func appendPart(b []byte, kind llm.Kind, text string, notes []byte, probs []llm.Logprob) []byte {
+	if kind == llm.Refusal {
+		return append(appendString(append(b, `{"type":"refusal","refusal":`...), text), '}')
+	}
+	b = append(append(b, `{"type":"output_text","annotations":[`...), notes...)
+	b = appendProbs(append(b, `],"logprobs":`...), probs)
+	return append(appendString(append(b, `,"text":`...), text), '}')
+}
+
+func appendProbs(b []byte, probs []llm.Logprob) []byte {
+	if len(probs) == 0 {
+		return append(b, "[]"...)
+	}
+	return append(b, marshal(likely(probs, true))...)
+}
+
+func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
+	if ev.Text == "" {
+		return dst
+	}
+	if m := e.message; m != nil && m.block == ev.Index {
+		m.text.WriteString(ev.Text)
+		e.held += len(ev.Text)
+		name := "response.output_text.delta"
+		if m.kind == llm.Refusal {
+			name = "response.refusal.delta"
+		}
+		return e.event(dst, name, func(b []byte) []byte {
+			b = appendString(append(e.place(b), `,"delta":`...), ev.Text)
+			if m.kind != llm.Refusal {
+				b = append(b, `,"logprobs":[]`...)
+			}
+			return b
+		})
+	}
+	o := e.at(ev.Index)
+	if o == nil {
+		return dst
+	}
+	o.text.WriteString(ev.Text)
+	e.held += len(ev.Text)
+	if o.b.Kind == llm.Thinking && !o.shown {
+		o.shown = true
+		dst = e.event(dst, "response.reasoning_summary_part.added", func(b []byte) []byte {
+			return append(o.place(b), `,"part":{"type":"summary_text","text":""}`...)
+		})
+	}
+	if o.unwrap {
+		return dst // the text in it is known at the end
+	}
+	return e.itemDelta(dst, o, ev.Text)
+}
+
+func (e *encoder) itemDelta(dst []byte, o *openItem, text string) []byte {
+	name := "response.function_call_arguments.delta"
+	switch {
+	case o.b.Kind == llm.Thinking:
+		name = "response.reasoning_summary_text.delta"
+	case o.custom:
+		name = "response.custom_tool_call_input.delta"
+	}
+	return e.event(dst, name, func(b []byte) []byte { return appendString(append(o.place(b), `,"delta":`...), text) })
+}
+
+// place appends where the item is.
+func (o *openItem) place(b []byte) []byte {
+	b = appendString(append(b, `,"item_id":`...), o.id)
+	b = appendInt(append(b, `,"output_index":`...), int64(o.output))
+	if o.b.Kind == llm.Thinking {
+		b = append(b, `,"summary_index":0`...)
+	}
+	return b
+}
+
+func (e *encoder) cite(dst []byte, ev *llm.Event) []byte {
+	m := e.message
+	if m == nil || m.block != ev.Index || m.kind != llm.Text {
+		return dst
+	}
+	note := annotationOf(&ev.Citation)
+	if m.noted > 0 {
+		m.notes = append(m.notes, ',')
+	}
+	m.notes = append(m.notes, note...)
+	e.held += len(note)
+	m.noted++
+	return e.event(dst, "response.output_text.annotation.added", func(b []byte) []byte {
+		b = appendInt(append(e.place(b), `,"annotation_index":`...), int64(m.noted-1))
+		return append(append(b, `,"annotation":`...), note...)
+	})
+}
+
+func (e *encoder) closeBlock(dst []byte, block int) []byte {
+	for i, o := range e.open {
+		if o.block == block {
+			e.open = append(e.open[:i], e.open[i+1:]...)
+			return e.closeItem(dst, o)
+		}
+	}
+	return dst // parts of a message end with the next one, since how likely their tokens were may come later
+}
+
+// closeAll ends what is open.
+func (e *encoder) closeAll(dst []byte) []byte {
+	dst = e.closeMessage(dst)
+	for _, o := range e.open {
+		dst = e.closeItem(dst, o)
+	}
+	e.open = nil
+	return dst
+}
+
+func (e *encoder) closePart(dst []byte) []byte {
+	m := e.message
+	if m == nil || m.block < 0 {
+		return dst
+	}
+	text := m.text.String()
+	var probs []llm.Logprob
+	if m.kind == llm.Text {
+		probs, e.probs = e.probs, nil
+	}
+	name, field := "response.output_text.done", `,"text":`
+	if m.kind == llm.Refusal {
+		name, field = "response.refusal.done", `,"refusal":`
+	}
+	dst = e.event(dst, name, func(b []byte) []byte {
+		b = appendString(append(e.place(b), field...), text)
+		if m.kind == llm.Text {
+			b = appendProbs(append(b, `,"logprobs":`...), probs)
+		}
+		return b
+	})
+	if m.count > 0 {
+		m.parts = append(m.parts, ',')
+	}
+	from := len(m.parts)
+	m.parts = appendPart(m.parts, m.kind, text, m.notes, probs)
+	dst = e.event(dst, "response.content_part.done", func(b []byte) []byte {
+		return append(append(e.place(b), `,"part":`...), m.parts[from:]...)
+	})
+	m.block = -1
+	m.count++
+	return dst
+}
+
+func (e *encoder) closeMessage(dst []byte) []byte {
+	m := e.message
+	if m == nil {
+		return dst
+	}
+	dst = e.closePart(dst)
+	item := appendString([]byte(`{"type":"message","id":`), m.id)
+	item = append(item, `,"status":"completed","role":"assistant","content":[`...)
+	item = append(append(item, m.parts...), "]}"...)
+	e.message, e.held = nil, 0
+	for _, o := range e.open {
+		e.held += o.text.Len()
+	}
+	return e.done(dst, m.output, item)
+}
+
+func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
+	text := o.text.String()
+	e.held -= len(text)
+	switch {
+	case o.b.Kind == llm.Thinking:
+		if e.quiet && o.b.State.Origin == llm.Responses && o.b.State.ID != "" {
+			o.id = o.b.State.ID
+		}
+		o.b.Text = text
+		if o.shown {
+			dst = e.event(dst, "response.reasoning_summary_text.done", func(b []byte) []byte {
+				return appendString(append(o.place(b), `,"text":`...), text)
+			})
+			dst = e.event(dst, "response.reasoning_summary_part.done", func(b []byte) []byte {
+				return append(appendString(append(o.place(b), `,"part":{"type":"summary_text","text":`...), text), '}')
+			})
+		}
+	case o.custom:
+		if o.unwrap {
+			if text = unwrapped(text); text != "" {
+				dst = e.itemDelta(dst, o, text)
+			}
+		}
+		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
+			return appendString(append(o.place(b), `,"input":`...), text)
+		})
+	default:
+		if text == "" {
+			text = "{}"
+			dst = e.itemDelta(dst, o, text)
+		}
+		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
+			_, name := splitName(e.to, o.b.Call.Name)
+			b = appendString(append(o.place(b), `,"name":`...), name)
+			return appendString(append(b, `,"arguments":`...), text)
+		})
+	}
+	return e.done(dst, o.output, e.appendItem(nil, o, "completed", text))
+}
+
+// unwrapped is the free text in the arguments of a function that stands for a custom tool: that of its one field.
+func unwrapped(arguments string) string {
+	var fields map[string]jsontext.Value
+	if json.Unmarshal([]byte(arguments), &fields, upstreams) == nil {
+		for _, value := range fields {
+			if text, err := textOf(value); err == nil && len(fields) == 1 && value.Kind() == '"' {
+				return text
+			}
+		}
+	}
+	return arguments
+}
+
+// appendItem appends a reasoning item or a call.
+func (e *encoder) appendItem(b []byte, o *openItem, status, text string) []byte {
+	if o.b.Kind == llm.Thinking {
+		b = append(appendString(append(b, `{"type":"reasoning","id":`...), o.id), `,"summary":[`...)
+		if text != "" {
+			b = append(appendString(append(b, `{"type":"summary_text","text":`...), text), '}')
+		}
+		b = append(b, ']')
+		sealed := o.b.State.Data
+		if o.b.State.Origin != llm.Responses {
+			sealed = llm.Carry(o.b)
+		}
+		if status == "completed" && sealed != "" {
+			b = appendString(append(b, `,"encrypted_content":`...), sealed)
+		}
+		return append(b, '}')
+	}
+	kind, field := "function_call", `,"arguments":`
+	if o.custom {
+		kind, field = "custom_tool_call", `,"input":`
+	}
+	callID := o.b.Call.ID
+	if s := o.b.State; !s.IsZero() {
+		callID = llm.CarryID(callID, llm.Block{Kind: llm.ToolCall, State: s})
+	}
+	b = append(append(append(b, `{"type":"`...), kind...), `","id":`...)
+	b = append(append(append(appendString(b, o.id), `,"status":"`...), status...), '"')
+	namespace, name := splitName(e.to, o.b.Call.Name)
+	if namespace != "" {
+		b = appendString(append(b, `,"namespace":`...), namespace)
+	}
+	b = appendString(append(b, `,"call_id":`...), callID)
+	b = appendString(append(b, `,"name":`...), name)
+	return append(appendString(append(b, field...), text), '}')
+}

@@ -1,0 +1,202 @@
+package responses
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// minOutput is the least max_output_tokens that OpenAI takes.
+const minOutput = 16
+
+// requestWriter writes one request.
+type requestWriter struct {
+	r     *llm.Request
+	own   bool // the caller is of the dialect
+	store bool
+	drops llm.Drops
+	items []jsontext.Value
+}
+
+// EncodeRequest implements dialect.Dialect. The upstream keeps nothing unless the caller is of the dialect and did not say
+// that it should not, or said in another that it should; thinking then comes back sealed, for the caller to return. An
+// answer's limit below the API's least is raised to it.
+func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
+	w := requestWriter{r: r, own: r.Dialect == llm.Responses}
+	w.store = w.own
+	if r.Store != nil {
+		w.store = *r.Store
+	}
+	q := request{
+		Model: t.Model, Stream: t.Stream, Parallel: r.Parallel, MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopP: r.TopP,
+		User: r.User, Metadata: r.Metadata, CacheKey: r.CacheKey, CacheFor: r.CacheFor, Store: r.Store, Previous: r.Previous, Truncation: r.Truncation,
+	}
+	if !w.own {
+		q.Store = &w.store
+	}
+	if q.MaxTokens > 0 {
+		q.MaxTokens = max(q.MaxTokens, minOutput)
+	}
+	w.settings(&q, t)
+	q.Tools = toolList(r, w.drops.Add)
+	q.Choice = choiceValue(r)
+	if len(q.Tools) == 0 {
+		q.Choice, q.Parallel = nil, nil // which would be refused
+	}
+	w.input(&q)
+	w.refuse()
+	if t.KeepExtra || w.own {
+		w.extra(&q)
+	} else {
+		w.drops.Extra(r)
+	}
+	return marshal(&q), w.drops.Fields(), nil
+}
+
+// settings writes what is neither input nor tools.
+func (w *requestWriter) settings(q *request, t dialect.Target) {
+	r := w.r
+	switch r.ServiceTier {
+	case "", "auto", "default", "flex", "scale", "priority", "fast", "ultrafast":
+		q.Tier = r.ServiceTier
+	case "standard", "standard_only": // Gemini's and Anthropic's words
+		q.Tier = "default"
+	default:
+		if w.own {
+			q.Tier = r.ServiceTier
+		} else {
+			w.drops.Add(llm.FieldServiceTier)
+		}
+	}
+	var text textSettings
+	text.Verbosity = r.Verbosity
+	switch r.Format.Mode {
+	case llm.FormatJSON:
+		text.Format = &format{Type: "json_object"}
+	case llm.FormatSchema:
+		f := format{Type: "json_schema", Name: r.Format.Name, Description: r.Format.Description, Schema: r.Format.Schema, Strict: r.Format.Strict}
+		if f.Name == "" {
+			f.Name = "answer"
+		}
+		if f.Schema == nil {
+			f.Schema = jsontext.Value(`{"type":"object"}`)
+		}
+		text.Format = &f
+	case llm.FormatText:
+	}
+	if text.Format != nil || text.Verbosity != "" {
+		q.Text = &text
+	}
+	var reasoning reasoningSettings
+	reasoning.Effort, reasoning.Summary = effortOf(&r.Reasoning), r.Reasoning.Summary
+	if reasoning.Summary == "" && (r.Reasoning.Budget != 0 || r.Reasoning.Adaptive) && reasoning.Effort != "none" {
+		reasoning.Summary = "auto" // who sets a budget sees the thinking, by the habit of the vendors that have budgets
+	}
+	if reasoning.Summary == "none" {
+		reasoning.Summary = ""
+	}
+	if reasoning.Effort != "" || reasoning.Summary != "" {
+		q.Reasoning = &reasoning
+	}
+	q.Include = slices.Clone(r.Include)
+	if r.Logprobs {
+		q.Include = append(q.Include, includeLogprobs)
+		q.TopLogprobs = r.TopLogprobs
+	}
+	if !w.store && reasons(t.Model) && !slices.Contains(q.Include, includeSealed) {
+		q.Include = append(q.Include, includeSealed)
+	}
+}
+
+// effortOf is how much the model is to think; "" is unsaid.
+func effortOf(r *llm.Reasoning) string {
+	switch {
+	case r.Effort != "":
+		return r.Effort
+	case r.Off:
+		return "none"
+	case r.Budget != 0:
+		return llm.EffortOf(r.Budget)
+	case r.Adaptive:
+		return "medium"
+	}
+	return ""
+}
+
+// reasons reports whether a model can think, and its thinking be asked for: OpenAI refuses that for the models of its
+// families that do not ("Encrypted content is not supported with this model").
+func reasons(model string) bool {
+	model = model[strings.LastIndexByte(model, '/')+1:]
+	model = strings.TrimPrefix(model, "ft:")
+	for _, family := range []string{"gpt-3", "gpt-4", "chatgpt-", "computer-use"} {
+		if strings.HasPrefix(model, family) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuse notes what the dialect has no place for.
+func (w *requestWriter) refuse() {
+	r, d := w.r, &w.drops
+	d.If(r.N > 1, llm.FieldN)
+	d.If(len(r.Stop) > 0, llm.FieldStop)
+	d.If(r.TopK != nil, llm.FieldTopK)
+	d.If(r.MinP != nil, llm.FieldMinP)
+	d.If(r.Frequency != nil, llm.FieldFrequency)
+	d.If(r.Presence != nil, llm.FieldPresence)
+	d.If(r.Repetition != nil, llm.FieldRepetition)
+	d.If(r.Seed != nil, llm.FieldSeed)
+	d.If(len(r.LogitBias) > 0, llm.FieldLogitBias)
+	d.If(slices.ContainsFunc(r.Modalities, func(m string) bool { return m != "text" }) || r.AudioOut != llm.AudioOut{}, llm.FieldModalities)
+	d.If(r.CacheAll != nil, llm.FieldCache)
+	d.If(len(r.Prediction) > 0, llm.FieldPrediction)
+	d.If(len(r.Safety) > 0, llm.FieldSafety)
+	d.If(len(r.ContextEdits) > 0, llm.FieldContextEdits)
+}
+
+// extra writes what only the caller's dialect has, where this is it or the upstream takes more than the dialect has.
+func (w *requestWriter) extra(q *request) {
+	for name, value := range w.r.Extra {
+		group, field, nested := strings.Cut(name, ".")
+		switch {
+		case !w.own || !nested:
+			if q.Rest == nil {
+				q.Rest = map[string]jsontext.Value{}
+			}
+			q.Rest[name] = value
+		case group == "text":
+			if q.Text == nil {
+				q.Text = &textSettings{}
+			}
+			q.Text.Rest = with(q.Text.Rest, field, value)
+		case group == "reasoning":
+			if q.Reasoning == nil {
+				q.Reasoning = &reasoningSettings{}
+			}
+			q.Reasoning.Rest = with(q.Reasoning.Rest, field, value)
+		}
+	}
+	for _, name := range knownFields {
+		delete(q.Rest, name) // of another dialect that has a field of the same name; the neutral one counts
+	}
+}
+
+func with(m map[string]jsontext.Value, name string, value jsontext.Value) map[string]jsontext.Value {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]jsontext.Value{}
+	}
+	m[name] = value
+	return m
+}
+
+// knownFields are those that request has.
+var knownFields = []string{"model", "stream", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning",
+	"max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "service_tier", "user", "metadata",
+	"prompt_cache_key", "prompt_cache_retention", "store", "previous_response_id", "truncation"}

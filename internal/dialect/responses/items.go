@@ -1,0 +1,247 @@
+package responses
+
+import (
+	"slices"
+	"strings"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// input writes the messages: a system prompt at the head as instructions, all else as items.
+func (w *requestWriter) input(q *request) {
+	messages := w.r.Messages
+	if len(messages) > 1 && messages[0].Role == llm.System {
+		if b := messages[0].Blocks; len(b) == 1 && b[0].Kind == llm.Text && b[0].Text != "" {
+			w.drops.If(b[0].Cache != nil, llm.FieldCache)
+			w.drops.If(messages[0].Name != "", llm.FieldName)
+			q.Instructions, messages = b[0].Text, messages[1:]
+		}
+	}
+	for i := range messages {
+		w.message(&messages[i])
+	}
+	if len(w.items) > 0 {
+		q.Input = marshal(w.items)
+	}
+}
+
+// message writes one turn: runs of what is said as messages, and what was done in between as items of their own.
+func (w *requestWriter) message(m *llm.Message) {
+	w.drops.If(m.Name != "", llm.FieldName)
+	role := map[llm.Role]string{llm.System: "system", llm.Developer: "developer", llm.User: "user", llm.Assistant: "assistant"}[m.Role]
+	var said []part
+	flush := func() {
+		if len(said) > 0 {
+			w.items = append(w.items, marshal(&item{Type: "message", Role: role, Content: marshal(said)}))
+			said = nil
+		}
+	}
+	for i := range m.Blocks {
+		b := &m.Blocks[i]
+		if b.Kind == llm.Text || b.Kind == llm.Refusal || b.Kind == llm.Media {
+			if p, ok := w.part(b, m.Role); ok {
+				said = append(said, p)
+			}
+			continue
+		}
+		flush()
+		w.item(b)
+	}
+	flush()
+}
+
+// item writes what is no message.
+func (w *requestWriter) item(b *llm.Block) {
+	w.drops.If(b.Cache != nil, llm.FieldCache)
+	switch b.Kind {
+	case llm.Thinking:
+		w.thinking(b)
+	case llm.ToolCall:
+		w.drops.If(!b.State.IsZero(), llm.FieldThinking)
+		it := item{Type: "function_call", CallID: b.Call.ID, Arguments: new(b.Call.Input)}
+		it.Namespace, it.Name = splitName(w.r, b.Call.Name)
+		switch {
+		case b.Call.Custom:
+			it.Type, it.Input, it.Arguments = "custom_tool_call", it.Arguments, nil
+		case b.Call.Input == "":
+			it.Arguments = new("{}")
+		}
+		w.items = append(w.items, marshal(&it))
+	case llm.ToolResult:
+		it := item{Type: "function_call_output", CallID: b.Result.CallID, Output: w.output(&b.Result)}
+		if b.Result.Custom {
+			it.Type = "custom_tool_call_output"
+		}
+		w.items = append(w.items, marshal(&it))
+	case llm.Opaque:
+		if b.Vendor != llm.Responses {
+			w.drops.Add(llm.FieldVendorBlock.With(b.Type))
+			return
+		}
+		w.items = append(w.items, b.Raw)
+	case llm.Text, llm.Refusal, llm.Media:
+	}
+}
+
+// thinking writes a reasoning item where the upstream can read it: sealed, or kept there under its id.
+func (w *requestWriter) thinking(b *llm.Block) {
+	s := &b.State
+	if s.Origin != llm.Responses || s.Data == "" && (!w.store || s.ID == "") {
+		w.drops.If(b.Text != "" || !s.IsZero(), llm.FieldThinking)
+		return
+	}
+	it := item{Type: "reasoning", ID: s.ID, Sealed: s.Data, Summary: []part{}}
+	if b.Text != "" {
+		it.Summary = append(it.Summary, part{Type: "summary_text", Text: &b.Text})
+	}
+	w.items = append(w.items, marshal(&it))
+}
+
+// output writes what a tool returned: as a text where it is one. The dialect has no mark for errors, so their text says it.
+func (w *requestWriter) output(r *llm.Result) jsontext.Value {
+	content := r.Content
+	if r.IsError {
+		content = append([]llm.Block{{Kind: llm.Text, Text: "Error:"}}, content...)
+		if len(content) > 1 && content[1].Kind == llm.Text {
+			content[1].Text = "Error: " + content[1].Text
+			content = content[1:]
+		}
+	}
+	if len(content) == 0 {
+		return jsontext.Value(`""`)
+	}
+	if len(content) == 1 && content[0].Kind == llm.Text && (content[0].Cache == nil || !w.own) {
+		w.drops.If(content[0].Cache != nil, llm.FieldCache)
+		return appendString(nil, content[0].Text)
+	}
+	parts := []part{}
+	for i := range content {
+		b := &content[i]
+		switch {
+		case b.Kind == llm.Opaque:
+			w.drops.Add(llm.FieldVendorBlock.With(b.Type))
+		case b.Kind == llm.Media && (b.Media.Kind == llm.Audio || b.Media.Kind == llm.Video):
+			w.drops.Add(llm.FieldResultMedia)
+		default:
+			if p, ok := w.part(b, llm.User); ok {
+				parts = append(parts, p)
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return jsontext.Value(`""`)
+	}
+	return marshal(parts)
+}
+
+// part writes a piece of what is said, if it has a place.
+func (w *requestWriter) part(b *llm.Block, role llm.Role) (part, bool) {
+	p := part{Type: "input_text", Text: &b.Text}
+	switch {
+	case b.Kind == llm.Refusal && role == llm.Assistant:
+		p = part{Type: "refusal", Refusal: &b.Text}
+	case b.Kind == llm.Media && role == llm.Assistant:
+		w.drops.Add(mediaField(b.Media.Kind))
+		return p, false
+	case b.Kind == llm.Media:
+		var field llm.Field
+		if p, field = w.media(&b.Media); field != "" {
+			w.drops.Add(field)
+			return p, false
+		}
+	case role == llm.Assistant:
+		p.Type = "output_text"
+		for i := range b.Citations {
+			if c := &b.Citations[i]; c.Vendor == llm.Responses || c.URL != "" {
+				p.Annotations = append(p.Annotations, annotationOf(c))
+			} else {
+				w.drops.Add(llm.FieldCitations)
+			}
+		}
+	}
+	if b.Cache != nil {
+		if w.own {
+			p.Cache = jsontext.Value(`{"mode":"explicit"}`)
+		} else {
+			w.drops.Add(llm.FieldCache)
+		}
+	}
+	return p, true
+}
+
+func mediaField(kind llm.MediaKind) llm.Field {
+	return map[llm.MediaKind]llm.Field{llm.Image: llm.FieldImage, llm.Audio: llm.FieldAudio, llm.Video: llm.FieldVideo, llm.Document: llm.FieldDocument}[kind]
+}
+
+// media writes an attachment, or names the field that has no place.
+func (w *requestWriter) media(a *llm.Attachment) (part, llm.Field) {
+	w.drops.If(a.Cite, llm.FieldCitations)
+	if a.FileID != "" && a.Origin != llm.Responses && a.Origin != llm.OpenAI {
+		return part{}, llm.FieldFile
+	}
+	web := strings.HasPrefix(a.URL, "https://") || strings.HasPrefix(a.URL, "http://")
+	content := ""
+	if a.Data != "" {
+		kind := a.MIMEType
+		if kind == "" {
+			kind = map[llm.MediaKind]string{llm.Image: "image/png", llm.Document: "application/pdf"}[a.Kind]
+		}
+		content = "data:" + kind + ";base64," + a.Data
+	}
+	switch a.Kind {
+	case llm.Image:
+		p := part{Type: "input_image", ImageURL: content, FileID: a.FileID, Detail: a.Detail}
+		if p.Detail == "" {
+			p.Detail = "auto"
+		}
+		if content == "" && a.FileID == "" {
+			if !web {
+				return p, llm.FieldImageURL
+			}
+			p.ImageURL = a.URL
+		}
+		return p, ""
+	case llm.Document:
+		if a.Text != "" {
+			text := a.Text
+			if a.Name != "" {
+				text = a.Name + "\n\n" + text
+			}
+			return part{Type: "input_text", Text: &text}, ""
+		}
+		p := part{Type: "input_file", FileData: content, FileID: a.FileID, Detail: a.Detail}
+		switch {
+		case content != "":
+			p.FileName = a.Name
+			if p.FileName == "" && !w.own {
+				p.FileName = "document" + extensionOf(a.MIMEType)
+			}
+		case a.FileID == "":
+			if !web {
+				return p, llm.FieldDocument
+			}
+			p.FileURL = a.URL
+		}
+		return p, ""
+	case llm.Audio:
+		if w.own && a.Data != "" { // the description has no sound in messages; some upstreams of the dialect do
+			return part{Type: "input_audio", Audio: &sound{Data: a.Data, Format: soundFormat(a.MIMEType)}}, ""
+		}
+	case llm.Video:
+		if w.own && a.URL != "" {
+			return part{Type: "input_video", VideoURL: a.URL}, ""
+		}
+	}
+	return part{}, mediaField(a.Kind)
+}
+
+// extensionOf is the ending of a file's name by its type; OpenAI tells types by it.
+func extensionOf(kind string) string {
+	types := []string{"application/pdf", ".pdf", "text/plain", ".txt", "text/markdown", ".md", "text/html", ".html", "text/csv", ".csv", "application/json", ".json"}
+	if at := slices.Index(types, kind); at >= 0 && kind != "" {
+		return types[at+1]
+	}
+	return ".pdf"
+}

@@ -1,0 +1,250 @@
+package responses
+
+import (
+	"fmt"
+	"strings"
+
+	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// joinName is the name of a tool for those who know no groups.
+func joinName(namespace, name string) string {
+	switch {
+	case namespace == "":
+		return name
+	case strings.HasSuffix(namespace, "__"):
+		return namespace + name
+	}
+	return namespace + "__" + name
+}
+
+// splitName undoes joinName for a tool that a request has.
+func splitName(r *llm.Request, name string) (namespace, short string) {
+	if t := toolOf(r, name); t != nil && t.Namespace.Name != "" {
+		return t.Namespace.Name, strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, ""))
+	}
+	return "", name
+}
+
+// toolOf is the caller's tool of a name, or nil.
+func toolOf(r *llm.Request, name string) *llm.Tool {
+	if r != nil {
+		for i := range r.Tools {
+			if t := &r.Tools[i]; t.Vendor == "" && t.Name == name {
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// tools reads the tools and what is said of their use.
+func (q *request) tools(r *llm.Request) error {
+	for i, raw := range q.Tools {
+		if err := addTool(r, raw, llm.Namespace{}, fmt.Sprintf("tools[%d]", i)); err != nil {
+			return err
+		}
+	}
+	return q.choice(r)
+}
+
+func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) error {
+	kind := typeOf(raw)
+	switch kind {
+	case "function", "custom", "namespace":
+	case "":
+		return &llm.RequestError{Param: at + ".type", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.type'.", at)}
+	default:
+		r.Tools = append(r.Tools, llm.Tool{Vendor: llm.Responses, Type: kind, Raw: llm.JSON(raw)})
+		return nil
+	}
+	var t tool
+	if err := json.Unmarshal(raw, &t, callers); err != nil {
+		return readError(at, err)
+	}
+	if t.Name == "" {
+		return &llm.RequestError{Param: at + ".name", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.name'.", at)}
+	}
+	switch kind {
+	case "namespace":
+		for i, member := range t.Tools {
+			if err := addTool(r, member, llm.Namespace{Name: t.Name, Description: t.Description}, fmt.Sprintf("%s.tools[%d]", at, i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "custom":
+		grammar := keepValue(t.Format)
+		if grammar == nil {
+			grammar = llm.JSON("{}")
+		}
+		r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Grammar: grammar, Namespace: in})
+		return nil
+	}
+	r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Schema: keepValue(t.Parameters), Strict: t.Strict, Namespace: in})
+	return nil
+}
+
+// choiceObject is tool_choice where it is no word.
+type choiceObject struct {
+	Type      string         `json:"type"`
+	Mode      string         `json:"mode,omitzero"`
+	Name      string         `json:"name,omitzero"`
+	Namespace string         `json:"namespace,omitzero"`
+	Label     string         `json:"server_label,omitzero"`
+	Tools     []choiceObject `json:"tools,omitempty"`
+}
+
+// called is the name of a tool, or the type of one that the vendor runs.
+func (c *choiceObject) called() string {
+	if c.Type == "function" || c.Type == "custom" {
+		return joinName(c.Namespace, c.Name)
+	}
+	return c.Type
+}
+
+func (q *request) choice(r *llm.Request) error {
+	if isNull(q.Choice) {
+		return nil
+	}
+	if q.Choice.Kind() == '"' {
+		word, err := textOf(q.Choice)
+		if err != nil {
+			return readError("tool_choice", err)
+		}
+		modes := map[string]llm.ChoiceMode{"auto": llm.Auto, "none": llm.None, "required": llm.Required}
+		mode, ok := modes[word]
+		if !ok {
+			return &llm.RequestError{Param: "tool_choice", Code: "invalid_value",
+				Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: 'none', 'auto', and 'required'.", word)}
+		}
+		r.Choice.Mode = mode
+		return nil
+	}
+	var c choiceObject
+	if err := json.Unmarshal(q.Choice, &c, callers); err != nil {
+		return readError("tool_choice", err)
+	}
+	r.Choice.Mode = llm.Required
+	if c.Type != "allowed_tools" {
+		r.Choice.Names = []string{c.called()}
+		return nil
+	}
+	if c.Mode == "auto" {
+		r.Choice.Mode = llm.Auto
+	}
+	for i := range c.Tools {
+		r.Choice.Names = append(r.Choice.Names, c.Tools[i].called())
+	}
+	return nil
+}
+
+// toolList writes the tools of a request. Left is told of those that have no place.
+func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
+	all := make([]jsontext.Value, 0, len(r.Tools))
+	for i := 0; i < len(r.Tools); i++ {
+		t := &r.Tools[i]
+		if t.Cache != nil {
+			left(llm.FieldCache)
+		}
+		switch {
+		case t.Vendor == llm.Responses:
+			all = append(all, t.Raw)
+		case t.Vendor != "":
+			left(llm.FieldVendorTool.With(t.Type))
+		case t.Namespace.Name != "":
+			group := tool{Type: "namespace", Name: t.Namespace.Name, Description: t.Namespace.Description}
+			for ; i < len(r.Tools) && r.Tools[i].Namespace == t.Namespace; i++ {
+				group.Tools = append(group.Tools, toolValue(r, &r.Tools[i]))
+			}
+			i--
+			all = append(all, marshal(&group))
+		default:
+			all = append(all, toolValue(r, t))
+		}
+	}
+	return all
+}
+
+// toolValue writes a tool of the caller's.
+func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
+	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
+	if t.Namespace.Name == "" {
+		w.Name = t.Name
+	}
+	if t.Grammar != nil {
+		w.Type, w.Format = "custom", grammarOf(t.Grammar)
+		return marshal(&w)
+	}
+	w.Parameters, w.Strict = t.Schema, t.Strict
+	if w.Parameters == nil && r.Dialect != llm.Responses {
+		w.Parameters = jsontext.Value(`{"type":"object","properties":{}}`)
+	}
+	if w.Strict == nil && r.Dialect != llm.Responses {
+		w.Strict = new(bool) // here schemas are strict unless they say no, elsewhere it is the other way round
+	}
+	return marshal(&w)
+}
+
+// grammarOf writes the format of a custom tool. Chat completions have a level more: {"type":"grammar","grammar":{…}}.
+func grammarOf(g llm.JSON) jsontext.Value {
+	var chat struct {
+		Grammar *struct {
+			Syntax     string `json:"syntax"`
+			Definition string `json:"definition"`
+		} `json:"grammar"`
+	}
+	if string(g) == "{}" {
+		return nil
+	}
+	if json.Unmarshal(g, &chat, upstreams) != nil || chat.Grammar == nil {
+		return g
+	}
+	b := appendString([]byte(`{"type":"grammar","syntax":`), chat.Grammar.Syntax)
+	return append(appendString(append(b, `,"definition":`...), chat.Grammar.Definition), '}')
+}
+
+// choiceValue writes tool_choice; nil is unsaid.
+func choiceValue(r *llm.Request) jsontext.Value {
+	words := map[llm.ChoiceMode]string{llm.Auto: "auto", llm.None: "none", llm.Required: "required"}
+	word, said := words[r.Choice.Mode]
+	if !said {
+		return nil
+	}
+	var named []choiceObject
+	for _, name := range r.Choice.Names {
+		if c, ok := chosen(r, name); ok {
+			named = append(named, c)
+		}
+	}
+	switch {
+	case len(named) == 0 || r.Choice.Mode == llm.None:
+		return appendString(nil, word)
+	case len(named) == 1 && r.Choice.Mode == llm.Required:
+		return marshal(&named[0])
+	}
+	return marshal(&choiceObject{Type: "allowed_tools", Mode: word, Tools: named})
+}
+
+// chosen writes one tool of a choice, if the request has it.
+func chosen(r *llm.Request, name string) (choiceObject, bool) {
+	if t := toolOf(r, name); t != nil {
+		kind := "function"
+		if t.Grammar != nil {
+			kind = "custom"
+		}
+		namespace, short := splitName(r, name)
+		return choiceObject{Type: kind, Name: short, Namespace: namespace}, true
+	}
+	for i := range r.Tools {
+		if t := &r.Tools[i]; t.Vendor == llm.Responses && t.Type == name {
+			var w tool
+			_ = json.Unmarshal(t.Raw, &w, upstreams) // a label that cannot be read is none
+			return choiceObject{Type: name, Label: w.Label}, true
+		}
+	}
+	return choiceObject{}, false
+}
