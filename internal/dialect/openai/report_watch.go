@@ -30,6 +30,7 @@ type reportWatch struct {
 	chunk   dialect.Chunk
 
 	now, last tally
+	pictures  int64 // in an answer that told no usage
 }
 
 // tally are counts as they were told.
@@ -60,6 +61,7 @@ const (
 	idReportText
 	idReportUsage
 	idReportSeconds
+	idReportPicture
 	idTally // followed by the counts
 )
 
@@ -67,6 +69,7 @@ var operationPaths = func() *jsonscan.Paths {
 	paths := map[string]jsonscan.ID{
 		"": idReport, "type": idReportType, "text": idReportText, "delta": idReportText, "usage": idReportUsage,
 		"usage.seconds": idReportSeconds, "duration": idReportSeconds,
+		"data[].b64_json": idReportPicture, "data[].url": idReportPicture,
 		"error": idErrObject, "error.message": idErrMessage, "error.type": idErrType, "error.code": idErrCode, "error.param": idErrParam,
 	}
 	for path, field := range map[string]tallyField{
@@ -184,11 +187,18 @@ func (w *reportWatch) Error() *llm.Error { return w.chunk.Error }
 // ResponseID implements dialect.Watch: nothing goes on from these answers.
 func (*reportWatch) ResponseID() string { return "" }
 
-// Usage implements dialect.Watch. Seconds of sound are turned into tokens, which is an estimate.
+// Usage implements dialect.Watch. Seconds of sound, and pictures without a word about tokens, are turned into tokens, which
+// is an estimate.
 func (w *reportWatch) Usage() (llm.Usage, bool) {
-	u, credible, _ := w.last.usage()
+	u, credible, odd := w.last.usage()
+	if made := min(w.pictures, maxPictures) * llm.PictureTokens; !credible && !odd && made > 0 {
+		return llm.Usage{Output: made, ImageOutput: made, Estimated: true}, true
+	}
 	return u, credible
 }
+
+// maxPictures is how many pictures of one answer are believed.
+const maxPictures = 1000
 
 // OddUsage implements dialect.Watch.
 func (w *reportWatch) OddUsage() bool {
@@ -225,6 +235,8 @@ func (w *reportWatch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	switch {
 	case id == idReport:
 		w.root = kind == jsonscan.Object
+	case id == idReportPicture && kind == jsonscan.String:
+		w.pictures++
 	case id < idReport:
 		w.errs.Open(id, kind, at)
 	}
