@@ -135,12 +135,15 @@ func (c *call) attempt() {
 		c.answer.attemptOver()
 		c.attempts.note(s.status, s.failure.reason())
 		last = s
-		if s.scope == ofRequest {
+		if s.scope == ofRequest || c.upload != nil && !c.upload.repeats() {
 			break
 		}
 		c.attempts.rule(c.plan, s.scope)
 	}
+	_, bad := errors.AsType[*llm.RequestError](unfit)
 	switch {
+	case c.endpoint.estimate != nil && !bad && (last == nil || last.scope != ofRequest):
+		c.estimated()
 	case last != nil:
 		c.giveUp(last)
 	case unfit != nil:
@@ -153,7 +156,7 @@ func (c *call) attempt() {
 // unfit refuses a call that no target can take.
 func (c *call) unfit(err error) {
 	if e, ok := fault.As(err); ok && e.Code != codeOverloaded {
-		err = fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.facts.Model).WithCode("model_not_supported")
+		err = c.notHere()
 	}
 	f := describe(err, c.requestID)
 	if f.Code == codeInternal {
@@ -168,19 +171,23 @@ func (c *call) try(w *way) *setback {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	limit := c.p.o.FirstByte
-	if w.streams {
+	if w.streams && c.upload == nil { // an upload takes its time
 		limit = c.p.o.FirstToken
 	}
 	c.seen.begin()
 	c.answer.attempt(limit, cancel, w)
 
 	t := c.attempts.target
-	response, err := c.p.o.Upstream.Do(ctx, upstream.Call{
+	outgoing := upstream.Call{
 		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
 		Header:  c.upstreamHeader(w),
 		Body:    w.body,
 		Sending: &c.sending,
-	})
+	}
+	if c.upload != nil && w.passes {
+		outgoing.Reader, outgoing.Length = c.upload.open(w.route.UpstreamID)
+	}
+	response, err := c.p.o.Upstream.Do(ctx, outgoing)
 	if err != nil {
 		return c.unreached(ctx, err)
 	}
@@ -192,6 +199,10 @@ func (c *call) try(w *way) *setback {
 		return malformed(response.StatusCode) // nobody asked for it, and usage could not be read
 	}
 	c.seen.accepted = true
+	if w.reply != nil {
+		tr := translation{c: c, ctx: ctx, cancel: cancel, response: response, way: w}
+		return tr.replied()
+	}
 	streams := eventStream(response, w.streams)
 	if w.passes && (streams || !c.event.Streamed || !c.endpoint.translates) {
 		c.seen.watches(w.dialect)
@@ -223,6 +234,9 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 	}
 	if s := ownSetback(ctx); s != nil {
 		return s
+	}
+	if c.upload != nil && c.upload.failed() != nil {
+		return &setback{scope: ofRequest, failure: describe(c.upload.failed(), c.requestID)}
 	}
 	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
 	s := &setback{scope: ofProvider, failure: describe(err, c.requestID)}
@@ -267,7 +281,7 @@ func (c *call) cancelled() {
 // giveUp answers with the last setback.
 func (c *call) giveUp(s *setback) {
 	outcome, status := usage.UpstreamError, s.failure.HTTPStatus()
-	if s.failure.header != nil && (s.scope == ofRequest || c.knowsNot(&s.failure.Error)) {
+	if s.failure.header != nil && (s.scope == ofRequest || c.knowsNot(&s.failure.Error)) || c.upload != nil && c.upload.failed() != nil {
 		outcome = usage.ClientError
 	}
 	if c.answer.hasBegun() {
@@ -281,6 +295,9 @@ func (c *call) giveUp(s *setback) {
 // fail ends the answer with a failure. Where there is no way to say it the connection is cut: half a body must not pass
 // for a whole one.
 func (c *call) fail(f *failure) {
+	if c.upload != nil {
+		c.upload.stop()
+	}
 	if !c.answer.fail(f, c.name) {
 		panic(http.ErrAbortHandler)
 	}

@@ -48,7 +48,7 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 // readBody reads the request's body up to limit, in the time that patience allows for each read. The caller frees it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, memory *budget) (*body, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, fault.New(fault.Invalid, "The request body must not be compressed.").WithCode("unsupported_content_encoding")
+		return nil, errCompressed
 	}
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -80,7 +80,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time
 			return b, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			b.free(true)
-			return nil, fault.New(fault.Invalid, "The request body did not arrive in time.").WithCode(codeSlow)
+			return nil, errSlow
 		case err != nil:
 			b.free(true)
 			return nil, fmt.Errorf("read request body: %w", fault.Wrap(err, fault.Invalid, "The request body could not be read to its end."))

@@ -38,6 +38,7 @@ type call struct {
 	snapshot    *snapshot.Snapshot
 	key         *snapshot.Key
 	body        *body
+	upload      *upload // of a multipart body, which body is empty for
 	scanned     dialect.Scanned
 	facts       *dialect.Facts
 	request     *llm.Request // once a target needs it translated: see decoded
@@ -79,7 +80,7 @@ func (c *call) serve() {
 		return
 	}
 	c.open(start)
-	for _, step := range [...]func() error{c.read, c.resolve, c.admit} {
+	for _, step := range [...]func() error{c.read, c.resolve, c.spooled, c.admit} {
 		if err := step(); err != nil {
 			c.refuse(err)
 			return
@@ -110,10 +111,7 @@ func (c *call) read() (err error) {
 			c.total = c.event.StartedAt.Add(wait)
 		}
 	}
-	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, &c.p.bodies); err != nil {
-		return err
-	}
-	if c.scanned, err = c.endpoint.scanBody(c.body.bytes, c.at); err != nil {
+	if err := c.scan(); err != nil {
 		return err
 	}
 	c.facts = c.scanned.Facts()
@@ -124,6 +122,18 @@ func (c *call) read() (err error) {
 	c.event.Streamed = c.facts.Stream && c.endpoint.streams
 	c.prompt = roughPrompt(c.facts)
 	return nil
+}
+
+// scan takes in the body, and reads it.
+func (c *call) scan() (err error) {
+	if c.endpoint.uploads(c.r) {
+		return c.receive()
+	}
+	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, &c.p.bodies); err != nil {
+		return err
+	}
+	c.scanned, err = c.endpoint.scanBody(c.body.bytes, c.at)
+	return err
 }
 
 // scanBody reads a request.
@@ -157,7 +167,7 @@ func (c *call) resolve() error {
 		return err
 	}
 	if routes = snapshot.Through(routes, c.endpoint.serves); len(routes) == 0 {
-		return fault.Field("model", "The model `%.100s` is not available at this endpoint.", c.facts.Model).WithCode("model_not_supported")
+		return c.notHere()
 	}
 	if routes, err = c.keepsState(routes); err != nil {
 		return err
@@ -193,7 +203,9 @@ func (c *call) admit() error {
 		return fmt.Errorf("reserve credit: %w", err)
 	}
 	c.event.Hold = ceiling
-	c.event.Usage.Input, c.event.Usage.Estimated = c.prompt, true
+	if !c.endpoint.free {
+		c.event.Usage.Input, c.event.Usage.Estimated = c.prompt, true
+	}
 	c.price(c.plan[0].Route)
 	if err := c.p.o.Meter.Admitted(c.ctx, &c.event); err != nil {
 		return fmt.Errorf("admit the call: %w", err)
@@ -204,6 +216,9 @@ func (c *call) admit() error {
 // ceiling is the most that the call can cost at any of its routes. Routes without a price are left out; priced is false
 // where the first of the plan has none.
 func (c *call) ceiling() (highest money.Amount, priced bool) {
+	if c.endpoint.free {
+		return 0, true
+	}
 	prompt := densePrompt(c.facts)
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)

@@ -77,6 +77,8 @@ type Options struct {
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
 	MaxAnswer        int64 // bytes of an answer that is translated whole; 64 MiB. What streams through is not bounded
+	MaxUpload        int64 // bytes of a multipart body; 64 MiB
+	MaxSpooled       int64 // bytes of all multipart bodies that are on disk; 4 GiB
 	MaxAttempts      int   // upstreams tried for one request; 4
 	DefaultMaxOutput int64 // tokens held for an answer whose caller set no limit; 4096
 	RefuseUnpriced   bool  // refuse what has no price, which is otherwise served, and logged as unpriced
@@ -94,10 +96,11 @@ type Options struct {
 
 // Proxy serves the LLM endpoints below /v1/ and /v1beta/.
 type Proxy struct {
-	o      Options
-	mux    *http.ServeMux
-	bodies budget
-	keys   pace
+	o       Options
+	mux     *http.ServeMux
+	bodies  budget
+	spooled budget // on disk
+	keys    pace
 
 	unauthenticated atomic.Int64
 }
@@ -111,6 +114,8 @@ func New(o Options) *Proxy {
 	defaultTo(&o.MaxBody, 64<<20)
 	defaultTo(&o.MaxBodies, 1<<30)
 	defaultTo(&o.MaxAnswer, 64<<20)
+	defaultTo(&o.MaxUpload, 64<<20)
+	defaultTo(&o.MaxSpooled, 4<<30)
 	defaultTo(&o.MaxAttempts, 4)
 	defaultTo(&o.DefaultMaxOutput, 4096)
 	defaultTo(&o.FirstToken, 2*time.Minute)
@@ -121,7 +126,7 @@ func New(o Options) *Proxy {
 	defaultTo(&o.Write, time.Minute)
 	defaultTo(&o.KeepAlive, 15*time.Second)
 	defaultTo(&o.Early, 10*time.Second)
-	p := &Proxy{o: o, bodies: budget{limit: o.MaxBodies}}
+	p := &Proxy{o: o, bodies: budget{limit: o.MaxBodies}, spooled: budget{limit: o.MaxSpooled}}
 	p.mux = p.routes()
 	return p
 }

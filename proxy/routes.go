@@ -24,14 +24,29 @@ type endpoint struct {
 	translates bool
 	// scan reads its requests where the dialect's Scan does not; nil is Scan.
 	scan func(body []byte) (dialect.Scanned, error)
+
+	// beside says that it is for something else than generation. The rest goes with that.
+	beside   bool
+	others   map[string]translator // for providers of other dialects, by their names
+	form     formUse               // whether requests come as multipart forms
+	free     bool                  // nothing is billed
+	estimate func(c *call) []byte  // the gateway's own answer where no provider has one; nil is none
 }
+
+// A formUse says whether an endpoint takes multipart forms.
+type formUse uint8
+
+const (
+	noForm formUse = iota
+	formToo
+	formOnly
+)
 
 var (
 	chatCompletions = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Generate, path: "/chat/completions", streams: true, output: true}
 	completions     = endpoint{dialect: dialects[llm.OpenAI], scan: openai.ScanAny, operation: upstream.Complete, path: "/completions", streams: true, output: true}
 	createResponse  = endpoint{dialect: dialects[llm.Responses], operation: upstream.Generate, path: "/responses", streams: true, output: true}
 	createMessage   = endpoint{dialect: dialects[llm.Anthropic], operation: upstream.Generate, path: "/messages", streams: true, output: true}
-	embeddings      = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Embed, path: "/embeddings", scan: openai.ScanAny}
 
 	generateContent       = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:generateContent", output: true}
 	streamGenerateContent = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:streamGenerateContent", streams: true, output: true}
@@ -41,11 +56,15 @@ var (
 var geminiActions = map[string]*endpoint{
 	"generateContent":       &generateContent,
 	"streamGenerateContent": &streamGenerateContent,
+	"embedContent":          &embedContent,
+	"batchEmbedContents":    &batchEmbedContents,
+	"countTokens":           &countGeminiTokens,
 }
 
 func (p *Proxy) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, e := range []*endpoint{&chatCompletions, &completions, &createResponse, &createMessage, &embeddings} {
+	for _, e := range []*endpoint{&chatCompletions, &completions, &createResponse, &createMessage, &countMessageTokens,
+		&embeddings, &generateImages, &editImages, &speech, &transcriptions, &translations, &moderations, &rerank} {
 		mux.HandleFunc("POST /v1"+e.path, p.forward(e))
 		mux.HandleFunc("/v1"+e.path, allow("POST"))
 	}

@@ -75,6 +75,9 @@ func (c *call) release() {
 	if c.key != nil && !c.settled {
 		c.settle(usage.UpstreamError, http.StatusInternalServerError, codeInternal)
 	}
+	if c.upload != nil {
+		c.upload.close()
+	}
 	if c.body != nil {
 		c.p.bodies.give(c.decodedSize)
 		c.body.free(c.sending.Idle())
@@ -84,7 +87,13 @@ func (c *call) release() {
 
 // used is what the call took: what the vendor said, else an estimate of what went out and came in.
 func (c *call) used() llm.Usage {
+	if c.endpoint.free {
+		return llm.Usage{}
+	}
 	if u, ok := c.seen.reported(); ok {
+		if u.Estimated && u.TotalInput() == 0 {
+			u.Input = c.promptCount() // the answer told of itself alone
+		}
 		if c.event.Outcome == usage.OK {
 			return u // and the text is not counted: that costs more than all the rest of a call
 		}

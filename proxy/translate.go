@@ -230,7 +230,7 @@ func (t *translation) remember(id string) {
 	}
 }
 
-// answer books the call and only then sends a whole answer.
+// answer answers with a whole answer.
 func (t *translation) answer(r *llm.Response) *setback {
 	request, err := t.c.decoded()
 	if err != nil {
@@ -238,6 +238,11 @@ func (t *translation) answer(r *llm.Response) *setback {
 	}
 	body := t.c.endpoint.dialect.EncodeResponse(r, request)
 	t.remember(r.ID)
+	return t.deliver(body)
+}
+
+// deliver books the call and only then sends the body of a whole answer.
+func (t *translation) deliver(body []byte) *setback {
 	t.c.attempts.note(t.response.StatusCode, "")
 	if !t.c.settle(usage.OK, t.response.StatusCode, "") {
 		t.c.fail(t.c.unbooked())

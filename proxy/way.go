@@ -26,21 +26,29 @@ type way struct {
 	query    url.Values
 	body     [][]byte
 	dropped  string // value of x-aihigress-dropped
+	reply    reply  // of an operation that is translated; nil of all else
 }
 
 // serves reports whether a provider can serve an endpoint at all.
 func (e *endpoint) serves(p *snapshot.Provider) bool {
-	if p.Dialect == e.dialect.Name() {
-		return true
+	if e.beside {
+		return e.offers(p)
 	}
 	_, known := dialects[p.Dialect]
-	return known && e.translates
+	return p.Dialect == e.dialect.Name() || known && e.translates
 }
 
 // wayTo prepares a call for a target. The failure says why it cannot be had there: an *llm.RequestError, or a fault.
 func (c *call) wayTo(t *routing.Target) (*way, error) {
 	p := t.Route.Provider
-	w := &way{route: t.Route, dialect: c.endpoint.dialect, same: p.Dialect == c.endpoint.dialect.Name(), streams: c.event.Streamed}
+	w := &way{route: t.Route, dialect: c.endpoint.dialect, same: c.endpoint.speaks(p), streams: c.event.Streamed}
+	if translate := c.endpoint.others[p.Dialect]; translate != nil && (!w.same || c.carries()) {
+		w.dialect, w.streams = dialects[p.Dialect], false
+		return w, translate(c, w)
+	}
+	if c.endpoint.beside && !w.same {
+		return nil, c.notHere()
+	}
 	operation := c.endpoint.operation
 	if !w.same {
 		w.dialect, operation = dialects[p.Dialect], upstream.Generate
@@ -96,12 +104,17 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 	if err != nil {
 		return nil, nil, c.inWords(err)
 	}
-	if len(dropped) > 0 && c.unsupported == "reject" {
-		name := c.endpoint.dialect.FieldName(dropped[0])
-		return nil, nil, &llm.RequestError{Param: name, Code: "unsupported_parameter",
-			Message: fmt.Sprintf("The model `%.100s` does not support '%.200s'.", c.facts.Model, name)}
+	return body, dropped, c.tolerates(dropped)
+}
+
+// tolerates refuses the call where its model's policy is to leave nothing out.
+func (c *call) tolerates(dropped []llm.Field) error {
+	if len(dropped) == 0 || c.unsupported != "reject" {
+		return nil
 	}
-	return body, dropped, nil
+	name := c.endpoint.dialect.FieldName(dropped[0])
+	return &llm.RequestError{Param: name, Code: "unsupported_parameter",
+		Message: fmt.Sprintf("The model `%.100s` does not support '%.200s'.", c.facts.Model, name)}
 }
 
 // inWords is an encoder's failure with its field in the words of the caller.

@@ -33,3 +33,7 @@ type ImageResponse struct {
 	// Filter is set where the vendor refused: its word for why. There are no pictures then.
 	Filter string
 }
+
+// PictureTokens is what a picture that was made counts for where its vendor told nothing: what Google bills for one of up to
+// 1024 by 1024 pixels (ai.google.dev, "Gemini API pricing").
+const PictureTokens = 1290

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -100,7 +101,10 @@ type Call struct {
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
 	Body     [][]byte    // segments, sent one after the other; unchanged until Sending is idle, or for good without one
-	Sending  *Sending    // is told what becomes of Body; may be nil
+	Sending  *Sending    // is told what becomes of the body; may be nil
+	// Reader is sent in place of Body, once, and closed: what is too large for memory. Length is its length; negative is unknown.
+	Reader io.ReadCloser
+	Length int64
 }
 
 // Do makes the call. The response's body must be closed. Any status is a response, redirects too: they are not followed.
@@ -126,7 +130,11 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if request.Method == "" {
 		request.Method = http.MethodPost
 	}
-	attach(request, call.Body, call.Sending)
+	if call.Reader != nil {
+		request.Body, request.ContentLength = call.Reader, max(call.Length, -1)
+	} else {
+		attach(request, call.Body, call.Sending)
+	}
 	if call.Sending != nil {
 		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace())
 	}
