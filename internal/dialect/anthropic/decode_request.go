@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"slices"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -385,7 +384,7 @@ func decodeCitations(raw llm.JSON) []llm.Citation {
 func decodeCitation(raw llm.JSON) llm.Citation {
 	var w wireCitation
 	_ = json.Unmarshal(raw, &w, lenient) // what of it can be read; it is passed on whole in its own dialect
-	c := llm.Citation{URL: w.URL, Title: w.Title, Cited: w.Cited, FileID: w.FileID, Document: w.Document, Vendor: llm.Anthropic, Raw: slices.Clone(raw)}
+	c := llm.Citation{URL: w.URL, Title: w.Title, Cited: w.Cited, FileID: w.FileID, Document: w.Document, Vendor: llm.Anthropic, Raw: oneLine(raw)}
 	if w.Type == "search_result_location" {
 		c.URL = w.Source
 	}

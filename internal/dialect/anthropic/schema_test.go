@@ -47,7 +47,7 @@ var specOnce sync.Once
 // it had them.
 var optional = []string{"container", "stop_details", "diagnostics", "context_management", "inference_geo", "service_tier", "server_tool_use",
 	"output_tokens_details", "cache_creation", "iterations", "speed", "caller", "citations", "input_transformed_reason",
-	"cache_read_input_tokens", "cache_creation_input_tokens", "input_tokens"}
+	"cache_read_input_tokens", "cache_creation_input_tokens", "input_tokens", "encrypted_content"}
 
 // checkSchema holds a document against a schema of the vendor's OpenAPI description.
 func checkSchema(t testing.TB, name string, document []byte) {

@@ -185,9 +185,17 @@ func (b *wireBlock) read(raw llm.JSON, options ...json.Options) error {
 		return errors.New("type: Field required")
 	}
 	if !parted(b.Type) || b.Type == "search_result" || b.Type == "document" {
-		b.raw = raw.Clone()
+		b.raw = oneLine(raw)
 	}
+	b.Extra = oneLine(b.Extra)
 	return nil
+}
+
+// oneLine is a copy of a value without space between its parts: it may have to go into an event, which is a line.
+func oneLine(v llm.JSON) llm.JSON {
+	v = v.Clone()
+	_ = v.Compact(lenient) // it is valid, and was read
+	return v
 }
 
 // wrongJSON says where a request is not what the dialect wants, and what is wrong there.
