@@ -33,6 +33,9 @@ func (w *wireConfig) read(r *llm.Request) error {
 	for _, m := range w.ResponseModalities {
 		r.Modalities = append(r.Modalities, strings.ToLower(m))
 	}
+	if slices.Equal(r.Modalities, []string{"text"}) {
+		r.Modalities = nil // as it is anyway
+	}
 	w.readVoice(r)
 	members(w.Unknown, func(name string, value llm.JSON) { extra(r, "generationConfig."+camel(name), value) })
 	return w.readFormat(r)
@@ -100,7 +103,7 @@ func (e *requestEncoder) config() {
 		k := float(*r.TopK)
 		w.TopK = &k
 	}
-	if r.N > 1 {
+	if r.N > 0 {
 		w.CandidateCount = integer(r.N)
 	}
 	if r.Seed != nil {
@@ -113,7 +116,7 @@ func (e *requestEncoder) config() {
 		w.ResponseModalities = append(w.ResponseModalities, strings.ToUpper(m))
 	}
 	if slices.Equal(w.ResponseModalities, []string{"TEXT"}) {
-		w.ResponseModalities = nil // as it is anyway
+		w.ResponseModalities = nil
 	}
 	if r.AudioOut.Voice != "" {
 		var s speech

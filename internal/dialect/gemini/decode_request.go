@@ -3,6 +3,7 @@ package gemini
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,7 +67,7 @@ func dotted(pointer string) string {
 
 // request is the neutral form.
 func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
-	r := &llm.Request{Model: model, Stream: stream, IncludeUsage: true, Metadata: w.Labels, Safety: w.SafetySettings}
+	r := &llm.Request{Dialect: llm.Gemini, Model: model, Stream: stream, IncludeUsage: true, Metadata: w.Labels, Safety: w.SafetySettings}
 	if isNull(r.Safety) {
 		r.Safety = nil
 	}
@@ -118,6 +119,7 @@ type conversation struct {
 	request *llm.Request
 	waiting []llm.Call
 	made    int
+	signed  []llm.State // thinking of other vendors in the model's turn at hand
 }
 
 func (c *conversation) system(w *wireContent) {
@@ -143,37 +145,55 @@ func (c *conversation) content(at int, w *wireContent) error {
 	default:
 		return &llm.RequestError{Param: fmt.Sprintf("contents[%d].role", at), Message: "Please use a valid role: user, model."}
 	}
-	kept := false // the caller kept thinking with its state, so that calls need not bring it
+	if m.Role != llm.Assistant {
+		c.signed = nil
+	}
 	var results, rest []llm.Block
 	for i := range w.Parts {
-		p := &w.Parts[i]
-		path := fmt.Sprintf("contents[%d].parts[%d]", at, i)
-		blocks, err := c.part(path, p, kept)
+		blocks, err := c.part(fmt.Sprintf("contents[%d].parts[%d]", at, i), &w.Parts[i])
 		if err != nil {
 			return err
 		}
 		for _, b := range blocks {
-			if b.Kind == llm.Thinking && !b.State.IsZero() {
-				kept = true
-				if b.State.Origin != llm.Gemini { // the text that was signed comes with the signature
-					rest = dropUnsigned(rest)
+			switch {
+			case b.Kind == llm.ToolResult:
+				results = append(results, b)
+				continue
+			case b.Kind == llm.Thinking && b.State.Origin != llm.Gemini && !b.State.IsZero():
+				// The text that was signed comes with the signature, and perhaps again with the first call.
+				if slices.Contains(c.signed, b.State) {
+					continue
+				}
+				c.signed = append(c.signed, b.State)
+				if rest = dropUnsigned(rest); len(rest) == 0 && m.Role == llm.Assistant {
+					c.dropUnsigned()
 				}
 			}
-			if b.Kind == llm.ToolResult {
-				results = append(results, b)
-			} else {
-				rest = append(rest, b)
-			}
+			rest = append(rest, b)
 		}
 	}
 	m.Blocks = append(results, rest...)
-	if n := len(c.request.Messages); m.Role == llm.Assistant && n > 0 && c.request.Messages[n-1].Role == m.Role {
-		last := &c.request.Messages[n-1] // SDKs keep a streamed answer piece by piece
-		last.Blocks = append(last.Blocks, m.Blocks...)
+	if last := c.last(m.Role); last != nil && m.Role == llm.Assistant {
+		last.Blocks = append(last.Blocks, m.Blocks...) // SDKs keep a streamed answer piece by piece
 		return nil
 	}
 	c.request.Messages = append(c.request.Messages, m)
 	return nil
+}
+
+// last is the message before, where it is of the role.
+func (c *conversation) last(role llm.Role) *llm.Message {
+	if n := len(c.request.Messages); n > 0 && c.request.Messages[n-1].Role == role {
+		return &c.request.Messages[n-1]
+	}
+	return nil
+}
+
+// dropUnsigned takes thinking that nobody signed off the end of the turn so far.
+func (c *conversation) dropUnsigned() {
+	if last := c.last(llm.Assistant); last != nil {
+		last.Blocks = dropUnsigned(last.Blocks)
+	}
 }
 
 // dropUnsigned takes thinking that nobody signed off the end.
@@ -184,14 +204,14 @@ func dropUnsigned(blocks []llm.Block) []llm.Block {
 	return blocks
 }
 
-// part reads one part. kept says that carried thinking is already there.
-func (c *conversation) part(path string, p *wirePart, kept bool) ([]llm.Block, error) {
+// part reads one part.
+func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 	carried, native := unpack(p.ThoughtSignature)
 	extra(c.request, path+".videoMetadata", p.VideoMetadata)
 	extra(c.request, path+".mediaResolution", p.MediaResolution)
 	var blocks []llm.Block
 	for _, b := range carried {
-		if b.Kind == llm.Thinking && !kept {
+		if b.Kind == llm.Thinking {
 			blocks = append(blocks, b)
 		}
 	}

@@ -345,7 +345,6 @@ func (d *decoder) call(c *reading, w *wireCall, state llm.State, emit dialect.Em
 		id = "call_" + clean64(d.id) + "_" + strconv.Itoa(d.calls)
 		d.calls++
 	}
-	_ = w.Args.Compact() // it was valid when it was read
 	call := w.neutral(id)
 	input := call.Input
 	call.Input, c.called = "", true

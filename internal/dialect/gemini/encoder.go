@@ -147,11 +147,14 @@ func (e *encoder) candidate(index int) *answering {
 func (e *encoder) open(dst []byte, ev *llm.Event) ([]byte, error) {
 	c := e.candidate(ev.Candidate)
 	e.blocks = append(e.blocks, &writing{index: ev.Index, block: ev.Block})
+	if g := ground(c.cites, &c.text); g != nil { // of the text before
+		dst = append(append(e.head(dst), `{"groundingMetadata":`...), mustJSON(g)...)
+		dst = e.foot(dst, c.index)
+		c.cites = nil
+	}
 	switch ev.Block.Kind {
 	case llm.Text, llm.Refusal:
-		if len(c.cites) == 0 {
-			c.text.reset() // citations are of the last text that has any
-		}
+		c.text.reset()
 	case llm.Media, llm.Opaque:
 		if p, ok := lonePart(&ev.Block); ok {
 			return e.part(dst, ev.Candidate, &p), nil

@@ -101,6 +101,7 @@ func customName(name string) (string, bool) {
 func (w *wireCall) neutral(id string) llm.Call {
 	call := llm.Call{ID: id, Name: w.Name}
 	if !isNull(w.Args) {
+		_ = w.Args.Compact() // it was valid when it was read
 		call.Input = string(w.Args)
 	}
 	if name, custom := customName(w.Name); custom {
