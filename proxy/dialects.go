@@ -11,23 +11,8 @@ import (
 
 // dialects are the vendor APIs by the names that providers are configured with.
 var dialects = map[string]dialect.Dialect{
-	llm.OpenAI: struct {
-		openai.Dialect
-		codec
-	}{},
-	llm.Responses: struct {
-		responses.Dialect
-		codec
-	}{},
-	llm.Anthropic: struct {
-		anthropic.Dialect
-		codec
-	}{},
-	llm.Gemini: struct {
-		gemini.Dialect
-		codec
-	}{},
+	llm.OpenAI:    openai.Dialect{},
+	llm.Responses: responses.Dialect{},
+	llm.Anthropic: anthropic.Dialect{},
+	llm.Gemini:    gemini.Dialect{},
 }
-
-// codec is what a dialect that only passes through does not have.
-type codec struct{ dialect.Dialect }

@@ -43,13 +43,13 @@ const (
 )
 
 var (
-	chatCompletions = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Generate, path: "/chat/completions", streams: true, output: true}
-	completions     = endpoint{dialect: dialects[llm.OpenAI], scan: openai.ScanAny, operation: upstream.Complete, path: "/completions", streams: true, output: true}
-	createResponse  = endpoint{dialect: dialects[llm.Responses], operation: upstream.Generate, path: "/responses", streams: true, output: true}
-	createMessage   = endpoint{dialect: dialects[llm.Anthropic], operation: upstream.Generate, path: "/messages", streams: true, output: true}
+	chatCompletions = endpoint{dialect: dialects[llm.OpenAI], operation: upstream.Generate, path: "/chat/completions", streams: true, output: true, translates: true}
+	completions     = endpoint{dialect: openai.Completions{}, operation: upstream.Complete, path: "/completions", streams: true, output: true, translates: true}
+	createResponse  = endpoint{dialect: dialects[llm.Responses], operation: upstream.Generate, path: "/responses", streams: true, output: true, translates: true}
+	createMessage   = endpoint{dialect: dialects[llm.Anthropic], operation: upstream.Generate, path: "/messages", streams: true, output: true, translates: true}
 
-	generateContent       = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:generateContent", output: true}
-	streamGenerateContent = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:streamGenerateContent", streams: true, output: true}
+	generateContent       = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:generateContent", output: true, translates: true}
+	streamGenerateContent = endpoint{dialect: dialects[llm.Gemini], operation: upstream.Generate, path: "/models/{model}:streamGenerateContent", streams: true, output: true, translates: true}
 )
 
 // geminiActions are what stands behind the colon of a path below /v1beta/models/.
@@ -70,7 +70,10 @@ func (p *Proxy) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /v1"+createResponse.path, refuseWebSocket)
 	mux.HandleFunc("POST /v1beta/models/{call...}", p.forwardGemini)
-	mux.HandleFunc("/v1beta/models/{call...}", allow("POST"))
+	mux.HandleFunc("GET /v1beta/models", p.listGeminiModels)
+	mux.HandleFunc("GET /v1beta/models/{model...}", p.getGeminiModel)
+	mux.HandleFunc("/v1beta/models", allow("GET, HEAD"))
+	mux.HandleFunc("/v1beta/models/{call...}", allow("GET, HEAD, POST"))
 	mux.HandleFunc("GET /v1/models", p.listModels)
 	mux.HandleFunc("GET /v1/models/{id...}", p.getModel) // a model's name may have slashes
 	mux.HandleFunc("/v1/models/{id...}", allow("GET, HEAD"))
