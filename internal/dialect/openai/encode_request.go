@@ -337,5 +337,6 @@ var knownFields = func() map[string]bool {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		names[name] = true
 	}
+	delete(names, "safety_identifier") // never written but as an extra field, where there is a user as well
 	return names
 }()

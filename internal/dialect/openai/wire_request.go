@@ -376,7 +376,14 @@ func (c toolChoice) MarshalJSONTo(e *jsontext.Encoder) error {
 	case c.Word != "":
 		return e.WriteToken(jsontext.String(c.Word))
 	case c.Type == "allowed_tools":
-		return json.MarshalEncode(e, map[string]any{"type": c.Type, "allowed_tools": map[string]any{"mode": c.Mode, "tools": c.Allowed}}, json.Deterministic(true))
+		type list struct {
+			Mode  string  `json:"mode"`
+			Tools []named `json:"tools"`
+		}
+		return json.MarshalEncode(e, struct {
+			Type    string `json:"type"`
+			Allowed list   `json:"allowed_tools"`
+		}{c.Type, list{c.Mode, c.Allowed}})
 	}
 	return named{c.Type, c.Name}.MarshalJSONTo(e)
 }
