@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"mime"
@@ -80,14 +81,10 @@ func attachment(kind llm.MediaKind, url, data string, p *part) llm.Attachment {
 	if a.FileID != "" {
 		a.Origin = llm.Responses
 	}
-	for _, text := range []string{url, data} {
-		if kindOf, content, ok := dataURL(text); ok {
-			a.MIMEType, a.Data = kindOf, content
-		} else if text == data {
-			a.Data = text
-		} else {
-			a.URL = text
-		}
+	a.URL, a.Data = url, data
+	if content := cmp.Or(data, url); strings.HasPrefix(content, "data:") {
+		a.URL = ""
+		a.MIMEType, a.Data, _ = dataURL(content)
 	}
 	if a.Data != "" && a.MIMEType == "" && kind == llm.Document {
 		a.MIMEType = fileType(a.Name)

@@ -167,7 +167,7 @@ func (d *decoder) thinkingDelta(emit dialect.Emit) error {
 func (d *decoder) callDelta(emit dialect.Emit) error {
 	o := d.find(d.ev.Output, 0)
 	if o == nil { // its name is not known yet, so the call comes whole when it is done
-		return emit(&llm.Event{Kind: llm.Alive})
+		return d.alive(emit)
 	}
 	if o.kind != llm.ToolCall {
 		return fmt.Errorf("%w: arguments of what is no call", dialect.ErrMalformed)

@@ -72,7 +72,7 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	*ev = event{Logprobs: ev.Logprobs[:0], Annotation: ev.Annotation[:0], Item: ev.Item[:0], Response: ev.Response[:0], Error: ev.Error[:0]}
 	if err := json.Unmarshal(data, ev, upstreams); err != nil {
 		if kind := typeOf(data); kind != "" && !needed(kind) { // an event of the vendor's own, whose fields may be anything
-			return false, emit(&llm.Event{Kind: llm.Alive})
+			return false, d.alive(emit)
 		}
 		return false, fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
@@ -124,7 +124,15 @@ func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	case "":
 		return false, fmt.Errorf("%w: an event without a type", dialect.ErrMalformed)
 	}
-	return false, emit(&llm.Event{Kind: llm.Alive})
+	return false, d.alive(emit)
+}
+
+// alive tells that the vendor is at work, once the answer has begun.
+func (d *decoder) alive(emit dialect.Emit) error {
+	if !d.started {
+		return nil
+	}
+	return emit(&llm.Event{Kind: llm.Alive})
 }
 
 // answerHead is what a response object says of the answer as a whole.

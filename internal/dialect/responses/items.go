@@ -41,7 +41,13 @@ func (w *requestWriter) message(m *llm.Message) {
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
 		if b.Kind == llm.Text || b.Kind == llm.Refusal || b.Kind == llm.Media {
-			if p, ok := w.part(b, m.Role); ok {
+			p, ok := w.part(b, m.Role)
+			switch {
+			case !ok:
+			case m.Role == llm.Assistant && p.Text != nil && len(p.Annotations) == 0 && isNull(p.Cache):
+				flush() // only as a text may what a model said come without the id that it got
+				w.items = append(w.items, marshal(&item{Type: "message", Role: role, Content: appendString(nil, *p.Text)}))
+			default:
 				said = append(said, p)
 			}
 			continue

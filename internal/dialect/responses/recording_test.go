@@ -80,7 +80,7 @@ type pieces struct {
 func (p pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
 
 // events are the data of a stream's events, read in pieces of n bytes.
-func events(t *testing.T, stream string, n int) [][]byte {
+func events(t testing.TB, stream string, n int) [][]byte {
 	t.Helper()
 	var all [][]byte
 	r := sse.NewReader(pieces{strings.NewReader(stream), n}, 0)
