@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"aihigress/internal/simulator"
@@ -17,7 +18,7 @@ import (
 func (c Command) simulator(ctx context.Context, args []string) error {
 	var listen string
 	var seed uint64
-	err := c.flags("simulator", "A fake vendor that speaks the OpenAI dialect. It takes any key and any model name.", args, func(f *flag.FlagSet) {
+	err := c.flags("simulator", "A fake vendor that speaks the dialects of OpenAI, Anthropic and Gemini. It takes any key and any model name.", args, func(f *flag.FlagSet) {
 		f.StringVar(&listen, "listen", "127.0.0.1:8081", "address to listen on")
 		f.Uint64Var(&seed, "seed", 0, "chooses words, ids and faults")
 	})
@@ -28,14 +29,16 @@ func (c Command) simulator(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, "simulator: %s\n", sim.url)
+	host := strings.TrimSuffix(sim.url, "/v1")
+	fmt.Fprintf(c.Stdout, "simulator: %s\n  OpenAI     %s\n  Anthropic  %s\n  Gemini     %s/v1beta\n  Vertex AI  %s (tokens: %s/token)\n",
+		sim.url, sim.url, host, host, host, host)
 	<-ctx.Done()
 	return sim.stop()
 }
 
 // A runningSimulator is a simulator behind a listener of its own.
 type runningSimulator struct {
-	url    string // base URL as createProvider takes it
+	url    string // base URL of its OpenAI dialect as createProvider takes it
 	vendor *simulator.Server
 	http   *http.Server
 	served chan error

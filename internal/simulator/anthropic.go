@@ -42,16 +42,26 @@ func (v anthropic) model(r *http.Request, body []byte) string {
 func (anthropic) header(h http.Header, x *exchange) {
 	h.Set("Request-Id", "req_"+identifier(mix(x.s.seed, 5, x.number)))
 	h.Set("Anthropic-Organization-Id", "00000000-0000-4000-8000-000000000001")
-	reset := x.s.now().UTC().Add(time.Second).Format(time.RFC3339)
-	for _, limit := range []struct{ of, limit, remaining string }{
-		{"Requests", "4000", "3999"}, {"Tokens", "480000", "479000"},
-		{"Input-Tokens", "400000", "399000"}, {"Output-Tokens", "80000", "80000"},
-	} {
-		h.Set("Anthropic-Ratelimit-"+limit.of+"-Limit", limit.limit)
-		h.Set("Anthropic-Ratelimit-"+limit.of+"-Remaining", limit.remaining)
-		h.Set("Anthropic-Ratelimit-"+limit.of+"-Reset", reset)
+	for name, value := range anthropicLimits {
+		h[name] = value
+	}
+	reset := []string{x.s.now().UTC().Add(time.Second).Format(time.RFC3339)}
+	for _, name := range anthropicResets {
+		h[name] = reset
 	}
 }
+
+// anthropicLimits are the headers of limits that are never reached, anthropicResets those that say when they end.
+var (
+	anthropicLimits = map[string][]string{
+		"Anthropic-Ratelimit-Requests-Limit": {"4000"}, "Anthropic-Ratelimit-Requests-Remaining": {"3999"},
+		"Anthropic-Ratelimit-Tokens-Limit": {"480000"}, "Anthropic-Ratelimit-Tokens-Remaining": {"479000"},
+		"Anthropic-Ratelimit-Input-Tokens-Limit": {"400000"}, "Anthropic-Ratelimit-Input-Tokens-Remaining": {"399000"},
+		"Anthropic-Ratelimit-Output-Tokens-Limit": {"80000"}, "Anthropic-Ratelimit-Output-Tokens-Remaining": {"80000"},
+	}
+	anthropicResets = []string{"Anthropic-Ratelimit-Requests-Reset", "Anthropic-Ratelimit-Tokens-Reset",
+		"Anthropic-Ratelimit-Input-Tokens-Reset", "Anthropic-Ratelimit-Output-Tokens-Reset"}
+)
 
 func (v anthropic) fail(w http.ResponseWriter, f failure) {
 	h := w.Header()

@@ -244,7 +244,7 @@ func TestFaultsInEveryDialect(t *testing.T) {
 			if bad := strings.Contains(tt.knobs, "stream_error") != strings.Contains(text, w.failed); bad {
 				t.Errorf("%s %s: error event:\n%s", w.name, tt.knobs, got.text)
 			}
-			if bad := strings.Contains(tt.knobs, "usage") && strings.Contains(text, `sage":{`); bad {
+			if bad := strings.Contains(tt.knobs, "usage") && (strings.Contains(text, `"usage":{`) || strings.Contains(text, "usageMetadata")); bad {
 				t.Errorf("%s %s: usage:\n%s", w.name, tt.knobs, got.text)
 			}
 		}
