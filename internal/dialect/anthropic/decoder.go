@@ -36,6 +36,7 @@ type openBlock struct {
 	// held is what comes in pieces of a block that is passed on whole, or of a signature.
 	held      []byte
 	compacted llm.JSON // content of a compaction
+	encrypted llm.JSON // encrypted_content of it
 	said      bool     // a piece of it was passed on
 }
 
@@ -57,6 +58,7 @@ type wireDelta struct {
 	PartialJSON string   `json:"partial_json"`
 	Citation    llm.JSON `json:"citation"`
 	Content     llm.JSON `json:"content"` // of a compaction
+	Encrypted   llm.JSON `json:"encrypted_content"`
 
 	wireStop
 }
@@ -195,7 +197,7 @@ func (d *decoder) delta(b *openBlock, emit dialect.Emit) error {
 	case w.Type == "input_json_delta":
 		return b.hold(w.PartialJSON)
 	case w.Type == "compaction_delta":
-		b.compacted = w.Content.Clone() // it comes in one piece
+		b.compacted, b.encrypted = w.Content.Clone(), w.Encrypted.Clone() // it comes in one piece
 	}
 	return nil
 }
@@ -282,6 +284,9 @@ func (b *openBlock) whole() llm.JSON {
 	}
 	if len(content) > 0 {
 		members["content"] = content
+	}
+	if len(b.encrypted) > 0 {
+		members["encrypted_content"] = b.encrypted
 	}
 	out, err := json.Marshal(members, lenient, json.Deterministic(true))
 	if err != nil {
