@@ -79,15 +79,15 @@ func (Completions) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error
 	}
 	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
 	d.scalars(&w)
+	d.keep("messages", c.Messages)
+	if err := d.limits(&w); err != nil {
+		return nil, err
+	}
 	if n := whole(c.Logprobs); c.Logprobs != nil {
 		if n < 0 || n > 5 {
 			return nil, invalid("logprobs", "expected a value from 0 to 5.")
 		}
 		d.out.Logprobs, d.out.TopLogprobs = true, int(n)
-	}
-	d.keep("messages", c.Messages)
-	if err := d.limits(&w); err != nil {
-		return nil, err
 	}
 	d.out.Messages = []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: c.Prompt.text}}}}
 	return d.out, nil
@@ -223,11 +223,6 @@ func sortedTop(top map[string]float64) []llm.Logprob {
 		return 0
 	})
 	return list
-}
-
-// FieldName implements dialect.Dialect.
-func (c Completions) FieldName(f llm.Field) string {
-	return strings.TrimPrefix(c.Dialect.FieldName(f), "messages.")
 }
 
 // Encoder implements dialect.Dialect.
