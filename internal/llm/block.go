@@ -32,6 +32,8 @@ type Block struct {
 	Vendor string // of Opaque: the dialect whose block it is
 	Type   string // of Opaque: its type there, for x-aihigress-dropped
 	Raw    JSON   // of Opaque: the block, as it stands in that dialect
+	// Other kinds may have Vendor and Raw as well, for Vendor's codec alone: with a Type Raw is the whole block, which says
+	// more than the fields here do; without one it is an object of members that come beside them.
 
 	// Cache asks for a cache breakpoint behind this block.
 	Cache *Cache

@@ -19,6 +19,7 @@ type decoder struct {
 	report report
 	blocks []openBlock // that are open, seldom more than one
 	next   int         // index of the next block
+	told   llm.Event   // the delta at hand: most events are one
 	plain  []byte      // the text of a custom tool's input, as far as the event at hand tells it
 
 	called, answered, finished bool
@@ -176,7 +177,8 @@ func (d *decoder) piece(b *openBlock, text string, emit dialect.Emit) error {
 		return nil
 	}
 	b.said = true
-	return emit(&llm.Event{Kind: llm.Delta, Index: b.index, Text: text})
+	d.told = llm.Event{Kind: llm.Delta, Index: b.index, Text: text}
+	return emit(&d.told)
 }
 
 func (d *decoder) delta(b *openBlock, emit dialect.Emit) error {
@@ -214,9 +216,7 @@ func (b *openBlock) hold(piece string) error {
 // custom reads a piece of a custom tool's input, which is an object around the text.
 func (d *decoder) custom(b *openBlock, piece string, emit dialect.Emit) error {
 	d.plain = d.plain[:0]
-	if _, err := b.text.Write([]byte(piece)); err != nil {
-		return nil // nothing more of it can be read
-	}
+	_, _ = b.text.Write([]byte(piece)) // what can be read of it
 	return d.piece(b, string(d.plain), emit)
 }
 

@@ -13,8 +13,13 @@ const answerRoom = defaultMaxTokens
 func (w *requestWriter) chooseThinking() {
 	r := &w.r.Reasoning
 	w.maxTokens = w.r.MaxTokens
-	asked := !r.IsZero() && !r.Off && r.Effort != "none"
 	off := r.Off || r.Effort == "none"
+	asked := !off && (r.Effort != "" || r.Budget != 0 || r.Adaptive)
+	if shown := r.Summary != "" && r.Summary != "none"; shown && !off && !asked {
+		// Who wants to see thinking takes it that there is some. Where the model decides by itself that costs little.
+		asked = w.model.adaptive()
+		w.drops.If(!asked, llm.FieldSummary)
+	}
 	if w.forced() {
 		// A tool must be called, which the API does not allow beside thinking. Who demands a call or a format breaks without it;
 		// who asked for thinking gets a worse answer at most.

@@ -156,7 +156,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return d.SkipValue()
 	default:
 		_ = d.SkipValue()
-		return errors.New("Input should be a string or a list of blocks")
+		return errors.New("it should be a string or a list of blocks")
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return err
