@@ -83,7 +83,7 @@ func TestProviderKindsAndPaths(t *testing.T) {
 	// What a form does not have stays; what it has empty goes.
 	edit := []string{"name", "Example", "slug", "example", "baseUrl", "https://relay.example.com", "visibility", "public", "weight", "1"}
 	b.post(path+"/edit", edit...).redirects(path)
-	b.get(path + "/edit").shows("generate /run", "X-Team")
+	b.get(path+"/edit").shows("generate /run", "X-Team")
 	b.post(path+"/edit", append(edit, "kind", "direct", "streaming", "", "paths", "", "headers", "")...).redirects(path)
 	b.get(path+"/edit").is(200).shows(`<option value="direct" selected>`, `<option value="" selected>`).hides("generate /run\n", "X-Team", "<details open")
 	b.post(path+"/edit", append(edit, "kind", "vertex")...).is(422).shows(`id="f-baseUrl-error"`)

@@ -43,10 +43,10 @@ const (
 
 // An Address is where a provider takes an operation, and what it wants said beside the dialect's request.
 type Address struct {
-	Path  string // behind the base URL, escaped: what Call.Path takes
-	Query url.Values
-	// Header is to be set in place of the caller's. It is shared: do not change it. What a kind of provider wants besides,
-	// Do sets itself.
+	Path  string     // behind the base URL, escaped: what Call.Path takes
+	Query url.Values // shared: do not change it
+	// Header goes out where the caller sends no such header. It is shared: do not change it. What a kind of provider wants
+	// besides, Do sets itself.
 	Header http.Header
 	// OmitModel, AnthropicVersion and ClaudeCLI are what the body needs: see dialect.Patch and dialect.Target.
 	OmitModel        bool
@@ -93,7 +93,7 @@ func known(p *snapshot.Provider, op Operation, stream bool) (a Address, template
 	}
 	switch p.Dialect {
 	case llm.Anthropic:
-		template = anthropicPaths[op]
+		template, a.Header = anthropicPaths[op], anthropicHeader
 	case llm.Gemini:
 		template = geminiPaths[op]
 		if op == Generate && stream {
@@ -114,6 +114,9 @@ func known(p *snapshot.Provider, op Operation, stream bool) (a Address, template
 
 // eventStream asks Gemini for events; without it a stream is one JSON array.
 var eventStream = url.Values{"alt": {"sse"}}
+
+// anthropicHeader is the version of the API that Anthropic wants named (as its SDKs send it).
+var anthropicHeader = http.Header{"Anthropic-Version": {"2023-06-01"}}
 
 // betaQuery is on everything that Claude Code asks for: it calls the SDK's beta resources.
 var betaQuery = url.Values{"beta": {"true"}}
@@ -150,7 +153,7 @@ func vertex(dialect string, op Operation, stream bool) (a Address, template stri
 	case dialect == llm.Anthropic && op == Generate:
 		return Address{OmitModel: true, AnthropicVersion: vertexVersion}, anthropic + "{model}:rawPredict"
 	case dialect == llm.Anthropic && op == CountTokens: // the body names the model here
-		return a, anthropic + "count-tokens:rawPredict"
+		return Address{AnthropicVersion: vertexVersion}, anthropic + "count-tokens:rawPredict"
 	case dialect != llm.Gemini:
 		return a, ""
 	}

@@ -61,7 +61,7 @@ func TestLocate(t *testing.T) {
 		{vertex, "gemini", BatchEmbed, "m", false, ""},
 		{vertex, "anthropic", Generate, "claude-sonnet-4@20250514", false, "/publishers/anthropic/models/claude-sonnet-4@20250514:rawPredict vertex-2023-10-16"},
 		{vertex, "anthropic", Generate, "anthropic/claude-x", true, "/publishers/anthropic/models/claude-x:streamRawPredict vertex-2023-10-16"},
-		{vertex, "anthropic", CountTokens, "claude-x", false, "/publishers/anthropic/models/count-tokens:rawPredict"},
+		{vertex, "anthropic", CountTokens, "claude-x", false, "/publishers/anthropic/models/count-tokens:rawPredict vertex-2023-10-16"},
 		{vertex, "openai", Generate, "google/gemini-3-pro", true, "/endpoints/openapi/chat/completions"},
 		{vertex, "openai", Speech, "m", false, ""},
 		{vertex, "openai", ListModels, "", false, ""},
@@ -74,8 +74,11 @@ func TestLocate(t *testing.T) {
 		if a.ClaudeCLI {
 			got += " cli"
 		}
-		if a.OmitModel {
+		if a.AnthropicVersion != "" {
 			got += " " + a.AnthropicVersion
+		}
+		if a.OmitModel != (tc.kind == vertex && tc.dialect == "anthropic" && tc.op == Generate) {
+			t.Errorf("%s %s %s: without the model: %v", tc.kind, tc.dialect, tc.op, a.OmitModel)
 		}
 		if got != tc.want {
 			t.Errorf("%s %s %s of %q: %q, want %q", tc.kind, tc.dialect, tc.op, tc.model, got, tc.want)

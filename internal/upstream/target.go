@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -68,7 +69,7 @@ func listing(t provider.Target) (Call, error) {
 	if err != nil {
 		return call, err
 	}
-	call.Path = a.Path
+	call.Path, call.Header = a.Path, a.Header
 	for name, values := range a.Query {
 		call.Query[name] = values
 	}
@@ -176,9 +177,9 @@ func (c *Client) ask(ctx context.Context, t provider.Target, model, limit string
 	if err != nil {
 		return 0, nil, fmt.Errorf("write probe: %w", err)
 	}
-	response, err := c.call(ctx, t, Call{
-		Provider: p, Path: at.Path, Query: at.Query, Header: http.Header{"Content-Type": {"application/json"}}, Body: body,
-	})
+	header := http.Header{"Content-Type": {"application/json"}}
+	maps.Copy(header, at.Header)
+	response, err := c.call(ctx, t, Call{Provider: p, Path: at.Path, Query: at.Query, Header: header, Body: body})
 	if err != nil {
 		return 0, nil, err
 	}

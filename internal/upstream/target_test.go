@@ -43,7 +43,7 @@ func TestListModels(t *testing.T) {
 	} {
 		c, target := target(t, dialect, tc.base, func(w http.ResponseWriter, r *http.Request) {
 			page, ok := tc.pages[r.RequestURI]
-			if !ok || r.Method != http.MethodGet || r.Header.Get("X-Team") != "blue" {
+			if !ok || r.Method != http.MethodGet || r.Header.Get("X-Team") != "blue" || (r.Header.Get("Anthropic-Version") != "") != (dialect == "anthropic") {
 				t.Errorf("%s: %s %s", dialect, r.Method, r.RequestURI)
 				http.NotFound(w, r)
 				return
@@ -92,6 +92,9 @@ func TestProbe(t *testing.T) {
 		c, target := target(t, dialect, "", func(w http.ResponseWriter, r *http.Request) {
 			raw, _ := io.ReadAll(r.Body)
 			got = fmt.Sprintf("%s %s", r.RequestURI, raw)
+			if (r.Header.Get("Anthropic-Version") == "2023-06-01") != (dialect == "anthropic") {
+				t.Errorf("%s: %v", dialect, r.Header)
+			}
 			w.WriteHeader(http.StatusTooManyRequests)
 		})
 		status, latency, err := c.Probe(t.Context(), target, "m")

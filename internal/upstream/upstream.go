@@ -217,9 +217,6 @@ func (c *Client) authorize(ctx context.Context, h http.Header, p *snapshot.Provi
 		h["Authorization"] = []string{"Bearer " + key}
 	case p.Dialect == llm.Anthropic:
 		h["X-Api-Key"] = []string{key}
-		if _, ok := h["Anthropic-Version"]; !ok {
-			h["Anthropic-Version"] = []string{"2023-06-01"}
-		}
 	default:
 		h["Authorization"] = []string{"Bearer " + key}
 	}

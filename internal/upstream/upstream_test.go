@@ -101,7 +101,7 @@ func TestCredentialStandsWhereTheDialectWantsIt(t *testing.T) {
 	}{
 		{provider.KindDirect, "openai", http.Header{"Authorization": {"Bearer k"}}},
 		{provider.KindDirect, "responses", http.Header{"Authorization": {"Bearer k"}}},
-		{provider.KindDirect, "anthropic", http.Header{"X-Api-Key": {"k"}, "Anthropic-Version": {"2023-06-01"}}},
+		{provider.KindDirect, "anthropic", http.Header{"X-Api-Key": {"k"}}},
 		{provider.KindDirect, "gemini", http.Header{"X-Goog-Api-Key": {"k"}}},
 		{provider.KindVertex, "gemini", http.Header{"X-Goog-Api-Key": {"k"}}},
 		{provider.KindVertex, "anthropic", http.Header{"X-Goog-Api-Key": {"k"}}},
