@@ -66,11 +66,14 @@ async function createProvider(admin, dev, dialect) {
   return provider.id
 }
 
-/** model(dialect, knobs) is the name of a model that the simulator serves in a dialect, made at first use. */
+/**
+ * model(dialect, knobs) is the name of a model that the simulator serves in a dialect, made at first use. It says vision,
+ * since LangChain sends pictures to no Gemini model that does not.
+ */
 function modelMaker(admin, dev, providers) {
   const made = new Map()
   return (dialect, knobs = '') => {
-    const name = `${dialect}-${knobs.replace(/[^a-z0-9]+/gi, '-') || 'plain'}`
+    const name = `vision-${dialect}-${knobs.replace(/[^a-z0-9]+/gi, '-') || 'plain'}`
     if (!made.has(name)) {
       made.set(name, admin('mutation($in: CreateModelInput!) { createModel(input: $in) { model { id } userErrors { message } } }', {
         name, routes: [{ providerId: providers[dialect], upstreamId: `sim-chat?seed=1${knobs && '&' + knobs}` }],

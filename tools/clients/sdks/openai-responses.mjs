@@ -29,6 +29,7 @@ export function openaiResponses({ url, key }) {
     async toolLoop(model) {
       const stream = client.responses.stream({ model, input: callOne, tools, store: false })
       const first = await stream.finalResponse()
+      for (const item of first.output) delete item.parsed_arguments // the client's own, which the vendor refuses
       const input = [{ role: 'user', content: callOne }, ...first.output, ...answers(first)]
       return { calls: calls(first), text: (await create(model, input, { tools })).output_text }
     },
