@@ -56,3 +56,48 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPairs is a call of 2 KB through the gateway, its books faked, for every pair of dialects: what a translation
+// costs beside the pair that passes through.
+func BenchmarkPairs(b *testing.B) {
+	client := upstream.New(upstream.Options{})
+	defer client.Close()
+	for _, target := range speakers {
+		for _, stream := range []bool{false, true} {
+			vendor, kind := target.answers(false), "whole"
+			if stream {
+				vendor, kind = events(target.head+strings.Repeat(target.word, 50)+target.tail), "stream"
+			}
+			server := httptest.NewServer(vendor)
+			defer server.Close()
+			base, err := url.Parse(server.URL + target.base)
+			if err != nil {
+				b.Fatal(err)
+			}
+			key := mint()
+			p := &snapshot.Provider{Slug: "v0", Dialect: target.name, BaseURL: base, Visibility: "public", AllowPrivate: true,
+				Models: map[string]*snapshot.ProviderModel{"m": {UpstreamID: "m"}}}
+			w := &world{snapshot: snapshot.New(snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}, Providers: []*snapshot.Provider{p}})}
+			gateway := proxy.New(proxy.Options{Config: w, Limits: unlimited{}, Credit: freely{}, Meter: discard{}, Upstream: client})
+			for _, caller := range speakers {
+				path, body := caller.whole, caller.ask
+				if stream {
+					path, body = caller.stream, caller.askStream
+				}
+				body = strings.Replace(fill(body, ""), "hello there", strings.Repeat("word ", 400), 1)
+				b.Run(caller.name+"/"+target.name+"/"+kind, func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+						r.Header.Set("Authorization", "Bearer "+key)
+						out := httptest.NewRecorder()
+						gateway.ServeHTTP(out, r)
+						if out.Code != 200 {
+							b.Fatal(out.Code, out.Body)
+						}
+					}
+				})
+			}
+		}
+	}
+}

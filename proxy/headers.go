@@ -14,7 +14,7 @@ var keepFromUpstream = set(
 	"Content-Length", "Accept-Encoding", "Host",
 	// The caller's credentials, for us. Organization and project choose an account, which is ours to choose.
 	"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie",
-	"Openai-Organization", "Openai-Project", "X-Goog-User-Project", "X-Goog-Iam-Authorization-Token", "X-Goog-Authenticated-User-Email",
+	"Openai-Organization", "Openai-Project", "Chatgpt-Account-Id", "X-Goog-User-Project", "X-Goog-Iam-Authorization-Token", "X-Goog-Authenticated-User-Email",
 	// Where the caller is, which is none of the vendor's business.
 	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server",
 	"X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Via", "Origin", "Referer",
@@ -38,7 +38,7 @@ var keepFromCaller = set(
 var (
 	keepPrefixFromUpstream = []string{"X-Aihigress-", "Sec-", "Proxy-"}
 	keepPrefixFromCaller   = []string{"X-Aihigress-", "X-Ratelimit-", "Anthropic-Ratelimit-", "Access-Control-", "Cf-"}
-	families               = []string{"Anthropic-", "Openai-", "X-Openai-", "X-Stainless-", "X-Goog-"}
+	families               = []string{"Anthropic-", "Openai-", "X-Openai-", "X-Stainless-", "X-Goog-", "X-Claude-", "X-Codex-"}
 )
 
 // What a vendor's header says about trying again and about its limits, which callers of every dialect are told with its

@@ -61,7 +61,7 @@ func (s *sink) Flush()              {}
 func (s *sink) Write(p []byte) (int, error) {
 	before := s.passed
 	s.passed += len(p)
-	const early, late = 1 << 20, 12 << 20
+	const early, late = 512 << 10, 4 << 20
 	if before < early && s.passed >= early {
 		s.first = heap()
 	}
@@ -90,7 +90,7 @@ func TestMemoryOfAStreamDoesNotGrow(t *testing.T) { //nolint:paralleltest // see
 			t.Run(caller+" from "+target.name, func(t *testing.T) { //nolint:paralleltest // see above
 				s := speakerOf(caller)
 				w := newWorld(t, []vendor{{handler: http.NotFound}}, speaking(target.name))
-				w.o.Upstream = endless{target, 300_000}
+				w.o.Upstream = endless{target, 60_000}
 				r := w.asking(s, true, "", "Authorization", "Bearer "+w.key)
 				out := &sink{header: http.Header{}}
 				in := httptest.NewRequest(http.MethodPost, r.URL.RequestURI(), r.Body)
@@ -102,8 +102,8 @@ func TestMemoryOfAStreamDoesNotGrow(t *testing.T) { //nolint:paralleltest // see
 				if out.second == 0 || bytes.Contains(out.tail, []byte(`"error"`)) {
 					t.Fatalf("only %d bytes passed: %s", out.passed, out.tail)
 				}
-				if grown := int64(out.second) - int64(out.first); grown > 1<<20 {
-					t.Errorf("grew by %d bytes over 11 MiB", grown)
+				if grown := int64(out.second) - int64(out.first); grown > 512<<10 {
+					t.Errorf("grew by %d bytes over 3.5 MiB", grown)
 				}
 			})
 		}

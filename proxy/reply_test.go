@@ -149,7 +149,7 @@ func readResponseStream(t *testing.T, body string) (r reply) {
 			r.err = e.Response.reply().err
 		case "error":
 			r.err = e.Message
-		case "response.completed":
+		case "response.completed", "response.incomplete":
 			last := e.Response.reply()
 			if last.text != r.text || last.tool != r.tool || last.input != r.input {
 				t.Errorf("the last event has %+v, the ones before %+v", last, r)

@@ -16,9 +16,9 @@ import (
 
 const (
 	// maxBatch is how many bytes of events are encoded before they go out, even where more were read already.
-	maxBatch = 32 << 10
-	// keepBatch is the largest buffer that is used again: a picture in an event must not stay for the rest of a stream.
-	keepBatch = 256 << 10
+	maxBatch = pieceSize - 4<<10
+	// maxScratch is the largest buffer for text that is used again.
+	maxScratch = 64 << 10
 )
 
 // Why a stream's decoder was stopped.
@@ -44,7 +44,8 @@ type translation struct {
 	id      string          // of the answer, at the vendor
 	failed  *llm.Error      // what the vendor said in the middle of a stream
 
-	out     []byte // encoded and not sent
+	piece   *[pieceSize]byte // where out begins
+	out     []byte           // encoded and not sent
 	scratch []byte
 	content bool // something came that the caller should see
 	passed  bool // the commit point
@@ -57,7 +58,12 @@ func (t *translation) run(streams bool) *setback {
 	} else if !t.c.answer.body() {
 		return malformed(t.response.StatusCode)
 	}
-	defer func() { t.c.p.bodies.give(t.folded) }()
+	t.piece = pieces.Get().(*[pieceSize]byte)
+	t.out = t.piece[:0]
+	defer func() {
+		pieces.Put(t.piece)
+		t.c.p.bodies.give(t.folded)
+	}()
 	if !streams {
 		return t.whole()
 	}
@@ -132,7 +138,7 @@ func (t *translation) emit(e *llm.Event) error {
 func (t *translation) collect(text string) {
 	t.scratch = append(t.scratch[:0], text...)
 	t.c.seen.collect(t.scratch)
-	if cap(t.scratch) > keepBatch {
+	if cap(t.scratch) > maxScratch {
 		t.scratch = nil
 	}
 }
@@ -164,9 +170,7 @@ func (t *translation) send(flush bool) error {
 		return nil
 	}
 	err := t.c.answer.write(t.out, true)
-	if t.out = t.out[:0]; cap(t.out) > keepBatch {
-		t.out = nil
-	}
+	t.out = t.piece[:0] // one that grew, for a picture in an event, must not stay for the rest of the stream
 	return err
 }
 
