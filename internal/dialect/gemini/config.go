@@ -237,5 +237,5 @@ func object(members map[string]llm.JSON) jsontext.Value {
 	if len(members) == 0 {
 		return nil
 	}
-	return jsontext.Value(mustJSON(members))
+	return mustJSON(members)
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // read adds the tools of one entry to a request: functions, and those that Google runs.
@@ -97,7 +95,7 @@ func (e *requestEncoder) tools() {
 		switch {
 		case t.Vendor == llm.Gemini:
 			var own wireTool
-			own.Unknown = jsontext.Value(t.Raw)
+			own.Unknown = t.Raw
 			e.out.Tools = append(e.out.Tools, own)
 			continue
 		case t.Vendor != "":
