@@ -41,7 +41,7 @@ func listApiKeys(f ApiKeyFilter, after *id.Key, oldestFirst bool, limit int) (st
 		key = []any{*after}
 	}
 	order := w.behind(key, oldestFirst, "id")
-	return "SELECT * FROM api_keys" + w.String() + order + " LIMIT " + w.param(limit), w.args
+	return "SELECT " + columns[ApiKey]() + " FROM api_keys" + w.String() + order + " LIMIT " + w.param(limit), w.args
 }
 
 // ListApiKeys is the keys behind after, newest first unless oldestFirst. Ids are made in the order of time.

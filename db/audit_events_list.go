@@ -50,7 +50,7 @@ func listAuditEvents(f AuditEventFilter, after *AuditEventKey, oldestFirst bool,
 		key = []any{after.At, after.ID}
 	}
 	order := w.behind(key, oldestFirst, "at", "id")
-	sql := "SELECT * FROM audit_events" + w.String() + order + " LIMIT " + w.param(limit)
+	sql := "SELECT " + columns[AuditEvent]() + " FROM audit_events" + w.String() + order + " LIMIT " + w.param(limit)
 	return sql, w.args
 }
 

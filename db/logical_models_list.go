@@ -39,7 +39,7 @@ func (q *Queries) ListModels(ctx context.Context, db DBTX, f ModelFilter, after 
 		key = []any{after}
 	}
 	order := w.behind(key, !f.Backwards, "name")
-	rows, err := db.Query(ctx, "SELECT * FROM models"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
+	rows, err := db.Query(ctx, "SELECT "+columns[Model]()+" FROM models"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
 	if err != nil {
 		return nil, err
 	}

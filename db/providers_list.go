@@ -45,7 +45,7 @@ func (q *Queries) ListProviders(ctx context.Context, db DBTX, f ProviderFilter, 
 		key = []any{after}
 	}
 	order := w.behind(key, !f.Backwards, "slug")
-	rows, err := db.Query(ctx, "SELECT * FROM providers"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
+	rows, err := db.Query(ctx, "SELECT "+columns[Provider]()+" FROM providers"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
 	if err != nil {
 		return nil, err
 	}

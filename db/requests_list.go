@@ -94,7 +94,7 @@ func listRequests(f RequestFilter, after *RequestKey, oldestFirst bool, limit in
 		}
 	}
 	order := w.behind(key, oldestFirst, "started_at", "id")
-	return "SELECT * FROM requests" + w.String() + order + " LIMIT " + w.param(limit), w.args
+	return "SELECT " + columns[Request]() + " FROM requests" + w.String() + order + " LIMIT " + w.param(limit), w.args
 }
 
 // ListRequests is the requests behind after, newest first unless oldestFirst.

@@ -39,7 +39,7 @@ func (q *Queries) ListUsers(ctx context.Context, db DBTX, f UserFilter, after *i
 		key = []any{*after}
 	}
 	order := w.behind(key, oldestFirst, "id")
-	rows, err := db.Query(ctx, "SELECT * FROM users"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
+	rows, err := db.Query(ctx, "SELECT "+columns[User]()+" FROM users"+w.String()+order+" LIMIT "+w.param(limit), w.args...)
 	if err != nil {
 		return nil, err
 	}
