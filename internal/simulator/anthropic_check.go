@@ -45,7 +45,7 @@ func (q *messagesRequest) checkMessages(x *exchange) *failure {
 		content := gjson.ParseBytes(m.Content)
 		last := i == len(q.Messages)-1
 		switch {
-		case content.Type == gjson.String && content.Str == "" && !(last && m.Role == "assistant"):
+		case content.Type == gjson.String && content.Str == "" && (!last || m.Role != "assistant"):
 			return badRequest("", "", "messages.%d: all messages must have non-empty content except for the optional final assistant message", i)
 		case content.Type != gjson.String && !content.IsArray():
 			return badRequest("", "", "messages.%d.content: Input should be a valid string or list", i)
@@ -201,5 +201,5 @@ func (q *messagesRequest) checkLastLoop() *failure {
 	if first == "thinking" || first == "redacted_thinking" {
 		return nil
 	}
-	return badRequest("", "", "messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks). To avoid this requirement, disable `thinking`.", n-2, first)
+	return badRequest("", "", "messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and `tool_result` blocks). To avoid this requirement, disable `thinking`.", n-2, first)
 }

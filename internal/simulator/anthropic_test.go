@@ -22,7 +22,7 @@ func (v *vendor) anthropic() anthropic.Client {
 
 func greet(model string, text string) anthropic.MessageNewParams {
 	return anthropic.MessageNewParams{
-		Model: anthropic.Model(model), MaxTokens: 4096,
+		Model: model, MaxTokens: 4096,
 		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(text))},
 	}
 }

@@ -94,10 +94,10 @@ func (q *geminiRequest) checkContents(x *exchange, contents []gjson.Result) *fai
 		}
 		responses := 0
 		for j, p := range parts {
-			switch kind := partKind(p); {
-			case kind == "":
+			switch kind := partKind(p); kind {
+			case "":
 				return geminiBad("", "* GenerateContentRequest.contents[%d].parts[%d].data: required oneof field 'data' must have one initialized field\n", i, j)
-			case kind == "functionResponse":
+			case "functionResponse":
 				responses++
 				if fr := field(p, kind); !fr.Get("response").IsObject() {
 					return geminiBad("", "Invalid value at 'contents[%d].parts[%d].function_response.response' (type.googleapis.com/google.protobuf.Struct), %s", i, j, fr.Get("response").Raw)

@@ -28,7 +28,7 @@ func (q *chatRequest) checkStrict(body []byte) *failure {
 		if m.Get("role").String() == "tool" {
 			id := m.Get("tool_call_id").String()
 			if !open[id] {
-				return badRequest(at+".role", "", "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.")
+				return badRequest(at+".role", "", "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")
 			}
 			delete(open, id)
 			continue

@@ -361,7 +361,7 @@ func (v *responsesVoice) appendResponse(dst []byte, status string, f finish) []b
 	u := v.sc.usage
 	dst = strconv.AppendInt(append(dst, `{"input_tokens":`...), int64(u.prompt), 10)
 	dst = strconv.AppendInt(append(dst, `,"input_tokens_details":{"cached_tokens":`...), int64(u.cached), 10)
-	dst = strconv.AppendInt(append(dst, `},"output_tokens":`...), int64(u.completion), 10)
+	dst = strconv.AppendInt(append(dst, `,"cache_write_tokens":0},"output_tokens":`...), int64(u.completion), 10)
 	dst = strconv.AppendInt(append(dst, `,"output_tokens_details":{"reasoning_tokens":`...), int64(u.reasoning), 10)
 	dst = strconv.AppendInt(append(dst, `},"total_tokens":`...), int64(u.prompt+u.completion), 10)
 	return append(dst, "}}"...)

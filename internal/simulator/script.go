@@ -221,9 +221,7 @@ func (w *scribe) reason(a *ask, k *knobs, seed uint64) {
 	n = min(n, w.left)
 	w.sc.usage.reasoning += n
 	if a.thinking && (k.thinking || a.shown) {
-		for _, piece := range text(mix(seed, 1), n) {
-			w.add(event{kind: kindReasoning, text: piece})
-		}
+		w.say(kindReasoning, text(mix(seed, 1), n))
 		return
 	}
 	w.left -= n
