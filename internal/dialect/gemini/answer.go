@@ -106,6 +106,22 @@ type wireModality struct {
 	TokenCount jsontext.Value `json:"tokenCount"`
 }
 
+// reset makes the counts absent and keeps their memory.
+func (w *wireUsage) reset() *wireUsage {
+	if w == nil {
+		return &wireUsage{}
+	}
+	for _, v := range []*jsontext.Value{&w.PromptTokenCount, &w.CachedContentTokenCount, &w.ToolUsePromptTokenCount,
+		&w.CandidatesTokenCount, &w.ThoughtsTokenCount, &w.TotalTokenCount} {
+		*v = (*v)[:0]
+	}
+	for _, l := range []*list[wireModality]{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
+		*l = (*l)[:0]
+	}
+	w.ServiceTier = ""
+	return w
+}
+
 // read fills a report.
 func (w *wireUsage) read(r *report) {
 	r.seen = true

@@ -52,9 +52,8 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	if isDone(data) {
 		return true, nil
 	}
-	var one wireResponse
 	target := &d.wire
-	*target = one
+	*target = wireResponse{Candidates: target.Candidates[:0], UsageMetadata: target.UsageMetadata.reset()} // memory is used again
 	if err := json.Unmarshal(data, target, fromUpstream); err != nil {
 		var many []wireResponse
 		if len(data) == 0 || data[0] != '[' || json.Unmarshal(data, &many, fromUpstream) != nil {
