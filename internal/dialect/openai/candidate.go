@@ -35,6 +35,7 @@ type call struct {
 	custom bool
 	name   string
 	early  string // arguments that came before the name
+	state  llm.State
 }
 
 // soundSoFar collects a spoken answer, which is one block.
@@ -287,6 +288,9 @@ func (c *candidate) toolCall(in *toolCall) error {
 	if !one.opened {
 		one.name += name
 		one.custom = one.custom || custom
+		if s := in.state(); !s.IsZero() {
+			one.state = s
+		}
 		one.early += input
 		if one.name != "" {
 			c.openCall(one)
@@ -336,7 +340,7 @@ func (c *candidate) openCall(one *call) {
 	c.d.next++
 	c.used = true
 	c.d.put(llm.Event{Kind: llm.Open, Index: one.block, Candidate: c.index,
-		Block: llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: one.id, Name: one.name, Custom: one.custom}}})
+		Block: llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: one.id, Name: one.name, Custom: one.custom}, State: one.state}})
 	if one.early != "" {
 		c.d.put(llm.Event{Kind: llm.Delta, Index: one.block, Candidate: c.index, Text: one.early})
 		one.early = ""

@@ -241,7 +241,7 @@ type completionEncoder struct {
 func (e *completionEncoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
 	switch ev.Kind {
 	case llm.Start:
-		e.encoder.begin(ev)
+		e.begin(ev)
 		e.head = appendHead([]byte("data: "), "text_completion", e.to, &llm.Response{ID: ev.ID, Model: ev.Model, Created: ev.Created, Fingerprint: ev.Fingerprint})
 	case llm.Open:
 		if ev.Block.Kind == llm.Text || ev.Block.Kind == llm.Refusal {

@@ -328,7 +328,7 @@ func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error)
 		if call.Input == "{}" && !call.Custom {
 			call.Input = ""
 		}
-		one := carriedCall{block: llm.Block{Kind: llm.ToolCall, Call: call}}
+		one := carriedCall{block: llm.Block{Kind: llm.ToolCall, Call: call, State: c.state()}}
 		for _, b := range carried {
 			if b.Kind == llm.ToolCall {
 				one.block.State = b.State

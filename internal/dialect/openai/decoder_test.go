@@ -70,6 +70,8 @@ func TestDecoderTakesOddities(t *testing.T) {
 			[]llm.Block{text("see"), call("a", "f", "12")}, llm.FinishTools},
 		{"custom tool", []string{calls(`{"index":0,"id":"a","type":"custom","custom":{"name":"f","input":"x"}}`), calls(`{"index":0,"custom":{"input":"y"}}`), finish},
 			[]llm.Block{{Kind: llm.ToolCall, Call: llm.Call{ID: "a", Name: "f", Input: "xy", Custom: true}}}, llm.FinishTools},
+		{"a call signed by Gemini's compatibility layer", []string{calls(`{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"1"},"extra_content":{"google":{"thought_signature":"s"}}}`), finish},
+			[]llm.Block{{Kind: llm.ToolCall, Call: llm.Call{ID: "a", Name: "f", Input: "1"}, State: llm.State{Origin: llm.OpenAI, Data: `{"google":{"thought_signature":"s"}}`}}}, llm.FinishTools},
 		{"picture", []string{chunk(`"content":"","images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]`, "stop")},
 			[]llm.Block{{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}}}, llm.FinishStop},
 		{"sound", []string{chunk(`"audio":{"id":"au1","transcript":"h"}`, "null"), chunk(`"audio":{"data":"AA"}`, "null"), chunk(`"audio":{"data":"BB","transcript":"i"}`, "stop")},

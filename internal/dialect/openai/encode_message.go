@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxCallID is the longest id of a tool call that OpenAI takes.
@@ -228,7 +230,7 @@ func (e *requestEncoder) thought(w *message, text *strings.Builder, b *llm.Block
 		// Thinking is only text to these, whoever thought it; in a tool loop some refuse a turn that has none.
 		if e.vendor.keep {
 			if e.out.Thinking == nil {
-				e.out.Thinking = &thinking{}
+				e.out.Thinking = &thinking{Type: "enabled"}
 			}
 			e.out.Thinking.Clear = pointer(false)
 		}
@@ -240,8 +242,12 @@ func (e *requestEncoder) thought(w *message, text *strings.Builder, b *llm.Block
 }
 
 func (e *requestEncoder) call(b *llm.Block) toolCall {
-	e.drops.If(!b.State.IsZero(), llm.FieldThinking)
 	w := toolCall{ID: loose(e.callID(b.Call.ID)), Type: "function"}
+	if own := extraContent(b.State); own != nil && e.vendor.reasoning {
+		w.ExtraContent = own
+	} else {
+		e.drops.If(!b.State.IsZero(), llm.FieldThinking)
+	}
 	if b.Call.Custom && e.vendor.takes(llm.FieldCustomTool) {
 		w.Type, w.Custom = "custom", &customCall{Name: b.Call.Name, Input: b.Call.Input}
 		return w
@@ -254,6 +260,15 @@ func (e *requestEncoder) call(b *llm.Block) toolCall {
 		w.Function.Arguments = "{}"
 	}
 	return w
+}
+
+// extraContent is the state of a call that a vendor of this dialect made.
+func extraContent(s llm.State) jsontext.Value {
+	v := jsontext.Value(s.Data)
+	if s.Origin != llm.OpenAI || s.Data == "" || !v.IsValid(jsonOut) {
+		return nil
+	}
+	return v
 }
 
 // ours reports whether a file's id is one of OpenAI's, which keeps the files of both its dialects in one place.

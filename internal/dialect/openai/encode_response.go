@@ -170,7 +170,11 @@ func appendCalls(b []byte, blocks []llm.Block, functions bool) []byte {
 			}
 			n++
 			b = appendString(appendCallHead(b, block, pending), inputOf(&block.Call))
-			b = append(b, "}}"...)
+			b = append(b, '}')
+			if own := extraContent(block.State); own != nil {
+				b = append(append(b, `,"extra_content":`...), own...)
+			}
+			b = append(b, '}')
 			pending = nil
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // tools writes tools and the choice among them.
 func (e *requestEncoder) tools() {
 	choice := e.in.Choice
-	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && !(choice.Mode == llm.Required && len(choice.Names) == 1)
+	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && (choice.Mode != llm.Required || len(choice.Names) > 1)
 	for i := range e.in.Tools {
 		t := &e.in.Tools[i]
 		if narrowed && t.Vendor == "" && !slices.Contains(choice.Names, t.Name) {

@@ -228,7 +228,11 @@ func (e *encoder) callHead(b []byte, o *openBlock, block *llm.Block) []byte {
 	b = strconv.AppendInt(b, int64(o.slot), 10)
 	b = appendCallHead(append(b, ','), block, o.of.pending)
 	o.of.pending = nil
-	return e.ended(append(b, `""}}]`...))
+	b = append(b, `""}`...)
+	if own := extraContent(block.State); own != nil {
+		b = append(append(b, `,"extra_content":`...), own...)
+	}
+	return e.ended(append(b, "}]"...))
 }
 
 // appendCallHead appends a call up to its input.

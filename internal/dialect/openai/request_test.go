@@ -244,6 +244,9 @@ func TestEncodeMessages(t *testing.T) {
 			`{"role":"assistant","content":"a","reasoning_content":"hm"}`, []llm.Field{llm.FieldThinking}},
 		{"thinking at OpenAI", "api.openai.com", llm.Assistant, []llm.Block{unsigned("hm"), text("a")}, `{"role":"assistant","content":"a"}`, []llm.Field{llm.FieldThinking}},
 		{"another's thinking at a stranger", "vllm.example", llm.Assistant, []llm.Block{{Kind: llm.Thinking, State: llm.State{Origin: llm.Gemini, Data: "s"}}, text("a")}, `{"role":"assistant","content":"a"}`, []llm.Field{llm.FieldThinking}},
+		{"thinking at GLM", "api.z.ai", llm.Assistant, []llm.Block{unsigned("hm"), text("a")}, `{"role":"assistant","content":"a","reasoning_content":"hm"}],"thinking":{"type":"enabled","clear_thinking":false}`, nil},
+		{"a signed call", "generativelanguage.googleapis.com", llm.Assistant, []llm.Block{{Kind: llm.ToolCall, Call: llm.Call{ID: "a", Name: "f", Input: "1"}, State: llm.State{Origin: llm.OpenAI, Data: `{"google":{}}`}}},
+			`{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"1"},"extra_content":{"google":{}}}]}`, nil},
 		{"citations", "api.openai.com", llm.Assistant, []llm.Block{{Kind: llm.Text, Text: "a", Citations: []llm.Citation{{URL: "x"}}}}, `{"role":"assistant","content":"a"}`, []llm.Field{llm.FieldCitations}},
 		{"another vendor's block", "api.openai.com", llm.Assistant, []llm.Block{text("a"), {Kind: llm.Opaque, Vendor: llm.Anthropic, Type: "server_tool_use", Raw: llm.JSON("{}")}}, `{"role":"assistant","content":[{"type":"text","text":"a"}]}`,
 			[]llm.Field{llm.FieldVendorBlock.With("server_tool_use")}},
@@ -266,10 +269,25 @@ func TestEncodeMessages(t *testing.T) {
 			if i := strings.LastIndex(got, `"id":"`) + 6; strings.Contains(tt.want, "SHORT") {
 				got = got[:i] + "SHORT" + got[i+9:]
 			}
-			if want := `{"model":"m","messages":[` + tt.want + `]}`; got != want || !cmp.Equal(drops, tt.drops, cmpopts.EquateEmpty()) {
+			if !strings.Contains(tt.want, "],\"thinking\"") {
+				tt.want += "]"
+			}
+			if want := `{"model":"m","messages":[` + tt.want + `}`; got != want || !cmp.Equal(drops, tt.drops, cmpopts.EquateEmpty()) {
 				t.Errorf("got  %s, dropped %v\nwant %s, %v", got, drops, want, tt.drops)
 			}
 		})
+	}
+}
+
+// OpenAI's own cache markers are for its newer models.
+func TestCacheBreakpoints(t *testing.T) {
+	t.Parallel()
+	r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "a", Cache: &llm.Cache{}}}}}}
+	for model, want := range map[string]bool{"gpt-5.6": true, "gpt-5.6-mini": true, "gpt-5.10": true, "gpt-6": true, "gpt-5": false, "gpt-5-mini": false, "gpt-5.1": false, "gpt-4.1": false, "gpt-4.9": false, "o3": false} {
+		got, drops := encode(t, r, dialect.Target{Host: "api.openai.com", Model: model})
+		if strings.Contains(got, `"prompt_cache_breakpoint":{"mode":"explicit"}`) != want || (len(drops) == 0) != want {
+			t.Errorf("%s: %s, dropped %v", model, got, drops)
+		}
 	}
 }
 

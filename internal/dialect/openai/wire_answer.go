@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -62,6 +63,16 @@ type toolCall struct {
 	Type     string        `json:"type,omitzero"`
 	Function *functionCall `json:"function,omitzero"`
 	Custom   *customCall   `json:"custom,omitzero"`
+	// ExtraContent is where Gemini's compatibility layer signs a call, and wants the signature back.
+	ExtraContent jsontext.Value `json:"extra_content,omitzero"`
+}
+
+// state is what a vendor wants back with a call.
+func (c *toolCall) state() llm.State {
+	if !said(c.ExtraContent) {
+		return llm.State{}
+	}
+	return llm.State{Origin: llm.OpenAI, Data: string(c.ExtraContent)}
 }
 
 type functionCall struct {
