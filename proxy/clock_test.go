@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
@@ -75,6 +76,12 @@ func (u *timetables) Do(ctx context.Context, c upstream.Call) (*http.Response, e
 // clocked makes one call by the fake clock. It is answered by the time tables, one for each attempt.
 func clocked(t *testing.T, body string, headers http.Header, tables ...timetable) (*httptest.ResponseRecorder, usage.Event, time.Duration) {
 	t.Helper()
+	return clockedAt(t, "/v1/chat/completions", body, llm.OpenAI, headers, tables...)
+}
+
+// clockedAt is clocked for another path, with vendors of another dialect.
+func clockedAt(t *testing.T, path, body, dialect string, headers http.Header, tables ...timetable) (*httptest.ResponseRecorder, usage.Event, time.Duration) {
+	t.Helper()
 	var recorder *httptest.ResponseRecorder
 	var event usage.Event
 	var took time.Duration
@@ -87,7 +94,7 @@ func clocked(t *testing.T, body string, headers http.Header, tables ...timetable
 			t.Fatal(err)
 		}
 		for i := range tables {
-			p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: "v" + string(rune('0'+i)), Dialect: "openai", BaseURL: base, Visibility: "public"}
+			p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: "v" + string(rune('0'+i)), Dialect: dialect, BaseURL: base, Visibility: "public"}
 			contents.Providers = append(contents.Providers, p)
 			model.Routes = append(model.Routes, snapshot.Route{Provider: p, UpstreamID: "up-m", Priority: i})
 		}
@@ -95,7 +102,7 @@ func clocked(t *testing.T, body string, headers http.Header, tables ...timetable
 		w := &world{snapshot: snapshot.New(contents), meter: &meter{}, credit: &creditor{}, t: t}
 		handler := proxy.New(proxy.Options{Config: w, Limits: unlimited{}, Credit: w.credit, Meter: w.meter, Upstream: &timetables{next: tables},
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 		for name, values := range headers {
 			r.Header[name] = values
 		}
@@ -189,4 +196,26 @@ func everyMinute(n int) []line {
 		lines[i] = line{time.Minute, word}
 	}
 	return lines
+}
+
+// For every pair: who has waited for long gets a header and what their clients pass over, a failure then comes as an event
+// of their dialect, and another vendor may still answer well.
+func TestEarlyHeaderInEveryPair(t *testing.T) {
+	t.Parallel()
+	eachPair(t, func(t *testing.T, caller, target *speaker, stream bool) {
+		if !stream {
+			return
+		}
+		body := fill(caller.askStream, "")
+		got, e, _ := clockedAt(t, caller.stream, body, target.name, nil, timetable{says: []line{{0, ": wait\n\n" + target.head}, {50 * time.Second, ""}}})
+		if r := caller.readStream(t, got.Body.String()); got.Code != 200 || r.err == "" || r.ended || r.text != "" || e.Outcome != usage.UpstreamError || e.HTTPStatus != 200 || e.ErrorCode != "upstream_truncated" {
+			t.Errorf("%d %q, %+v", got.Code, got.Body, e)
+		}
+		got, e, took := clockedAt(t, caller.stream, body, target.name, nil,
+			timetable{says: []line{{0, ": wait\n\n" + target.head}, {time.Hour, ""}}},
+			timetable{says: []line{{20 * time.Second, target.head + target.word}, {40 * time.Second, target.tail}, {0, ""}}})
+		if r := caller.readStream(t, got.Body.String()); r.text != "Hello" || !r.ended || r.err != "" || e.Outcome != usage.OK || len(e.Attempts) != 2 || took != 3*time.Minute {
+			t.Errorf("took %v, %q, %+v", took, got.Body, e)
+		}
+	})
 }

@@ -70,7 +70,7 @@ func (c *call) wayTo(t *routing.Target) (*way, error) {
 	if w.same {
 		w.query = c.withQuery(w.query)
 	}
-	if w.passes = w.same && w.streams == c.event.Streamed && !(c.endpoint.translates && c.carries()); w.passes {
+	if w.passes = w.same && w.streams == c.event.Streamed && (!c.endpoint.translates || !c.carries()); w.passes {
 		w.withhold = askUsage && !c.facts.IncludeUsage
 		w.body = c.scanned.Patch(c.body.bytes, dialect.Patch{
 			Model: t.Route.UpstreamID, AskUsage: w.withhold, OmitModel: w.address.OmitModel,
