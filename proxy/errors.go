@@ -16,6 +16,7 @@ import (
 const (
 	codeInvalidKey  = "invalid_api_key"
 	codeTooLarge    = "request_too_large"
+	codeNoModel     = "model_not_found"
 	codeSlow        = "request_timeout"
 	codeOverloaded  = "gateway_overloaded"
 	codeTimeout     = "timeout"
@@ -85,6 +86,9 @@ func describe(err error, requestID string) failure {
 		f.set(http.StatusForbidden, "permission_error", "permission_denied")
 	case fault.NotFound:
 		f.set(http.StatusNotFound, "invalid_request_error", "not_found")
+		if e.Code == codeNoModel {
+			f.Param = "model"
+		}
 	case fault.Exhausted:
 		f.set(http.StatusTooManyRequests, "insufficient_quota", "")
 		f.Code, f.Class, f.noRetry = "insufficient_quota", llm.OutOfQuota, true

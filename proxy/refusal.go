@@ -53,7 +53,11 @@ func statusOf(e *llm.Error) int {
 	if code, err := strconv.Atoi(e.Code); err == nil && code >= 400 && code < 600 {
 		return code
 	}
-	if e.Class != llm.Unclassified {
+	switch e.Class {
+	case llm.Unclassified:
+	case llm.TooLarge:
+		return http.StatusBadRequest // the prompt for the model, not the body for a server
+	default:
 		return e.HTTPStatus()
 	}
 	switch kind := strings.ToLower(e.Type + " " + e.Code); {

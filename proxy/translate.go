@@ -270,7 +270,7 @@ func (t *translation) whole() *setback {
 	}
 	r, err := t.way.dialect.DecodeResponse(raw)
 	if err != nil {
-		return t.setback(err)
+		return t.broke(t.setback(err))
 	}
 	if r.HasUsage {
 		t.c.seen.reporter = told{r}

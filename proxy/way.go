@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/fault"
@@ -93,7 +94,7 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 		return nil, nil, err
 	}
 	target := dialect.Target{
-		Model: w.route.UpstreamID, Stream: w.streams, AskUsage: askUsage, Host: w.route.Provider.BaseURL.Hostname(),
+		Model: w.route.UpstreamID, Stream: w.streams, AskUsage: askUsage, Host: strings.ToLower(w.route.Provider.BaseURL.Hostname()),
 		KeepExtra: c.unsupported == "keep", OmitModel: w.address.OmitModel,
 		AnthropicVersion: w.address.AnthropicVersion, ClaudeCLI: w.address.ClaudeCLI,
 	}
