@@ -28,6 +28,10 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 		if o.kind == llm.ToolCall && b.Kind == llm.ToolCall {
 			kept = append(kept, o)
 		} else if err == nil {
+			if d.early == nil {
+				d.early = map[place]int{}
+			}
+			d.early[place{o.output, o.part}] = o.size
 			err = emit(&llm.Event{Kind: llm.Close, Index: o.index})
 		}
 	}
@@ -35,8 +39,8 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 	if err != nil {
 		return nil, err
 	}
-	if len(d.open) >= maxOpen {
-		return nil, fmt.Errorf("%w: more than %d calls at once", dialect.ErrMalformed, maxOpen)
+	if len(d.open) >= maxOpen || len(d.early) >= maxOpen {
+		return nil, fmt.Errorf("%w: more than %d items at once", dialect.ErrMalformed, maxOpen)
 	}
 	o := &openBlock{output: output, part: part, index: d.next, kind: b.Kind}
 	d.next++
@@ -69,29 +73,28 @@ func (d *decoder) closeAll(emit dialect.Emit) error {
 	return nil
 }
 
-// pass hands on a piece of text.
-func (o *openBlock) pass(text string, emit dialect.Emit) error {
+// pass hands on a piece of text, in an event that is used again: those are large.
+func (d *decoder) pass(o *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	o.size += len(text)
-	return emit(&llm.Event{Kind: llm.Delta, Index: o.index, Text: text})
+	d.out = llm.Event{Kind: llm.Delta, Index: o.index, Text: text}
+	return emit(&d.out)
 }
 
 // rest hands on what of a whole text was not.
-func (o *openBlock) rest(whole string, emit dialect.Emit) error {
+func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 	if len(whole) <= o.size {
 		return nil
 	}
-	return o.pass(whole[o.size:], emit)
+	return d.pass(o, whole[o.size:], emit)
 }
 
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
 	var it item
-	if err := json.Unmarshal(d.ev.Item, &it, upstreams); err != nil {
-		return nil // of the vendor's own; it comes whole when it is done
-	}
+	_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
 	switch it.Type {
 	case "function_call", "custom_tool_call":
 		if it.Name != "" && it.CallID != "" {
@@ -125,11 +128,12 @@ func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
 		}
 	}
 	d.refused = d.refused || kind == llm.Refusal
-	if err := o.pass(ev.Delta, emit); err != nil || len(ev.Logprobs) < 3 { // "[]" has none
+	if err := d.pass(o, ev.Delta, emit); err != nil || len(ev.Logprobs) < 3 { // "[]" has none
 		return err
 	}
 	var probs []logprob
-	if json.Unmarshal(ev.Logprobs, &probs, upstreams) != nil || len(probs) == 0 {
+	_ = json.Unmarshal(ev.Logprobs, &probs, upstreams) // what cannot be read is left out; the text counts
+	if len(probs) == 0 {
 		return nil
 	}
 	o.probs = true
@@ -156,23 +160,26 @@ func (d *decoder) thinkingDelta(emit dialect.Emit) error {
 	if o.parts == 0 || o.partIndex != index || o.summary != summary {
 		o.partIndex, o.summary = index, summary
 		if o.parts++; o.parts > 1 {
-			if err := o.pass("\n\n", emit); err != nil {
+			if err := d.pass(o, "\n\n", emit); err != nil {
 				return err
 			}
 		}
 	}
-	return o.pass(ev.Delta, emit)
+	return d.pass(o, ev.Delta, emit)
 }
 
 func (d *decoder) callDelta(emit dialect.Emit) error {
 	o := d.find(d.ev.Output, 0)
+	if _, ended := d.early[place{d.ev.Output, 0}]; ended && o == nil {
+		return fmt.Errorf("%w: arguments of a call that has ended", dialect.ErrMalformed)
+	}
 	if o == nil { // its name is not known yet, so the call comes whole when it is done
 		return d.alive(emit)
 	}
 	if o.kind != llm.ToolCall {
 		return fmt.Errorf("%w: arguments of what is no call", dialect.ErrMalformed)
 	}
-	return o.pass(d.ev.Delta, emit)
+	return d.pass(o, d.ev.Delta, emit)
 }
 
 func (d *decoder) annotation(emit dialect.Emit) error {
@@ -205,8 +212,11 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 			o, err = d.begin(output, 0, llm.Block{Kind: llm.Thinking}, emit)
 		}
 		b := thinkingOf(&it)
+		if size, ended := d.early[place{output, 0}]; err == nil && ended {
+			o.size = max(o.size, size) // its state comes behind it, in a block of its own
+		}
 		if err == nil {
-			err = o.rest(b.Text, emit)
+			err = d.rest(o, b.Text, emit)
 		}
 		if err == nil && !b.State.IsZero() {
 			err = emit(&llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
@@ -224,6 +234,11 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 	if err != nil {
 		return err
 	}
+	for at := range d.early {
+		if at.output == output {
+			delete(d.early, at)
+		}
+	}
 	return d.close(output, emit)
 }
 
@@ -233,13 +248,19 @@ func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
 		return fmt.Errorf("%w: a call without a name or an id", dialect.ErrMalformed)
 	}
 	o := d.find(output, 0)
+	if size, ended := d.early[place{output, 0}]; ended && o == nil {
+		if size != len(b.Call.Input) {
+			return fmt.Errorf("%w: arguments of a call that has ended", dialect.ErrMalformed)
+		}
+		return nil
+	}
 	if o == nil {
 		var err error
 		if o, err = d.beginCall(it, output, emit); err != nil {
 			return err
 		}
 	}
-	return o.rest(b.Call.Input, emit)
+	return d.rest(o, b.Call.Input, emit)
 }
 
 func (d *decoder) messageDone(it *item, output int, emit dialect.Emit) error {
@@ -269,17 +290,15 @@ func (d *decoder) partDone(p *part, output, at int, emit dialect.Emit) error {
 	}
 	o := d.find(output, at)
 	if o == nil {
-		for _, other := range d.open {
-			if other.output == output && other.part > at {
-				return nil // it ended when that one began
-			}
+		if _, ended := d.early[place{output, at}]; ended {
+			return nil // when another began
 		}
 		var err error
 		if o, err = d.begin(output, at, llm.Block{Kind: kind}, emit); err != nil {
 			return err
 		}
 	}
-	if err := o.rest(whole, emit); err != nil {
+	if err := d.rest(o, whole, emit); err != nil {
 		return err
 	}
 	for _, c := range citationsOf(p.Annotations[min(o.cited, len(p.Annotations)):]) {

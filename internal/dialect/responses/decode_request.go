@@ -61,7 +61,7 @@ func extra(r *llm.Request, name string, value jsontext.Value) {
 	if r.Extra == nil {
 		r.Extra = map[string]llm.JSON{}
 	}
-	r.Extra[name] = llm.JSON(value)
+	r.Extra[name] = value
 }
 
 // settings reads what is neither input nor tools.
@@ -186,7 +186,7 @@ func addItem(r *llm.Request, raw jsontext.Value, at string) error {
 	if answers(it.Type) {
 		role = llm.User
 	}
-	return add(r, role, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: opaqueType(&it), Raw: llm.JSON(raw)})
+	return add(r, role, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: opaqueType(&it), Raw: raw})
 }
 
 func opaqueType(it *item) string {

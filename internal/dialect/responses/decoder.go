@@ -18,16 +18,21 @@ const maxOpen = 1024
 // item behind its pieces, or without any, adds what is missing.
 type decoder struct {
 	ev      event
+	out     llm.Event
 	started bool
 	ended   bool // Finished or Failed was emitted
 	failed  bool
 	next    int // index of the next block
 	open    []*openBlock
-	calls   bool // the answer has calls
+	early   map[place]int // bytes of blocks that ended when another began, before their item was done
+	calls   bool          // the answer has calls
 	refused bool
 	report  report
 	uses    int64
 }
+
+// place is a part of an item of the output.
+type place struct{ output, part int }
 
 // openBlock is a block that is being read: its item by output, and its part within the item.
 type openBlock struct {
@@ -39,7 +44,6 @@ type openBlock struct {
 	probs        bool
 	parts        int // of thinking, that have begun
 	partIndex    int
-	partSize     int
 	summary      bool // the thinking part at hand is of the summary
 }
 

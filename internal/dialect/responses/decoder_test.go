@@ -53,6 +53,14 @@ func TestOddStreams(t *testing.T) {
 {"type":"response.function_call_arguments.delta","output_index":0,"delta":":1}"}
 {"type":"response.output_item.done","output_index":1,"item":{"type":"function_call","call_id":"d","name":"f","arguments":"{\"b\":2}"}}
 ` + completed, []llm.Block{call, {Kind: llm.ToolCall, Call: llm.Call{ID: "e", Name: "n__g", Input: "free", Custom: true}}, {Kind: llm.ToolCall, Call: llm.Call{ID: "d", Name: "f", Input: `{"b":2}`}}}},
+		{"items that are done after the next began", created + `{"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning","id":"rs_1","summary":[]}}
+{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"one\n\ntwo"}
+{"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"hi"}
+{"type":"response.output_item.done","output_index":0,"item":` + parts[0] + `}
+{"type":"response.output_item.added","output_index":2,"item":{"type":"function_call","call_id":"c","name":"f","arguments":""}}
+{"type":"response.output_item.done","output_index":1,"item":` + parts[1] + `}
+{"type":"response.output_item.done","output_index":2,"item":` + parts[2] + "}\n" + completed,
+			[]llm.Block{{Kind: llm.Thinking, Text: "one\n\ntwo", State: llm.State{Origin: llm.Responses, ID: "rs_1"}}, text("hi"), {Kind: llm.Thinking, State: thinking.State}, call}},
 		{"unknown events, and no beginning", `{"type":"keepalive","delta":{"x":1}}
 {"type":"response.hologram.delta","delta":7}
 {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"hi"}

@@ -1,12 +1,13 @@
 package responses
 
 import (
-	"github.com/go-json-experiment/json"
 	"slices"
 	"strconv"
 	"strings"
 
 	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
 )
 
 // settingsOf is what every response object repeats of its request: fields with a comma in front of each.
@@ -89,9 +90,7 @@ func (t toolShown) MarshalJSON() ([]byte, error) {
 		return t, nil
 	}
 	var f tool
-	if err := json.Unmarshal(t, &f, upstreams); err != nil {
-		return t, nil
-	}
+	_ = json.Unmarshal(t, &f, upstreams) // which toolList made
 	b := appendOr([]byte(`{"type":"function","description":`), f.Description)
 	b = appendString(append(b, `,"name":`...), f.Name)
 	b = append(b, `,"parameters":`...)

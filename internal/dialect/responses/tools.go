@@ -58,7 +58,7 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 	case "":
 		return &llm.RequestError{Param: at + ".type", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.type'.", at)}
 	default:
-		r.Tools = append(r.Tools, llm.Tool{Vendor: llm.Responses, Type: kind, Raw: llm.JSON(raw)})
+		r.Tools = append(r.Tools, llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw})
 		return nil
 	}
 	var t tool

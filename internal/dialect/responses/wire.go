@@ -145,7 +145,7 @@ func keepValue(v jsontext.Value) llm.JSON {
 	if isNull(v) {
 		return nil
 	}
-	return llm.JSON(v)
+	return v
 }
 
 // oneLine is a copy of a value without line ends, which events may not have in their data.
