@@ -190,7 +190,7 @@ func bare(p *snapshot.Provider, model string) string {
 // names are refused whose slashes or dots would mean something to a server that decodes more than it should.
 func segment(model string) (string, error) {
 	bad := model == "" || len(model) > provider.MaxName || strings.ContainsFunc(model, func(r rune) bool {
-		return r <= ' ' || r == 0x7f || strings.ContainsRune(`%?#\`, r)
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`%#\`, r)
 	})
 	for part := range strings.SplitSeq(model, "/") {
 		bad = bad || part == "" || part == "." || part == ".."
