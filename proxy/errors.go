@@ -162,7 +162,7 @@ func (f *failure) write(w http.ResponseWriter, d dialect.Dialect) {
 	source := "gateway"
 	if f.header != nil {
 		source = "upstream"
-		failedHeader(h, f.header, f.Origin == d.Name())
+		failedHeader(h, f.header, f.Origin, d.Name())
 	}
 	f.RequestID = h.Get("X-Request-Id")
 	h.Set("X-Aihigress-Error-Source", source)

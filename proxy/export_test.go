@@ -14,3 +14,6 @@ func NewPace() *Pace { return &Pace{} }
 
 // Take is take.
 func (p *Pace) Take(key *snapshot.ProviderKey, now time.Time) time.Duration { return p.take(key, now) }
+
+// LimitHeader is limitHeader, for its test.
+var LimitHeader = limitHeader

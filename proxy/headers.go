@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // What follows is an open list: every header goes through but those that are named here.
@@ -41,12 +42,8 @@ var (
 	families               = []string{"Anthropic-", "Openai-", "X-Openai-", "X-Stainless-", "X-Goog-", "X-Claude-", "X-Codex-"}
 )
 
-// What a vendor's header says about trying again and about its limits, which callers of every dialect are told with its
-// errors.
-var (
-	aboutRetry  = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry"}
-	aboutLimits = []string{"X-Ratelimit-", "Anthropic-Ratelimit-"}
-)
+// aboutRetry is what a vendor's header says about trying again, which callers of every dialect are told with its errors.
+var aboutRetry = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry"}
 
 func set(names ...string) map[string]struct{} {
 	s := make(map[string]struct{}, len(names))
@@ -108,18 +105,14 @@ func translatedHeader(out, in http.Header, same bool) {
 }
 
 // failedHeader adds to out what of the vendor's header goes to the caller with an error of the vendor's.
-func failedHeader(out, in http.Header, same bool) {
-	translatedHeader(out, in, same)
+func failedHeader(out, in http.Header, origin, dialect string) {
+	translatedHeader(out, in, origin == dialect)
 	for _, name := range aboutRetry {
 		if values := in[name]; len(values) > 0 {
 			out[name] = values
 		}
 	}
-	for name, values := range in {
-		if _, ours := out[name]; !ours && hasPrefix(name, aboutLimits) {
-			out[name] = values
-		}
-	}
+	limitHeader(out, in, dialect, time.Now())
 }
 
 // nameRequest tells the caller by which id the vendor knows the request.

@@ -127,7 +127,11 @@ func TestPairsRefusal(t *testing.T) {
 		if a.StatusCode != 429 || r.err != "slow down" {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
-		if h := header(a.Header, "Retry-After", "X-Should-Retry", "X-Upstream-Request-Id", "Anthropic-Ratelimit-Requests-Remaining", "X-Aihigress-Error-Source"); h != "Retry-After=7 X-Should-Retry=true X-Upstream-Request-Id=req_theirs Anthropic-Ratelimit-Requests-Remaining=0 X-Aihigress-Error-Source=upstream" {
+		limit := "X-Ratelimit-Remaining-Requests"
+		if caller.name == llm.Anthropic {
+			limit = "Anthropic-Ratelimit-Requests-Remaining"
+		}
+		if h := header(a.Header, "Retry-After", "X-Should-Retry", "X-Upstream-Request-Id", limit, "X-Aihigress-Error-Source"); h != "Retry-After=7 X-Should-Retry=true X-Upstream-Request-Id=req_theirs "+limit+"=0 X-Aihigress-Error-Source=upstream" {
 			t.Error(h)
 		}
 		if e := w.only(); e.Outcome != usage.UpstreamError || *e.Charge != 0 {
