@@ -219,9 +219,8 @@ func thinkingOf(it *item) llm.Block {
 	return b
 }
 
-// minted reports whether an item's id is one that an encoder of this package made, which no upstream knows: those have an
-// underscore more.
-func minted(id string) bool { return strings.Count(id, "_") > 1 }
+// minted reports whether an item's id is one that an encoder of this package made, which no upstream knows.
+func minted(id string) bool { return strings.Contains(id, llm.Mark) }
 
 // logprobsOf reads how likely tokens were.
 func logprobsOf(list []logprob) []llm.Logprob {

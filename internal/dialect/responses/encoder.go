@@ -230,11 +230,12 @@ func (e *encoder) at(block int) *openItem {
 	return nil
 }
 
-// next counts an item and names it.
+// next counts an item and names it. The name has llm.Mark in it, so that a request that brings it back does not pass through
+// to an upstream, which would look for an item that it does not have.
 func (e *encoder) next(prefix string) (output int, id string) {
 	output = e.count
 	e.count++
-	return output, fmt.Sprintf("%s_%s_%d", prefix, e.suffix, output)
+	return output, fmt.Sprintf("%s%s%s_%d", prefix, llm.Mark, e.suffix, output)
 }
 
 // done puts an item among those that are.

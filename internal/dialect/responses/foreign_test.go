@@ -154,6 +154,11 @@ func TestForeignAnswer(t *testing.T) {
 	if !llm.Carries(request) {
 		t.Error("the request does not show that it carries state")
 	}
+	for _, it := range items {
+		if id, _ := it["id"].(string); !llm.Carries([]byte(id)) {
+			t.Errorf("an upstream would look for the item %q", id)
+		}
+	}
 	back, err := responses.Dialect{}.DecodeRequest(request, dialect.At{})
 	if err != nil {
 		t.Fatal(err)
