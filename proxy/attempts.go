@@ -203,7 +203,7 @@ func (c *call) try(w *way) *setback {
 		tr := translation{c: c, ctx: ctx, cancel: cancel, response: response, way: w}
 		return tr.replied()
 	}
-	streams := eventStream(response, w.streams)
+	streams := eventStream(response, w.streams && !c.endpoint.beside) // which vendors name beside generation
 	if w.passes && (streams || !c.event.Streamed || !c.endpoint.translates) {
 		c.seen.watches(w.dialect)
 		if streams {
