@@ -6,6 +6,8 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/anthropic"
+	"aihigress/internal/dialect/gemini"
+	"aihigress/internal/dialect/responses"
 	"aihigress/internal/llm"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
@@ -18,56 +20,60 @@ var (
 	countGeminiTokens  = counting(llm.Gemini, "/models/{model}:countTokens", nil)
 )
 
+// A counter is how a dialect counts. Decode and write are nil in the one that only upstreams speak here.
+type counter struct {
+	decode func(body []byte, at dialect.At) (*llm.Request, error)
+	encode func(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error)
+	read   func(body []byte) (int64, error)
+	write  func(tokens int64) []byte
+}
+
+var counters = map[string]counter{
+	llm.Anthropic: {
+		decode: func(body []byte, _ dialect.At) (*llm.Request, error) { return anthropic.Dialect{}.DecodeCount(body) },
+		encode: anthropic.Dialect{}.EncodeCount, read: anthropic.Dialect{}.DecodeCountResponse, write: anthropic.Dialect{}.EncodeCountResponse,
+	},
+	llm.Gemini: {
+		decode: gemini.Dialect{}.DecodeCount,
+		encode: gemini.Dialect{}.EncodeCount, read: gemini.Dialect{}.DecodeCountResponse, write: gemini.Dialect{}.EncodeCountResponse,
+	},
+	llm.Responses: {encode: responses.EncodeCount, read: responses.DecodeCountResponse},
+}
+
 func counting(name, path string, scan func(body []byte) (dialect.Scanned, error)) endpoint {
 	e := endpoint{dialect: dialects[name], operation: upstream.CountTokens, path: path, scan: scan, beside: true, free: true,
-		others: map[string]translator{}, estimate: estimateCount}
-	for _, to := range []string{llm.Anthropic, llm.Gemini, llm.Responses} {
-		_, decodes := dialects[name].(dialect.Counter)
-		if target, counts := dialects[to].(dialect.Counter); counts && decodes {
-			e.others[to] = count(target)
-		}
+		others: map[string]translator{}, estimate: func(c *call) []byte { return counters[name].write(c.promptCount()) }}
+	for to := range counters {
+		e.others[to] = count(counters[name], counters[to])
 	}
 	return e
 }
 
-// count translates the question and the number that answers it.
-func count(target dialect.Counter) translator {
+// count translates the question and the number that answers it. What a count leaves out does not matter to it, and is not
+// told.
+func count(from, to counter) translator {
 	return func(c *call, w *way) error {
-		caller := c.endpoint.dialect.(dialect.Counter) //nolint:forcetypeassert // counting looked
-		request, err := caller.DecodeCount(c.body.bytes, c.at)
+		request, err := from.decode(c.body.bytes, c.at)
 		if err != nil {
 			return err
 		}
 		if err := w.locate(upstream.CountTokens); err != nil {
 			return err
 		}
-		body, err := target.EncodeCount(request, dialect.Target{Model: w.route.UpstreamID, Host: w.route.Provider.BaseURL.Hostname()})
+		body, _, err := to.encode(request, dialect.Target{Model: w.route.UpstreamID, Host: w.route.Provider.BaseURL.Hostname()})
 		if err != nil {
 			return c.inWords(err)
 		}
 		w.body = [][]byte{body}
 		w.reply = func(answer []byte) ([]byte, llm.Usage, error) {
-			tokens, err := target.DecodeCountResponse(answer)
+			tokens, err := to.read(answer)
 			if err != nil {
 				return nil, llm.Usage{}, err
 			}
-			return caller.EncodeCountResponse(tokens), llm.Usage{}, nil
+			return from.write(tokens), llm.Usage{}, nil
 		}
 		return nil
 	}
-}
-
-// estimateCount is the gateway's own count, in the caller's dialect.
-func estimateCount(c *call) []byte {
-	tokens := c.promptCount()
-	if caller, ok := c.endpoint.dialect.(dialect.Counter); ok {
-		return caller.EncodeCountResponse(tokens)
-	}
-	name := "input_tokens"
-	if c.endpoint.dialect.Name() == llm.Gemini {
-		name = "totalTokens"
-	}
-	return []byte(`{"` + name + `":` + strconv.FormatInt(tokens, 10) + `}`)
 }
 
 // estimated answers with the gateway's own estimate, and says that it is one.

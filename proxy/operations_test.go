@@ -126,6 +126,9 @@ func TestCountTokens(t *testing.T) {
 	}{
 		{"asked", "anthropic", "", "/v1/messages/count_tokens", ask, `{"input_tokens":42}`, `{"input_tokens":42}`, false},
 		{"asked", "gemini", "/v1beta", "/v1beta/models/m:countTokens", `{"contents":[{"parts":[{"text":"hello there"}]}]}`, `{"totalTokens":42}`, `{"totalTokens":42}`, false},
+		{"translated", "gemini", "/v1beta", "/v1/messages/count_tokens", ask, `{"totalTokens":42}`, `{"input_tokens":42}`, false},
+		{"translated", "responses", "/v1", "/v1/messages/count_tokens", ask, `{"object":"response.input_tokens","input_tokens":42}`, `{"input_tokens":42}`, false},
+		{"translated", "anthropic", "", "/v1beta/models/m:countTokens", `{"contents":[{"parts":[{"text":"hello there"}]}]}`, `{"input_tokens":42}`, `{"totalTokens":42`, false},
 		{"estimated", "openai", "/v1", "/v1/messages/count_tokens", ask, `{}`, `{"input_tokens":`, true},
 		{"estimated", "openai", "/v1", "/v1beta/models/m:countTokens", `{"contents":[{"parts":[{"text":"hello there"}]}]}`, `{}`, `{"totalTokens":`, true},
 	} {
