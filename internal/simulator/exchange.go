@@ -49,6 +49,7 @@ type exchange struct {
 	buf    []byte // what is being rendered
 	prompt int    // tokens of the request
 	sent   int    // tokens of the answer that were written
+	parts  usage  // what of the prompt was cached and of the answer is reasoning, where these are told apart
 	drop   bool   // the connection is to be closed without a proper end
 }
 
@@ -73,7 +74,9 @@ func (s *Server) endpoint(v vendor, answer func(*exchange) outcome) http.Handler
 		x.number = all
 		how := failed
 		defer func() {
-			s.ledger.end(model, how, x.prompt, x.sent)
+			took := x.parts
+			took.prompt, took.completion = x.prompt, x.sent
+			s.ledger.end(model, how, took)
 			s.log.Debug("simulator: request", "model", name, "outcome", how, "sent", x.sent, "duration", time.Since(x.start))
 			if x.drop {
 				panic(http.ErrAbortHandler) // closes the connection without an end

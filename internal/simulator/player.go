@@ -23,7 +23,7 @@ const eventStream = "text/event-stream; charset=utf-8"
 
 // play answers with a script, streamed or at once, with the pace and the faults that the knobs ask for.
 func (x *exchange) play(sc *script, v voice, stream bool) outcome {
-	x.prompt = sc.usage.prompt
+	x.prompt, x.parts = sc.usage.prompt, sc.usage
 	if !stream {
 		return x.playBody(sc, v)
 	}

@@ -301,7 +301,7 @@ func TestStructuredOutput(t *testing.T) {
 func TestPromptCache(t *testing.T) {
 	t.Parallel()
 	v := start(t, simulator.Options{})
-	params := hello("sim-chat?cache=on")
+	params := hello("sim-chat?cache=on&reasoning=3")
 	var cached []int64
 	for range 2 {
 		got, err := v.client.Chat.Completions.New(t.Context(), params)
@@ -313,6 +313,9 @@ func TestPromptCache(t *testing.T) {
 	}
 	if cached[0] != 0 || cached[2] != cached[1] || cached[3] <= cached[2] {
 		t.Errorf("cached, prompt by turn: %v; want all of the first prompt cached in the second", cached)
+	}
+	if c := v.Stats().Models["sim-chat"]; c.CachedTokens != cached[2] || c.PromptTokens != cached[1]+cached[3] || c.ReasoningTokens != 6 || c.CacheWriteTokens != 0 {
+		t.Errorf("counted %+v, told %v", c, cached)
 	}
 }
 

@@ -23,6 +23,11 @@ type Counts struct {
 	Cancelled        int64 `json:"cancelled"`
 	PromptTokens     int64 `json:"prompt_tokens"`
 	CompletionTokens int64 `json:"completion_tokens"`
+	// CachedTokens and CacheWriteTokens are parts of PromptTokens; ReasoningTokens are those of whole answers, also where an
+	// answer was cut.
+	CachedTokens     int64 `json:"cached_tokens"`
+	CacheWriteTokens int64 `json:"cache_write_tokens"`
+	ReasoningTokens  int64 `json:"reasoning_tokens"`
 }
 
 // Stats are the counts since the start, in all and by model name without knobs.
@@ -67,7 +72,7 @@ func (l *ledger) begin(model, name string) (all, same uint64) {
 }
 
 // end counts how the request ended.
-func (l *ledger) end(model string, how outcome, prompt, completion int) {
+func (l *ledger) end(model string, how outcome, u usage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.InFlight--
@@ -80,8 +85,11 @@ func (l *ledger) end(model string, how outcome, prompt, completion int) {
 		case cancelled:
 			c.Cancelled++
 		}
-		c.PromptTokens += int64(prompt)
-		c.CompletionTokens += int64(completion)
+		c.PromptTokens += int64(u.prompt)
+		c.CompletionTokens += int64(u.completion)
+		c.CachedTokens += int64(u.cached)
+		c.CacheWriteTokens += int64(u.written5m + u.written1h)
+		c.ReasoningTokens += int64(u.reasoning)
 	})
 }
 
