@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"dialect/formdata":   {},
 	"dialect/gemini":     words("dialect dialect/form dialect/jsonscan"),
 	"dialect/openai":     words("dialect dialect/form dialect/jsonscan"),
+	"dialect/replay":     {},
 	"dialect/responses":  words("dialect dialect/jsonscan dialect/openai"),
 	"db":                 {},
 	"event":              {},
@@ -61,7 +62,7 @@ var allowed = map[string][]string{
 
 	// Assembly.
 	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
-	"bench": words("devstack"),
+	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,12 @@ type load struct {
 	concurrency int
 	streamed    bool
 	padding     int // bytes of the request's message
+
+	// Of a pair of dialects:
+	pair    *pair
+	path    string
+	request []byte
+	ending  string // the answer has it near its end
 }
 
 // A sample is what one turn of a load against one target saw.
@@ -33,6 +40,9 @@ type sample struct {
 
 // body is the request, with the model's name first, as SDKs write it.
 func (l load) body() []byte {
+	if l.pair != nil {
+		return l.request
+	}
 	return fmt.Appendf(nil, `{"model":"%s","stream":%t,"max_tokens":256,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"%s"}]}`,
 		l.model, l.streamed, bytes.Repeat([]byte("x"), l.padding))
 }
@@ -74,7 +84,11 @@ func (l load) drive(ctx context.Context, client *http.Client, url, key string, d
 
 func (l load) call(ctx context.Context, client *http.Client, url, key string, body []byte, s *sample) error {
 	start := time.Now()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/chat/completions", bytes.NewReader(body))
+	path := "/v1/chat/completions"
+	if l.pair != nil {
+		path = l.path
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -89,9 +103,12 @@ func (l load) call(ctx context.Context, client *http.Client, url, key string, bo
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
-	if l.streamed {
+	switch {
+	case l.pair != nil:
+		err = l.readEnding(resp.Body)
+	case l.streamed:
 		err = l.readStream(resp.Body, start, s)
-	} else {
+	default:
 		_, err = io.Copy(io.Discard, resp.Body)
 	}
 	if err == nil {
@@ -134,4 +151,27 @@ func (l load) readStream(r io.Reader, start time.Time, s *sample) error {
 	}
 	_, err := io.Copy(io.Discard, lines)
 	return err
+}
+
+// readEnding reads an answer, and counts it as broken where its end is missing.
+func (l load) readEnding(r io.Reader) error {
+	var piece [8 << 10]byte
+	n := 0
+	for {
+		if n == len(piece) {
+			n = copy(piece[:], piece[n/2:])
+		}
+		more, err := r.Read(piece[n:])
+		n += more
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !bytes.Contains(piece[:n], []byte(l.ending)) {
+		return fmt.Errorf("the end is missing: %.200s", piece[max(n-200, 0):n])
+	}
+	return nil
 }

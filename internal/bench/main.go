@@ -1,11 +1,13 @@
 // Command bench measures what the gateway costs beside a bare reverse proxy to the same upstream.
 //
-//	go run ./internal/bench [-rounds 5] [-time 2s]
+//	go run ./internal/bench [-rounds 5] [-time 1s] [-pair-time 400ms] [-only REGEXP] [-profile DIR]
 //
 // It starts a mock vendor, an httputil.ReverseProxy and the gateway as `aihigress serve` with a real Postgres and Redis and
 // everything on: authentication, limits, credit holds, spool, metrics. Each is a process of its own. Every round gives each
-// target the same load for the same time, in turns, so that what else the machine does falls on both. The table on
-// standard output holds ratios; absolute times on a shared machine mean little.
+// target the same load for the same time, in turns, so that what else the machine does falls on both. In the same rounds each
+// of the sixteen pairs of dialects has its turns, with the simulator as the upstream, and is held against the pass-through of the
+// same caller's dialect. Then it counts, without a network, what one event of a translated stream costs. The Markdown
+// tables on standard output hold ratios; absolute times on a shared machine mean little.
 package main
 
 import (
@@ -16,6 +18,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -42,13 +46,38 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, args[1], proxy)
 	}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	rounds := set.Int("rounds", 5, "how often each target gets its turn")
-	turn := set.Duration("time", 2*time.Second, "how long a turn is")
-	profile := set.String("profile", "", "folder to put a CPU profile of the gateway under each load in, instead of measuring")
+	var o options
+	set.IntVar(&o.rounds, "rounds", 5, "how often each target gets its turn")
+	set.DurationVar(&o.turn, "time", time.Second, "how long a turn is, of the bare proxy and of the gateway beside it")
+	set.DurationVar(&o.pairTurn, "pair-time", 400*time.Millisecond, "how long a turn of a pair of dialects is")
+	set.Func("only", "measure only the loads whose names match", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
+	events := set.Bool("events", false, "measure only what events of streams cost, without a gateway")
+	set.StringVar(&o.profile, "profile", "", "folder to put a CPU profile of the gateway under each load in, instead of measuring")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	return measure(ctx, *rounds, *turn, *profile)
+	if *events {
+		return reportEvents()
+	}
+	return measure(ctx, o)
+}
+
+type options struct {
+	rounds         int
+	turn, pairTurn time.Duration
+	only           *regexp.Regexp // nil is all
+	profile        string
+}
+
+// chosen are the loads to be measured.
+func (o options) chosen(loads []load) []load {
+	if o.only == nil {
+		return loads
+	}
+	return slices.DeleteFunc(slices.Clone(loads), func(l load) bool { return !o.only.MatchString(l.name) })
 }
 
 func serve(ctx context.Context, addr string, h http.Handler) error {

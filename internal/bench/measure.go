@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
-// loads is what each round gives each target.
-var loads = []load{
+// proxyLoads is what each round gives the bare proxy and the gateway.
+var proxyLoads = []load{
 	{name: "one at a time", model: modelSmall, concurrency: 1, padding: 200},
 	{name: "64 at once", model: modelSmall, concurrency: 64, padding: 200},
 	{name: "64 at once, 150 KB both ways", model: modelLarge, concurrency: 64, padding: largeBody},
@@ -37,9 +39,6 @@ func (t *tally) add(s sample, cpu time.Duration, peak float64) {
 	t.elapsed += s.elapsed
 	t.cpu += cpu
 	t.peak = max(t.peak, peak)
-	if t.firstFail == nil {
-		t.firstFail = s.firstFail
-	}
 }
 
 func (t *tally) perSecond() float64 { return float64(len(t.took)) / t.elapsed.Seconds() }
@@ -49,47 +48,69 @@ func (t *tally) cpuEach() float64 {
 	return float64(t.cpu.Microseconds()) / float64(max(len(t.took), 1))
 }
 
-func measure(ctx context.Context, rounds int, turn time.Duration, profile string) error {
+// A turn is one load for one target, some time in every round.
+type turn struct {
+	load   load
+	target *process
+	tally  *tally
+	time   time.Duration
+}
+
+func measure(ctx context.Context, o options) error {
+	pairs, err := pairLoads()
+	if err != nil {
+		return err
+	}
+	pairs = o.chosen(pairs)
+	beside := o.chosen(proxyLoads)
 	s, err := newStack(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}
-	targets := []*process{s.proxy, s.gateway}
+	if o.profile != "" {
+		return s.profile(ctx, client, o.profile, slices.Concat(beside, pairs))
+	}
+	var turns []turn
 	results := map[string][]*tally{}
-	for _, l := range loads {
+	for _, l := range beside {
 		results[l.name] = []*tally{{}, {}}
-		for _, p := range targets { // open the connections, warm the pools
-			l.drive(ctx, client, "http://"+p.addr+"/v1", s.key, turn/4)
+		for i, target := range []*process{s.proxy, s.gateway} {
+			turns = append(turns, turn{l, target, results[l.name][i], o.turn})
 		}
 	}
-	if profile != "" {
-		return s.profile(ctx, client, profile)
+	for _, l := range pairs {
+		results[l.name] = []*tally{{}}
+		turns = append(turns, turn{l, s.gateway, results[l.name][0], o.pairTurn})
+	}
+	for _, t := range turns { // open the connections, warm the pools
+		t.load.drive(ctx, client, "http://"+t.target.addr, s.key, t.time/4)
 	}
 	time.Sleep(2 * time.Second)
 	idle, err := s.gateway.memory("VmRSS")
 	if err != nil {
 		return err
 	}
-	for round := range rounds {
-		for _, l := range loads {
-			for i := range targets {
-				i := (i + round) % 2 // who goes first changes, so that neither always follows the other
-				if err := results[l.name][i].turn(ctx, l, client, targets[i], s.key, turn); err != nil {
-					return err
-				}
+	order := rand.New(rand.NewPCG(1, 1)) // changes from round to round, so that none always follows the same one
+	for round := range o.rounds {
+		order.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
+		for _, t := range turns {
+			if err := t.take(ctx, client, s.key); err != nil {
+				return err
 			}
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
 	}
-	report(results, idle)
-	return ctx.Err()
+	report(beside, results, idle)
+	reportPairs(pairs, results)
+	return errors.Join(ctx.Err(), reportEvents())
 }
 
 // profile writes a CPU profile of the gateway under each load.
-func (s *stack) profile(ctx context.Context, client *http.Client, dir string) error {
+func (s *stack) profile(ctx context.Context, client *http.Client, dir string, loads []load) error {
 	for i, l := range loads {
+		l.drive(ctx, client, "http://"+s.gateway.addr, s.key, time.Second)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/debug/pprof/profile?seconds=4", nil)
 		if err != nil {
 			return err
@@ -97,13 +118,13 @@ func (s *stack) profile(ctx context.Context, client *http.Client, dir string) er
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			l.drive(ctx, client, "http://"+s.gateway.addr+"/v1", s.key, 5*time.Second)
+			l.drive(ctx, client, "http://"+s.gateway.addr, s.key, 5*time.Second)
 		}()
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return err
 		}
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d-%s.pprof", i, l.model)))
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%02d-%s.pprof", i, strings.ReplaceAll(l.name, " ", "-"))))
 		if err == nil {
 			_, err = io.Copy(f, resp.Body)
 			err = errors.Join(err, f.Close())
@@ -117,26 +138,29 @@ func (s *stack) profile(ctx context.Context, client *http.Client, dir string) er
 	return nil
 }
 
-func (t *tally) turn(ctx context.Context, l load, client *http.Client, p *process, key string, turn time.Duration) error {
-	if err := p.resetPeak(); err != nil {
+func (t turn) take(ctx context.Context, client *http.Client, key string) error {
+	if err := t.target.resetPeak(); err != nil {
 		return err
 	}
-	before, err := p.cpu()
+	before, err := t.target.cpu()
 	if err != nil {
 		return err
 	}
-	s := l.drive(ctx, client, "http://"+p.addr+"/v1", key, turn)
-	after, err := p.cpu()
+	s := t.load.drive(ctx, client, "http://"+t.target.addr, key, t.time)
+	after, err := t.target.cpu()
 	if err != nil {
 		return err
 	}
-	peak, err := p.memory("VmHWM")
-	t.add(s, after-before, peak)
+	peak, err := t.target.memory("VmHWM")
+	t.tally.add(s, after-before, peak)
+	if s.firstFail != nil {
+		fmt.Fprintf(os.Stderr, "%s through the %s: first failure: %v\n", t.load.name, t.target.name, s.firstFail)
+	}
 	return err
 }
 
 // report prints the table.
-func report(results map[string][]*tally, idle float64) {
+func report(loads []load, results map[string][]*tally, idle float64) {
 	fmt.Printf("%s/%s, %d CPUs shared by load, mock and target, %s.\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	fmt.Println("| load | measure | bare proxy | gateway | gateway / proxy |")
 	fmt.Println("|---|---|---:|---:|---:|")
@@ -165,15 +189,13 @@ func report(results map[string][]*tally, idle float64) {
 		}
 		row(l.name, "calls", "", float64(len(p.took)), float64(len(g.took)))
 		fmt.Printf("| %s | broken calls | %d | %d | |\n", l.name, p.broken, g.broken)
-		for i, t := range results[l.name] {
-			if t.firstFail != nil {
-				fmt.Fprintf(os.Stderr, "%s through %s: first failure: %v\n", l.name, []string{"the proxy", "the gateway"}[i], t.firstFail)
-			}
-		}
 	}
-	fmt.Printf("\nThe gateway's resident set when idle after the warm-up: %.0f MiB. Added at concurrency 1: p50 %.0f µs, p99 %.0f µs.\n", idle,
-		micros(results[loads[0].name][1].took, 50)-micros(results[loads[0].name][0].took, 50),
-		micros(results[loads[0].name][1].took, 99)-micros(results[loads[0].name][0].took, 99))
+	fmt.Printf("\nThe gateway's resident set when idle after the warm-up: %.0f MiB.", idle)
+	if len(loads) > 0 && loads[0].concurrency == 1 {
+		p, g := results[loads[0].name][0], results[loads[0].name][1]
+		fmt.Printf(" Added at concurrency 1: p50 %.0f µs, p99 %.0f µs.", micros(g.took, 50)-micros(p.took, 50), micros(g.took, 99)-micros(p.took, 99))
+	}
+	fmt.Println()
 }
 
 // micros is a percentile in microseconds.

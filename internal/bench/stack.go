@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"aihigress/internal/devstack"
+	"aihigress/internal/llm"
 	"aihigress/internal/secret"
 )
 
@@ -81,7 +82,12 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.gateway.stop)
-	s.key, err = configure(ctx, "http://"+s.gateway.addr+"/graphql", password, "http://"+mock.addr+"/v1")
+	vendor, err := start(ctx, "simulator", "/sim/stats", nil, binary, "simulator", "--listen", "ADDR")
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, vendor.stop)
+	s.key, err = configure(ctx, "http://"+s.gateway.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
 	return s, err
 }
 
@@ -142,7 +148,7 @@ func firstAdmin(ctx context.Context, binary string, env []string) (string, error
 }
 
 // configure makes the provider, the models, a key with limits and credit, as a script would: through GraphQL.
-func configure(ctx context.Context, url, password, upstream string) (string, error) {
+func configure(ctx context.Context, url, password, mock, vendor string) (string, error) {
 	g := &client{url: url}
 	var in struct {
 		SignIn struct {
@@ -155,18 +161,14 @@ func configure(ctx context.Context, url, password, upstream string) (string, err
 		return "", err
 	}
 	g.token = in.SignIn.AccessToken
-	var made struct {
-		CreateProvider struct{ Provider struct{ ID string } }
-	}
-	if err := g.do(ctx, `mutation($u:String!){createProvider(input:{name:"mock",slug:"mock",dialect:OPENAI,baseUrl:$u,visibility:PUBLIC,allowPrivate:true,keys:[{secret:"sk-mock-0123456789"}]}){provider{id} userErrors{message}}}`,
-		map[string]any{"u": upstream}, &made); err != nil {
+	if err := g.provider(ctx, "mock", llm.OpenAI, mock+"/v1", map[string]string{
+		modelSmall: modelSmall, modelLarge: modelLarge, modelFast: modelFast, modelPaced: modelPaced,
+	}); err != nil {
 		return "", err
 	}
-	for _, model := range []string{modelSmall, modelLarge, modelFast, modelPaced} {
-		if err := g.do(ctx, `mutation($p:ID!,$m:String!){
-			updateProvider(input:{id:$p,models:[{upstreamId:$m,inputPrice:"1",outputPrice:"2"}]}){userErrors{message}}
-			createModel(input:{name:$m,routes:[{providerId:$p,upstreamId:$m}]}){userErrors{message}}}`,
-			map[string]any{"p": made.CreateProvider.Provider.ID, "m": model}, nil); err != nil {
+	versions := map[string]string{llm.OpenAI: "/v1", llm.Responses: "/v1", llm.Gemini: "/v1beta"}
+	for _, d := range dialects {
+		if err := g.provider(ctx, "sim-"+d.Name(), d.Name(), vendor+versions[d.Name()], map[string]string{"to-" + d.Name(): simModel}); err != nil {
 			return "", err
 		}
 	}
@@ -176,6 +178,26 @@ func configure(ctx context.Context, url, password, upstream string) (string, err
 		createApiKey(input:{name:"bench",limits:{requestsPerMinute:100000000,tokensPerMinute:100000000000,concurrency:10000}}){secret userErrors{message}}}`,
 		map[string]any{"u": in.SignIn.Viewer.ID}, &key)
 	return key.CreateAPIKey.Secret, err
+}
+
+// provider makes a provider with models, by the name that callers know and the upstream's.
+func (c *client) provider(ctx context.Context, slug, dialect, url string, models map[string]string) error {
+	var made struct {
+		CreateProvider struct{ Provider struct{ ID string } }
+	}
+	if err := c.do(ctx, `mutation($s:String!,$d:Dialect!,$u:String!){createProvider(input:{name:$s,slug:$s,dialect:$d,baseUrl:$u,visibility:PUBLIC,allowPrivate:true,keys:[{secret:"sk-mock-0123456789"}]}){provider{id} userErrors{message}}}`,
+		map[string]any{"s": slug, "d": strings.ToUpper(dialect), "u": url}, &made); err != nil {
+		return fmt.Errorf("provider %s: %w", slug, err)
+	}
+	for name, upstream := range models {
+		if err := c.do(ctx, `mutation($p:ID!,$n:String!,$m:String!){
+			updateProvider(input:{id:$p,models:[{upstreamId:$m,inputPrice:"1",outputPrice:"2"}]}){userErrors{message}}
+			createModel(input:{name:$n,routes:[{providerId:$p,upstreamId:$m}]}){userErrors{message}}}`,
+			map[string]any{"p": made.CreateProvider.Provider.ID, "n": name, "m": upstream}, nil); err != nil {
+			return fmt.Errorf("model %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // A client sends GraphQL.
