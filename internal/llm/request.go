@@ -69,9 +69,27 @@ type Request struct {
 	// function_call, one at most.
 	Functions bool
 
+	// Bound names what only the vendor of Dialect can do and nobody can go without, beside Previous: a conversation that it
+	// keeps, an answer in the background. By their paths in Dialect.
+	Bound []string
+
 	// Extra are the fields of the request that the caller's codec does not know, and those that mean nothing outside the
 	// caller's dialect, by their path there.
 	Extra map[string]JSON
+}
+
+// Elsewhere says why a request cannot go to an upstream of a dialect: it rests on what another vendor keeps or does, and
+// without that the answer would be one that the caller did not ask for. The error is a *RequestError, its Param a Field.
+func (r *Request) Elsewhere(dialect string) error {
+	switch {
+	case r.Previous != "" && dialect != Responses:
+		return &RequestError{Param: string(FieldPrevious), Code: "unsupported_parameter",
+			Message: "This model keeps no earlier answers: send the whole conversation."}
+	case len(r.Bound) > 0 && dialect != r.Dialect:
+		return &RequestError{Param: string(FieldExtra.With(r.Bound[0])), Code: "unsupported_parameter",
+			Message: "This model does not support '" + r.Bound[0] + "', and the request means nothing without it."}
+	}
+	return nil
 }
 
 // A Tool is something the model may call.

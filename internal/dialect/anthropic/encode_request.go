@@ -13,8 +13,8 @@ import (
 // EncodeRequest implements dialect.Dialect.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
 	w := newRequestWriter(r, t)
-	if r.Previous != "" {
-		return nil, nil, &llm.RequestError{Param: string(llm.FieldPrevious), Message: "the earlier answer is kept by another vendor"}
+	if err := r.Elsewhere(llm.Anthropic); err != nil {
+		return nil, nil, err
 	}
 	w.decide()
 	w.member("max_tokens", strconv.AppendInt(nil, w.maxTokens, 10))

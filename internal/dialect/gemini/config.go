@@ -180,7 +180,6 @@ func (e *requestEncoder) others() {
 	d.If(r.CacheFor != "", llm.FieldCacheFor)
 	d.If(r.CacheAll != nil, llm.FieldCache)
 	d.If(len(r.Prediction) > 0, llm.FieldPrediction)
-	d.If(r.Previous != "", llm.FieldPrevious)
 	d.If(r.Store != nil && *r.Store, llm.FieldStore)
 	d.If(r.Truncation != "" && r.Truncation != "disabled", llm.FieldTruncation)
 	d.If(len(r.Include) > 0, llm.FieldInclude)

@@ -26,6 +26,9 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 
 // encode puts the request together.
 func encode(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
+	if err := r.Elsewhere(llm.Gemini); err != nil {
+		return nil, err
+	}
 	e := &requestEncoder{in: r, target: t, names: map[string]llm.Call{}}
 	e.messages()
 	e.tools()

@@ -26,9 +26,8 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 
 func encodeRequest(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 	e := requestEncoder{in: r, target: &t, vendor: vendorOf(t.Host)}
-	if r.Previous != "" {
-		return nil, &llm.RequestError{Param: string(llm.FieldPrevious), Code: "unsupported_parameter",
-			Message: "This model keeps no earlier answers: send the conversation itself."}
+	if err := r.Elsewhere(llm.OpenAI); err != nil {
+		return nil, err
 	}
 	e.breakpoints = e.vendor.openAI && takesBreakpoints(t.Model)
 	e.scalars()

@@ -34,6 +34,11 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	for name, value := range q.Rest {
 		extra(r, name, value)
 	}
+	for _, name := range []string{"background", "conversation", "prompt"} {
+		if v := r.Extra[name]; v != nil && string(v) != "false" {
+			r.Bound = append(r.Bound, name)
+		}
+	}
 	q.settings(r)
 	if err := q.tools(r); err != nil {
 		return nil, err

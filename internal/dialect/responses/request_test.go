@@ -83,7 +83,7 @@ var requests = []struct {
 			Logprobs: true, TopLogprobs: 2, Include: []string{"reasoning.encrypted_content"}, Parallel: new(false),
 			Format:    llm.Format{Mode: llm.FormatSchema, Name: "n", Description: "d", Schema: llm.JSON(`{"type":"object"}`), Strict: new(true)},
 			Verbosity: "low", Reasoning: llm.Reasoning{Effort: "high", Summary: "detailed"}, ServiceTier: "flex", User: "u", Metadata: map[string]string{"k": "v"},
-			CacheKey: "pk", CacheFor: "24h", Store: new(false), Previous: "resp_1", Truncation: "auto",
+			CacheKey: "pk", CacheFor: "24h", Store: new(false), Previous: "resp_1", Truncation: "auto", Bound: []string{"background", "conversation"},
 			Tools: []llm.Tool{{Vendor: llm.Responses, Type: "web_search", Raw: llm.JSON(`{"type":"web_search"}`)}},
 			Extra: map[string]llm.JSON{"conversation": llm.JSON(`"conv_1"`), "background": llm.JSON("true"), "reasoning.context": llm.JSON(`"all_turns"`)}}, ""},
 	{"tools", `{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}],"tools":[
