@@ -7,7 +7,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Encoder implements dialect.Dialect. The dialect has one answer; further candidates are left out.
+// Encoder implements dialect.Dialect. The dialect has one answer; further candidates are left out, and so are blocks that
+// only another vendor knows.
+//
+// Thinking of another vendor without a text, which has but its state to bring back, waits until another block opens, and is
+// left out where none does: Claude Code takes the last block for the answer and would print nothing. What is lost is the
+// signature of a final text, which Google recommends to send back but does not check (ai.google.dev, "Thought signatures").
 func (Dialect) Encoder(to *llm.Request) dialect.Encoder { return &encoder{to: to, current: -1} }
 
 // encoder implements dialect.Encoder. The protocol has one block open at a time. What belongs to another one, as parallel
@@ -19,11 +24,13 @@ type encoder struct {
 	usage llm.Usage
 	tier  string
 
-	wire    int // index of the next block on the wire
-	current int // neutral index of the block that is open, or -1
-	block   outBlock
-	waiting []waiting
-	held    int // bytes that wait
+	wire        int // index of the next block on the wire
+	current     int // neutral index of the block that is open, or -1
+	block       outBlock
+	waiting     []waiting
+	held        int         // bytes that wait
+	sealed      []llm.State // thinking of other vendors without a text, until another block opens
+	sealedBytes int
 }
 
 // outBlock is the block that is open.
@@ -81,7 +88,11 @@ func (x *encoder) start(dst []byte, e *llm.Event) []byte {
 // part takes an event of a block.
 func (x *encoder) part(dst []byte, e *llm.Event) ([]byte, error) {
 	if x.current == e.Index || x.current < 0 && e.Kind == llm.Open {
-		return x.write(dst, e), nil
+		dst = x.write(dst, e)
+		if x.sealedBytes > dialect.MaxText {
+			return dst, dialect.ErrTooLong
+		}
+		return dst, nil
 	}
 	for i := range x.waiting {
 		if w := &x.waiting[i]; w.index == e.Index {
@@ -142,9 +153,8 @@ func (x *encoder) write(dst []byte, e *llm.Event) []byte {
 
 // begin writes the beginning of the block that is open.
 func (x *encoder) begin(dst []byte) []byte {
-	at := len(dst)
-	dst = append(dst, "event: content_block_start\ndata: {\"type\":\"content_block_start\","...)
-	dst = append(appendCount(dst, "index", int64(x.wire)), `,"content_block":`...)
+	at, sealed, wire := len(dst), x.sealed, x.wire
+	dst = x.blockStart(x.unseal(dst))
 	b := &x.block.Block
 	switch b.Kind {
 	case llm.Text, llm.Refusal:
@@ -156,11 +166,37 @@ func (x *encoder) begin(dst []byte) []byte {
 	default:
 		before := len(dst)
 		if dst = appendAnswerBlock(dst, b); len(dst) == before {
+			x.sealed, x.wire = sealed, wire
 			return dst[:at] // the dialect has none for it
 		}
 	}
 	x.block.started = true
 	return append(dst, "}\n\n"...)
+}
+
+// blockStart appends the event that begins a block, up to the block itself.
+func (x *encoder) blockStart(dst []byte) []byte {
+	dst = append(dst, "event: content_block_start\ndata: {\"type\":\"content_block_start\","...)
+	return append(appendCount(dst, "index", int64(x.wire)), `,"content_block":`...)
+}
+
+// blockStop appends the event that ends a block.
+func (x *encoder) blockStop(dst []byte) []byte {
+	dst = append(dst, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\","...)
+	dst = append(appendCount(dst, "index", int64(x.wire)), "}\n\n"...)
+	x.wire++
+	return dst
+}
+
+// unseal writes the states that have waited for another block.
+func (x *encoder) unseal(dst []byte) []byte {
+	for _, s := range x.sealed {
+		dst = append(x.blockStart(dst), `{"type":"thinking","thinking":"","signature":""}}`...)
+		dst = x.delta(append(dst, "\n\n"...), "signature_delta", "signature", signature(s))
+		dst = x.blockStop(dst)
+	}
+	x.sealed, x.sealedBytes = nil, 0
+	return dst
 }
 
 // deltaStart appends a delta event up to its own fields.
@@ -202,14 +238,17 @@ func (x *encoder) sign(dst []byte, s llm.State) []byte {
 	if b.Kind != llm.Thinking {
 		return dst
 	}
-	if !b.started && s.Redacted && s.Origin == llm.Anthropic {
-		dst = append(dst, "event: content_block_start\ndata: {\"type\":\"content_block_start\","...)
-		dst = append(appendCount(dst, "index", int64(x.wire)), `,"content_block":`...)
-		dst = append(appendThinking(dst, "", s), "}\n\n"...)
+	switch {
+	case b.started:
+	case s.Origin != llm.Anthropic:
+		x.sealed = append(x.sealed, s)
+		x.sealedBytes += len(s.Data) + 64
+		return dst
+	case s.Redacted:
+		dst = append(appendThinking(x.blockStart(x.unseal(dst)), "", s), "}\n\n"...)
 		b.started = true
 		return dst
-	}
-	if !b.started {
+	default:
 		dst = x.begin(dst)
 	}
 	return x.delta(dst, "signature_delta", "signature", signature(s))
@@ -221,9 +260,7 @@ func (x *encoder) close(dst []byte) []byte {
 		if x.block.Kind == llm.ToolCall && x.block.Call.Custom {
 			dst = x.delta(dst, "input_json_delta", "partial_json", `"}`)
 		}
-		dst = append(dst, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\","...)
-		dst = append(appendCount(dst, "index", int64(x.wire)), "}\n\n"...)
-		x.wire++
+		dst = x.blockStop(dst)
 	}
 	x.current = -1
 	if len(x.waiting) == 0 {

@@ -185,18 +185,28 @@ func tierOf(usage llm.JSON) string {
 	return u.Tier
 }
 
-// EncodeResponse implements dialect.Dialect. The dialect has one answer; further candidates are left out.
+// EncodeResponse implements dialect.Dialect. The dialect has one answer; further candidates are left out. Thinking of another
+// vendor that has no text and nothing behind it is left out, as Encoder says.
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	var s sum
 	content := []byte{'['}
+	var held []byte // what waits for another block
 	if len(r.Candidates) > 0 {
 		c := &r.Candidates[0]
 		for i := range c.Blocks {
-			s.saw(&c.Blocks[i])
-			before := len(content)
-			if content = appendAnswerBlock(content, &c.Blocks[i]); len(content) > before {
-				content = append(content, ',')
+			b := &c.Blocks[i]
+			s.saw(b)
+			if sealed(b) {
+				held = append(appendAnswerBlock(held, b), ',')
+				continue
 			}
+			before := len(content)
+			content = append(content, held...)
+			if content = appendAnswerBlock(content, b); len(content) == before+len(held) {
+				content = content[:before]
+				continue
+			}
+			content, held = append(content, ','), nil
 		}
 		s.finish, s.sequence = c.Finish, c.StopSequence
 	} else if r.Filter != "" {
@@ -210,6 +220,11 @@ func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	dst = s.appendStop(dst)
 	dst = appendUsage(append(dst, `,"usage":`...), r.Usage, r.ServiceTier)
 	return append(dst, '}')
+}
+
+// sealed says that a block has nothing but the state of another vendor.
+func sealed(b *llm.Block) bool {
+	return b.Kind == llm.Thinking && b.Text == "" && !b.State.IsZero() && b.State.Origin != llm.Anthropic
 }
 
 // appendMessage appends a message up to the beginning of its content's value.
