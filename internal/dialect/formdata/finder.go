@@ -24,14 +24,21 @@ const (
 	maxValue    = 32 << 10 // bytes of a field's value that are kept
 )
 
-// Boundary is the boundary in a Content-Type. The error is an *llm.RequestError.
+// Boundary is the boundary in a Content-Type. The error is an *llm.RequestError. Of a boundary in the extended notation of
+// RFC 2231, or with characters that RFC 2046 does not have, another reader might make another one.
 func Boundary(contentType string) (string, error) {
 	kind, params, err := mime.ParseMediaType(contentType)
 	boundary := params["boundary"]
-	if err != nil || kind != "multipart/form-data" || boundary == "" || len(boundary) > maxBoundary {
+	switch {
+	case err != nil, kind != "multipart/form-data", boundary == "", len(boundary) > maxBoundary,
+		strings.Contains(strings.ToLower(contentType), "boundary*"), strings.ContainsFunc(boundary, notInBoundary), strings.HasSuffix(boundary, " "):
 		return "", refuse("The request must be multipart/form-data with a boundary.")
 	}
 	return boundary, nil
+}
+
+func notInBoundary(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("'()+_,-./:=? ", r)
 }
 
 // A Field is a short field that was found.
@@ -124,7 +131,10 @@ func (f *Finder) step() (n int, more bool, err error) {
 		return f.header()
 	case inData:
 		return f.data()
-	case atEnd:
+	case atEnd: // what comes here is nobody's, but some readers look for parts in it
+		if len(bytes.Trim(f.buf, " \t\r\n")) > 0 {
+			return 0, false, refuse("The multipart body goes on behind its last boundary.")
+		}
 	}
 	return len(f.buf), false, nil
 }
@@ -173,7 +183,8 @@ func (f *Finder) begin(header string) error {
 	encoded := false
 	for line := range strings.SplitSeq(header, "\r\n") {
 		key, value, ok := strings.Cut(line, ":")
-		if !ok || key != strings.TrimSpace(key) {
+		// A control character ends a line for some readers, and a text for others.
+		if !ok || key == "" || key != strings.TrimSpace(key) || strings.ContainsFunc(line, control) {
 			return refuse("The header of a part cannot be read.")
 		}
 		switch {
@@ -207,12 +218,15 @@ func (f *Finder) begin(header string) error {
 	return nil
 }
 
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
 // plainName reports whether a part's name is one that all readers read alike: without escapes, and not in the extended
-// notation of RFC 2231.
+// notation of RFC 2231; and no second one stands in the name of a file behind an escaped quote, which not all readers know.
 func plainName(name, disposition string) bool {
 	lower := strings.ToLower(disposition)
 	extended := strings.Count(lower, "name*") > strings.Count(lower, "filename*")
-	return name != "" && !extended && !strings.ContainsAny(name, "\\\"%")
+	hidden := strings.Contains(lower, `\"`) && strings.Count(lower, "name=") > 1+strings.Count(lower, "filename=")
+	return name != "" && !extended && !hidden && !strings.ContainsAny(name, "\\\"%")
 }
 
 // data reads the content of a part up to the next boundary.

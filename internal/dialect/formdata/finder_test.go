@@ -56,27 +56,35 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	const model = "--b\nContent-Disposition: form-data; name=\"model\"\n\nm\n"
 	for name, tt := range map[string]struct{ body, param string }{
-		"twice":                    {crlf(model + model + "--b--"), "model"},
-		"twice, spelt otherwise":   {crlf(model + "--b\nContent-Disposition: form-data; name=\"mod\\el\"\n\nm\n--b--"), ""},
-		"extended notation":        {crlf("--b\nContent-Disposition: form-data; name*=utf-8''model\n\nm\n--b--"), ""},
-		"a file":                   {crlf("--b\nContent-Disposition: form-data; name=\"model\"; filename=\"x\"\n\nm\n--b--"), "model"},
-		"encoded":                  {crlf("--b\nContent-Disposition: form-data; name=\"model\"\nContent-Transfer-Encoding: base64\n\nbQ==\n--b--"), "model"},
-		"bare line feeds":          {model + "--b--", ""},
-		"boundary behind a feed":   {crlf("--b\n"+file) + "x\n--b\n", ""},
-		"boundary within a line":   {crlf("--b\n" + file + "x--b\n--b--"), ""},
-		"boundary as a beginning":  {crlf("--b\n" + file + "x\n--bc\n--b--"), ""},
-		"boundary right behind":    {crlf("--b\n" + file + "--b--"), ""},
-		"preamble":                 {crlf("hello\n" + model + "--b--"), ""},
-		"folded header":            {crlf("--b\nContent-Disposition: form-data;\n name=\"model\"\n\nm\n--b--"), ""},
-		"two dispositions":         {crlf("--b\nContent-Disposition: form-data; name=a\nContent-Disposition: form-data; name=b\n\nm\n--b--"), ""},
-		"no disposition":           {crlf("--b\nContent-Type: text/plain\n\nm\n--b--"), ""},
-		"no name":                  {crlf("--b\nContent-Disposition: form-data\n\nm\n--b--"), ""},
-		"long header":              {crlf("--b\nX: " + strings.Repeat("x", 9000)), ""},
-		"breaks off":               {crlf(model), ""},
-		"breaks off in a boundary": {crlf(model + "--b-"), ""},
-		"nothing":                  {"", ""},
-		"too many parts":           {crlf(strings.Repeat("--b\n"+file+"\n", 1001) + "--b--"), ""},
-		"blanks without end":       {"--b" + strings.Repeat(" ", 100), ""},
+		"twice":                             {crlf(model + model + "--b--"), "model"},
+		"twice, spelt otherwise":            {crlf(model + "--b\nContent-Disposition: form-data; name=\"mod\\el\"\n\nm\n--b--"), ""},
+		"extended notation":                 {crlf("--b\nContent-Disposition: form-data; name*=utf-8''model\n\nm\n--b--"), ""},
+		"a file":                            {crlf("--b\nContent-Disposition: form-data; name=\"model\"; filename=\"x\"\n\nm\n--b--"), "model"},
+		"encoded":                           {crlf("--b\nContent-Disposition: form-data; name=\"model\"\nContent-Transfer-Encoding: base64\n\nbQ==\n--b--"), "model"},
+		"bare line feeds":                   {model + "--b--", ""},
+		"boundary behind a feed":            {crlf("--b\n"+file) + "x\n--b\n", ""},
+		"boundary within a line":            {crlf("--b\n" + file + "x--b\n--b--"), ""},
+		"boundary as a beginning":           {crlf("--b\n" + file + "x\n--bc\n--b--"), ""},
+		"boundary right behind":             {crlf("--b\n" + file + "--b--"), ""},
+		"preamble":                          {crlf("hello\n" + model + "--b--"), ""},
+		"folded header":                     {crlf("--b\nContent-Disposition: form-data;\n name=\"model\"\n\nm\n--b--"), ""},
+		"a line feed hides a disposition":   {"--b\r\nX-A: b\nContent-Disposition: form-data; name=\"model\"\r\n" + crlf("Content-Disposition: form-data; name=\"x\"\n\nm\n"+model+"--b--"), ""},
+		"a return hides a disposition":      {"--b\r\nX-A: b\rContent-Disposition: form-data; name=\"model\"\r\n" + crlf("Content-Disposition: form-data; name=\"x\"\n\nm\n"+model+"--b--"), ""},
+		"a header that ends early":          {"--b\r\nContent-Disposition: form-data; name=\"x\"\nX: y\n\nm\r\n\r\n" + crlf(model+"--b--"), ""},
+		"a name behind an escaped quote":    {crlf(model + "--b\nContent-Disposition: form-data; name=\"x\"; filename=\"a\\\"; name=\\\"model\\\"\"\n\nn\n--b--"), ""},
+		"a header without a name":           {crlf("--b\n: x\n" + file + "x\n--b--"), ""},
+		"parts behind the last boundary":    {crlf(model + "--b--\n" + model + "--b--"), ""},
+		"anything behind the last boundary": {crlf(model + "--b--x\n"), ""},
+		"parts in parts with our boundary":  {crlf("--b\nContent-Disposition: form-data; name=\"x\"\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n" + file + "x\n--bb--\n--b--"), ""},
+		"two dispositions":                  {crlf("--b\nContent-Disposition: form-data; name=a\nContent-Disposition: form-data; name=b\n\nm\n--b--"), ""},
+		"no disposition":                    {crlf("--b\nContent-Type: text/plain\n\nm\n--b--"), ""},
+		"no name":                           {crlf("--b\nContent-Disposition: form-data\n\nm\n--b--"), ""},
+		"long header":                       {crlf("--b\nX: " + strings.Repeat("x", 9000)), ""},
+		"breaks off":                        {crlf(model), ""},
+		"breaks off in a boundary":          {crlf(model + "--b-"), ""},
+		"nothing":                           {"", ""},
+		"too many parts":                    {crlf(strings.Repeat("--b\n"+file+"\n", 1001) + "--b--"), ""},
+		"blanks without end":                {"--b" + strings.Repeat(" ", 100), ""},
 	} {
 		for _, n := range []int{1, 5, 1 << 20} {
 			_, err := find(tt.body, n)
@@ -92,10 +100,23 @@ func TestBoundary(t *testing.T) {
 	if b, err := formdata.Boundary(`multipart/form-data; boundary="a b"`); b != "a b" || err != nil {
 		t.Errorf("%q, %v", b, err)
 	}
-	for _, bad := range []string{"", "application/json", "multipart/form-data", "multipart/mixed; boundary=x", "multipart/form-data; boundary=" + strings.Repeat("x", 71)} {
+	for _, bad := range []string{"", "application/json", "multipart/form-data", "multipart/mixed; boundary=x", "multipart/form-data; boundary=" + strings.Repeat("x", 71),
+		"multipart/form-data; boundary=a; boundary*=utf-8''b", "multipart/form-data; boundary*0=a; boundary*1=b", "multipart/form-data; boundary=a; boundary=b",
+		`multipart/form-data; boundary="a\"b"`, `multipart/form-data; boundary="a "`, "multipart/form-data; boundary=\"a\rb\""} {
 		if _, err := formdata.Boundary(bad); err == nil {
 			t.Errorf("%q has a boundary", bad)
 		}
+	}
+}
+
+// Parts of a body within a part are content, whatever their boundary; so is a name that looks like a file's.
+func TestPartsWithinAPart(t *testing.T) {
+	t.Parallel()
+	body := crlf("--b\nContent-Disposition: form-data; name=\"x\"\nContent-Type: multipart/mixed; boundary=inner\n\n--inner\nContent-Disposition: form-data; name=\"model\"\n\nn\n--inner--\n" +
+		"--b\nContent-Disposition: form-data; name=\"file\"; filename=\"name=\\\"x.mp3\"\n\nx\n--b\nContent-Disposition: form-data; name=\"model\"\n\nm\n--b--\n\n")
+	f, err := find(strings.Replace(body, `name=\"x`, `\"x`, 1), 9)
+	if model, ok := f.Field("model"); err != nil || !ok || model.Value != "m" {
+		t.Errorf("%+v, %v", model, err)
 	}
 }
 
