@@ -30,14 +30,18 @@ func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 		return nil, invalid("messages", "at least one message is required")
 	}
 	r := &llm.Request{
-		Model: w.Model, Stream: w.Stream, Stop: w.StopSequences, Temperature: w.Temperature, TopP: w.TopP, TopK: w.TopK,
+		Dialect: llm.Anthropic, Model: w.Model, Stream: w.Stream, Stop: w.StopSequences, Temperature: w.Temperature, TopP: w.TopP, TopK: w.TopK,
 		User: w.Metadata.UserID, ServiceTier: w.ServiceTier, CacheAll: w.CacheControl.neutral(), Extra: w.Extra,
 	}
 	if w.MaxTokens != nil {
 		if *w.MaxTokens < 0 {
 			return nil, invalid("max_tokens", "Input should be greater than or equal to 0")
 		}
-		r.MaxTokens = *w.MaxTokens
+		if r.MaxTokens = *w.MaxTokens; r.MaxTokens == 0 && limited {
+			// The prompt is to be cached and nothing answered. Elsewhere the shortest answer comes nearest to that.
+			r.MaxTokens = 1
+			extra(r, noAnswer, llm.JSON("0"))
+		}
 	}
 	if len(w.ContextEdits) > 0 && w.ContextEdits.Kind() != 'n' {
 		r.ContextEdits = w.ContextEdits
@@ -57,6 +61,9 @@ func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 	return r, decodeOutput(r, &w)
 }
 
+// noAnswer is the path of a max_tokens of zero.
+const noAnswer = "max_tokens"
+
 func extra(r *llm.Request, path string, value llm.JSON) {
 	if r.Extra == nil {
 		r.Extra = map[string]llm.JSON{}
@@ -67,6 +74,9 @@ func extra(r *llm.Request, path string, value llm.JSON) {
 func decodeMessages(r *llm.Request, w *wireRequest) error {
 	d := blockDecoder{tools: map[string]string{}}
 	if blocks := d.blocks(w.System); len(blocks) > 0 {
+		for i := range blocks {
+			hideBilling(&blocks[i])
+		}
 		r.Messages = append(r.Messages, llm.Message{Role: llm.System, Blocks: blocks})
 	}
 	for i := range w.Messages {
@@ -87,6 +97,17 @@ func decodeMessages(r *llm.Request, w *wireRequest) error {
 		return d.err
 	}
 	return nil
+}
+
+// billing is how Claude Code begins a block of its system prompt that is for Anthropic and not for the model. It differs from
+// session to session, so that other vendors would never find a prompt behind it in their caches.
+const billing = "x-anthropic-billing-header"
+
+// hideBilling makes that block one which only Anthropic gets.
+func hideBilling(b *llm.Block) {
+	if b.Kind == llm.Text && strings.HasPrefix(b.Text, billing+":") {
+		*b = llm.Block{Kind: llm.Opaque, Vendor: llm.Anthropic, Type: billing, Raw: append(appendTextBlock(nil, b.Text), '}')}
+	}
 }
 
 func decodeTools(r *llm.Request, tools []llm.JSON) error {
@@ -367,6 +388,7 @@ type wireCitation struct {
 	URL      string `json:"url"`
 	Title    string `json:"title"`
 	Source   string `json:"source"`
+	Index    string `json:"encrypted_index"`
 }
 
 func decodeCitations(raw llm.JSON) []llm.Citation {
@@ -385,6 +407,9 @@ func decodeCitation(raw llm.JSON) llm.Citation {
 	var w wireCitation
 	_ = json.Unmarshal(raw, &w, lenient) // what of it can be read; it is passed on whole in its own dialect
 	c := llm.Citation{URL: w.URL, Title: w.Title, Cited: w.Cited, FileID: w.FileID, Document: w.Document, Vendor: llm.Anthropic, Raw: oneLine(raw)}
+	if w.Index == llm.Mark || w.FileID == llm.Mark { // another vendor's, that an answer had
+		c.Vendor, c.Raw, c.FileID = "", nil, ""
+	}
 	if w.Type == "search_result_location" {
 		c.URL = w.Source
 	}

@@ -35,7 +35,7 @@ func TestDecodeRequest(t *testing.T) {
 				{"type":"search_result","source":"https://example.com","title":"S","content":[{"type":"text","text":"r"}],"citations":{"enabled":true}}]},
 			{"role":"system","content":"later"}]}`)
 	png := llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}
-	want := &llm.Request{Model: "m", Stream: true, MaxTokens: 9, Temperature: ptr(0.5), TopP: ptr(0.9), TopK: ptr(int64(3)), Stop: []string{"x"},
+	want := &llm.Request{Dialect: llm.Anthropic, Model: "m", Stream: true, MaxTokens: 9, Temperature: ptr(0.5), TopP: ptr(0.9), TopK: ptr(int64(3)), Stop: []string{"x"},
 		User: "u", ServiceTier: "auto", CacheAll: &llm.Cache{}, ContextEdits: llm.JSON(`{"edits":[]}`),
 		Reasoning: llm.Reasoning{Budget: 2048, Effort: "low", Summary: "none"}, Format: llm.Format{Mode: llm.FormatSchema, Schema: llm.JSON(`{"type":"object"}`)},
 		Choice: llm.Choice{Mode: llm.Required, Names: []string{"f"}}, Parallel: ptr(false),

@@ -17,6 +17,9 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 		return nil, nil, err
 	}
 	w.decide()
+	if r.Dialect == llm.Anthropic && r.Extra[noAnswer] != nil {
+		w.maxTokens = 0
+	}
 	w.member("max_tokens", strconv.AppendInt(nil, w.maxTokens, 10))
 	w.prompt()
 	w.sampling()
@@ -92,9 +95,12 @@ func (w *requestWriter) prompt() {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		if w.turns[i].role == llm.Assistant {
+		switch w.turns[i].role {
+		case llm.Assistant:
 			w.out = append(w.out, `{"role":"assistant","content":`...)
-		} else {
+		case llm.System:
+			w.out = append(w.out, `{"role":"system","content":`...)
+		default:
 			w.out = append(w.out, `{"role":"user","content":`...)
 		}
 		w.blocks(w.turns[i].blocks, w.turns[i].role)
@@ -249,6 +255,7 @@ var native = []string{"container", "mcp_servers", "inference_geo", "speed", "dia
 func (w *requestWriter) unknown() {
 	for _, path := range w.extras() {
 		switch {
+		case path == noAnswer && w.r.Dialect == llm.Anthropic:
 		case strings.HasPrefix(path, toolExtra), strings.HasPrefix(path, "output_config."), strings.HasPrefix(path, "metadata."):
 		case slices.Contains(native, path), w.t.KeepExtra && !strings.ContainsAny(path, ".["):
 			w.out = append(append(append(w.out, ','), quote(path)...), ':')

@@ -8,8 +8,6 @@ import (
 const (
 	// minBudget is the least thinking.budget_tokens that the API takes.
 	minBudget = 1024
-	// defaultMaxTokens is the limit of an answer where nobody names one.
-	defaultMaxTokens = 4096
 )
 
 // model is what requests must know of a model. The API refuses what a model does not take, so it is told by name; the
@@ -21,6 +19,7 @@ type model struct {
 	version int
 	// alwaysThinks: it thinks as it sees fit and cannot be told not to (Fable and Mythos).
 	alwaysThinks bool
+	opus         bool
 }
 
 const newest = 9900
@@ -35,6 +34,7 @@ func modelOf(name string) model {
 	}
 	m := model{claude: true, version: newest}
 	m.alwaysThinks = strings.Contains(name, "fable") || strings.Contains(name, "mythos")
+	m.opus = strings.Contains(name, "opus")
 	var numbers []int
 	for _, part := range strings.FieldsFunc(name[at:], func(r rune) bool { return strings.ContainsRune("-@.:_/", r) }) {
 		n, err := strconv.Atoi(part)
@@ -59,6 +59,21 @@ func (m model) thinks() bool { return !m.claude || m.version >= 307 }
 
 // adaptive: thinking.type adaptive and output_config.effort, from 4.6 on.
 func (m model) adaptive() bool { return m.claude && m.version >= 406 }
+
+// efforts: output_config.effort, which Opus had first.
+func (m model) efforts() bool { return !m.claude || m.adaptive() || m.opus && m.version >= 405 }
+
+// answers is the limit of an answer, in tokens, where nobody names one: the least that models of the generation can give
+// (Anthropic's overview of models: Opus 4 32,000, 3.5 8,192, 3 4,096).
+func (m model) answers() int64 {
+	switch {
+	case m.claude && m.version >= 307:
+		return 32_000
+	case m.claude && m.version >= 305:
+		return 8192
+	}
+	return 4096
+}
 
 // budgets: thinking.budget_tokens, which 4.7 gave up.
 func (m model) budgets() bool { return m.thinks() && (!m.claude || m.version < 407) }

@@ -410,6 +410,7 @@ func mediaText(m *llm.Attachment) string {
 }
 
 // appendCitation appends a citation: Anthropic's own as it came, another vendor's as a web page or a passage of a document.
+// Those have llm.Mark where Anthropic's own have what only it can read, and would be refused when they come back.
 func appendCitation(dst []byte, c *llm.Citation) []byte {
 	if c.Vendor == llm.Anthropic && len(c.Raw) > 0 {
 		return append(dst, c.Raw...)
@@ -418,10 +419,10 @@ func appendCitation(dst []byte, c *llm.Citation) []byte {
 		dst = appendString(append(dst, `{"type":"web_search_result_location","url":`...), c.URL)
 		dst = appendString(append(dst, `,"title":`...), c.Title)
 		dst = appendString(append(dst, `,"cited_text":`...), c.Cited)
-		return append(dst, `,"encrypted_index":""}`...)
+		return append(dst, `,"encrypted_index":"`+llm.Mark+`"}`...)
 	}
 	dst = appendString(append(dst, `{"type":"char_location","cited_text":`...), c.Cited)
 	dst = appendCount(append(dst, ','), "document_index", int64(c.Document))
 	dst = appendString(append(dst, `,"document_title":`...), c.Title)
-	return append(dst, `,"start_char_index":0,"end_char_index":0,"file_id":null}`...)
+	return append(dst, `,"start_char_index":0,"end_char_index":0,"file_id":"`+llm.Mark+`"}`...)
 }

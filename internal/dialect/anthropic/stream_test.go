@@ -80,8 +80,8 @@ stop","index":2}
 			{Kind: llm.Open, Index: 3, Candidate: 1, Block: text("")}, {Kind: llm.Delta, Index: 3, Candidate: 1, Text: "no"}, {Kind: llm.Close, Index: 3, Candidate: 1},
 			open(4, llm.Block{Kind: llm.Refusal}), delta(4, "no"), end(4), {Kind: llm.Alive}, {Kind: llm.Finished, Finish: llm.FinishStop}},
 			`start","index":0,"content_block":{"type":"text","text":""}}
-delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"u","title":"t","cited_text":"","encrypted_index":""}}}
-delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"char_location","cited_text":"c","document_index":1,"document_title":"","start_char_index":0,"end_char_index":0,"file_id":null}}}
+delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"u","title":"t","cited_text":"","encrypted_index":"_aih1_"}}}
+delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"char_location","cited_text":"c","document_index":1,"document_title":"","start_char_index":0,"end_char_index":0,"file_id":"_aih1_"}}}
 stop","index":0}
 start","index":1,"content_block":{"type":"text","text":"![image](data:image/png;base64,AA)"}}
 stop","index":1}

@@ -7,14 +7,15 @@ import (
 )
 
 // answerRoom is how many tokens are added to a thinking budget for the answer itself, where the caller sets no limit.
-const answerRoom = defaultMaxTokens
+const answerRoom = 4096
 
 // chooseThinking settles max_tokens, thinking and effort.
 func (w *requestWriter) chooseThinking() {
 	r := &w.r.Reasoning
 	w.maxTokens = w.r.MaxTokens
 	off := r.Off || r.Effort == "none"
-	asked := !off && (r.Effort != "" || r.Budget != 0 || r.Adaptive)
+	// In this dialect effort is about the whole answer, and thinking is asked for apart.
+	asked := !off && (r.Effort != "" && !w.native() || r.Budget != 0 || r.Adaptive)
 	if shown := r.Summary != "" && r.Summary != "none"; shown && !off && !asked {
 		// Who wants to see thinking takes it that there is some. Where the model decides by itself that costs little.
 		asked = w.model.adaptive()
@@ -52,22 +53,37 @@ func (w *requestWriter) chooseThinking() {
 	default:
 		w.drops.Add(llm.FieldReasoning)
 	}
+	w.nativeEffort()
 	w.limit()
+}
+
+// native says that the caller speaks this dialect.
+func (w *requestWriter) native() bool { return w.r.Dialect == llm.Anthropic }
+
+// nativeEffort passes on the effort of a caller of this dialect who said more of thinking than that, or nothing.
+func (w *requestWriter) nativeEffort() {
+	r := &w.r.Reasoning
+	if !w.native() || r.Effort == "" || w.effort != "" || r.Adaptive && r.Budget == 0 && !w.model.efforts() {
+		return
+	}
+	if w.model.efforts() {
+		w.effort = w.model.effort(r.Effort)
+		return
+	}
+	w.drops.Add(llm.FieldReasoning)
 }
 
 // forced says that the answer must have a tool call.
 func (w *requestWriter) forced() bool { return w.choice.Mode == llm.Required && len(w.tools) > 0 }
 
-// limit settles max_tokens where thinking left it open.
+// limit settles max_tokens where the caller and thinking left it open. A caller's limit stays as it is, also above what is
+// known of the model, which may be out of date: the vendor will say so.
 func (w *requestWriter) limit() {
-	if w.maxTokens == 0 && w.r.MaxTokens == 0 {
+	if w.maxTokens == 0 {
 		w.maxTokens = w.t.MaxOutput
 	}
 	if w.maxTokens == 0 {
-		w.maxTokens = defaultMaxTokens
-	}
-	if w.t.MaxOutput > 0 {
-		w.maxTokens = min(w.maxTokens, w.t.MaxOutput)
+		w.maxTokens = w.model.answers()
 	}
 }
 
@@ -96,10 +112,9 @@ func (w *requestWriter) thinkWithin() {
 	}
 	budget = max(budget, minBudget)
 	if w.maxTokens == 0 {
-		w.maxTokens = max(w.t.MaxOutput, budget+answerRoom)
-	}
-	if w.t.MaxOutput > 0 {
-		w.maxTokens = min(w.maxTokens, w.t.MaxOutput)
+		if w.maxTokens = w.t.MaxOutput; w.maxTokens == 0 {
+			w.maxTokens = max(budget+answerRoom, w.model.answers())
+		}
 	}
 	if budget >= w.maxTokens {
 		budget = w.maxTokens - w.maxTokens/5

@@ -17,6 +17,10 @@ type turn struct {
 // split parts the system prompt from the turns. System messages at the start are the prompt; later ones stay in their
 // place as the user's text, so that what a cache knows of the conversation stays the same. What the API would refuse is
 // left out: texts of nothing but space, thinking that is not Anthropic's, media that Claude cannot say.
+//
+// Later system messages of a caller of this dialect stay what they are. Other callers' do not become such: models before
+// Opus 4.8 refuse them, and the rest but behind what the user says and in front of an answer (platform.claude.com,
+// "Mid-conversation system messages").
 func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 	leading := true
 	for i := range r.Messages {
@@ -24,9 +28,12 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 		d.If(m.Name != "", llm.FieldName)
 		isSystem := m.Role == llm.System || m.Role == llm.Developer
 		leading = leading && isSystem
-		role := m.Role
-		if isSystem {
-			role = llm.User
+		role, wrapped := m.Role, false
+		switch {
+		case isSystem && r.Dialect == llm.Anthropic:
+			role = llm.System
+		case isSystem:
+			role, wrapped = llm.User, !leading
 		}
 		var blocks []llm.Block
 		for j := range m.Blocks {
@@ -34,7 +41,7 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 			if !keep(&b, m.Role, d) {
 				continue
 			}
-			if isSystem && !leading {
+			if wrapped {
 				b.Text = "<system>\n" + b.Text + "\n</system>"
 			}
 			blocks = append(blocks, b)
@@ -77,7 +84,7 @@ func keep(b *llm.Block, role llm.Role, d *llm.Drops) bool {
 		d.Add(mediaField(&b.Media))
 		return false
 	case llm.Opaque:
-		if b.Vendor == llm.Anthropic && !system {
+		if b.Vendor == llm.Anthropic && (!system || b.Type == billing) {
 			return true
 		}
 		d.Add(llm.FieldVendorBlock.With(b.Type))
@@ -98,6 +105,13 @@ func paired(turns []turn, d *llm.Drops) []turn {
 	var out []turn
 	for i := range turns {
 		t := turns[i]
+		if t.role == llm.System {
+			if len(p.open) > 0 { // the results come first
+				out = append(out, p.user(turn{role: llm.User}))
+			}
+			out = append(out, t)
+			continue
+		}
 		if t.role == llm.Assistant {
 			out = append(out, p.assistant(t, turns[i+1:]))
 			if i+1 == len(turns) && len(p.open) > 0 {
