@@ -1,0 +1,76 @@
+package main
+
+import (
+	"testing"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+)
+
+// BenchmarkRequest reads and writes what a coding agent sends, in every dialect.
+func BenchmarkRequest(b *testing.B) {
+	for _, size := range []int{smallBody, largeBody} {
+		request, err := conversation(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, d := range dialects {
+			body, err := encoded(d, request, "m", false)
+			if err != nil {
+				b.Fatal(err)
+			}
+			name := setting(size, false)[:len(setting(size, false))-len(" whole")] + "/" + d.Name()
+			b.Run("scan/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := d.Scan(body, dialect.At{Model: "m"}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run("decode/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := d.DecodeRequest(body, dialect.At{Model: "m"}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run("encode/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := encoded(d, request, "m", false); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkEvent takes the events of one dialect to another, bytes to bytes.
+func BenchmarkEvent(b *testing.B) {
+	for _, target := range dialects {
+		stream, err := spokenStream(target)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, caller := range dialects {
+			if caller == target {
+				continue
+			}
+			b.Run(caller.Name()+" from "+target.Name(), func(b *testing.B) {
+				b.ReportAllocs()
+				events := 0
+				for b.Loop() {
+					t := newTranslator(pair{caller, target}, &llm.Request{Model: "m", Stream: true, IncludeUsage: true})
+					if err := t.run(stream); err != nil {
+						b.Fatal(err)
+					}
+					events = t.events
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
+			})
+		}
+	}
+}
