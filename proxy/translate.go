@@ -71,10 +71,11 @@ func (t *translation) run(streams bool) *setback {
 	t.c.seen.reporter = t.decoder
 	t.events = sse.NewReader(t.response.Body, 0)
 	defer t.events.Close()
+	emit := t.emit // made once: a method value is an allocation
 	for {
 		event, err := t.events.Next()
 		if event.Kind == sse.Message && len(event.Data) > 0 {
-			done, bad := t.decoder.Decode(event.Data, t.emit)
+			done, bad := t.decoder.Decode(event.Data, emit)
 			switch {
 			case bad != nil && err != nil && errors.Is(bad, dialect.ErrMalformed): // half an event: why the stream ended is the news
 			case bad != nil:
@@ -136,6 +137,9 @@ func (t *translation) emit(e *llm.Event) error {
 
 // collect notes generated text for an estimate.
 func (t *translation) collect(text string) {
+	if text == "" {
+		return
+	}
 	t.scratch = append(t.scratch[:0], text...)
 	t.c.seen.collect(t.scratch)
 	if cap(t.scratch) > maxScratch {
