@@ -39,7 +39,12 @@ func (q *messagesRequest) checkMessages(x *exchange) *failure {
 	open := map[string]bool{} // calls of the last turn that have no result yet
 	marks := 0
 	for i, m := range q.Messages {
-		if m.Role != "user" && m.Role != "assistant" {
+		switch {
+		case m.Role == "system" && knowsMidSystem(x):
+			if fail := q.checkMidSystem(i); fail != nil {
+				return fail
+			}
+		case m.Role != "user" && m.Role != "assistant":
 			return badRequest("", "", "messages.%d.role: Input should be 'user' or 'assistant'", i)
 		}
 		content := gjson.ParseBytes(m.Content)
@@ -82,6 +87,24 @@ func (q *messagesRequest) checkMessages(x *exchange) *failure {
 		return badRequest("", "", "A maximum of 4 blocks with cache_control may be provided. Found %d.", marks)
 	}
 	return q.checkLastLoop()
+}
+
+// knowsMidSystem tells whether system messages may stand in a conversation: where the caller asks for the beta, as Claude
+// Code does, and with models from Opus 4.8 on.
+func knowsMidSystem(x *exchange) bool {
+	return strings.Contains(strings.Join(x.r.Header.Values("Anthropic-Beta"), ","), "mid-conversation-system-") || strings.Contains(x.model, "opus-4-8")
+}
+
+// checkMidSystem refuses a system message in a place that the vendor does not take it in: anywhere but behind the user's
+// words and before an answer.
+func (q *messagesRequest) checkMidSystem(i int) *failure {
+	if i == 0 || q.Messages[i-1].Role != "user" {
+		return badRequest("", "", "messages.%d: a system message must come after a user message", i)
+	}
+	if i+1 < len(q.Messages) && q.Messages[i+1].Role != "assistant" {
+		return badRequest("", "", "messages.%d: a system message must be the last message or be followed by an assistant message", i)
+	}
+	return nil
 }
 
 // follow keeps account of calls and results.

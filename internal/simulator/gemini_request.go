@@ -63,7 +63,7 @@ func (q *geminiRequest) checkConfig() *failure {
 		for j, f := range field(t, "functionDeclarations").Array() {
 			at := "tools[" + itoa(i) + "].function_declarations[" + itoa(j) + "]"
 			if !geminiName(f.Get("name").String()) {
-				return geminiBad(at+".name", "* GenerateContentRequest.%s.name: Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64.\n", at)
+				return geminiBad(at+".name", "* GenerateContentRequest.%s.name: Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 128.\n", at)
 			}
 			if f.Get("parameters").Exists() && field(f, "parametersJsonSchema").Exists() {
 				return geminiBad(at, "* GenerateContentRequest.%s: Only one of parameters and parameters_json_schema may be set.\n", at)
@@ -76,13 +76,14 @@ func (q *geminiRequest) checkConfig() *failure {
 // geminiName tells whether a function may have this name.
 func geminiName(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-	return name != "" && len(name) <= 64 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"0123456789.:-") == ""
+	return name != "" && len(name) <= 128 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"0123456789.:-") == ""
 }
 
 // checkContents refuses a conversation that does not fit together: responses that do not match their calls, and, for
 // models that demand it, calls of the present turn without their signature.
 func (q *geminiRequest) checkContents(x *exchange, contents []gjson.Result) *failure {
-	turn := 0 // where the present turn begins: at the user's last words
+	calls, answered := 0, 0 // of the model's last words
+	turn := 0               // where the present turn begins: at the user's last words
 	for i, c := range contents {
 		role := c.Get("role").String()
 		if role != "user" && role != "model" && role != "function" && role != "" {
@@ -107,11 +108,16 @@ func (q *geminiRequest) checkContents(x *exchange, contents []gjson.Result) *fai
 				return geminiBad("", "Corrupted thought signature.")
 			}
 		}
-		calls := 0
-		if i > 0 {
-			calls = countKind(contents[i-1], "functionCall")
+		if role == "model" {
+			if answered > 0 {
+				calls, answered = 0, 0
+			}
+			calls += countKind(c, "functionCall")
 		}
-		if responses != calls && (responses > 0 || role != "model") {
+		answered += responses
+		// The responses may come in several contents that follow one another.
+		goesOn := i+1 < len(contents) && contents[i+1].Get("role").String() != "model"
+		if answered > calls || responses > 0 && role == "model" || role != "model" && !goesOn && answered != calls {
 			return geminiBad("", "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.")
 		}
 		if role != "model" && responses == 0 {
