@@ -74,6 +74,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
 		Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
+		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,

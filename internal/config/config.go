@@ -31,10 +31,12 @@ type Config struct {
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`  // debug, info, warn, error
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json"` // json, text
 
-	MaxBodyBytes     int64         `env:"MAX_BODY_BYTES" envDefault:"67108864"` // larger requests are 413
-	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"` // older days of the request log are dropped; ledger entries stay
-	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`        // how long SIGTERM waits for streams to end
-	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`   // connections of this node, LISTEN's not counted
+	MaxBodyBytes     int64         `env:"MAX_BODY_BYTES" envDefault:"67108864"`    // larger requests are 413
+	MaxUploadBytes   int64         `env:"MAX_UPLOAD_BYTES" envDefault:"67108864"`  // the same for files that are uploaded: sound, pictures
+	MaxUploadDisk    int64         `env:"MAX_UPLOAD_DISK" envDefault:"4294967296"` // bytes of all uploads in TMPDIR at one time; more are 503
+	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"`    // older days of the request log are dropped; ledger entries stay
+	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
+	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
 	// What the texts above mean, filled in by Load.
 	Master  []byte         `env:"-"`
@@ -121,6 +123,12 @@ func (c *Config) check() (problems []error) {
 	}
 	if c.MaxBodyBytes < 1<<10 {
 		wrong("MAX_BODY_BYTES must be at least 1024")
+	}
+	if c.MaxUploadBytes < 1<<10 {
+		wrong("MAX_UPLOAD_BYTES must be at least 1024")
+	}
+	if c.MaxUploadDisk < c.MaxUploadBytes {
+		wrong("MAX_UPLOAD_DISK must be at least MAX_UPLOAD_BYTES")
 	}
 	if c.DatabaseConns < 4 {
 		wrong("DATABASE_MAX_CONNS must be at least 4")

@@ -46,6 +46,8 @@ func TestBadValues(t *testing.T) {
 		"LOG_FORMAT":           "xml",
 		"MAX_BODY_BYTES":       "many",
 		"DATABASE_MAX_CONNS":   "1",
+		"MAX_UPLOAD_BYTES":     "10",
+		"MAX_UPLOAD_DISK":      "1024",
 		"REQUEST_RETENTION":    "1h",
 	} {
 		_, err := config.Load(good(map[string]string{name: value}))
