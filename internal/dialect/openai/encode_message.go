@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/hex"
 	"hash/fnv"
+	"slices"
 	"strings"
 
 	"aihigress/internal/llm"
@@ -31,12 +32,49 @@ func (e *requestEncoder) messages() {
 			e.assistant(m)
 		}
 	}
+	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role == "assistant" && len(last.ToolCalls) == 0 {
+		last.Extra = map[string]jsontext.Value{"prefix": jsontext.Value("true")}
+	}
 }
 
-func (e *requestEncoder) instruction(role string, m *llm.Message) {
-	if c, ok := e.content(m.Blocks, "\n\n"); ok {
-		e.out.Messages = append(e.out.Messages, message{Role: role, Name: m.Name, Content: c})
+// last is the last message that was written, or nil.
+func (e *requestEncoder) last() *message {
+	if n := len(e.out.Messages); n > 0 {
+		return &e.out.Messages[n-1]
 	}
+	return nil
+}
+
+// say writes a message of the user's or of the system's, in the order that the vendor wants.
+func (e *requestEncoder) say(role, name string, c content) {
+	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role == "tool" {
+		e.out.Messages = append(e.out.Messages, message{Role: "assistant", Content: content{set: true, text: "Understood."}})
+	}
+	e.out.Messages = append(e.out.Messages, message{Role: role, Name: e.participant(name), Content: c})
+}
+
+// instruction writes what a system or a developer says. Where that may stand at the head alone, the user says it later on.
+func (e *requestEncoder) instruction(role string, m *llm.Message) {
+	blocks := m.Blocks
+	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role != "system" {
+		role, blocks = "user", slices.Clone(blocks)
+		for i := range blocks {
+			if blocks[i].Kind == llm.Text {
+				blocks[i].Text = "<system>\n" + blocks[i].Text + "\n</system>"
+			}
+		}
+	}
+	if c, ok := e.content(blocks, "\n\n"); ok {
+		e.say(role, m.Name, c)
+	}
+}
+
+// participant is the name of who speaks, where the vendor wants to know.
+func (e *requestEncoder) participant(name string) string {
+	if e.take(name != "", llm.FieldName) {
+		return name
+	}
+	return ""
 }
 
 // user writes a turn of the user's: the results of tools as messages of their own, then what else there is. Tools return
@@ -52,7 +90,7 @@ func (e *requestEncoder) user(m *llm.Message) {
 		rest = append(rest, e.result(b)...)
 	}
 	if c, ok := e.content(rest, "\n\n"); ok {
-		e.out.Messages = append(e.out.Messages, message{Role: "user", Name: m.Name, Content: c})
+		e.say("user", m.Name, c)
 	}
 }
 
@@ -179,7 +217,7 @@ func hashed(s string) string {
 
 // assistant writes what the model said before.
 func (e *requestEncoder) assistant(m *llm.Message) {
-	w := message{Role: "assistant", Name: m.Name}
+	w := message{Role: "assistant", Name: e.participant(m.Name)}
 	var said []llm.Block
 	var thought strings.Builder
 	for i := range m.Blocks {
@@ -201,6 +239,11 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 	}
 	if thought.Len() > 0 {
 		w.ReasoningContent = pointer(thought.String())
+	}
+	for i := range said {
+		if said[i].Kind == llm.Refusal && !e.vendor.openAI { // a word of OpenAI's
+			said[i].Kind = llm.Text
+		}
 	}
 	if len(said) == 1 && said[0].Kind == llm.Refusal {
 		w.Refusal, said = &said[0].Text, nil
@@ -248,14 +291,14 @@ func (e *requestEncoder) call(b *llm.Block) toolCall {
 	} else {
 		e.drops.If(!b.State.IsZero(), llm.FieldThinking)
 	}
-	if b.Call.Custom && e.vendor.takes(llm.FieldCustomTool) {
+	if b.Call.Custom && e.vendor.openAI {
 		w.Type, w.Custom = "custom", &customCall{Name: b.Call.Name, Input: b.Call.Input}
 		return w
 	}
 	w.Function = &functionCall{Name: b.Call.Name, Arguments: arguments(b.Call.Input)}
 	switch {
 	case b.Call.Custom:
-		w.Function.Arguments = arguments(`{"input":` + string(quoted(b.Call.Input)) + `}`)
+		w.Function.Arguments = arguments(llm.Wrap(b.Call.Input))
 	case b.Call.Input == "":
 		w.Function.Arguments = "{}"
 	}

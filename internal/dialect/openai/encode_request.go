@@ -2,6 +2,7 @@ package openai
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -29,10 +30,13 @@ func encodeRequest(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 	if err := r.Elsewhere(llm.OpenAI); err != nil {
 		return nil, err
 	}
-	e.breakpoints = e.vendor.openAI && takesBreakpoints(t.Model)
+	e.breakpoints = e.vendor.openAI && modelOf(t.Model).since(5, 6)
+	e.thinking()
+	if e.vendor.refuses != nil && r.Dialect != llm.OpenAI { // who calls in this dialect hears it from the vendor, as elsewhere
+		e.refused = e.vendor.refuses(t.Model, e.out.ReasoningEffort)
+	}
 	e.scalars()
 	e.limits()
-	e.thinking()
 	e.tools()
 	e.messages()
 	e.format()
@@ -46,13 +50,14 @@ type requestEncoder struct {
 	target      *dialect.Target
 	vendor      *vendor
 	breakpoints bool
+	refused     []llm.Field // by the model
 	drops       llm.Drops
 	out         request
 }
 
 // take reports whether a field is to be written, and notes it where it is said and cannot be.
 func (e *requestEncoder) take(said bool, f llm.Field) bool {
-	if said && !e.vendor.takes(f) {
+	if said && (!e.vendor.takes(f) || slices.Contains(e.refused, f)) {
 		e.drops.Add(f)
 		return false
 	}
@@ -78,9 +83,14 @@ func (e *requestEncoder) scalars() {
 	if w.Stream && (e.target.AskUsage || r.IncludeUsage) && !e.vendor.noStreamOptions {
 		w.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
-	w.Stop, w.N = r.Stop, number(r.N)
-	w.Temperature, w.TopP = r.Temperature, r.TopP
-	w.FrequencyPenalty, w.PresencePenalty = r.Frequency, r.Presence
+	w.N = number(r.N)
+	if e.take(len(r.Stop) > 0, llm.FieldStop) {
+		w.Stop = r.Stop
+	}
+	e.number(&w.Temperature, r.Temperature, 1, llm.FieldTemperature)
+	e.number(&w.TopP, r.TopP, 1, llm.FieldTopP)
+	e.number(&w.FrequencyPenalty, r.Frequency, 0, llm.FieldFrequency)
+	e.number(&w.PresencePenalty, r.Presence, 0, llm.FieldPresence)
 	if e.take(r.TopK != nil, llm.FieldTopK) {
 		w.TopK = (*integer)(r.TopK)
 	}
@@ -127,6 +137,13 @@ func (e *requestEncoder) scalars() {
 	}
 	e.tier()
 	e.modalities()
+}
+
+// number writes a setting, unless it is refused; its default then goes without saying.
+func (e *requestEncoder) number(to **float64, n *float64, usual float64, f llm.Field) {
+	if n != nil && (e.take(*n != usual, f) || !slices.Contains(e.refused, f) && e.vendor.takes(f)) {
+		*to = n
+	}
 }
 
 // tier writes the service tier. Anthropic's and Gemini's words for the ordinary one become OpenAI's.
@@ -221,14 +238,24 @@ func (e *requestEncoder) thinking() {
 
 // effort writes reasoning_effort. Where the amount is the model's to choose, saying nothing says it.
 func (e *requestEncoder) effort(r llm.Reasoning, effort string) {
-	switch {
-	case r.Off && effort == "":
-		e.drops.If(!e.vendor.openAI || thinks(e.target.Model), llm.FieldReasoning)
-	case effort == "":
-	case e.vendor.openAI && !thinks(e.target.Model):
-		e.drops.If(effort != "none", llm.FieldReasoning)
-	default:
-		e.out.ReasoningEffort = effort
+	if !e.vendor.openAI {
+		refused := e.vendor.refuses != nil && slices.Contains(e.vendor.refuses(e.target.Model, effort), llm.FieldReasoning)
+		e.drops.If(r.Off && effort == "" || refused && effort != "" && effort != "none", llm.FieldReasoning)
+		if !refused {
+			e.out.ReasoningEffort = effort
+		}
+		return
+	}
+	if r.Off {
+		effort = "none"
+	}
+	m := modelOf(e.target.Model)
+	e.out.ReasoningEffort = Effort(m.name, effort)
+	e.drops.If(effort != "" && e.out.ReasoningEffort == "" && (effort == "none") == m.takesEffort(), llm.FieldReasoning)
+	if m.since(5, 4) && e.in.Dialect != llm.OpenAI && slices.ContainsFunc(e.in.Tools, func(t llm.Tool) bool { return t.Vendor == "" }) && !m.idle(effort) {
+		// "Function tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions", said or not.
+		e.drops.If(effort != "", llm.FieldReasoning)
+		e.out.ReasoningEffort = "none"
 	}
 }
 

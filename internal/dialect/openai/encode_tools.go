@@ -6,6 +6,7 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // tools writes tools and the choice among them.
@@ -36,15 +37,21 @@ func (e *requestEncoder) tool(t *llm.Tool) {
 		e.vendorTool(t)
 		return
 	case len(t.Grammar) > 0:
-		if !e.take(true, llm.FieldCustomTool) {
-			return
+		if !e.vendor.openAI {
+			description, plain := t.InWords()
+			e.drops.If(!plain, llm.FieldCustomTool)
+			w.Function = &function{Name: t.Name, Description: description, Parameters: jsontext.Value(llm.WrappedSchema)}
+			break
 		}
 		w.Type, w.Custom = "custom", &customTool{Name: t.Name, Description: t.Description}
 		if string(t.Grammar) != "{}" {
-			w.Custom.Format = t.Grammar
+			w.Custom.Format = formatOf(t.Grammar)
 		}
 	default:
 		w.Function = &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
+		if !e.vendor.openAI && len(t.Schema) == 0 { // OpenAI's own idea is that no parameters are none
+			w.Function.Parameters = jsontext.Value(`{"type":"object","properties":{}}`)
+		}
 	}
 	if t.Cache != nil {
 		if w.CacheControl = e.cacheControl(t.Cache); w.CacheControl == nil {
@@ -108,10 +115,22 @@ func (e *requestEncoder) choice(c llm.Choice) {
 
 // named says whether a tool is a function or a custom tool.
 func (e *requestEncoder) named(name string) named {
-	for i := range e.in.Tools {
-		if t := &e.in.Tools[i]; t.Name == name && len(t.Grammar) > 0 {
-			return named{"custom", name}
-		}
+	if t := e.in.ToolOf(name); t != nil && len(t.Grammar) > 0 && e.vendor.openAI {
+		return named{"custom", name}
 	}
 	return named{"function", name}
+}
+
+// formatOf is the format of a custom tool. Responses have a level less: {"type":"grammar","syntax":…,"definition":…}.
+func formatOf(g llm.JSON) jsontext.Value {
+	var flat struct {
+		Type       string `json:"type"`
+		Syntax     string `json:"syntax"`
+		Definition string `json:"definition"`
+	}
+	if json.Unmarshal(g, &flat, jsonIn) != nil || flat.Type != "grammar" || flat.Syntax == "" {
+		return g
+	}
+	b := appendString([]byte(`{"type":"grammar","grammar":{"syntax":`), flat.Syntax)
+	return append(appendString(append(b, `,"definition":`...), flat.Definition), "}}"...)
 }

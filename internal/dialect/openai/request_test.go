@@ -179,8 +179,23 @@ func TestEncodeRequestForVendors(t *testing.T) {
 		{"api.openai.com", "gpt-5", think(llm.Reasoning{Budget: 9000}), m + `,"reasoning_effort":"high"`, nil},
 		{"api.openai.com", "gpt-4o", think(llm.Reasoning{Budget: 9000}), m, []llm.Field{llm.FieldReasoning}},
 		{"api.openai.com", "gpt-5", think(llm.Reasoning{Budget: llm.Dynamic, Summary: "auto"}), m, []llm.Field{llm.FieldSummary}},
-		{"api.openai.com", "gpt-5", think(llm.Reasoning{Off: true}), m, []llm.Field{llm.FieldReasoning}},
-		{"api.openai.com", "gpt-5", think(llm.Reasoning{Effort: "none", Off: true}), m + `,"reasoning_effort":"none"`, nil},
+		{"api.openai.com", "gpt-5", think(llm.Reasoning{Off: true}), m + `,"reasoning_effort":"minimal"`, nil},
+		{"api.openai.com", "gpt-5.2", think(llm.Reasoning{Effort: "none", Off: true}), m + `,"reasoning_effort":"none"`, nil},
+		{"api.openai.com", "o3", think(llm.Reasoning{Off: true}), m, []llm.Field{llm.FieldReasoning}},
+		{"api.openai.com", "gpt-5.2", think(llm.Reasoning{Effort: "max"}), m + `,"reasoning_effort":"xhigh"`, nil},
+		{"api.openai.com", "gpt-5.1", think(llm.Reasoning{Effort: "minimal"}), m + `,"reasoning_effort":"low"`, nil},
+		{"api.x.ai", "grok-4-0709", think(llm.Reasoning{Effort: "high"}), m, []llm.Field{llm.FieldReasoning}},
+		{"api.x.ai", "grok-4.5", think(llm.Reasoning{Effort: "high"}), m + `,"reasoning_effort":"high"`, nil},
+		{"api.x.ai", "grok-4-fast-reasoning", llm.Request{Stop: []string{"x"}, Presence: ptr(0.1), Frequency: ptr(0.1), Temperature: ptr(0.5), Messages: said}, m + `,"temperature":0.5`,
+			[]llm.Field{llm.FieldStop, llm.FieldFrequency, llm.FieldPresence}},
+		{"api.x.ai", "grok-4-1-fast-non-reasoning", llm.Request{Stop: []string{"x"}, Messages: said}, m + `,"stop":["x"]`, nil},
+		{"api.openai.com", "gpt-5-mini", llm.Request{Temperature: ptr(0.0), TopP: ptr(0.5), Stop: []string{"x"}, Logprobs: true, Messages: said}, m,
+			[]llm.Field{llm.FieldStop, llm.FieldTemperature, llm.FieldTopP, llm.FieldLogprobs}},
+		{"api.openai.com", "gpt-5-mini", llm.Request{Temperature: ptr(1.0), TopP: ptr(1.0), Presence: ptr(0.0), Messages: said}, m, nil},
+		{"api.openai.com", "gpt-5.2", llm.Request{Temperature: ptr(0.5), Messages: said}, m + `,"temperature":0.5`, nil},
+		{"api.openai.com", "gpt-5.2", llm.Request{Temperature: ptr(0.5), Reasoning: llm.Reasoning{Effort: "low"}, Messages: said}, m + `,"reasoning_effort":"low"`, []llm.Field{llm.FieldTemperature}},
+		{"api.openai.com", "gpt-4.1", llm.Request{Temperature: ptr(0.5), Stop: []string{"x"}, Messages: said}, m + `,"stop":["x"],"temperature":0.5`, nil},
+		{"deployed.openai.azure.com", "mine", llm.Request{Temperature: ptr(0.5), Messages: said}, m + `,"temperature":0.5`, nil},
 		{"openrouter.ai", "m", think(llm.Reasoning{Budget: 9000, Summary: "none"}), m + `,"reasoning":{"max_tokens":9000,"exclude":true}`, nil},
 		{"openrouter.ai", "m", think(llm.Reasoning{Effort: "low"}), m + `,"reasoning":{"effort":"low"}`, nil},
 		{"openrouter.ai", "m", think(llm.Reasoning{Adaptive: true}), m + `,"reasoning":{"enabled":true}`, nil},
@@ -295,6 +310,7 @@ func TestEncodeTools(t *testing.T) {
 	t.Parallel()
 	f, g := llm.Tool{Name: "f", Schema: llm.JSON(`{}`)}, llm.Tool{Name: "g", Grammar: llm.JSON(`{}`)}
 	const wf, wg = `{"type":"function","function":{"name":"f","parameters":{}}}`, `{"type":"custom","custom":{"name":"g"}}`
+	const wrapped = `{"type":"function","function":{"name":"g","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}}`
 	for _, tt := range []struct {
 		name, host string
 		tools      []llm.Tool
@@ -307,7 +323,13 @@ func TestEncodeTools(t *testing.T) {
 		{"allowed", "api.openai.com", []llm.Tool{f, g}, llm.Choice{Mode: llm.Auto, Names: []string{"f", "g"}},
 			`"tools":[` + wf + `,` + wg + `],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]}}`, nil},
 		{"allowed elsewhere", "vllm.example", []llm.Tool{f, g}, llm.Choice{Mode: llm.Auto, Names: []string{"f"}}, `"tools":[` + wf + `],"tool_choice":"auto"`, nil},
-		{"custom at Mistral", "api.mistral.ai", []llm.Tool{g}, llm.Choice{Mode: llm.Required}, ``, []llm.Field{llm.FieldCustomTool, llm.FieldChoice}},
+		{"custom at Mistral", "api.mistral.ai", []llm.Tool{g}, llm.Choice{Mode: llm.Required, Names: []string{"g"}}, `"tools":[` + wrapped + `],"tool_choice":{"type":"function","function":{"name":"g"}}`, nil},
+		{"a grammar at Groq", "api.groq.com", []llm.Tool{{Name: "g", Description: "d", Grammar: llm.JSON(`{"type":"grammar","syntax":"lark","definition":"start: A"}`)}}, llm.Choice{},
+			`"tools":[{"type":"function","function":{"name":"g","description":"d\n\nThe input must follow this lark grammar:\nstart: A","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}}]`,
+			[]llm.Field{llm.FieldCustomTool}},
+		{"a grammar of Responses", "api.openai.com", []llm.Tool{{Name: "g", Grammar: llm.JSON(`{"type":"grammar","syntax":"lark","definition":"start: A"}`)}}, llm.Choice{},
+			`"tools":[{"type":"custom","custom":{"name":"g","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"start: A"}}}}]`, nil},
+		{"no parameters at Mistral", "api.mistral.ai", []llm.Tool{{Name: "f"}}, llm.Choice{}, `"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}]`, nil},
 		{"another's search", "api.openai.com", []llm.Tool{f, {Vendor: llm.Anthropic, Type: "web_search_20250305", Raw: llm.JSON("{}")}}, llm.Choice{}, `"tools":[` + wf + `]`, []llm.Field{llm.FieldVendorTool.With("web_search_20250305")}},
 	} {
 		got, drops := encode(t, &llm.Request{Tools: tt.tools, Choice: tt.choice}, dialect.Target{Host: tt.host})
@@ -318,6 +340,50 @@ func TestEncodeTools(t *testing.T) {
 		if got != want || !cmp.Equal(drops, tt.drops, cmpopts.EquateEmpty()) {
 			t.Errorf("%s:\ngot  %s, dropped %v\nwant %s, %v", tt.name, got, drops, want, tt.drops)
 		}
+	}
+}
+
+// A tool and thinking at once: OpenAI's newer models refuse that here, even where only the model's habit asks for thinking.
+func TestEffortWithTools(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		caller, model, effort, want string
+		drops                       []llm.Field
+	}{
+		{llm.Anthropic, "gpt-5.6-terra", "high", `,"reasoning_effort":"none"`, []llm.Field{llm.FieldReasoning}},
+		{llm.Anthropic, "gpt-5.6", "", `,"reasoning_effort":"none"`, nil},
+		{llm.Anthropic, "gpt-5.4", "", ``, nil},
+		{llm.Anthropic, "gpt-5.4", "low", `,"reasoning_effort":"none"`, []llm.Field{llm.FieldReasoning}},
+		{llm.Anthropic, "gpt-5.2", "low", `,"reasoning_effort":"low"`, nil},
+		{llm.OpenAI, "gpt-5.6", "high", `,"reasoning_effort":"high"`, nil},
+	} {
+		r := llm.Request{Dialect: tt.caller, Tools: []llm.Tool{{Name: "f", Schema: llm.JSON("{}")}}, Reasoning: llm.Reasoning{Effort: tt.effort}}
+		got, drops := encode(t, &r, dialect.Target{Host: "api.openai.com", Model: tt.model})
+		want := `{"model":"` + tt.model + `","tools":[{"type":"function","function":{"name":"f","parameters":{}}}]` + tt.want + `}`
+		if got != want || !cmp.Equal(drops, tt.drops, cmpopts.EquateEmpty()) {
+			t.Errorf("%s at %s:\ngot  %s, dropped %v\nwant %s, %v", tt.caller, tt.model, got, drops, want, tt.drops)
+		}
+	}
+}
+
+// Mistral refuses who speaks out of turn: a user right after a tool, a system message later on, a last word of the model's.
+func TestMistralOrder(t *testing.T) {
+	t.Parallel()
+	r := llm.Request{Messages: []llm.Message{
+		{Role: llm.System, Blocks: []llm.Block{text("be brief")}},
+		{Role: llm.User, Name: "bob", Blocks: []llm.Block{text("go")}},
+		{Role: llm.Assistant, Blocks: []llm.Block{call("abcDEF123", "f", "1")}},
+		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{CallID: "abcDEF123", Content: []llm.Block{text("2")}}}, text("and?")}},
+		{Role: llm.System, Blocks: []llm.Block{text("hurry")}},
+		{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.Refusal, Text: "No"}}},
+	}}
+	got, drops := encode(t, &r, dialect.Target{Host: "api.mistral.ai"})
+	want := `{"model":"m","messages":[{"role":"system","content":"be brief"},{"role":"user","content":"go"},` +
+		`{"role":"assistant","content":null,"tool_calls":[{"id":"abcDEF123","type":"function","function":{"name":"f","arguments":"1"}}]},` +
+		`{"role":"tool","content":"2","tool_call_id":"abcDEF123"},{"role":"assistant","content":"Understood."},{"role":"user","content":"and?"},` +
+		`{"role":"user","content":"<system>\nhurry\n</system>"},{"role":"assistant","content":"No","prefix":true}]}`
+	if got != want || !cmp.Equal(drops, []llm.Field{llm.FieldName}) {
+		t.Errorf("dropped %v\ngot  %s\nwant %s", drops, got, want)
 	}
 }
 

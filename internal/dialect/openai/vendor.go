@@ -21,7 +21,8 @@ const (
 type vendor struct {
 	hosts []string // a name, or ".name" for all below it and itself
 
-	// openAI says that it is OpenAI or Azure: max_completion_tokens, developer messages, allowed_tools, lists of texts.
+	// openAI says that it is OpenAI or Azure: max_completion_tokens, developer messages, allowed_tools, custom tools, lists of
+	// texts.
 	openAI bool
 	style  thinkingStyle
 	// effortToo says that reasoning_effort goes with byThinking.
@@ -35,8 +36,12 @@ type vendor struct {
 	randomSeed      bool // the seed is called random_seed
 	shortIDs        bool // ids of tool calls are nine letters and digits
 	noStreamOptions bool // a stream tells its usage unasked and stream_options is refused
-	// lacks are the fields that it refuses.
-	lacks []llm.Field
+	// strictOrder says that a user may not speak right after a tool, and that only an assistant's last words may be marked as
+	// a beginning to go on from.
+	strictOrder bool
+	// lacks are the fields that it refuses, whatever the model; refuses those that a model does, at an effort.
+	lacks   []llm.Field
+	refuses func(model, effort string) []llm.Field
 }
 
 // vendors are those known to differ. Sources: the vendors' API references (api-docs.deepseek.com "Thinking Mode",
@@ -44,7 +49,7 @@ type vendor struct {
 // "Prompt Caching", docs.mistral.ai, console.groq.com "OpenAI Compatibility"), and for what they refuse the errors that
 // public issue trackers quote.
 var vendors = []vendor{
-	{hosts: []string{".api.openai.com", ".openai.azure.com"}, openAI: true,
+	{hosts: []string{".api.openai.com", ".openai.azure.com"}, openAI: true, refuses: Refuses,
 		lacks: []llm.Field{llm.FieldTopK, llm.FieldMinP, llm.FieldRepetition, llm.FieldVideo}},
 	{hosts: []string{".openrouter.ai"}, style: byReasoning, reasoning: true, details: true, cache: true, fileURL: true},
 	{hosts: []string{".deepseek.com"}, style: byThinking, effortToo: true, reasoning: true, objectOnly: true},
@@ -53,10 +58,11 @@ var vendors = []vendor{
 	{hosts: []string{".aliyuncs.com"}, style: byEnable, reasoning: true},
 	{hosts: []string{".mistral.ai"}, randomSeed: true, shortIDs: true, noStreamOptions: true,
 		lacks: []llm.Field{llm.FieldTopK, llm.FieldMinP, llm.FieldRepetition, llm.FieldLogitBias, llm.FieldLogprobs, llm.FieldUser, llm.FieldMetadata,
-			llm.FieldStore, llm.FieldCacheKey, llm.FieldCacheFor, llm.FieldVerbosity, llm.FieldServiceTier, llm.FieldModalities, llm.FieldCustomTool, llm.FieldVideo}},
+			llm.FieldStore, llm.FieldCacheKey, llm.FieldCacheFor, llm.FieldVerbosity, llm.FieldServiceTier, llm.FieldModalities, llm.FieldVideo, llm.FieldName}, strictOrder: true},
+	{hosts: []string{".x.ai"}, reasoning: true, refuses: grokRefuses},
 	{hosts: []string{".groq.com"},
 		lacks: []llm.Field{llm.FieldTopK, llm.FieldMinP, llm.FieldRepetition, llm.FieldLogitBias, llm.FieldLogprobs, llm.FieldMetadata, llm.FieldStore,
-			llm.FieldCacheKey, llm.FieldCacheFor, llm.FieldVerbosity, llm.FieldPrediction, llm.FieldModalities, llm.FieldCustomTool, llm.FieldVideo}},
+			llm.FieldCacheKey, llm.FieldCacheFor, llm.FieldVerbosity, llm.FieldPrediction, llm.FieldModalities, llm.FieldVideo}},
 }
 
 // anyVendor is whoever else: a relay, a server of one's own. They mostly take what they know and pass over the rest.
@@ -74,26 +80,3 @@ func vendorOf(host string) *vendor {
 }
 
 func (v *vendor) takes(f llm.Field) bool { return !slices.Contains(v.lacks, f) }
-
-// thinks reports whether a model of OpenAI's takes reasoning_effort: the families before o1 answer it with an error.
-func thinks(model string) bool {
-	for _, old := range []string{"gpt-3.5", "gpt-4", "chatgpt-4o"} {
-		if strings.HasPrefix(model, old) {
-			return false
-		}
-	}
-	return true
-}
-
-// takesBreakpoints reports whether a model of OpenAI's takes prompt_cache_breakpoint: gpt-5.6 and later.
-func takesBreakpoints(model string) bool {
-	version, ok := strings.CutPrefix(model, "gpt-")
-	if !ok {
-		return false
-	}
-	major, rest, _ := strings.Cut(version, ".")
-	if len(major) == 0 || major[0] < '5' || major[0] > '9' || len(major) > 1 && major[1] != '-' {
-		return false
-	}
-	return major[0] > '5' || rest != "" && rest[0] >= '6' && rest[0] <= '9' || len(rest) > 1 && rest[1] >= '0' && rest[1] <= '9'
-}
