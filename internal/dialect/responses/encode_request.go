@@ -37,7 +37,7 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 		User: r.User, Metadata: r.Metadata, CacheKey: r.CacheKey, CacheFor: r.CacheFor, Store: r.Store, Previous: r.Previous, Truncation: r.Truncation,
 	}
 	if !w.own {
-		q.Store = &w.store
+		q.Store, q.User = &w.store, llm.ShortUser(r.User)
 	}
 	if q.MaxTokens > 0 {
 		q.MaxTokens = max(q.MaxTokens, minOutput)
