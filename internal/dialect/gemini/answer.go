@@ -5,23 +5,74 @@ import (
 
 	"aihigress/internal/llm"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // wireResponse is an answer, or an event of a stream, which has the same form.
 type wireResponse struct {
-	Candidates     list[wireCandidate] `json:"candidates,omitzero"`
-	PromptFeedback *wireFeedback       `json:"promptFeedback,omitzero"`
-	UsageMetadata  *wireUsage          `json:"usageMetadata,omitzero"`
-	ModelVersion   string              `json:"modelVersion,omitzero"`
-	CreateTime     string              `json:"createTime,omitzero"`
-	ResponseID     string              `json:"responseId,omitzero"`
-	Error          jsontext.Value      `json:"error,omitzero"`
+	Candidates     candidates     `json:"candidates,omitzero"`
+	PromptFeedback *wireFeedback  `json:"promptFeedback,omitzero"`
+	UsageMetadata  *wireUsage     `json:"usageMetadata,omitzero"`
+	ModelVersion   string         `json:"modelVersion,omitzero"`
+	CreateTime     string         `json:"createTime,omitzero"`
+	ResponseID     string         `json:"responseId,omitzero"`
+	Error          jsontext.Value `json:"error,omitzero"`
 }
 
 type wireFeedback struct {
 	BlockReason        jsontext.Value `json:"blockReason,omitzero"`
 	BlockReasonMessage string         `json:"blockReasonMessage,omitzero"`
+}
+
+// candidates and details are lists that are read into the memory of the ones before: they come with every event of a stream.
+type (
+	candidates []wireCandidate
+	details    []wireModality
+)
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *candidates) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
+	*l, err = again(d, *l, (*wireCandidate).reset)
+	return err
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *details) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
+	*l, err = again(d, *l, (*wireModality).reset)
+	return err
+}
+
+// again reads a list, or its only element, into memory that was used before; reset makes an element absent.
+func again[T any](d *jsontext.Decoder, old []T, reset func(*T)) ([]T, error) {
+	l := old[:0]
+	read := func() error {
+		if len(l) < cap(l) {
+			l = l[:len(l)+1]
+		} else {
+			l = append(l, *new(T))
+		}
+		one := &l[len(l)-1]
+		reset(one)
+		return json.UnmarshalDecode(d, one)
+	}
+	switch d.PeekKind() {
+	case 'n':
+		return l, d.SkipValue()
+	case '[':
+	default:
+		return l, read()
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return l, err
+	}
+	for d.PeekKind() != ']' {
+		if err := read(); err != nil {
+			return l, err
+		}
+	}
+	_, err := d.ReadToken()
+	return l, err
 }
 
 type wireCandidate struct {
@@ -31,6 +82,15 @@ type wireCandidate struct {
 	CitationMetadata  *wireCitations `json:"citationMetadata,omitzero"`
 	GroundingMetadata *wireGrounding `json:"groundingMetadata,omitzero"`
 	LogprobsResult    *wireLogprobs  `json:"logprobsResult,omitzero"`
+}
+
+// reset makes all of it absent and keeps the memory of its parts.
+func (w *wireCandidate) reset() {
+	content, reason := w.Content, w.FinishReason[:0]
+	if content != nil {
+		content.Role, content.Parts = "", content.Parts[:0]
+	}
+	*w = wireCandidate{Content: content, FinishReason: reason}
 }
 
 type wireCitations struct {
@@ -88,23 +148,26 @@ type wireLogprob struct {
 
 // wireUsage is usageMetadata. Its counts are read like those of an answer that passes by.
 type wireUsage struct {
-	PromptTokenCount           jsontext.Value     `json:"promptTokenCount,omitzero"`
-	CachedContentTokenCount    jsontext.Value     `json:"cachedContentTokenCount,omitzero"`
-	ToolUsePromptTokenCount    jsontext.Value     `json:"toolUsePromptTokenCount,omitzero"`
-	CandidatesTokenCount       jsontext.Value     `json:"candidatesTokenCount,omitzero"`
-	ThoughtsTokenCount         jsontext.Value     `json:"thoughtsTokenCount,omitzero"`
-	TotalTokenCount            jsontext.Value     `json:"totalTokenCount,omitzero"`
-	PromptTokensDetails        list[wireModality] `json:"promptTokensDetails,omitzero"`
-	CacheTokensDetails         list[wireModality] `json:"cacheTokensDetails,omitzero"`
-	ToolUsePromptTokensDetails list[wireModality] `json:"toolUsePromptTokensDetails,omitzero"`
-	CandidatesTokensDetails    list[wireModality] `json:"candidatesTokensDetails,omitzero"`
-	ServiceTier                string             `json:"serviceTier,omitzero"`
+	PromptTokenCount           jsontext.Value `json:"promptTokenCount,omitzero"`
+	CachedContentTokenCount    jsontext.Value `json:"cachedContentTokenCount,omitzero"`
+	ToolUsePromptTokenCount    jsontext.Value `json:"toolUsePromptTokenCount,omitzero"`
+	CandidatesTokenCount       jsontext.Value `json:"candidatesTokenCount,omitzero"`
+	ThoughtsTokenCount         jsontext.Value `json:"thoughtsTokenCount,omitzero"`
+	TotalTokenCount            jsontext.Value `json:"totalTokenCount,omitzero"`
+	PromptTokensDetails        details        `json:"promptTokensDetails,omitzero"`
+	CacheTokensDetails         details        `json:"cacheTokensDetails,omitzero"`
+	ToolUsePromptTokensDetails details        `json:"toolUsePromptTokensDetails,omitzero"`
+	CandidatesTokensDetails    details        `json:"candidatesTokensDetails,omitzero"`
+	ServiceTier                string         `json:"serviceTier,omitzero"`
 }
 
 type wireModality struct {
 	Modality   jsontext.Value `json:"modality"`
 	TokenCount jsontext.Value `json:"tokenCount"`
 }
+
+// reset makes both absent and keeps their memory.
+func (w *wireModality) reset() { w.Modality, w.TokenCount = w.Modality[:0], w.TokenCount[:0] }
 
 // reset makes the counts absent and keeps their memory.
 func (w *wireUsage) reset() *wireUsage {
@@ -115,7 +178,7 @@ func (w *wireUsage) reset() *wireUsage {
 		&w.CandidatesTokenCount, &w.ThoughtsTokenCount, &w.TotalTokenCount} {
 		*v = (*v)[:0]
 	}
-	for _, l := range []*list[wireModality]{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
+	for _, l := range []*details{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
 		*l = (*l)[:0]
 	}
 	w.ServiceTier = ""
@@ -135,19 +198,19 @@ func (w *wireUsage) read(r *report) {
 	}
 	for _, d := range []struct {
 		first partField
-		list  list[wireModality]
+		list  details
 	}{{audioPrompt, w.PromptTokensDetails}, {audioCached, w.CacheTokensDetails}, {audioTool, w.ToolUsePromptTokensDetails}, {audioOutput, w.CandidatesTokensDetails}} {
 		for _, m := range d.list {
-			word := string(m.Modality)
-			if m.Modality.Kind() == '"' {
-				b, _ := jsontext.AppendUnquote(nil, m.Modality)
-				word = string(b)
+			word := m.Modality
+			if word.Kind() == '"' {
+				var room [16]byte
+				word, _ = jsontext.AppendUnquote(room[:0], word)
 			}
 			if m.TokenCount.Kind() != '0' {
 				continue
 			}
 			n, _ := r.count(m.TokenCount)
-			if sort, ok := modality(word); ok {
+			if sort, ok := modality(string(word)); ok {
 				r.part(d.first+sort, n)
 			}
 		}

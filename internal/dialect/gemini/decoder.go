@@ -17,6 +17,7 @@ const maxCandidates = 128
 // decoder reads a stream: each event is a whole response with what is new.
 type decoder struct {
 	wire       wireResponse
+	event      llm.Event // events escape to their consumer: one for all deltas
 	started    bool
 	failed     bool
 	blocked    bool // the prompt was refused
@@ -272,7 +273,8 @@ func (d *decoder) write(c *reading, kind llm.Kind, said string, emit dialect.Emi
 	if kind == llm.Text {
 		c.text.add(said)
 	}
-	return emit(&llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: said})
+	d.event = llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: said}
+	return emit(&d.event)
 }
 
 func (d *decoder) openBlock(c *reading, b llm.Block, emit dialect.Emit) error {

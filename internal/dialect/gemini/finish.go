@@ -39,6 +39,9 @@ var numbered = []string{"", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER
 
 // enum is the word of an enum, which may come as a number; "" where nothing was said.
 func enum(v jsontext.Value) string {
+	if len(v) == 0 {
+		return ""
+	}
 	if v.Kind() == '"' {
 		b, _ := jsontext.AppendUnquote(nil, v)
 		if word := string(b); said(word) {
