@@ -114,6 +114,9 @@ func (e *requestEncoder) scalars() {
 	}
 	if e.take(r.User != "", llm.FieldUser) {
 		w.User = r.User
+		if r.Dialect != llm.OpenAI {
+			w.User = llm.ShortUser(r.User)
+		}
 	}
 	if e.take(len(r.Metadata) > 0, llm.FieldMetadata) {
 		w.Metadata = r.Metadata
