@@ -182,7 +182,7 @@ func (e *requestEncoder) others() {
 	d.If(len(r.Prediction) > 0, llm.FieldPrediction)
 	d.If(r.Store != nil && *r.Store, llm.FieldStore)
 	d.If(r.Truncation != "" && r.Truncation != "disabled", llm.FieldTruncation)
-	d.If(len(r.Include) > 0, llm.FieldInclude)
+	d.If(slices.ContainsFunc(r.Include, func(s string) bool { return s != "reasoning.encrypted_content" }), llm.FieldInclude) // thinking is carried
 	d.If(len(r.ContextEdits) > 0, llm.FieldContextEdits)
 	e.extra()
 }

@@ -193,10 +193,11 @@ func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
 }
 
 // thinking writes back what Gemini signed. A signature without text belongs to the text before it, or is an empty part of
-// its own. Thinking of others, and thinking that nobody signed, has no place.
+// its own. Thinking of others has no place; neither has thinking that nobody signed, which is Gemini's own summary and not
+// wanted back.
 func (e *requestEncoder) thinking(parts list[wirePart], b *llm.Block) list[wirePart] {
 	if b.State.Origin != llm.Gemini {
-		e.drops.Add(llm.FieldThinking)
+		e.drops.If(!b.State.IsZero(), llm.FieldThinking)
 		return parts
 	}
 	return appendSigned(parts, b.Text, b.State.Data)

@@ -102,6 +102,8 @@ func TestEncodeRequest(t *testing.T) {
 			`{"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"functionCall":{"id":"c1","name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"},
 				{"functionCall":{"id":"c2","name":"f","args":{}}}]},{"role":"user","parts":[{"functionResponse":{"id":"c1","name":"f","response":{"output":""},"parts":[{"inlineData":{"mimeType":"image/png","data":"iVBORw=="}}]}},
 				{"functionResponse":{"id":"c2","name":"f","response":{"x":1}}}]}]}`, []llm.Field{llm.FieldThinking}},
+		{"unsigned thinking", llm.Request{Messages: append(slices.Clone(hi), say(llm.Assistant, llm.Block{Kind: llm.Thinking, Text: "t"}, words("x")), hi[0]), Include: []string{"reasoning.encrypted_content"}},
+			dialect.Target{}, `{"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"x"}]},{"role":"user","parts":[{"text":"hi"}]}]}`, nil},
 		{"voice", llm.Request{Messages: hi, Modalities: []string{"audio"}, AudioOut: llm.AudioOut{Voice: "Kore"}}, dialect.Target{},
 			`{` + hiWire + `,"generationConfig":{"responseModalities":["AUDIO"],"speechConfig":{"voiceConfig":{"prebuiltVoiceConfig":{"voiceName":"Kore"}}}}}`, nil},
 		{"own fields go back", llm.Request{Messages: hi, Extra: map[string]llm.JSON{"cachedContent": llm.JSON(`"c"`), "generationConfig.mediaResolution": llm.JSON(`"X"`), "toolConfig.retrievalConfig": llm.JSON(`{}`)},
