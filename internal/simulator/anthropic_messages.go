@@ -38,7 +38,7 @@ func (v *messagesVoice) event(dst []byte, e event) []byte {
 		dst = v.appendHead(append(dst, `,"message":`...))
 		dst = append(dst, `"content":[],"stop_reason":null,"stop_sequence":null`...)
 		if v.usage {
-			dst = v.appendUsage(append(dst, `,"usage":`...), 1)
+			dst = v.appendUsage(append(dst, `,"usage":`...), 1, 0)
 		}
 		return append(dst, "}}\n\n"...)
 	case kindReasoning:
@@ -229,7 +229,7 @@ func (v *messagesVoice) body(dst []byte) []byte {
 	}
 	dst = v.appendStop(append(dst, `],`...), f.end)
 	if v.usage {
-		dst = v.appendUsage(append(dst, `,"usage":`...), v.sc.usage.completion)
+		dst = v.appendUsage(append(dst, `,"usage":`...), v.sc.usage.completion, v.sc.usage.reasoning)
 	}
 	return append(dst, '}')
 }
@@ -264,7 +264,7 @@ func (v *messagesVoice) appendStop(dst []byte, f finish) []byte {
 }
 
 // appendUsage appends the usage by the vendor's rule: input does not include what was cached or is written to the cache.
-func (v *messagesVoice) appendUsage(dst []byte, output int) []byte {
+func (v *messagesVoice) appendUsage(dst []byte, output, thinking int) []byte {
 	u := v.sc.usage
 	dst = strconv.AppendInt(append(dst, `{"input_tokens":`...), int64(u.prompt-u.cached-u.written5m-u.written1h), 10)
 	dst = strconv.AppendInt(append(dst, `,"cache_creation_input_tokens":`...), int64(u.written5m+u.written1h), 10)
@@ -272,6 +272,9 @@ func (v *messagesVoice) appendUsage(dst []byte, output int) []byte {
 	dst = strconv.AppendInt(append(dst, `,"cache_creation":{"ephemeral_5m_input_tokens":`...), int64(u.written5m), 10)
 	dst = strconv.AppendInt(append(dst, `,"ephemeral_1h_input_tokens":`...), int64(u.written1h), 10)
 	dst = strconv.AppendInt(append(dst, `},"output_tokens":`...), int64(output), 10)
+	if thinking > 0 {
+		dst = append(strconv.AppendInt(append(dst, `,"output_tokens_details":{"thinking_tokens":`...), int64(thinking), 10), '}')
+	}
 	return append(dst, `,"service_tier":"standard","inference_geo":"not_available"}`...)
 }
 
