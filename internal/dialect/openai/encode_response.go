@@ -30,7 +30,7 @@ func appendChoice(b []byte, c *llm.Candidate, to *llm.Request) []byte {
 	b = append(b, `,"message":{"role":"assistant"`...)
 	b, refused := appendTexts(b, c)
 	b = appendThinking(b, c.Blocks)
-	b = appendCalls(b, c.Blocks, to.Functions)
+	b = appendCalls(b, c.Blocks, to)
 	b = appendMedia(b, c.Blocks)
 	b = appendLogprobs(append(b, `},"logprobs":`...), c.Logprobs)
 	b = append(append(b, `,"finish_reason":"`...), finishWord(c.Finish, refused, to.Functions)...)
@@ -147,7 +147,8 @@ func appendDetail(b []byte, d *reasoningDetail, index int) []byte {
 }
 
 // appendCalls appends tool_calls, or the one function_call.
-func appendCalls(b []byte, blocks []llm.Block, functions bool) []byte {
+func appendCalls(b []byte, blocks []llm.Block, to *llm.Request) []byte {
+	functions := to.Functions
 	var pending []llm.Block
 	n := 0
 	for i := range blocks {
@@ -169,7 +170,12 @@ func appendCalls(b []byte, blocks []llm.Block, functions bool) []byte {
 				b = append(b, ",{"...)
 			}
 			n++
-			b = appendString(appendCallHead(b, block, pending), inputOf(&block.Call))
+			one := *block
+			var unwrap bool
+			if one.Call.Custom, unwrap = customTo(to, &block.Call); unwrap {
+				one.Call.Input = llm.Unwrap(block.Call.Input)
+			}
+			b = appendString(appendCallHead(b, &one, pending), inputOf(&one.Call))
 			b = append(b, '}')
 			if own := extraContent(block.State); own != nil {
 				b = append(append(b, `,"extra_content":`...), own...)

@@ -20,6 +20,7 @@ type encoder struct {
 	hasUsage bool
 	cands    []*speaker
 	open     []openBlock
+	start    llm.Event // as it came, with the tier that was told last
 }
 
 // speaker is what an encoder keeps of one candidate.
@@ -38,13 +39,18 @@ type openBlock struct {
 	index, slot, start int // slot is its number among the calls, or the entries of reasoning_details
 	kind               llm.Kind
 	custom, said       bool
+	unwrap             bool // the caller's tool takes free text, and the model calls it with JSON that holds it
 	of                 *speaker
-	thought            []byte // in case that its state has to be carried with it
+	thought            []byte // in case that its state has to be carried with it; or the JSON to unwrap
 	state              llm.State
 }
 
 // Append implements dialect.Encoder.
 func (e *encoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
+	if ev.Kind != llm.Start && ev.ServiceTier != "" && ev.ServiceTier != e.start.ServiceTier {
+		e.start.ServiceTier = ev.ServiceTier // some vendors tell it at the end
+		e.begin(&e.start)
+	}
 	switch ev.Kind {
 	case llm.Start:
 		e.begin(ev)
@@ -56,7 +62,7 @@ func (e *encoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
 		return e.sign(b, ev), nil
 	case llm.Cite:
 		if o := e.find(ev.Index); o != nil {
-			b = e.cite(b, o, &ev.Citation)
+			b = e.cite(b, o, ev)
 		}
 	case llm.Close:
 		return e.closeBlock(b, ev), nil
@@ -90,6 +96,7 @@ func (e *encoder) AppendEnd(b []byte) []byte {
 }
 
 func (e *encoder) begin(ev *llm.Event) {
+	e.start = llm.Event{ID: ev.ID, Model: ev.Model, Created: ev.Created, ServiceTier: ev.ServiceTier, Fingerprint: ev.Fingerprint}
 	e.head = appendHead([]byte("data: "), "chat.completion.chunk", e.to, &llm.Response{ID: ev.ID, Model: ev.Model, Created: ev.Created, ServiceTier: ev.ServiceTier, Fingerprint: ev.Fingerprint})
 	if !ev.Usage.IsZero() {
 		e.usage, e.hasUsage = ev.Usage, true
@@ -112,13 +119,22 @@ func appendHead(b []byte, object string, to *llm.Request, r *llm.Response) []byt
 	b = append(append(append(b, `,"object":"`...), object...), `","created":`...)
 	b = strconv.AppendInt(b, created, 10)
 	b = appendString(append(b, `,"model":`...), model)
-	if r.ServiceTier != "" {
-		b = appendString(append(b, `,"service_tier":`...), r.ServiceTier)
+	if tier := tierOf(r.ServiceTier); tier != "" {
+		b = appendString(append(b, `,"service_tier":`...), tier)
 	}
 	if r.Fingerprint != "" {
 		b = appendString(append(b, `,"system_fingerprint":`...), r.Fingerprint)
 	}
 	return append(b, `,"choices":`...)
+}
+
+// tierOf is a tier in OpenAI's words: Anthropic and Google call the usual one standard. Other words are those of the
+// dialect's other vendors.
+func tierOf(tier string) string {
+	if tier == "standard" {
+		return "default"
+	}
+	return tier
 }
 
 // headed begins a chunk.
@@ -183,13 +199,16 @@ func (e *encoder) find(index int) *openBlock {
 
 func (e *encoder) openBlock(b []byte, ev *llm.Event) []byte {
 	block := &ev.Block
-	o := openBlock{index: ev.Index, kind: block.Kind, custom: block.Call.Custom}
+	o := openBlock{index: ev.Index, kind: block.Kind}
 	switch block.Kind {
 	case llm.ToolCall:
+		call := *block
+		call.Call.Custom, o.unwrap = customTo(e.to, &block.Call)
+		o.custom = call.Call.Custom
 		b, o.of = e.chunk(b, ev.Candidate)
 		o.slot = o.of.calls
 		o.of.calls++
-		b = e.callHead(b, &o, block)
+		b = e.callHead(b, &o, &call)
 	case llm.Media:
 		b = e.media(b, ev)
 		return b // it is whole
@@ -235,6 +254,17 @@ func (e *encoder) callHead(b []byte, o *openBlock, block *llm.Block) []byte {
 	return e.ended(append(b, "}]"...))
 }
 
+// customTo reports whether the caller's tool takes free text, and whether that must be taken out of JSON: the upstream knows
+// functions only.
+func customTo(to *llm.Request, c *llm.Call) (custom, unwrap bool) {
+	if c.Custom {
+		return true, false
+	}
+	t := to.ToolOf(c.Name)
+	unwrap = t != nil && len(t.Grammar) > 0
+	return unwrap, unwrap
+}
+
 // appendCallHead appends a call up to its input.
 func appendCallHead(b []byte, block *llm.Block, pending []llm.Block) []byte {
 	id := block.Call.ID
@@ -261,8 +291,15 @@ func (e *encoder) delta(b []byte, ev *llm.Event) ([]byte, error) {
 	if o == nil || ev.Text == "" {
 		return b, nil
 	}
-	if o.kind == llm.ToolCall {
+	if o.kind == llm.ToolCall && !o.unwrap {
 		return e.input(b, o, ev.Candidate, ev.Text), nil
+	}
+	if o.unwrap { // the text in it is known at the end
+		if len(o.thought)+len(ev.Text) > dialect.MaxText {
+			return b, dialect.ErrTooLong
+		}
+		o.thought = append(o.thought, ev.Text...)
+		return b, nil
 	}
 	b, o.of = e.chunk(b, ev.Candidate)
 	switch o.kind {
@@ -335,6 +372,8 @@ func (e *encoder) closeBlock(b []byte, ev *llm.Event) []byte {
 			continue
 		}
 		switch {
+		case o.unwrap && len(o.thought) > 0:
+			b = e.input(b, o, ev.Candidate, llm.Unwrap(string(o.thought)))
 		case o.kind == llm.ToolCall && !o.said && !o.custom:
 			b = e.input(b, o, ev.Candidate, "{}")
 		case o.kind == llm.Thinking && o.of != nil:
@@ -347,20 +386,14 @@ func (e *encoder) closeBlock(b []byte, ev *llm.Event) []byte {
 }
 
 // cite appends an annotation; citations of what has no address have no form here.
-func (e *encoder) cite(b []byte, o *openBlock, c *llm.Citation) []byte {
+func (e *encoder) cite(b []byte, o *openBlock, ev *llm.Event) []byte {
+	c := &ev.Citation
 	if c.URL == "" && (c.Vendor != llm.OpenAI || len(c.Raw) == 0) {
 		return b
 	}
-	b, o.of = e.chunk(b, e.candidateOf(o))
+	b, o.of = e.chunk(b, ev.Candidate)
 	b = appendAnnotation(append(field(b, "annotations"), '['), c, o.start)
 	return e.ended(append(b, ']'))
-}
-
-func (e *encoder) candidateOf(o *openBlock) int {
-	if o.of != nil {
-		return o.of.index
-	}
-	return 0
 }
 
 // media appends a picture or a sound.

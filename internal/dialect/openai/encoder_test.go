@@ -277,3 +277,34 @@ func BenchmarkTranslateRequest(b *testing.B) {
 		}
 	}
 }
+
+// A custom tool that an upstream knows as a function comes back as what the caller knows.
+func TestCustomToolsAreUnwrapped(t *testing.T) {
+	t.Parallel()
+	to := &llm.Request{Tools: []llm.Tool{{Name: "patch", Grammar: llm.JSON("{}")}, {Name: "f"}}}
+	r := &llm.Response{ID: "r", Model: "m", Created: 7, Candidates: []llm.Candidate{{Finish: llm.FinishTools, Blocks: []llm.Block{
+		call("a", "patch", `{"input":"*** Begin\n"}`), call("b", "f", `{"input":"x"}`), call("c", "patch", `{"input":"broken`)}}}}
+	want := `[{"custom":{"input":"*** Begin\n","name":"patch"},"id":"a","type":"custom"},{"function":{"arguments":"{\"input\":\"x\"}","name":"f"},"id":"b","type":"function"},` +
+		`{"custom":{"input":"{\"input\":\"broken","name":"patch"},"id":"c","type":"custom"}]`
+	var whole struct {
+		Choices []struct {
+			Message struct {
+				Calls []any `json:"tool_calls"`
+			} `json:"message"`
+		} `json:"choices"`
+	}
+	body := openai.Dialect{}.EncodeResponse(r, to)
+	if err := json.Unmarshal(body, &whole); err != nil || len(whole.Choices) != 1 {
+		t.Fatalf("%s: %v", body, err)
+	}
+	if got, _ := json.Marshal(whole.Choices[0].Message.Calls); string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	stream := write(t, r, to)
+	for _, piece := range []string{`{"index":0,"id":"a","type":"custom","custom":{"name":"patch","input":""}}`, `{"index":0,"custom":{"input":"*** Begin\n"}}`,
+		`{"index":1,"function":{"arguments":"{\"input\":\"x\"}"}}`, `{"index":2,"custom":{"input":"{\"input\":\"broken"}}`} {
+		if !strings.Contains(stream, piece) {
+			t.Errorf("no %s in\n%s", piece, stream)
+		}
+	}
+}
