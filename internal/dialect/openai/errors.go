@@ -222,5 +222,13 @@ func (e *errorScan) error(status int) (*llm.Error, bool) {
 		err.Status = n
 	}
 	err.Class = classOf(err.Status, err.Type, err.Code)
+	if err.Status == 0 || err.Status == http.StatusBadRequest {
+		// Who is no OpenAI says it in OpenAI's words, but without its code: DeepSeek, vLLM, xAI.
+		for _, words := range [...]string{"maximum context length", "maximum prompt length"} {
+			if strings.Contains(err.Message, words) {
+				err.Class = llm.TooLarge
+			}
+		}
+	}
 	return err, e.object || err.Message != ""
 }

@@ -60,6 +60,7 @@ func TestClassOfAnError(t *testing.T) {
 	}{
 		{429, `{"error":{"type":"insufficient_quota","message":"x"}}`, llm.OutOfQuota},
 		{400, `{"error":{"code":"context_length_exceeded","message":"x"}}`, llm.TooLarge},
+		{400, `{"error":{"message":"This model's maximum context length is 65536 tokens. However, you requested 69648.","type":"invalid_request_error","code":"invalid_request_error"}}`, llm.TooLarge},
 		{429, `{"error":{"type":"requests","code":"rate_limit_exceeded","message":"x"}}`, llm.RateLimited},
 		{404, `{"error":{"type":"invalid_request_error","message":"x"}}`, llm.NotFound},
 		{500, ``, llm.ServerError},

@@ -126,6 +126,10 @@ func TestErrorEvents(t *testing.T) {
 			t.Errorf("%s", all[1])
 		}
 	}
+	busy := string(responses.Dialect{}.AppendErrorEvent(nil, &llm.Error{Class: llm.Overloaded, Message: "m", Origin: llm.Anthropic, Type: "overloaded_error"}))
+	if !strings.Contains(busy, `"error":{"code":"server_is_overloaded","message":"m"}`) {
+		t.Errorf("what Codex tells apart is told in another vendor's word: %s", busy)
+	}
 }
 
 func TestEncoderHoldsNoMoreThanItMay(t *testing.T) {

@@ -77,8 +77,8 @@ func (d Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
 		Param   string `json:"param"`
 	}
 	_ = json.Unmarshal(body.Error, &words, upstreams)
-	if words.Code == "" {
-		words.Code = codeOf(e.Kind())
+	if native := e.Origin == "" || e.Origin == llm.OpenAI || e.Origin == llm.Responses; words.Code == "" || !native {
+		words.Code = codeOf(e.Kind()) // another vendor's own word would be tried again, whatever it says
 	}
 	dst = appendString(append(dst, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":"...), words.Code)
 	dst = appendString(append(dst, `,"message":`...), words.Message)
