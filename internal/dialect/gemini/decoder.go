@@ -43,6 +43,7 @@ type reading struct {
 	text      chars // of the open text
 	grounding *wireGrounding
 	citations *wireCitations
+	partial   *partial // the call that comes in pieces
 }
 
 // Decoder implements dialect.Dialect.
@@ -336,9 +337,13 @@ func (d *decoder) lone(c *reading, b llm.Block, state llm.State, emit dialect.Em
 	return err
 }
 
-// call tells a call, which comes whole.
+// call tells a call, once it is whole.
 func (d *decoder) call(c *reading, w *wireCall, state llm.State, emit dialect.Emit) error {
 	if err := d.close(c, emit); err != nil {
+		return err
+	}
+	w, state, err := c.piece(w, state)
+	if w == nil || err != nil {
 		return err
 	}
 	id := clean64(w.ID)

@@ -70,6 +70,9 @@ type wireCall struct {
 	ID   string   `json:"id,omitzero"`
 	Name string   `json:"name"`
 	Args llm.JSON `json:"args,omitzero"`
+
+	PartialArgs  list[wirePartial] `json:"partialArgs,omitzero"` // of a call that comes in pieces
+	WillContinue bool              `json:"willContinue,omitzero"`
 }
 
 type wireResult struct {
