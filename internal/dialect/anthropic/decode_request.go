@@ -7,6 +7,7 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DecodeRequest implements dialect.Dialect.
@@ -311,6 +312,11 @@ func emptyObject(v llm.JSON) bool {
 func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 	if len(raw) == 0 {
 		return nil
+	}
+	if raw.Kind() == '"' {
+		if text, err := jsontext.AppendUnquote(nil, raw); err == nil {
+			return []llm.Block{{Kind: llm.Text, Text: string(text)}}
+		}
 	}
 	var c content
 	if err := json.Unmarshal(raw, &c); err != nil {

@@ -88,7 +88,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{`{"model":"m","max_tokens":1,"messages":[{"role":"robot","content":"x"}]}`, "messages", "user or assistant"},
 		{message(`5`), "messages.0.content", "a string or a list"},
 		{message(`[{"text":"x"}]`), "messages.0.content", "type: Field required"},
-		{message(`[{"type":"text","text":5}]`), "messages.0.content.text", "a string"},
+		{message(`[{"type":"text","text":5}]`), "messages.0.content.0.text", "a string"},
 		{message(`[{"type":"image","source":{"type":"x"}}]`), "messages", "base64"},
 		{strings.Replace(message(`"x"`), "{", `{"tool_choice":{"type":"x"},`, 1), "tool_choice.type", "auto"},
 		{strings.Replace(message(`"x"`), "{", `{"thinking":{"type":"enabled","budget_tokens":5},`, 1), "thinking.budget_tokens", "1024"},

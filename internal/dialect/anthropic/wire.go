@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -162,32 +163,42 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	for d.PeekKind() != ']' {
-		raw, err := d.ReadValue()
-		if err != nil {
+		rest, start := d.UnreadBuffer(), d.InputOffset()
+		*c = append(*c, wireBlock{})
+		b := &(*c)[len(*c)-1]
+		if err := json.UnmarshalDecode(d, b); err != nil {
 			return err
 		}
-		var b wireBlock
-		if err := b.read(raw, d.Options()); err != nil {
-			return fmt.Errorf("%d.%w", len(*c), err)
+		if err := b.check(valueIn(rest[:d.InputOffset()-start])); err != nil {
+			return fmt.Errorf("%d.%w", len(*c)-1, err)
 		}
-		*c = append(*c, b)
 	}
 	_, err := d.ReadToken()
 	return err
 }
+
+// valueIn is the value of a list's element, without what stands in front of it.
+func valueIn(b []byte) llm.JSON { return bytes.TrimLeft(b, ", \t\r\n") }
 
 // read takes a block apart.
 func (b *wireBlock) read(raw llm.JSON, options ...json.Options) error {
 	if err := json.Unmarshal(raw, b, options...); err != nil {
 		return err
 	}
+	return b.check(raw)
+}
+
+// check completes a block that was taken apart.
+func (b *wireBlock) check(raw llm.JSON) error {
 	if b.Type == "" {
 		return errors.New("type: Field required")
 	}
 	if !parted(b.Type) || b.Type == "search_result" || b.Type == "document" {
 		b.raw = oneLine(raw)
 	}
-	b.Extra = oneLine(b.Extra)
+	if len(b.Extra) > 0 {
+		b.Extra = oneLine(b.Extra)
+	}
 	return nil
 }
 
