@@ -1,8 +1,10 @@
 package responses
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -120,21 +122,47 @@ func (q *request) input(r *llm.Request) error {
 		}
 		return err
 	case '[':
-		var items []jsontext.Value
-		if err := json.Unmarshal(q.Input, &items, callers); err != nil {
-			return readError("input", err)
-		}
-		for i, raw := range items {
-			if err := addItem(r, raw, fmt.Sprintf("input[%d]", i)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return q.items(r)
 	case 'n', 0:
 		return nil
 	}
 	return &llm.RequestError{Param: "input", Code: "invalid_type",
 		Message: fmt.Sprintf("Invalid type for 'input': expected a string or an array, but got %s instead.", kindWord(q.Input.Kind()))}
+}
+
+// items reads the list of items in one go. What does not fit is read again by itself, for the words that say so.
+func (q *request) items(r *llm.Request) error {
+	d := jsontext.NewDecoder(bytes.NewBuffer(q.Input), callers)
+	if _, err := d.ReadToken(); err != nil {
+		return readError("input", err)
+	}
+	for i := 0; d.PeekKind() != ']'; i++ {
+		rest, start := d.UnreadBuffer(), d.InputOffset()
+		var it item
+		if err := json.UnmarshalDecode(d, &it); err != nil {
+			return q.itemsApart(r, i)
+		}
+		end := d.InputOffset() - start
+		raw := jsontext.Value(bytes.TrimLeft(rest[:end:end], ", \t\r\n"))
+		if err := placeItem(r, &it, raw, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// itemsApart reads items one by one, from a place on.
+func (q *request) itemsApart(r *llm.Request, from int) error {
+	var items []jsontext.Value
+	if err := json.Unmarshal(q.Input, &items, callers); err != nil {
+		return readError("input", err)
+	}
+	for i := from; i < len(items); i++ {
+		if err := addItem(r, items[i], i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // textOf is the text of a JSON string.
@@ -143,25 +171,31 @@ func textOf(raw jsontext.Value) (string, error) {
 	return string(text), err
 }
 
-// addItem adds one item to the turn that it belongs to: what the model said and did in a row is one turn, and so is what
-// its calls returned with what the user says next.
-func addItem(r *llm.Request, raw jsontext.Value, at string) error {
+// addItem reads one item and adds it.
+func addItem(r *llm.Request, raw jsontext.Value, i int) error {
 	var it item
 	if err := json.Unmarshal(raw, &it, callers); err != nil {
 		var message *llm.RequestError
-		if message = readError(at, err); raw.Kind() != '{' || known(raw) {
+		if message = readError(fmt.Sprintf("input[%d]", i), err); raw.Kind() != '{' || known(raw) {
 			return message
 		}
 		it = item{Type: typeOf(raw)} // an item of the vendor's own, whose fields may be anything
 	}
+	return placeItem(r, &it, raw, i)
+}
+
+// placeItem adds one item to the turn that it belongs to: what the model said and did in a row is one turn, and so is what
+// its calls returned with what the user says next.
+func placeItem(r *llm.Request, it *item, raw jsontext.Value, i int) error {
+	at := "input[" + strconv.Itoa(i) + "]"
 	switch it.Type {
 	case "message", "":
 		if it.Type == "" && it.Role == "" && it.ID != "" {
 			break // a reference
 		}
-		return addMessage(r, &it, at)
+		return addMessage(r, it, at)
 	case "function_call", "custom_tool_call":
-		b, err := callOf(&it, at)
+		b, err := callOf(it, at)
 		if err != nil {
 			return err
 		}
@@ -185,13 +219,13 @@ func addItem(r *llm.Request, raw jsontext.Value, at string) error {
 		if blocks, ok := llm.Uncarry(it.Sealed); ok {
 			return add(r, llm.Assistant, blocks...)
 		}
-		return add(r, llm.Assistant, thinkingOf(&it))
+		return add(r, llm.Assistant, thinkingOf(it))
 	}
 	role := llm.Assistant
 	if answers(it.Type) {
 		role = llm.User
 	}
-	return add(r, role, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: opaqueType(&it), Raw: raw})
+	return add(r, role, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: opaqueType(it), Raw: raw})
 }
 
 func opaqueType(it *item) string {
@@ -259,9 +293,16 @@ func callName(r *llm.Request, id string) string {
 }
 
 func addMessage(r *llm.Request, it *item, at string) error {
-	roles := map[string]llm.Role{"user": llm.User, "assistant": llm.Assistant, "system": llm.System, "developer": llm.Developer}
-	role, ok := roles[it.Role]
-	if !ok {
+	role := llm.User
+	switch it.Role {
+	case "user":
+	case "assistant":
+		role = llm.Assistant
+	case "system":
+		role = llm.System
+	case "developer":
+		role = llm.Developer
+	default:
 		return &llm.RequestError{Param: at + ".role", Code: "invalid_value",
 			Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.Role)}
 	}

@@ -20,7 +20,7 @@ type requestWriter struct {
 	own   bool // the caller is of the dialect
 	store bool
 	drops llm.Drops
-	items []jsontext.Value
+	items []byte // of the input, with commas between them
 }
 
 // EncodeRequest implements dialect.Dialect. The upstream keeps nothing unless the caller is of the dialect and did not say
@@ -55,7 +55,7 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 	} else {
 		w.drops.Extra(r)
 	}
-	return marshal(&q), w.drops.Fields(), nil
+	return w.body(&q), w.drops.Fields(), nil
 }
 
 // settings writes what is neither input nor tools.

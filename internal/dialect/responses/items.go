@@ -22,21 +22,44 @@ func (w *requestWriter) input(q *request) {
 	for i := range messages {
 		w.message(&messages[i])
 	}
-	if len(w.items) > 0 {
-		q.Input = marshal(w.items)
+}
+
+// body is the request with its items, which stand behind all else: written once and never read again.
+func (w *requestWriter) body(q *request) []byte {
+	b := marshal(q)
+	if len(w.items) == 0 {
+		return b
 	}
+	b = append(slices.Grow(b[:len(b)-1], len(w.items)+len(`,"input":[]}`)), `,"input":[`...)
+	return append(append(b, w.items...), `]}`...)
+}
+
+// next begins another item.
+func (w *requestWriter) next() {
+	if len(w.items) > 0 {
+		w.items = append(w.items, ',')
+	}
+}
+
+// add adds an item.
+func (w *requestWriter) add(raw jsontext.Value) {
+	w.next()
+	w.items = append(w.items, raw...)
 }
 
 // message writes one turn: runs of what is said as messages, and what was done in between as items of their own.
 func (w *requestWriter) message(m *llm.Message) {
 	w.drops.If(m.Name != "", llm.FieldName)
-	role := map[llm.Role]string{llm.System: "system", llm.Developer: "developer", llm.User: "user", llm.Assistant: "assistant"}[m.Role]
-	var said []part
+	begin := func() {
+		w.next()
+		w.items = append(append(append(w.items, `{"type":"message","role":"`...), roleOf(m.Role)...), `","content":`...)
+	}
+	open := false // a message with a list of parts
 	flush := func() {
-		if len(said) > 0 {
-			w.items = append(w.items, marshal(&item{Type: "message", Role: role, Content: marshal(said)}))
-			said = nil
+		if open {
+			w.items = append(w.items, `]}`...)
 		}
+		open = false
 	}
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
@@ -46,9 +69,14 @@ func (w *requestWriter) message(m *llm.Message) {
 			case !ok:
 			case m.Role == llm.Assistant && p.Text != nil && len(p.Annotations) == 0 && isNull(p.Cache):
 				flush() // only as a text may what a model said come without the id that it got
-				w.items = append(w.items, marshal(&item{Type: "message", Role: role, Content: appendString(nil, *p.Text)}))
+				begin()
+				w.items = append(appendString(w.items, *p.Text), '}')
+			case !open:
+				begin()
+				open = true
+				w.items = p.append(append(w.items, '['))
 			default:
-				said = append(said, p)
+				w.items = p.append(append(w.items, ','))
 			}
 			continue
 		}
@@ -56,6 +84,27 @@ func (w *requestWriter) message(m *llm.Message) {
 		w.item(b)
 	}
 	flush()
+}
+
+func roleOf(r llm.Role) string {
+	switch r {
+	case llm.System:
+		return "system"
+	case llm.Developer:
+		return "developer"
+	case llm.Assistant:
+		return "assistant"
+	case llm.User:
+	}
+	return "user"
+}
+
+// append writes a part.
+func (p *part) append(dst []byte) []byte {
+	if p.Type == "input_text" && p.Text != nil && isNull(p.Cache) { // nearly all of them
+		return append(appendString(append(dst, `{"type":"input_text","text":`...), *p.Text), '}')
+	}
+	return append(dst, marshal(p)...)
 }
 
 // item writes what is no message.
@@ -66,29 +115,42 @@ func (w *requestWriter) item(b *llm.Block) {
 		w.thinking(b)
 	case llm.ToolCall:
 		w.drops.If(!b.State.IsZero(), llm.FieldThinking)
-		it := item{Type: "function_call", CallID: b.Call.ID, Arguments: new(b.Call.Input)}
-		it.Namespace, it.Name = splitName(w.r, b.Call.Name)
-		switch {
-		case b.Call.Custom:
-			it.Type, it.Input, it.Arguments = "custom_tool_call", it.Arguments, nil
-		case b.Call.Input == "":
-			it.Arguments = new("{}")
-		}
-		w.items = append(w.items, marshal(&it))
+		w.call(&b.Call)
 	case llm.ToolResult:
-		it := item{Type: "function_call_output", CallID: b.Result.CallID, Output: w.output(&b.Result)}
+		kind := `{"type":"function_call_output","call_id":`
 		if b.Result.Custom {
-			it.Type = "custom_tool_call_output"
+			kind = `{"type":"custom_tool_call_output","call_id":`
 		}
-		w.items = append(w.items, marshal(&it))
+		w.next()
+		w.items = append(appendString(append(w.items, kind...), b.Result.CallID), `,"output":`...)
+		w.items = append(append(w.items, w.output(&b.Result)...), '}')
 	case llm.Opaque:
 		if b.Vendor != llm.Responses {
 			w.drops.Add(llm.FieldVendorBlock.With(b.Type))
 			return
 		}
-		w.items = append(w.items, b.Raw)
+		w.add(b.Raw)
 	case llm.Text, llm.Refusal, llm.Media:
 	}
+}
+
+// call writes a call of a tool.
+func (w *requestWriter) call(c *llm.Call) {
+	kind, field, input := `{"type":"function_call","call_id":`, `,"arguments":`, c.Input
+	switch {
+	case c.Custom:
+		kind, field = `{"type":"custom_tool_call","call_id":`, `,"input":`
+	case input == "":
+		input = "{}"
+	}
+	namespace, name := splitName(w.r, c.Name)
+	w.next()
+	b := appendString(append(w.items, kind...), c.ID)
+	b = appendString(append(b, `,"name":`...), name)
+	if namespace != "" {
+		b = appendString(append(b, `,"namespace":`...), namespace)
+	}
+	w.items = append(appendString(append(b, field...), input), '}')
 }
 
 // thinking writes a reasoning item where the upstream can read it: sealed, or kept there under its id.
@@ -102,7 +164,7 @@ func (w *requestWriter) thinking(b *llm.Block) {
 	if b.Text != "" {
 		it.Summary = append(it.Summary, part{Type: "summary_text", Text: &b.Text})
 	}
-	w.items = append(w.items, marshal(&it))
+	w.add(marshal(&it))
 }
 
 // output writes what a tool returned: as a text where it is one. The dialect has no mark for errors, so their text says it.

@@ -52,7 +52,12 @@ func (q *request) tools(r *llm.Request) error {
 }
 
 func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) error {
-	kind := typeOf(raw)
+	var t tool
+	err := json.Unmarshal(raw, &t, callers)
+	kind := t.Type
+	if err != nil {
+		kind = typeOf(raw) // the fields of a vendor's own tool may be anything
+	}
 	switch kind {
 	case "function", "custom", "namespace":
 	case "":
@@ -61,8 +66,7 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 		r.Tools = append(r.Tools, llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw})
 		return nil
 	}
-	var t tool
-	if err := json.Unmarshal(raw, &t, callers); err != nil {
+	if err != nil {
 		return readError(at, err)
 	}
 	if t.Name == "" {
