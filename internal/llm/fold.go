@@ -130,8 +130,11 @@ func (b *Block) events(index, candidate int, yield func(*Event) error) error {
 	}
 	open.Text, open.Call.Input, open.Citations, open.State = "", "", nil, State{}
 	event := Event{Kind: Open, Index: index, Candidate: candidate, Block: open}
-	if b.Kind == ToolCall {
+	switch {
+	case b.Kind == ToolCall:
 		event.Block.State = b.State // known when the call begins, since its id may have to carry it
+	case b.State.ID != "":
+		event.Block.State = State{Origin: b.State.Origin, ID: b.State.ID} // which names the item from its beginning
 	}
 	err := yield(&event)
 	if err == nil && text != "" {

@@ -40,6 +40,12 @@ func (c *chars) charsAt(at int) (int, bool) {
 	return count, true
 }
 
+// count is how many characters there are.
+func (c *chars) count() int {
+	count, _ := c.charsAt(c.n)
+	return count
+}
+
 // bytesAt is the offset in bytes at which a character begins; the end of the text is that of the one after the last.
 func (c *chars) bytesAt(char int) (int, bool) {
 	if char < 0 {

@@ -26,13 +26,15 @@ type writing struct {
 	index int
 	block llm.Block
 	text  []byte
+	begin int // of a text: characters of the candidate's text before it
+	cited int // citations of the candidate before it
 }
 
 // answering is a candidate that is being written.
 type answering struct {
 	index    int
 	thoughts []llm.Block // thinking that others signed and the first call has to carry
-	text     chars       // of the last text
+	text     chars       // all of it: clients point citations into the texts of the parts one behind the other
 	cites    []llm.Citation
 	finish   llm.Finish
 	reason   string
@@ -67,7 +69,9 @@ func (e *encoder) Append(dst []byte, ev *llm.Event) ([]byte, error) {
 		}
 	case llm.Cite:
 		if c := e.candidate(ev.Candidate); len(c.cites) < maxCitations {
-			c.cites = append(c.cites, ev.Citation)
+			if b := e.block(ev.Index); b != nil {
+				c.cites = append(c.cites, moved(ev.Citation, b.begin))
+			}
 		}
 	case llm.Close:
 		return e.close(dst, ev), nil
@@ -146,15 +150,18 @@ func (e *encoder) candidate(index int) *answering {
 
 func (e *encoder) open(dst []byte, ev *llm.Event) ([]byte, error) {
 	c := e.candidate(ev.Candidate)
-	e.blocks = append(e.blocks, &writing{index: ev.Index, block: ev.Block})
-	if g := ground(c.cites, &c.text); g != nil { // of the text before
-		dst = append(append(e.head(dst), `{"groundingMetadata":`...), mustJSON(g)...)
-		dst = e.foot(dst, c.index)
-		c.cites = nil
+	b := &writing{index: ev.Index, block: ev.Block}
+	e.blocks = append(e.blocks, b)
+	if kind := ev.Block.Kind; kind != llm.Text && kind != llm.Refusal { // which ends the text that they are of
+		if g := ground(c.cites, &c.text); g != nil {
+			dst = append(append(e.head(dst), `{"groundingMetadata":`...), mustJSON(g)...)
+			dst = e.foot(dst, c.index)
+			c.cites = nil
+		}
 	}
 	switch ev.Block.Kind {
 	case llm.Text, llm.Refusal:
-		c.text.reset()
+		b.begin, b.cited = c.text.count(), len(c.cites)
 	case llm.Media, llm.Opaque:
 		if p, ok := lonePart(&ev.Block); ok {
 			return e.part(dst, ev.Candidate, &p), nil
@@ -224,7 +231,9 @@ func (e *encoder) close(dst []byte, ev *llm.Event) []byte {
 		}
 		c.thoughts = nil
 		return e.part(dst, ev.Candidate, &p)
-	case llm.Text, llm.Refusal, llm.Media, llm.Opaque, llm.ToolResult:
+	case llm.Text, llm.Refusal:
+		spread(c.cites[min(b.cited, len(c.cites)):], b.begin, c.text.count())
+	case llm.Media, llm.Opaque, llm.ToolResult:
 	}
 	return dst
 }

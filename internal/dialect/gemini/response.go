@@ -79,18 +79,21 @@ func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	return append(b, '}')
 }
 
-// answerParts are the parts of a whole candidate, and what its last text that cites anything rests on.
+// answerParts are the parts of a whole candidate, and what its text rests on.
 func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding *wireGrounding) {
 	var thoughts []llm.Block
+	var text chars
+	var cites []llm.Citation
 	for i := range blocks {
 		switch b := &blocks[i]; b.Kind {
 		case llm.Text, llm.Refusal:
 			parts = append(parts, textPart(b.Text))
-			if len(b.Citations) > 0 {
-				var text chars
-				text.add(b.Text)
-				grounding = ground(b.Citations, &text)
+			begin, cited := text.count(), len(cites)
+			text.add(b.Text)
+			for _, c := range b.Citations[:min(len(b.Citations), maxCitations-cited)] {
+				cites = append(cites, moved(c, begin))
 			}
+			spread(cites[cited:], begin, text.count())
 		case llm.Thinking:
 			switch {
 			case b.State.Origin == llm.Gemini && (show || b.Text == ""):
@@ -119,7 +122,24 @@ func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding
 	if parts == nil {
 		parts = list[wirePart]{textPart("")}
 	}
-	return parts, grounding
+	return parts, ground(cites, &text)
+}
+
+// moved is a citation of a text that begins at a character of the whole.
+func moved(c llm.Citation, begin int) llm.Citation {
+	if c.End > 0 {
+		c.Start, c.End = c.Start+begin, c.End+begin
+	}
+	return c
+}
+
+// spread gives citations of unknown place that of the whole text that they are of: clients need one.
+func spread(cites []llm.Citation, begin, end int) {
+	for i := range cites {
+		if c := &cites[i]; c.End == 0 {
+			c.Start, c.End = begin, end
+		}
+	}
 }
 
 // callPart is a call for a caller. The first one of an answer carries the thinking before it that other vendors signed:

@@ -20,6 +20,7 @@ type candidate struct {
 	calls  []*call
 	held   []reasoningDetail // sealed thinking that came while calls were open
 
+	notes                []annotation // that came before the text
 	sound                *soundSoFar
 	reason, stop         string
 	refused, ended, used bool
@@ -171,6 +172,11 @@ func (c *candidate) say(kind llm.Kind, text string) {
 	}
 	c.refused = c.refused || kind == llm.Refusal
 	c.d.put(llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: text})
+	if kind == llm.Text && len(c.notes) > 0 {
+		notes := c.notes
+		c.notes = nil
+		c.cite(notes)
+	}
 }
 
 // begin opens a block that is no tool call, once all others are closed.
@@ -221,7 +227,11 @@ func (c *candidate) calling() bool {
 
 func (c *candidate) cite(list []annotation) {
 	for i := range list {
-		if c.open >= 0 && c.kind == llm.Text {
+		if c.open < 0 || c.kind != llm.Text {
+			if len(c.notes) < maxCalls {
+				c.notes = append(c.notes, list[i])
+			}
+		} else {
 			c.d.put(llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: list[i].citation()})
 		}
 	}

@@ -184,12 +184,15 @@ func (d *decoder) callDelta(emit dialect.Emit) error {
 
 func (d *decoder) annotation(emit dialect.Emit) error {
 	o := d.find(d.ev.Output, d.ev.Content)
-	if o == nil || o.kind != llm.Text {
+	c, ok := citationOf(d.ev.Annotation)
+	if _, ended := d.early[place{d.ev.Output, d.ev.Content}]; !ok || ended || o != nil && o.kind != llm.Text {
 		return nil // it comes with the whole part as well
 	}
-	c, ok := citationOf(d.ev.Annotation)
-	if !ok {
-		return nil
+	if o == nil { // some tell it before the text
+		var err error
+		if o, err = d.begin(d.ev.Output, d.ev.Content, llm.Block{Kind: llm.Text}, emit); err != nil {
+			return err
+		}
 	}
 	o.cited++
 	return emit(&llm.Event{Kind: llm.Cite, Index: o.index, Citation: c})

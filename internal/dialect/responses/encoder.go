@@ -196,11 +196,7 @@ func (e *encoder) appendObject(dst []byte, end ending) []byte {
 	}
 	dst = appendString(append(dst, `,"model":`...), e.model)
 	dst = append(append(append(dst, `,"output":[`...), e.items...), ']')
-	tier := e.tier
-	if tier == "" {
-		tier = "default"
-	}
-	dst = appendString(append(dst, `,"service_tier":`...), tier)
+	dst = appendString(append(dst, `,"service_tier":`...), tierOf(e.tier))
 	dst = append(dst, e.settings...)
 	if end.status != "in_progress" && e.hasUsage {
 		dst = appendUsage(append(dst, `,"usage":`...), &e.usage)

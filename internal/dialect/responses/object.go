@@ -132,6 +132,15 @@ func appendUsage(dst []byte, u *llm.Usage) []byte {
 	return append(dst, '}')
 }
 
+// tierOf is a tier in OpenAI's words; default stands for those that it has none for, since every answer tells one.
+func tierOf(tier string) string {
+	switch tier {
+	case "auto", "flex", "scale", "priority", "fast", "ultrafast":
+		return tier
+	}
+	return "default"
+}
+
 // ending is how an answer ended, in the dialect's words.
 type ending struct {
 	status     string // completed, incomplete or failed
