@@ -95,7 +95,7 @@ func (e *requestEncoder) config() {
 	r, d := e.in, &e.drops
 	w := &wireConfig{
 		Temperature: (*float)(r.Temperature), TopP: (*float)(r.TopP),
-		PresencePenalty: (*float)(r.Presence), FrequencyPenalty: (*float)(r.Frequency),
+		PresencePenalty: penalty(r.Presence), FrequencyPenalty: penalty(r.Frequency),
 		MaxOutputTokens: integer(r.MaxTokens), ResponseLogprobs: r.Logprobs, Logprobs: integer(r.TopLogprobs),
 		ThinkingConfig: thinkingConfig(r.Reasoning, e.target.Model, d),
 	}
@@ -129,7 +129,15 @@ func (e *requestEncoder) config() {
 	}
 }
 
-// format writes structured output. Models before generation 3 refuse it together with functions.
+// penalty leaves out one of zero, which changes nothing: some models refuse any.
+func penalty(p *float64) *float {
+	if p == nil || *p == 0 {
+		return nil
+	}
+	return (*float)(p)
+}
+
+// format writes structured output. Models before generation 3 refuse it together with functions; they are told in words.
 func (e *requestEncoder) format(w *wireConfig) {
 	f := e.in.Format
 	if f.Mode == llm.FormatText {
@@ -139,6 +147,9 @@ func (e *requestEncoder) format(w *wireConfig) {
 	if len(e.out.Tools) > 0 && !v.atLeast(3, 0) {
 		if e.in.Choice.Mode != llm.None {
 			e.drops.Add(llm.FieldFormat)
+			if !isNull(f.Schema) {
+				e.instruct(f.Schema)
+			}
 			return
 		}
 		e.out.Tools, e.out.ToolConfig = nil, nil // none may be called
@@ -156,6 +167,15 @@ func (e *requestEncoder) format(w *wireConfig) {
 // tiers are the service tiers by the words of all callers; "" is the one that everybody gets.
 var tiers = map[string]string{
 	"": "", "auto": "", "default": "", "standard": "", "standard_only": "", "flex": "flex", "priority": "priority",
+}
+
+// instruct tells the model what its answer must be.
+func (e *requestEncoder) instruct(schema llm.JSON) {
+	if e.out.SystemInstruction == nil {
+		e.out.SystemInstruction = &wireContent{Role: "user"}
+	}
+	e.out.SystemInstruction.Parts = append(e.out.SystemInstruction.Parts,
+		textPart("As soon as no function needs to be called any more, answer with a single JSON value that satisfies this JSON schema, and with nothing else: "+string(schema)))
 }
 
 // others notes what has no place here, and writes what has one at the top.
@@ -195,6 +215,9 @@ func (e *requestEncoder) extra() {
 	rest := llm.Request{Extra: map[string]llm.JSON{}}
 	top, config, tools, choice := map[string]llm.JSON{}, map[string]llm.JSON{}, map[string]llm.JSON{}, map[string]llm.JSON{}
 	for path, value := range e.in.Extra {
+		if e.in.Dialect == llm.Gemini && strings.HasPrefix(path, besideFiles) {
+			continue
+		}
 		if name, ok := strings.CutPrefix(path, "toolConfig.functionCallingConfig."); ok && e.out.ToolConfig != nil {
 			choice[name] = value
 		} else if name, ok := strings.CutPrefix(path, "toolConfig."); ok && !strings.Contains(name, ".") {

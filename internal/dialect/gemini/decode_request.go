@@ -207,8 +207,6 @@ func dropUnsigned(blocks []llm.Block) []llm.Block {
 // part reads one part.
 func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 	carried, native := unpack(p.ThoughtSignature)
-	extra(c.request, path+".videoMetadata", p.VideoMetadata)
-	extra(c.request, path+".mediaResolution", p.MediaResolution)
 	var blocks []llm.Block
 	for _, b := range carried {
 		if b.Kind == llm.Thinking {
@@ -240,12 +238,12 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 		if p.InlineData.Data == "" {
 			return nil, &llm.RequestError{Param: path + ".inlineData.data", Message: "The data of an inlineData is empty."}
 		}
-		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: p.InlineData.attachment()})
+		blocks = append(blocks, c.file(path, p, p.InlineData.attachment()))
 	case p.FileData != nil:
 		if p.FileData.FileURI == "" {
 			return nil, &llm.RequestError{Param: path + ".fileData.fileUri", Message: "The fileUri of a fileData is empty."}
 		}
-		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: p.FileData.attachment()})
+		blocks = append(blocks, c.file(path, p, p.FileData.attachment()))
 	case p.Text != nil:
 		if *p.Text != "" {
 			blocks = append(blocks, llm.Block{Kind: llm.Text, Text: *p.Text})
@@ -259,6 +257,21 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 		blocks = append(blocks, llm.Block{Kind: llm.Thinking, State: native})
 	}
 	return blocks, nil
+}
+
+// besideFiles begins the paths of what is said beside files. It goes back with their blocks; other dialects report it.
+const besideFiles = "contents["
+
+// file is a file with what is said beside it.
+func (c *conversation) file(path string, p *wirePart, a llm.Attachment) llm.Block {
+	b := llm.Block{Kind: llm.Media, Media: a}
+	beside := wirePart{VideoMetadata: p.VideoMetadata, MediaResolution: p.MediaResolution}
+	if raw := mustJSON(beside); string(raw) != "{}" {
+		b.Vendor, b.Raw = llm.Gemini, raw
+	}
+	extra(c.request, path+".videoMetadata", p.VideoMetadata)
+	extra(c.request, path+".mediaResolution", p.MediaResolution)
+	return b
 }
 
 // call reads a functionCall.

@@ -12,8 +12,8 @@ import (
 
 // EncodeRequest implements dialect.Dialect.
 //
-// Files go by content, by the name that Google gave them, or by address: gs, and http and https, which the Gemini API
-// fetches itself since January 2026 and Vertex AI has for longer. System messages at the head become systemInstruction;
+// Files go by content, by the name that Google gave them, or by address: gs, and http and https, which Google fetches itself
+// (blog.google, "Increased file size limits and expanded inputs support in Gemini API"). System messages at the head become systemInstruction;
 // later ones stay in their place as the user's words between <system> lines, so that the prefix that a cache holds does not
 // change.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
@@ -83,7 +83,13 @@ func (e *requestEncoder) messages() {
 	case len(c) > 0 && c[0].Role == "model": // a conversation begins with the user
 		e.out.Contents = append(list[wireContent]{{Role: "user", Parts: list[wirePart]{textPart(" ")}}}, c...)
 	}
+	if c := e.out.Contents; len(c) > 0 && c[len(c)-1].Role == "model" && e.in.Dialect != llm.Gemini && !prefills(e.target.Model) {
+		e.add("user", list[wirePart]{textPart(goOn)})
+	}
 }
+
+// goOn stands in for the user's turn, where the model cannot go on with what it began to say.
+const goOn = "Continue."
 
 // add adds to the conversation; neighbours of one role become one.
 func (e *requestEncoder) add(role string, parts list[wirePart]) {
@@ -135,7 +141,7 @@ func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
 			}
 			e.drops.If(len(b.Citations) > 0, llm.FieldCitations)
 		case llm.Media:
-			if p, ok := e.media(&b.Media); ok {
+			if p, ok := e.file(b); ok {
 				parts = append(parts, p)
 			}
 		case llm.ToolResult:
@@ -178,7 +184,7 @@ func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
 			}
 			parts = append(parts, p)
 		case llm.Media:
-			if p, ok := e.media(&b.Media); ok {
+			if p, ok := e.file(b); ok {
 				parts = append(parts, p)
 			}
 		case llm.Opaque:
@@ -238,6 +244,15 @@ func mediaField(k llm.MediaKind) llm.Field {
 	case llm.Document:
 	}
 	return llm.FieldDocument
+}
+
+// file writes a file, with what Gemini's own callers say beside it.
+func (e *requestEncoder) file(b *llm.Block) (wirePart, bool) {
+	p, ok := e.media(&b.Media)
+	if ok && b.Vendor == llm.Gemini && b.Type == "" && len(b.Raw) > 0 && json.Unmarshal(b.Raw, &p, fromUpstream) != nil {
+		return wirePart{}, false // it was read before
+	}
+	return p, ok
 }
 
 // media writes a file. An address needs a type, which is guessed by its ending where the caller gave none.
@@ -329,7 +344,7 @@ func (e *requestEncoder) result(r *llm.Result) list[wirePart] {
 			}
 			said.WriteString(b.Text)
 		case llm.Media:
-			if p, ok := e.media(&b.Media); ok {
+			if p, ok := e.file(b); ok {
 				files = append(files, p)
 			}
 		case llm.Opaque:

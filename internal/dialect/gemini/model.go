@@ -44,6 +44,17 @@ func (v version) atLeast(major, minor int) bool {
 // Google documents from 2.5 on; others get the subset of OpenAPI's that all take.
 func (v version) jsonSchema() bool { return v.atLeast(2, 5) }
 
+// prefills reports whether a conversation may end with words of the model's, which go on as its answer. Google gave that up
+// with 3.6 Flash and 3.5 Flash-Lite, and aliases may lead to those.
+func prefills(model string) bool {
+	return !versionOf(model).atLeast(3, 5) && !strings.HasSuffix(strings.ToLower(model), "-latest")
+}
+
+// quiet reports whether a model is known not to think: those of 2.5 that draw and speak.
+func quiet(model string) bool {
+	return versionOf(model) == version{2, 5} && (strings.Contains(model, "-image") || strings.Contains(model, "-tts"))
+}
+
 // budgets is the range of thinkingBudget of a model of generation 2.5, and whether 0 turns thinking off (ai.google.dev,
 // "Gemini thinking"). Unknown models get the widest range that all of them share, and are let off.
 func budgets(model string) (least, most int64, off bool) {

@@ -41,7 +41,7 @@ func thinkingConfig(r llm.Reasoning, model string, drops *llm.Drops) *wireThinki
 	v := versionOf(model)
 	off := r.Off || r.Effort == "none"
 	known := v != version{}
-	if known && !v.atLeast(2, 5) {
+	if known && !v.atLeast(2, 5) || quiet(model) {
 		drops.If(!off && (r.Effort != "" || r.Budget != 0 || r.Adaptive), llm.FieldReasoning)
 		return nil
 	}
