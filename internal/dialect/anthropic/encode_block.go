@@ -146,6 +146,7 @@ func signature(s llm.State) string {
 }
 
 func (w *requestWriter) call(b *llm.Block) {
+	w.drops.If(!b.State.IsZero(), llm.FieldThinking) // Anthropic signs no calls
 	w.out = appendString(append(w.out, `{"type":"tool_use","id":`...), b.Call.ID)
 	w.out = appendString(append(w.out, `,"name":`...), w.called(b))
 	w.out = append(w.out, `,"input":`...)
