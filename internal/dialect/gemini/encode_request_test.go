@@ -72,7 +72,7 @@ func TestEncodeRequest(t *testing.T) {
 			`{` + hiWire + `,"tools":[{"functionDeclarations":[{"name":"none"}]}],"toolConfig":{"functionCallingConfig":{"mode":"AUTO"}}}`, []llm.Field{llm.FieldStrict}},
 		{"vendors' tools", llm.Request{Messages: hi, Tools: []llm.Tool{{Vendor: llm.Gemini, Type: "googleSearch", Raw: llm.JSON(`{"googleSearch":{"x":1}}`)}, {Vendor: llm.Anthropic, Type: "web_search_20250305"}}},
 			dialect.Target{}, `{` + hiWire + `,"tools":[{"googleSearch":{"x":1}}]}`, []llm.Field{"tool.vendor:web_search_20250305"}},
-		{"free text tool", llm.Request{Messages: hi, Tools: []llm.Tool{{Name: "patch", Grammar: llm.JSON(`{"type":"text"}`)}}}, dialect.Target{Model: "gemini-3-flash"},
+		{"free text tool", llm.Request{Messages: hi, Tools: []llm.Tool{{Name: "patch", Grammar: llm.JSON(`{"type": "text"}`)}}}, dialect.Target{Model: "gemini-3-flash"},
 			`{` + hiWire + `,"tools":[{"functionDeclarations":[{"name":"patch__text","parametersJsonSchema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}]}]}`, nil},
 		{"format", llm.Request{Messages: hi, Format: llm.Format{Mode: llm.FormatSchema, Schema: schema}}, dialect.Target{Model: "gemini-2.5-flash"},
 			`{` + hiWire + `,"generationConfig":{"responseMimeType":"application/json","responseJsonSchema":` + string(schema) + `}}`, nil},

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json"
 )
 
 // read adds the tools of one entry to a request: functions, and those that Google runs.
@@ -107,7 +109,7 @@ func (e *requestEncoder) tools() {
 		if len(t.Grammar) > 0 {
 			f.Name += customSuffix
 			schema = llm.JSON(`{"type":"object","properties":{"` + customField + `":{"type":"string"}},"required":["` + customField + `"]}`)
-			e.drops.If(!slices.Contains([]string{"{}", `{"type":"text"}`}, string(t.Grammar)), llm.FieldCustomTool) // its grammar is not kept
+			e.drops.If(hasGrammar(t.Grammar), llm.FieldCustomTool) // it is not kept
 		}
 		e.drops.If(t.Strict != nil && *t.Strict, llm.FieldStrict)
 		switch {
@@ -123,6 +125,14 @@ func (e *requestEncoder) tools() {
 		e.out.Tools = append([]wireTool{{FunctionDeclarations: functions}}, e.out.Tools...)
 	}
 	e.choice(len(functions) > 0)
+}
+
+// hasGrammar says whether the text that a tool takes must follow one.
+func hasGrammar(format llm.JSON) bool {
+	var f struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(format, &f, fromUpstream) != nil || f.Type != "" && f.Type != "text"
 }
 
 // choice writes how free the model is to call tools. Names can be given with "any of these" alone, so that a free choice
