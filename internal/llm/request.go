@@ -101,7 +101,7 @@ type Tool struct {
 	// Grammar is set for a custom tool, which takes free text: OpenAI's format object, or "{}".
 	Grammar JSON
 	// Vendor is set for a tool that the vendor runs itself: the dialect that knows it. Type is its type there, Raw the
-	// whole definition.
+	// whole definition. Without a Vendor they are the form that the caller's dialect has for a function of this kind.
 	Vendor, Type string
 	Raw          JSON
 	Cache        *Cache

@@ -257,3 +257,21 @@ func likely(list []llm.Logprob, top bool) []logprob {
 	}
 	return all
 }
+
+// setPhase keeps the phase of a message with what it says: models want it back.
+func setPhase(b *llm.Block, phase string) {
+	if phase != "" {
+		b.Vendor, b.Raw = llm.Responses, append(appendString([]byte(`{"phase":`), phase), '}')
+	}
+}
+
+// phaseOf undoes setPhase.
+func phaseOf(b *llm.Block) string {
+	var beside struct {
+		Phase string `json:"phase"`
+	}
+	if b.Vendor == llm.Responses && b.Type == "" && len(b.Raw) > 0 {
+		_ = json.Unmarshal(b.Raw, &beside, upstreams) // which setPhase made
+	}
+	return beside.Phase
+}

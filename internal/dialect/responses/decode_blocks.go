@@ -96,6 +96,8 @@ func (d *decoder) itemAdded(emit dialect.Emit) error {
 	var it item
 	_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
 	switch it.Type {
+	case "message":
+		d.phase = it.Phase
 	case "function_call", "custom_tool_call":
 		if it.Name != "" && it.CallID != "" {
 			_, err := d.beginCall(&it, d.ev.Output, emit)
@@ -123,7 +125,9 @@ func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
 	o := d.find(ev.Output, ev.Content)
 	if o == nil || o.kind != kind {
 		var err error
-		if o, err = d.begin(ev.Output, ev.Content, llm.Block{Kind: kind}, emit); err != nil {
+		b := llm.Block{Kind: kind}
+		setPhase(&b, d.phase)
+		if o, err = d.begin(ev.Output, ev.Content, b, emit); err != nil {
 			return err
 		}
 	}
@@ -208,7 +212,9 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 	var err error
 	switch kind {
 	case "message":
+		d.phase = it.Phase
 		err = d.messageDone(&it, output, emit)
+		d.phase = ""
 	case "reasoning":
 		o := d.find(output, 0)
 		if o == nil {
@@ -297,7 +303,9 @@ func (d *decoder) partDone(p *part, output, at int, emit dialect.Emit) error {
 			return nil // when another began
 		}
 		var err error
-		if o, err = d.begin(output, at, llm.Block{Kind: kind}, emit); err != nil {
+		b := llm.Block{Kind: kind}
+		setPhase(&b, d.phase)
+		if o, err = d.begin(output, at, b, emit); err != nil {
 			return err
 		}
 	}

@@ -215,6 +215,16 @@ func placeItem(r *llm.Request, it *item, raw jsontext.Value, i int) error {
 		id, _ := llm.UncarryID(it.CallID)
 		return add(r, llm.User, llm.Block{Kind: llm.ToolResult,
 			Result: llm.Result{CallID: id, Name: callName(r, id), Content: content, Custom: it.Type == "custom_tool_call_output"}})
+	case localShellCall:
+		if b, ok := shellCallOf(it, raw); ok {
+			return add(r, llm.Assistant, b)
+		}
+	case localShellOutput:
+		b, err := shellOutputOf(r, it, raw, at)
+		if err != nil {
+			return err
+		}
+		return add(r, llm.User, b)
 	case "reasoning":
 		if blocks, ok := llm.Uncarry(it.Sealed); ok {
 			return add(r, llm.Assistant, blocks...)
@@ -258,7 +268,7 @@ func typeOf(raw jsontext.Value) string {
 // answers reports whether an item of the vendor's own is the caller's answer to one.
 func answers(kind string) bool {
 	switch kind {
-	case "computer_call_output", "local_shell_call_output", "shell_call_output", "apply_patch_call_output",
+	case "computer_call_output", "shell_call_output", "apply_patch_call_output",
 		"mcp_approval_response", "tool_search_output", "program_output":
 		return true
 	}
@@ -282,14 +292,22 @@ func onlyResults(blocks []llm.Block) bool {
 
 // callName is the name of the tool that a call was made to.
 func callName(r *llm.Request, id string) string {
+	if b := callBy(r, id); b != nil {
+		return b.Call.Name
+	}
+	return ""
+}
+
+// callBy is the latest call of an id, or nil.
+func callBy(r *llm.Request, id string) *llm.Block {
 	for i := len(r.Messages) - 1; i >= 0; i-- {
-		for _, b := range r.Messages[i].Blocks {
-			if b.Kind == llm.ToolCall && b.Call.ID == id {
-				return b.Call.Name
+		for j := range r.Messages[i].Blocks {
+			if b := &r.Messages[i].Blocks[j]; b.Kind == llm.ToolCall && b.Call.ID == id {
+				return b
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 func addMessage(r *llm.Request, it *item, at string) error {
@@ -312,6 +330,9 @@ func addMessage(r *llm.Request, it *item, at string) error {
 	blocks, err := contentOf(it.Content, at+".content")
 	if err != nil {
 		return err
+	}
+	for i := range blocks {
+		setPhase(&blocks[i], it.Phase)
 	}
 	return add(r, role, blocks...)
 }

@@ -26,6 +26,7 @@ type decoder struct {
 	open    []*openBlock
 	early   map[place]int // bytes of blocks that ended when another began, before their item was done
 	calls   bool          // the answer has calls
+	phase   string        // of the message at hand
 	refused bool
 	report  report
 	uses    int64

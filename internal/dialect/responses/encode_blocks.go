@@ -1,17 +1,12 @@
 package responses
 
-import (
-	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "aihigress/internal/llm"
 
 // openBlock begins what a block is here: a part of the message, or an item of its own.
 func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	b := &ev.Block
 	if b.Kind == llm.Text || b.Kind == llm.Refusal {
-		return e.openPart(dst, ev.Index, b.Kind)
+		return e.openPart(dst, ev.Index, b)
 	}
 	dst = e.closeMessage(dst)
 	switch b.Kind {
@@ -46,11 +41,16 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 	if o.b.Kind == llm.ToolCall {
 		prefix = "fc"
 		o.custom = o.b.Call.Custom
-		if t := toolOf(e.to, o.b.Call.Name); t != nil && t.Grammar != nil && !o.custom {
+		t := e.to.ToolOf(o.b.Call.Name)
+		if t != nil && t.Grammar != nil && !o.custom {
 			o.custom, o.unwrap = true, true
 		}
-		if o.custom {
+		o.shell = isShell(t)
+		switch {
+		case o.custom:
 			prefix = "ctc"
+		case o.shell:
+			prefix = "lsh"
 		}
 	}
 	o.output, o.id = e.next(prefix)
@@ -62,13 +62,17 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 }
 
 // openPart begins a part of the message, and the message where there is none.
-func (e *encoder) openPart(dst []byte, block int, kind llm.Kind) []byte {
+func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
+	kind, phase := of.Kind, phaseOf(of)
+	if e.message != nil && e.message.phase != phase {
+		dst = e.closeMessage(dst)
+	}
 	if e.message == nil {
-		m := &message{}
+		m := &message{phase: phase}
 		m.output, m.id = e.next("msg")
 		e.message = m
 		dst = e.added(dst, m.output, func(b []byte) []byte {
-			return append(appendString(append(b, `{"type":"message","id":`...), m.id), `,"status":"in_progress","role":"assistant","content":[]}`...)
+			return append(m.appendHead(b, "in_progress"), "]}"...)
 		})
 	} else {
 		dst = e.closePart(dst)
@@ -80,6 +84,16 @@ func (e *encoder) openPart(dst []byte, block int, kind llm.Kind) []byte {
 	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
 		return appendPart(append(e.place(b), `,"part":`...), kind, "", nil, nil)
 	})
+}
+
+// appendHead appends the message up to its parts.
+func (m *message) appendHead(b []byte, status string) []byte {
+	b = appendString(append(b, `{"type":"message","id":`...), m.id)
+	b = append(append(append(b, `,"status":"`...), status...), `","role":"assistant"`...)
+	if m.phase != "" {
+		b = appendString(append(b, `,"phase":`...), m.phase)
+	}
+	return append(b, `,"content":[`...)
 }
 
 // place appends where in the message the part at hand is.
@@ -138,8 +152,8 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 			return append(o.place(b), `,"part":{"type":"summary_text","text":""}`...)
 		})
 	}
-	if o.unwrap {
-		return dst // the text in it is known at the end
+	if o.unwrap || o.shell {
+		return dst // the text in it is known at the end, and a command comes whole
 	}
 	return e.itemDelta(dst, o, ev.Text)
 }
@@ -243,9 +257,7 @@ func (e *encoder) closeMessage(dst []byte) []byte {
 		return dst
 	}
 	dst = e.closePart(dst)
-	item := appendString([]byte(`{"type":"message","id":`), m.id)
-	item = append(item, `,"status":"completed","role":"assistant","content":[`...)
-	item = append(append(item, m.parts...), "]}"...)
+	item := append(append(m.appendHead(nil, "completed"), m.parts...), "]}"...)
 	e.message, e.held = nil, 0
 	for _, o := range e.open {
 		e.held += o.text.Len()
@@ -272,13 +284,14 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		}
 	case o.custom:
 		if o.unwrap {
-			if text = unwrapped(text); text != "" {
+			if text = llm.Unwrap(text); text != "" {
 				dst = e.itemDelta(dst, o, text)
 			}
 		}
 		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
 			return appendString(append(o.place(b), `,"input":`...), text)
 		})
+	case o.shell:
 	default:
 		if text == "" {
 			text = "{}"
@@ -291,19 +304,6 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		})
 	}
 	return e.done(dst, o.output, e.appendItem(nil, o, "completed", text))
-}
-
-// unwrapped is the free text in the arguments of a function that stands for a custom tool: that of its one field.
-func unwrapped(arguments string) string {
-	var fields map[string]jsontext.Value
-	if json.Unmarshal([]byte(arguments), &fields, upstreams) == nil {
-		for _, value := range fields {
-			if text, err := textOf(value); err == nil && len(fields) == 1 && value.Kind() == '"' {
-				return text
-			}
-		}
-	}
-	return arguments
 }
 
 // appendItem appends a reasoning item or a call.
@@ -331,8 +331,14 @@ func (e *encoder) appendItem(b []byte, o *openItem, status, text string) []byte 
 	if s := o.b.State; !s.IsZero() {
 		callID = llm.CarryID(callID, llm.Block{Kind: llm.ToolCall, State: s})
 	}
+	if o.shell {
+		kind = localShellCall
+	}
 	b = append(append(append(b, `{"type":"`...), kind...), `","id":`...)
 	b = append(append(append(appendString(b, o.id), `,"status":"`...), status...), '"')
+	if o.shell {
+		return append(appendAction(append(appendString(append(b, `,"call_id":`...), callID), `,"action":`...), text), '}')
+	}
 	namespace, name := splitName(e.to, o.b.Call.Name)
 	if namespace != "" {
 		b = appendString(append(b, `,"namespace":`...), namespace)

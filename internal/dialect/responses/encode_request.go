@@ -165,7 +165,9 @@ func (w *requestWriter) extra(q *request) {
 	for name, value := range w.r.Extra {
 		group, field, nested := strings.Cut(name, ".")
 		switch {
-		case !w.own || !nested:
+		case !w.own && nested:
+			w.drops.Add(llm.FieldExtra.With(name)) // within what is written anew
+		case !nested:
 			if q.Rest == nil {
 				q.Rest = map[string]jsontext.Value{}
 			}

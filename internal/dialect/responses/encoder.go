@@ -39,6 +39,7 @@ type encoder struct {
 
 // message is the message that is being said: its parts are the neutral blocks.
 type message struct {
+	phase  string
 	output int
 	id     string
 	parts  []byte // that are done
@@ -57,6 +58,7 @@ type openItem struct {
 	id     string
 	b      llm.Block
 	custom bool
+	shell  bool // a call of the local shell
 	unwrap bool // the caller's tool takes free text, and the model calls it with JSON that holds it
 	text   strings.Builder
 	shown  bool // the summary has begun

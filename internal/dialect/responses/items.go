@@ -50,9 +50,14 @@ func (w *requestWriter) add(raw jsontext.Value) {
 // message writes one turn: runs of what is said as messages, and what was done in between as items of their own.
 func (w *requestWriter) message(m *llm.Message) {
 	w.drops.If(m.Name != "", llm.FieldName)
+	phase := "" // of the message at hand
 	begin := func() {
 		w.next()
-		w.items = append(append(append(w.items, `{"type":"message","role":"`...), roleOf(m.Role)...), `","content":`...)
+		w.items = append(append(append(w.items, `{"type":"message","role":"`...), roleOf(m.Role)...), '"')
+		if phase != "" {
+			w.items = appendString(append(w.items, `,"phase":`...), phase)
+		}
+		w.items = append(w.items, `,"content":`...)
 	}
 	open := false // a message with a list of parts
 	flush := func() {
@@ -65,6 +70,10 @@ func (w *requestWriter) message(m *llm.Message) {
 		b := &m.Blocks[i]
 		if b.Kind == llm.Text || b.Kind == llm.Refusal || b.Kind == llm.Media {
 			p, ok := w.part(b, m.Role)
+			if now := phaseOf(b); now != phase {
+				flush()
+				phase = now
+			}
 			switch {
 			case !ok:
 			case m.Role == llm.Assistant && p.Text != nil && len(p.Annotations) == 0 && isNull(p.Cache):
@@ -110,6 +119,10 @@ func (p *part) append(dst []byte) []byte {
 // item writes what is no message.
 func (w *requestWriter) item(b *llm.Block) {
 	w.drops.If(b.Cache != nil, llm.FieldCache)
+	if b.Vendor == llm.Responses && b.Type != "" {
+		w.add(b.Raw)
+		return
+	}
 	switch b.Kind {
 	case llm.Thinking:
 		w.thinking(b)
@@ -125,11 +138,7 @@ func (w *requestWriter) item(b *llm.Block) {
 		w.items = append(appendString(append(w.items, kind...), b.Result.CallID), `,"output":`...)
 		w.items = append(append(w.items, w.output(&b.Result)...), '}')
 	case llm.Opaque:
-		if b.Vendor != llm.Responses {
-			w.drops.Add(llm.FieldVendorBlock.With(b.Type))
-			return
-		}
-		w.add(b.Raw)
+		w.drops.Add(llm.FieldVendorBlock.With(b.Type))
 	case llm.Text, llm.Refusal, llm.Media:
 	}
 }

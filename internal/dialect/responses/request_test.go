@@ -20,6 +20,15 @@ func turn(role llm.Role, blocks ...llm.Block) llm.Message {
 	return llm.Message{Role: role, Blocks: blocks}
 }
 
+// shell is how the local shell stands in a request: as a function that any model can call.
+var shell = func() llm.Tool {
+	r, err := responses.Dialect{}.DecodeRequest([]byte(`{"model":"m","input":"x","tools":[{"type":"local_shell"}]}`), dialect.At{})
+	if err != nil || len(r.Tools) != 1 {
+		panic("the local shell cannot be read")
+	}
+	return r.Tools[0]
+}()
+
 // requests are what callers write, what it means, and what of that is written for an upstream of the dialect where it is not
 // the same.
 var requests = []struct {
@@ -87,7 +96,7 @@ var requests = []struct {
 			Tools: []llm.Tool{{Vendor: llm.Responses, Type: "web_search", Raw: llm.JSON(`{"type":"web_search"}`)}},
 			Extra: map[string]llm.JSON{"conversation": llm.JSON(`"conv_1"`), "background": llm.JSON("true"), "reasoning.context": llm.JSON(`"all_turns"`)}}, ""},
 	{"tools", `{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}],"tools":[
-		{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":true},
+		{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":true,"defer_loading":true,"output_schema":{"type":"string"}},
 		{"type":"custom","name":"apply_patch","description":"edit","format":{"type":"grammar","syntax":"lark","definition":"start: x"}},{"type":"custom","name":"free"},
 		{"type":"namespace","name":"mail","description":"letters","tools":[{"type":"function","name":"send"},{"type":"custom","name":"draft"}]},
 		{"type":"local_shell"}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"f"},{"type":"custom","name":"free"}]}}`,
@@ -97,7 +106,8 @@ var requests = []struct {
 			{Name: "free", Grammar: llm.JSON("{}")},
 			{Name: "mail__send", Namespace: llm.Namespace{Name: "mail", Description: "letters"}},
 			{Name: "mail__draft", Grammar: llm.JSON("{}"), Namespace: llm.Namespace{Name: "mail", Description: "letters"}},
-			{Vendor: llm.Responses, Type: "local_shell", Raw: llm.JSON(`{"type":"local_shell"}`)}},
+			{Name: "local_shell", Description: shell.Description, Schema: shell.Schema, Type: "local_shell", Raw: llm.JSON(`{"type":"local_shell"}`)}},
+			Extra:  map[string]llm.JSON{"tools[].defer_loading": llm.JSON(`{"f":true}`), "tools[].output_schema": llm.JSON(`{"f":{"type":"string"}}`)},
 			Choice: llm.Choice{Mode: llm.Auto, Names: []string{"f", "free"}}}, ""},
 	{"choice of a function", `{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}],"tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"function","name":"f"}}`,
 		llm.Request{Messages: []llm.Message{turn(llm.User, text("x"))}, Tools: []llm.Tool{{Name: "f"}}, Choice: llm.Choice{Mode: llm.Required, Names: []string{"f"}}}, ""},

@@ -23,22 +23,10 @@ func joinName(namespace, name string) string {
 
 // splitName undoes joinName for a tool that a request has.
 func splitName(r *llm.Request, name string) (namespace, short string) {
-	if t := toolOf(r, name); t != nil && t.Namespace.Name != "" {
+	if t := r.ToolOf(name); t != nil && t.Namespace.Name != "" {
 		return t.Namespace.Name, strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, ""))
 	}
 	return "", name
-}
-
-// toolOf is the caller's tool of a name, or nil.
-func toolOf(r *llm.Request, name string) *llm.Tool {
-	if r != nil {
-		for i := range r.Tools {
-			if t := &r.Tools[i]; t.Vendor == "" && t.Name == name {
-				return t
-			}
-		}
-	}
-	return nil
 }
 
 // tools reads the tools and what is said of their use.
@@ -63,7 +51,11 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 	case "":
 		return &llm.RequestError{Param: at + ".type", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.type'.", at)}
 	default:
-		r.Tools = append(r.Tools, llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw})
+		one := llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw}
+		if kind == localShell && r.ToolOf(localShell) == nil {
+			one = shellTool(raw)
+		}
+		r.Tools = append(r.Tools, one)
 		return nil
 	}
 	if err != nil {
@@ -86,10 +78,34 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 			grammar = llm.JSON("{}")
 		}
 		r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Grammar: grammar, Namespace: in})
+		toolExtra(r, joinName(in.Name, t.Name), t.Rest)
 		return nil
 	}
 	r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Schema: keepValue(t.Parameters), Strict: t.Strict, Namespace: in})
+	toolExtra(r, joinName(in.Name, t.Name), t.Rest)
 	return nil
+}
+
+// toolPath begins the paths of what is known of tools here alone. Its values are objects, by the tool's name.
+const toolPath = "tools[]."
+
+// toolExtra keeps what only this dialect says of a tool: defer_loading, output_schema.
+func toolExtra(r *llm.Request, tool string, fields map[string]jsontext.Value) {
+	for name, value := range fields {
+		if isNull(value) {
+			continue
+		}
+		of := toolExtras(r, name)
+		of[tool] = value
+		extra(r, toolPath+name, marshal(of))
+	}
+}
+
+// toolExtras is what is kept under one name, by tool.
+func toolExtras(r *llm.Request, name string) map[string]jsontext.Value {
+	of := map[string]jsontext.Value{}
+	_ = json.Unmarshal(r.Extra[toolPath+name], &of, upstreams) // nothing yet, or another dialect's
+	return of
 }
 
 // choiceObject is tool_choice where it is no word.
@@ -155,7 +171,7 @@ func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
 			left(llm.FieldCache)
 		}
 		switch {
-		case t.Vendor == llm.Responses:
+		case t.Vendor == llm.Responses, isShell(t):
 			all = append(all, t.Raw)
 		case t.Vendor != "":
 			left(llm.FieldVendorTool.With(t.Type))
@@ -178,6 +194,13 @@ func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
 	if t.Namespace.Name == "" {
 		w.Name = t.Name
+	}
+	for path := range r.Extra {
+		if name, ok := strings.CutPrefix(path, toolPath); ok && r.Dialect == llm.Responses {
+			if value := toolExtras(r, name)[t.Name]; value != nil {
+				w.Rest = with(w.Rest, name, value)
+			}
+		}
 	}
 	if t.Grammar != nil {
 		w.Type, w.Format = "custom", grammarOf(t.Grammar)
@@ -235,9 +258,12 @@ func choiceValue(r *llm.Request) jsontext.Value {
 
 // chosen writes one tool of a choice, if the request has it.
 func chosen(r *llm.Request, name string) (choiceObject, bool) {
-	if t := toolOf(r, name); t != nil {
+	if t := r.ToolOf(name); t != nil {
 		kind := "function"
-		if t.Grammar != nil {
+		switch {
+		case isShell(t):
+			return choiceObject{Type: localShell}, true
+		case t.Grammar != nil:
 			kind = "custom"
 		}
 		namespace, short := splitName(r, name)

@@ -134,7 +134,11 @@ func (w *watch) reread(data []byte) bool {
 
 // callItem reports whether an item, once begun, can be answer enough: it is a call that the caller has to run.
 func callItem(kind []byte) bool {
-	return string(kind) == "function_call" || string(kind) == "custom_tool_call"
+	switch string(kind) {
+	case "function_call", "custom_tool_call", localShellCall, "shell_call", "apply_patch_call", "computer_call", "mcp_approval_request":
+		return true
+	}
+	return false
 }
 
 // vendorRun reports whether an item is the use of a tool that the vendor runs itself.

@@ -82,6 +82,7 @@ type item struct {
 	Output    jsontext.Value `json:"output,omitzero"` // a text or parts
 	Summary   []part         `json:"summary,omitzero"`
 	Sealed    string         `json:"encrypted_content,omitzero"`
+	Phase     string         `json:"phase,omitzero"` // of a message: commentary, final_answer
 }
 
 // part is a piece of an item's content.
@@ -135,6 +136,8 @@ type tool struct {
 	Format      jsontext.Value   `json:"format,omitzero"`
 	Tools       []jsontext.Value `json:"tools,omitempty"` // of a namespace
 	Label       string           `json:"server_label,omitzero"`
+
+	Rest map[string]jsontext.Value `json:",unknown"`
 }
 
 // isNull reports whether a value says nothing.
