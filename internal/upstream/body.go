@@ -17,21 +17,28 @@ const joinLimit = 32 << 10
 // body when Do has returned and the response is closed: where the vendor answered before it had read all, or the call was
 // cancelled. The zero Sending is ready, and one may serve several calls.
 type Sending struct {
-	open atomic.Int32
-	sent atomic.Bool
+	open  atomic.Int32
+	calls atomic.Int32
+	sent  atomic.Int32 // the last of the calls whose request was written out whole
 }
 
 // Idle reports whether no segment is read any more, so that their memory may be used for another request.
 func (s *Sending) Idle() bool { return s.open.Load() == 0 }
 
-// Sent reports whether a request was written out whole: the vendor may have worked on it.
-func (s *Sending) Sent() bool { return s.sent.Load() }
+// Sent reports whether the request of the latest call was written out whole: the vendor may have worked on it.
+func (s *Sending) Sent() bool {
+	calls := s.calls.Load()
+	return calls > 0 && s.sent.Load() == calls
+}
 
-// trace listens for the request to be written.
-func (s *Sending) trace() *httptrace.ClientTrace {
+// begin counts a call.
+func (s *Sending) begin() (call int32) { return s.calls.Add(1) }
+
+// trace listens for the request of a call to be written.
+func (s *Sending) trace(call int32) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
 		if i.Err == nil {
-			s.sent.Store(true)
+			s.sent.Store(call)
 		}
 	}}
 }

@@ -111,6 +111,10 @@ type Call struct {
 // A failure has the kind Upstream and one of the codes above, unless ctx was cancelled. Limits on the answer's time are
 // the caller's, by ctx; it ends the call and the body's reading.
 func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
+	var began int32
+	if call.Sending != nil {
+		began = call.Sending.begin() // before all that may fail: what was sent before is not of this call
+	}
 	p := call.Provider
 	target := *p.BaseURL
 	target.User = nil // a credential in a URL ends up in logs
@@ -136,7 +140,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 		attach(request, call.Body, call.Sending)
 	}
 	if call.Sending != nil {
-		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace())
+		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace(began))
 	}
 	response, err := c.via(p).RoundTrip(request.WithContext(ctx))
 	if err != nil {
