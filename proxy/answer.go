@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ var (
 	errTotal      = errors.New("the call took too long")
 	errFirstToken = errors.New("no content in time")
 	errIdle       = errors.New("the answer stalled")
+	errUnread     = errors.New("the caller takes nothing")
 )
 
 // An answer is the way to the caller, and the clock of the call: one timer for all its limits, since a timer or a
@@ -51,6 +53,7 @@ type answer struct {
 	lastRead  time.Time
 	lastWrite time.Time
 	extended  time.Time // when the write deadline was set last
+	crlf      bool      // the vendor's events, which pass as they are, have lines that end with CR and LF
 }
 
 // newAnswer starts the clock of a call. The caller closes it.
@@ -172,8 +175,8 @@ func (a *answer) raw(now time.Time, p []byte, flush bool) error {
 		return a.failed
 	}
 	a.extend(now)
-	a.lastWrite = now
 	if len(p) > 0 {
+		a.lastWrite = now
 		if _, a.failed = a.w.Write(p); a.failed != nil {
 			return a.failed
 		}
@@ -209,7 +212,7 @@ func (a *answer) fail(f *failure, fill func(http.Header)) bool {
 	case a.stream:
 		a.committed = true
 		f.RequestID = a.w.Header().Get("X-Request-Id")
-		_ = a.send(time.Now(), a.dialect.AppendErrorEvent(nil, &f.Error), true) // a caller who is gone needs no error
+		_ = a.send(time.Now(), a.lines(a.dialect.AppendErrorEvent(nil, &f.Error)), true) // a caller who is gone needs no error
 		if a.array != nil {
 			_ = a.raw(time.Now(), a.array.end(), true)
 		}
@@ -269,7 +272,7 @@ func (a *answer) tick() {
 	}
 	if a.begun && a.stream && !now.Before(a.lastWrite.Add(a.o.KeepAlive)) {
 		if a.raw(now, a.keepAlive(), true) != nil {
-			a.cancelCall(a.failed)
+			a.cancelCall(errUnread)
 			return
 		}
 	}
@@ -287,7 +290,7 @@ func (a *answer) begin(now time.Time) {
 	}
 	a.w.WriteHeader(http.StatusOK)
 	if a.raw(now, a.keepAlive(), true) != nil {
-		a.cancelCall(a.failed)
+		a.cancelCall(errUnread)
 	}
 }
 
@@ -296,7 +299,23 @@ func (a *answer) keepAlive() []byte {
 	if a.array != nil {
 		return []byte("\n") // white space between the elements
 	}
-	return a.dialect.KeepAlive()
+	return a.lines(a.dialect.KeepAlive())
+}
+
+// lines ends lines as the rest of the stream does. There are clients (Google's for Go) that look for the one kind of blank
+// line in all they have got before they look for the other, and so take events of both kinds for one.
+func (a *answer) lines(p []byte) []byte {
+	if !a.crlf {
+		return p
+	}
+	return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))
+}
+
+// endsLines tells how the lines of the stream end that passes.
+func (a *answer) endsLines(crlf bool) {
+	a.mu.Lock()
+	a.crlf = crlf
+	a.mu.Unlock()
 }
 
 // reading reports whether an answer is being read that is held to the idle limit.

@@ -192,7 +192,10 @@ func (c *call) try(w *way) *setback {
 		return c.unreached(ctx, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	if response.StatusCode < 200 { // 101: what follows is another protocol, and ends when its sender likes
+		return malformed(response.StatusCode)
+	}
+	if response.StatusCode > 299 {
 		return c.refused(ctx, response, w.dialect)
 	}
 	if coding := response.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
@@ -204,7 +207,7 @@ func (c *call) try(w *way) *setback {
 		return tr.replied()
 	}
 	streams := eventStream(response, w.streams && !c.endpoint.beside) // which vendors name beside generation
-	if w.passes && (streams || !c.event.Streamed || !c.endpoint.translates) {
+	if w.passes && (streams == c.event.Streamed || !c.endpoint.translates) {
 		c.seen.watches(w.dialect)
 		if streams {
 			r := relay{c: c, ctx: ctx, cancel: cancel, response: response, way: w, holds: w.dialect.Name() == llm.Gemini}
@@ -212,7 +215,7 @@ func (c *call) try(w *way) *setback {
 		}
 		return c.whole(ctx, response)
 	}
-	// A vendor that was asked for a stream may still answer whole, which is translated like any other.
+	// A vendor that was asked for a stream may still answer whole, and the other way round: translated like any other.
 	tr := translation{c: c, ctx: ctx, cancel: cancel, response: response, way: w}
 	return tr.run(streams)
 }
@@ -223,7 +226,7 @@ func eventStream(r *http.Response, asked bool) bool {
 	if err != nil {
 		return asked
 	}
-	return kind == "text/event-stream" || asked && kind != "application/json"
+	return kind == "text/event-stream" || asked && kind != "application/json" && kind != "text/html"
 }
 
 // unreached is the setback of an attempt that no response came of.
@@ -240,8 +243,12 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 	}
 	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
 	s := &setback{scope: ofProvider, failure: describe(err, c.requestID)}
-	if fault.KindOf(err) == fault.Internal {
+	switch e, ok := fault.As(err); {
+	case !ok || e.Kind == fault.Internal:
 		s.failure = ours(http.StatusBadGateway, "upstream_error", codeUnavailable, "The provider could not be called.")
+	case e.Code == upstream.CodeCredential:
+		s.scope = ofKey
+		s.failure = refusedKey()
 	}
 	return s
 }
@@ -262,8 +269,11 @@ func ownSetback(ctx context.Context) *setback {
 	return nil
 }
 
-// gone reports whether the caller is: not where it is the gateway that ends the call.
+// gone reports whether the caller is, or takes nothing any more: not where it is the gateway that ends the call.
 func (c *call) gone() bool {
+	if errors.Is(context.Cause(c.ctx), errUnread) {
+		return true
+	}
 	cause := context.Cause(c.r.Context())
 	return cause != nil && !errors.Is(cause, ErrStopping)
 }

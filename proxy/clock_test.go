@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -86,34 +87,41 @@ func clockedAt(t *testing.T, path, body, dialect string, headers http.Header, ta
 	var event usage.Event
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {
-		key := mint()
-		contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
-		model := &snapshot.Model{Name: "m", Strategy: "priority"}
-		base, err := url.Parse("https://vendor.test/v1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range tables {
-			p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: "v" + string(rune('0'+i)), Dialect: dialect, BaseURL: base, Visibility: "public"}
-			contents.Providers = append(contents.Providers, p)
-			model.Routes = append(model.Routes, snapshot.Route{Provider: p, UpstreamID: "up-m", Priority: i})
-		}
-		contents.Models = []*snapshot.Model{model}
-		w := &world{snapshot: snapshot.New(contents), meter: &meter{}, credit: &creditor{}, t: t}
-		handler := proxy.New(proxy.Options{Config: w, Limits: unlimited{}, Credit: w.credit, Meter: w.meter, Upstream: &timetables{next: tables},
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		w := timed(t, dialect, tables)
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 		for name, values := range headers {
 			r.Header[name] = values
 		}
-		r.Header.Set("Authorization", "Bearer "+key)
+		r.Header.Set("Authorization", "Bearer "+w.key)
 		recorder = httptest.NewRecorder()
 		start := time.Now()
-		handler.ServeHTTP(recorder, r)
+		proxy.New(w.o).ServeHTTP(recorder, r)
 		took = time.Since(start)
 		event = w.only()
 	})
 	return recorder, event, took
+}
+
+// timed is a world on the fake clock, with a vendor for each time table.
+func timed(t *testing.T, dialect string, tables []timetable) *world {
+	t.Helper()
+	key := mint()
+	contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
+	model := &snapshot.Model{Name: "m", Strategy: "priority"}
+	base, err := url.Parse("https://vendor.test/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tables {
+		p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: "v" + string(rune('0'+i)), Dialect: dialect, BaseURL: base, Visibility: "public"}
+		contents.Providers = append(contents.Providers, p)
+		model.Routes = append(model.Routes, snapshot.Route{Provider: p, UpstreamID: "up-m", Priority: i})
+	}
+	contents.Models = []*snapshot.Model{model}
+	w := &world{t: t, key: key, snapshot: snapshot.New(contents), meter: &meter{}, credit: &creditor{}}
+	w.o = proxy.Options{Config: w, Limits: unlimited{}, Credit: w.credit, Meter: w.meter, Upstream: &timetables{next: tables},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return w
 }
 
 const comment = ": keep-alive\n\n"
@@ -218,4 +226,65 @@ func TestEarlyHeaderInEveryPair(t *testing.T) {
 			t.Errorf("took %v, %q, %+v", took, got.Body, e)
 		}
 	})
+}
+
+// A vendor who talks all the time may have nothing for the caller: arguments of a call that go out whole. The caller's
+// connection is kept alive all the same.
+func TestCommentsWhileNothingIsToBeSaid(t *testing.T) {
+	t.Parallel()
+	caller, target := speakerOf(llm.Gemini), speakerOf(llm.Anthropic)
+	begin, rest, _ := strings.Cut(target.callStream, "event: content_block_delta")
+	pieces := []line{{0, target.head + target.word + data(`{"type":"content_block_stop","index":0}`) + strings.ReplaceAll(begin[strings.Index(begin, "event: content_block_start"):], `"index":0`, `"index":1`)}}
+	for range 40 {
+		pieces = append(pieces, line{time.Second, data(`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":" "}}`)})
+	}
+	pieces = append(pieces, line{time.Second, "event: content_block_delta" + strings.ReplaceAll(rest, `"index":0`, `"index":1`)}, line{0, ""})
+	got, e, _ := clockedAt(t, caller.stream, fill(caller.askStream, ""), target.name, nil, timetable{says: pieces})
+	if r := caller.readStream(t, got.Body.String()); r.tool != "look" || !r.ended || e.Outcome != usage.OK {
+		t.Errorf("%+v %q %+v", r, got.Body, e)
+	}
+	if !strings.Contains(got.Body.String(), "}"+strings.Repeat("\n\n", 3)+"data: ") { // the event's end, and after 15 and 30 seconds
+		t.Errorf("%q", got.Body)
+	}
+}
+
+// deaf is a caller who stops to take what is written.
+type deaf struct {
+	*httptest.ResponseRecorder
+	takes int
+}
+
+func (d *deaf) Write(p []byte) (int, error) {
+	if d.takes--; d.takes < 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return d.ResponseRecorder.Write(p)
+}
+
+// A caller who takes nothing any more is gone, though the connection stands: no vendor is to blame, none is asked after,
+// and what was used is booked.
+func TestDeafCaller(t *testing.T) {
+	t.Parallel()
+	for name, table := range map[string]timetable{
+		"before the commit point": {says: []line{{0, role}, {time.Hour, ""}}},
+		"after it":                {says: []line{{0, role + word}, {time.Hour, ""}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := timed(t, llm.OpenAI, []timetable{table, table})
+				takes := 0
+				if name == "after it" {
+					takes = 1
+				}
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(stream))
+				r.Header.Set("Authorization", "Bearer "+w.key)
+				start := time.Now()
+				proxy.New(w.o).ServeHTTP(&deaf{httptest.NewRecorder(), takes}, r)
+				if e := w.only(); e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.Usage.Input != 9 || time.Since(start) > 20*time.Second {
+					t.Errorf("after %v: %+v", time.Since(start), e)
+				}
+			})
+		})
+	}
 }

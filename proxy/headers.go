@@ -17,8 +17,7 @@ var keepFromUpstream = set(
 	"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie",
 	"Openai-Organization", "Openai-Project", "Chatgpt-Account-Id", "X-Goog-User-Project", "X-Goog-Iam-Authorization-Token", "X-Goog-Authenticated-User-Email",
 	// Where the caller is, which is none of the vendor's business.
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server",
-	"X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Via", "Origin", "Referer",
+	"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Via", "Origin", "Referer",
 	// Ours, sent separately.
 	"X-Request-Id",
 )
@@ -37,7 +36,9 @@ var keepFromCaller = set(
 // Prefixes of the same two kinds, and of the headers that mean something within one vendor's API alone: between dialects
 // they stay where they are.
 var (
-	keepPrefixFromUpstream = []string{"X-Aihigress-", "Sec-", "Proxy-"}
+	// What proxies before us say of the caller: addresses, and who signed in (oauth2-proxy, Amazon's load balancers,
+	// Cloudflare, whose own hosts also refuse requests with its headers).
+	keepPrefixFromUpstream = []string{"X-Aihigress-", "Sec-", "Proxy-", "X-Forwarded-", "X-Auth-Request-", "X-Amzn-Oidc-", "Cf-"}
 	keepPrefixFromCaller   = []string{"X-Aihigress-", "X-Ratelimit-", "Anthropic-Ratelimit-", "Access-Control-", "Cf-"}
 	families               = []string{"Anthropic-", "Openai-", "X-Openai-", "X-Stainless-", "X-Goog-", "X-Claude-", "X-Codex-"}
 )

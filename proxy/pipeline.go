@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/anthropic"
 	"aihigress/internal/fault"
 	"aihigress/internal/limit"
 	"aihigress/internal/llm"
@@ -43,7 +44,8 @@ type call struct {
 	facts       *dialect.Facts
 	request     *llm.Request // once a target needs it translated: see decoded
 	undecoded   error        // why it cannot be read so
-	decodedSize int64        // of the budget of bodies
+	decodedSize int64        // what it takes of the budget of bodies
+	encodedSize int64        // the same of the last translated body
 	carried     int8         // whether the body carries foreign state: 0 unknown, 1 no, 2 yes
 	unsupported string       // the model's policy for what a target cannot take
 	total       time.Time    // when the call must be over
@@ -223,7 +225,7 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
 		if c.endpoint.output {
-			maxOutput = c.maxOutput(c.plan[i].Route.Upstream)
+			maxOutput = c.maxOutput(c.plan[i].Route)
 		}
 		amount, ok := rate.Ceiling(prompt, maxOutput)
 		highest = max(highest, amount)
@@ -237,15 +239,40 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 // maxOutput is how long the answers may get together: what the caller allows, else what is usual, within what the model
 // can. What the caller allows counts in full: catalogues name less than many models can, and the charge would be above
 // the hold.
-func (c *call) maxOutput(m *snapshot.ProviderModel) int64 {
+func (c *call) maxOutput(route *snapshot.Route) int64 {
 	tokens := c.facts.MaxTokens
 	if tokens == 0 {
-		tokens = c.p.o.DefaultMaxOutput
-		if m != nil && m.MaxOutput > 0 {
-			tokens = min(tokens, m.MaxOutput)
-		}
+		tokens = c.usualOutput(route)
 	}
 	return tokens * c.facts.N // each below 1<<31
+}
+
+// usualOutput is how long an answer may get where the caller sets no limit. Anthropic wants one named, so that a translation
+// names the model's own.
+func (c *call) usualOutput(route *snapshot.Route) int64 {
+	tokens, ofModel := c.p.o.DefaultMaxOutput, int64(0)
+	if route.Upstream != nil {
+		ofModel = route.Upstream.MaxOutput
+	}
+	named := route.Provider.Dialect == llm.Anthropic && c.endpoint.translates
+	switch {
+	case named && ofModel > 0:
+		return ofModel
+	case named:
+		return max(anthropic.AnswerLimit(route.UpstreamID), tokens+c.thinking())
+	case ofModel > 0:
+		return min(tokens, ofModel)
+	}
+	return tokens
+}
+
+// thinking is how many tokens the caller lets the model think, which a translation adds where it knows no limit.
+func (c *call) thinking() int64 {
+	request, err := c.decoded()
+	if err != nil || request.Reasoning.IsZero() || request.Reasoning.Off {
+		return 0
+	}
+	return max(request.Reasoning.Budget, llm.BudgetOf(request.Reasoning.Effort), llm.BudgetOf("medium"))
 }
 
 // refuse ends a call that no upstream was asked for.

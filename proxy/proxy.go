@@ -80,7 +80,7 @@ type Options struct {
 	MaxUpload        int64 // bytes of a multipart body; 64 MiB
 	MaxSpooled       int64 // bytes of all multipart bodies that are on disk; 4 GiB
 	MaxAttempts      int   // upstreams tried for one request; 4
-	DefaultMaxOutput int64 // tokens held for an answer whose caller set no limit; 4096
+	DefaultMaxOutput int64 // tokens held for an answer whose caller set no limit, nor a translation for them; 4096
 	RefuseUnpriced   bool  // refuse what has no price, which is otherwise served, and logged as unpriced
 
 	// Time limits of a call; the upstream client has its own for connecting.

@@ -86,7 +86,7 @@ func judge(e *llm.Error, p *snapshot.Provider) *setback {
 		return s
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, aboutKey(e):
 		s.scope = ofKey
-		s.failure = ours(http.StatusBadGateway, "upstream_error", codeAuth, "The provider refused the gateway's credential.")
+		s.failure = refusedKey()
 		return s
 	case status < 400:
 		s.failure = ours(http.StatusBadGateway, "upstream_error", codeMalformed, fmt.Sprintf("The provider answered with status %d.", status))
@@ -109,6 +109,11 @@ func judge(e *llm.Error, p *snapshot.Provider) *setback {
 	}
 	s.failure = failure{Error: said, header: fromVendor}
 	return s
+}
+
+// refusedKey is what the caller is told where a key of ours is no good.
+func refusedKey() failure {
+	return ours(http.StatusBadGateway, "upstream_error", codeAuth, "The provider refused the gateway's credential.")
 }
 
 // aboutQuota tells an account that is used up from one that is asked too fast, and from a request that is wrong: vendors

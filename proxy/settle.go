@@ -30,7 +30,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
 	e.Duration = time.Since(e.StartedAt)
 	e.Attempts = c.attempts.log
-	e.Usage = c.used()
+	e.Usage = c.used(outcome)
 	if c.attempts.target == nil {
 		e.Usage, e.ProviderID, e.ProviderSlug, e.UpstreamModel = llm.Usage{}, nil, "", ""
 		c.price(nil)
@@ -79,14 +79,14 @@ func (c *call) release() {
 		c.upload.close()
 	}
 	if c.body != nil {
-		c.p.bodies.give(c.decodedSize)
+		c.p.bodies.give(c.decodedSize + c.encodedSize)
 		c.body.free(c.sending.Idle())
 	}
 	c.seen.close()
 }
 
 // used is what the call took: what the vendor said, else an estimate of what went out and came in.
-func (c *call) used() llm.Usage {
+func (c *call) used(outcome usage.Outcome) llm.Usage {
 	if c.endpoint.free {
 		return llm.Usage{}
 	}
@@ -94,7 +94,7 @@ func (c *call) used() llm.Usage {
 		if u.Estimated && u.TotalInput() == 0 {
 			u.Input = c.promptCount() // the answer told of itself alone
 		}
-		if c.event.Outcome == usage.OK {
+		if outcome == usage.OK {
 			return u // and the text is not counted: that costs more than all the rest of a call
 		}
 		if got := c.countAnswer(); got > u.Output {
@@ -102,7 +102,7 @@ func (c *call) used() llm.Usage {
 		}
 		return u
 	}
-	sent := c.event.Outcome == usage.Cancelled && c.sending.Sent()
+	sent := outcome == usage.Cancelled && c.sending.Sent()
 	if !c.seen.accepted && !sent {
 		return llm.Usage{} // no vendor has worked on it, as far as anybody can tell
 	}

@@ -28,6 +28,8 @@ type relay struct {
 	response *http.Response
 	events   *sse.Reader
 	way      *way
+	crlf     bool   // lines end with CR and LF
+	partial  bool   // the last event that passed has no end
 	held     []byte // events before the commit point
 	passed   bool   // the commit point
 	holds    bool   // no event ends the stream: the one that may be the last is held back until it is known
@@ -41,6 +43,7 @@ func (r *relay) run() *setback {
 	for {
 		event, err := r.events.Next()
 		if len(event.Raw) > 0 {
+			r.notice(event.Raw, err != nil)
 			if over, s := r.take(event, err != nil); over {
 				return s
 			}
@@ -48,6 +51,15 @@ func (r *relay) run() *setback {
 		if err != nil {
 			return r.ended(err)
 		}
+	}
+}
+
+// notice sees how the lines of the stream end, and whether it broke off within an event.
+func (r *relay) notice(raw []byte, partial bool) {
+	r.partial = partial
+	if !r.crlf && bytes.HasSuffix(raw, []byte("\r\n\r\n")) {
+		r.crlf = true
+		r.c.answer.endsLines(true)
 	}
 }
 
@@ -59,15 +71,17 @@ func (r *relay) take(event sse.Event, partial bool) (over bool, _ *setback) {
 	chunk, err := r.c.seen.watch.Event(event.Data)
 	switch {
 	case err != nil && partial:
+		r.partial = false
 		return false, nil // half an event: why the stream ended is the news
 	case err != nil:
 		return true, r.broke(malformed(r.response.StatusCode))
 	case chunk.Error != nil:
 		return true, r.broke(complained(chunk.Error, r.c.attempts.target.Route.Provider))
-	case chunk.Done && !r.passed:
+	case chunk.Done && !r.passed && !chunk.Content && !chunk.Finish:
 		return true, malformed(r.response.StatusCode)
 	case chunk.Done:
-		r.finish(event.Raw)
+		r.commit()
+		r.finish(append(r.held, event.Raw...))
 		return true, nil
 	case chunk.UsageOnly && r.way.withhold:
 		return r.pass(nil)
@@ -179,6 +193,9 @@ func (r *relay) broke(s *setback) *setback {
 	if r.c.gone() {
 		r.c.cancelled()
 		return nil
+	}
+	if r.partial {
+		_ = r.c.answer.write([]byte("\n\n"), false) // else the event that tells the failure would go on with its lines
 	}
 	r.c.attempts.note(r.response.StatusCode, s.failure.reason())
 	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.reason())

@@ -111,6 +111,10 @@ func (t *translation) emit(e *llm.Event) error {
 		return errFailed
 	case llm.Start:
 		t.id = e.ID
+		if t.encoder != nil && e.Usage.IsZero() {
+			began := *e
+			began.Usage, e = t.prompt(), &began
+		}
 	case llm.Delta:
 		t.content = true
 		t.collect(e.Text)
@@ -133,6 +137,28 @@ func (t *translation) emit(e *llm.Event) error {
 	var err error
 	t.out, err = t.encoder.Append(t.out, e)
 	return err
+}
+
+// prompt is the usage that a stream begins with: what the vendor told of the input already, else an estimate. Callers of
+// some dialects take it for the truth, and zero would be none.
+func (t *translation) prompt() llm.Usage {
+	u, ok := t.c.seen.reported()
+	if !ok || u.TotalInput() == 0 {
+		return llm.Usage{Input: t.c.prompt, Estimated: true}
+	}
+	return llm.Usage{Input: u.Input, CachedInput: u.CachedInput, CacheWrite5m: u.CacheWrite5m, CacheWrite1h: u.CacheWrite1h,
+		AudioInput: u.AudioInput, ImageInput: u.ImageInput}
+}
+
+// tally is the usage of an answer that is whole, where the vendor did not tell all of it: an estimate, which is what is booked
+// too.
+func (t *translation) tally() (u llm.Usage, missing bool) {
+	if u, told := t.c.seen.reported(); told && !u.Estimated {
+		return u, false
+	}
+	u = t.c.used(usage.OK)
+	t.c.seen.reporter = counted{u}
+	return u, true
 }
 
 // collect notes generated text for an estimate.
@@ -173,6 +199,10 @@ func (t *translation) send(flush bool) error {
 	if !flush && len(t.out) < maxBatch {
 		return nil
 	}
+	if len(t.out) == 0 {
+		t.c.answer.read()
+		return nil
+	}
 	err := t.c.answer.write(t.out, true)
 	t.out = t.piece[:0] // one that grew, for a picture in an event, must not stay for the rest of the stream
 	return err
@@ -206,7 +236,9 @@ func (t *translation) end() *setback {
 	if t.encoder == nil {
 		return t.answer(t.fold.Response())
 	}
-	t.finish()
+	if err := t.finish(); err != nil {
+		return t.broke(t.setback(err))
+	}
 	if t.events != nil {
 		stop := time.AfterFunc(drainTime, func() { t.cancel(nil) })
 		defer stop.Stop()
@@ -220,7 +252,12 @@ func (t *translation) end() *setback {
 }
 
 // finish books the call and only then sends the end of the stream.
-func (t *translation) finish() {
+func (t *translation) finish() error {
+	if u, missing := t.tally(); missing {
+		if err := t.emit(&llm.Event{Kind: llm.Used, Usage: u}); err != nil {
+			return err
+		}
+	}
 	t.commit()
 	t.remember(t.id)
 	t.c.attempts.note(t.response.StatusCode, "")
@@ -229,6 +266,7 @@ func (t *translation) finish() {
 	} else {
 		t.c.fail(t.c.unbooked())
 	}
+	return nil
 }
 
 // remember notes where the answer is kept, if the caller can go on from it.
@@ -243,6 +281,9 @@ func (t *translation) answer(r *llm.Response) *setback {
 	request, err := t.c.decoded()
 	if err != nil {
 		request = &llm.Request{Model: t.c.facts.Model}
+	}
+	if u, missing := t.tally(); missing {
+		r.Usage, r.HasUsage = u, true
 	}
 	body := t.c.endpoint.dialect.EncodeResponse(r, request)
 	t.remember(r.ID)
@@ -294,7 +335,9 @@ func (t *translation) whole() *setback {
 	if err := r.Events(t.emit); err != nil {
 		return t.broke(t.setback(err))
 	}
-	t.finish()
+	if err := t.finish(); err != nil {
+		return t.broke(t.setback(err))
+	}
 	return nil
 }
 

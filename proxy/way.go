@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -105,7 +106,16 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 	if err != nil {
 		return nil, nil, c.inWords(err)
 	}
-	return body, dropped, c.tolerates(dropped)
+	if err := c.tolerates(dropped); err != nil {
+		return nil, nil, err
+	}
+	size := int64(len(body))
+	if !c.p.bodies.take(size) {
+		return nil, nil, errOverloaded
+	}
+	c.p.bodies.give(c.encodedSize) // of the attempt before
+	c.encodedSize = size
+	return body, dropped, nil
 }
 
 // tolerates refuses the call where its model's policy is to leave nothing out.
@@ -129,13 +139,17 @@ func (c *call) inWords(err error) error {
 	return &worded
 }
 
+// objectSize is what an object of a body takes in the neutral form beside its text, in bytes: a message with one block, or
+// another block of a message.
+const objectSize = 384
+
 // decoded is the request in the neutral form, read once, when the first target needs it. What it takes is counted as much as
-// the body again.
+// the body again, and its objects, since a body may be a million of the smallest.
 func (c *call) decoded() (*llm.Request, error) {
 	if c.request != nil || c.undecoded != nil {
 		return c.request, c.undecoded
 	}
-	size := int64(len(c.body.bytes))
+	size := int64(len(c.body.bytes)) + objectSize*int64(bytes.Count(c.body.bytes, []byte("{")))
 	if !c.p.bodies.take(size) {
 		return nil, errOverloaded
 	}

@@ -107,6 +107,14 @@ func newProvider(t *testing.T, i int, v vendor) *snapshot.Provider {
 	return p
 }
 
+func mustURL(text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
 func price(text string) *money.Price {
 	p, err := money.ParsePrice(text)
 	if err != nil {

@@ -75,6 +75,10 @@ func (m model) answers() int64 {
 	return 4096
 }
 
+// AnswerLimit is the limit that a request for a model names, in tokens, where neither its caller nor Target.MaxOutput does.
+// A thinking budget that does not fit into it raises it.
+func AnswerLimit(name string) int64 { return modelOf(name).answers() }
+
 // budgets: thinking.budget_tokens, which 4.7 gave up.
 func (m model) budgets() bool { return m.thinks() && (!m.claude || m.version < 407) }
 
