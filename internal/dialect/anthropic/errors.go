@@ -125,7 +125,7 @@ func tooLong(e *llm.Error) bool {
 	}
 	message := strings.ToLower(e.Message)
 	for _, words := range [...]string{promptTooLong, "maximum context length", "context window", "context length",
-		"exceeds the maximum number of tokens", "input token count"} {
+		"exceeds the maximum number of tokens", "input token count", "exceed context limit"} {
 		if strings.Contains(message, words) {
 			return e.Status == 0 || e.Status == http.StatusBadRequest || e.Status == http.StatusRequestEntityTooLarge
 		}

@@ -65,3 +65,18 @@ func TestEncodeError(t *testing.T) {
 		}
 	}
 }
+
+// TestPromptsThatAreTooLong in Anthropic's words, the second of which is about the answer's limit as well.
+func TestPromptsThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]llm.Class{
+		"prompt is too long: 200001 tokens > 200000 maximum":                                    llm.TooLarge,
+		"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease": llm.TooLarge,
+		"max_tokens: 99999999 > 64000, which is the maximum allowed":                            llm.InvalidRequest,
+	} {
+		e := anthropic.Dialect{}.DecodeError(400, []byte(`{"type":"error","error":{"type":"invalid_request_error","message":"`+message+`"}}`))
+		if e.Class != want {
+			t.Errorf("%s: class %d, want %d", message, e.Class, want)
+		}
+	}
+}

@@ -82,3 +82,19 @@ func TestForeignCitationsComeBack(t *testing.T) {
 		t.Errorf("dropped %s of %s", dropped, got)
 	}
 }
+
+// TestSchemasOfAnswers: what Anthropic refuses goes, as its own SDKs have it.
+func TestSchemasOfAnswers(t *testing.T) {
+	t.Parallel()
+	const schema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{"oneOf":{"oneOf":[{"type":"string","format":"uri"},{"type":"string","format":"zip"}]},` +
+		`"n":{"type":"array","items":{"type":"integer","minimum":0},"minItems":1},"p":{"type":"array","prefixItems":[{"type":"string"}],"minItems":2}},"not":{"required":["n"]},"required":["oneOf"]}`
+	const strict = `{"type":"object","properties":{"oneOf":{"anyOf":[{"type":"string","format":"uri"},{"type":"string"}]},"n":{"type":"array","items":{"type":"integer"},"minItems":1},` +
+		`"p":{"type":"array"}},"required":["oneOf"],"additionalProperties":false}`
+	for caller, want := range map[string]string{llm.OpenAI: strict, llm.Anthropic: schema} {
+		r := &llm.Request{Dialect: caller, Messages: []llm.Message{say(llm.User, text("hi"))}, Format: llm.Format{Mode: llm.FormatSchema, Schema: llm.JSON(schema)}}
+		got, dropped := encode(t, r, dialect.Target{Model: "claude-opus-4-7"})
+		if !strings.Contains(got, `"schema":`+want+`}`) || (dropped == "[tool.strict]") != (caller == llm.OpenAI) {
+			t.Errorf("of %s: dropped %s of %s", caller, dropped, got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,9 +27,13 @@ func objectSchema(schema llm.JSON) llm.JSON {
 	return schema
 }
 
-// strictSchema makes a schema such as structured outputs take it: every object closed, and none of the limits on numbers,
-// lengths and sizes, which are refused there. That a limit went is reported.
+// strictSchema makes a schema such as structured outputs take it, as Anthropic's own SDKs do: every object closed, anyOf for
+// oneOf, and none of the limits on numbers, lengths, sizes and formats that are refused there. That a limit went is
+// reported. The schema of a caller of this dialect stays as it is.
 func (w *requestWriter) strictSchema(schema llm.JSON) llm.JSON {
+	if w.native() {
+		return schema
+	}
 	var out bytes.Buffer
 	s := schemaCopy{from: jsontext.NewDecoder(bytes.NewReader(schema), lenient), to: jsontext.NewEncoder(&out, lenient)}
 	if s.schema() != nil {
@@ -62,7 +67,9 @@ func (s *schemaCopy) schema() error {
 		key := t.String()
 		switch key {
 		case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
-			"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties":
+			"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "format", "not", "if", "then", "else",
+			"patternProperties", "propertyNames", "dependentRequired", "dependentSchemas", "contains", "minContains", "maxContains",
+			"prefixItems", "unevaluatedItems", "unevaluatedProperties":
 			if err = s.limit(key); err != nil {
 				return err
 			}
@@ -76,8 +83,15 @@ func (s *schemaCopy) schema() error {
 				return err
 			}
 			continue
+		case "$schema", "$id", "$comment", "examples", "deprecated", "readOnly", "writeOnly":
+			if err = s.from.SkipValue(); err != nil { // which limit nothing
+				return err
+			}
+			continue
 		case "properties":
 			object = true
+		case "oneOf":
+			key = "anyOf"
 		}
 		if err = s.to.WriteToken(jsontext.String(key)); err != nil {
 			return err
@@ -94,13 +108,18 @@ func (s *schemaCopy) schema() error {
 	return s.token()
 }
 
-// limit leaves a limit out, but for the least numbers of items that are taken.
+// formats are those that are taken (Anthropic's SDKs, transform of JSON schemas).
+var formats = []string{"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+
+// limit leaves a limit out, but for formats and the least numbers of items that are taken.
 func (s *schemaCopy) limit(key string) error {
 	v, err := s.from.ReadValue()
 	if err != nil {
 		return err
 	}
-	if n, err := strconv.Atoi(string(v)); err == nil && key == "minItems" && n <= 1 {
+	n, bad := strconv.Atoi(string(v))
+	word, _ := jsontext.AppendUnquote(nil, v)
+	if bad == nil && key == "minItems" && n <= 1 || key == "format" && slices.Contains(formats, string(word)) {
 		if err := s.to.WriteToken(jsontext.String(key)); err != nil {
 			return err
 		}
@@ -124,7 +143,7 @@ func (s *schemaCopy) keyword(key string, object *bool) error {
 		return s.each('{', '}')
 	case "anyOf", "oneOf", "allOf":
 		return s.each('[', ']')
-	case "items", "not":
+	case "items":
 		return s.schema()
 	}
 	return s.value()
