@@ -232,6 +232,9 @@ func appendUsage(dst []byte, u llm.Usage, tier string) []byte {
 	number("thoughtsTokenCount", u.Reasoning)
 	dst = appendDetails(dst, "promptTokensDetails", u.TotalInput(), u.AudioInput, u.ImageInput)
 	dst = appendDetails(dst, "candidatesTokensDetails", u.Output-u.Reasoning, u.AudioOutput, u.ImageOutput)
+	if tier == "default" { // OpenAI's word for it
+		tier = "standard"
+	}
 	if tier != "" {
 		dst = quote(append(dst, `,"serviceTier":`...), tier)
 	}

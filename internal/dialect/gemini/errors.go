@@ -127,7 +127,8 @@ func classify(e *llm.Error) llm.Class {
 	switch {
 	case e.Code == "API_KEY_INVALID" || e.Code == "API_KEY_EXPIRED" || e.Code == "ACCESS_TOKEN_EXPIRED":
 		return llm.Unauthorized
-	case e.Type == "INVALID_ARGUMENT" && strings.Contains(e.Message, "exceeds the maximum number of tokens"):
+	case e.Type == "INVALID_ARGUMENT" && (strings.Contains(e.Message, "exceeds the maximum number of tokens") ||
+		strings.Contains(e.Message, "the input token count is")): // the latter are Vertex AI's words
 		return llm.TooLarge
 	}
 	for _, w := range words {

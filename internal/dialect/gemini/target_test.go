@@ -76,3 +76,29 @@ func TestSettingsThatSomeModelsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// TestPromptsThatAreTooLong in the words of the Gemini API and of Vertex AI.
+func TestPromptsThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]llm.Class{
+		"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).":                                    llm.TooLarge,
+		"Unable to submit request because the input token count is 1200000 but model only supports up to 1048576. Reduce the input.": llm.TooLarge,
+		"Unable to submit request because it has a maxOutputTokens value of 99999 but the supported range is from 1 to 8193.":        llm.InvalidRequest,
+	} {
+		e := gemini.Dialect{}.DecodeError(400, []byte(`{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"`+message+`"}}`))
+		if e.Class != want {
+			t.Errorf("%s: class %d, want %d", message, e.Class, want)
+		}
+	}
+}
+
+// TestServiceTierOfAnAnswer in Google's words.
+func TestServiceTierOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	for tier, want := range map[string]string{"default": `"serviceTier":"standard"`, "flex": `"serviceTier":"flex"`, "": `"totalTokenCount":2}`} {
+		body := gemini.Dialect{}.EncodeResponse(&llm.Response{HasUsage: true, Usage: llm.Usage{Input: 1, Output: 1}, ServiceTier: tier}, nil)
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%q: %s", tier, body)
+		}
+	}
+}
