@@ -51,11 +51,20 @@ func (m model) takesEffort() bool {
 	return m.major != 3 && m.major != 4 && !strings.HasPrefix(m.name, "chatgpt-") && !strings.Contains(m.name, "-chat")
 }
 
-// Refuses lists the settings that a model of OpenAI's answers with an error while it thinks ("Unsupported parameter: 'stop'
+// Refused lists the settings that a model answers with an error at an effort, by who serves it. Who is not known is taken to
+// pass on what OpenAI says of models with its names.
+func Refused(host, model, effort string) []llm.Field {
+	if v := vendorOf(host); v.refuses != nil {
+		return v.refuses(model, effort)
+	}
+	return refuses(model, effort)
+}
+
+// refuses lists the settings that a model of OpenAI's answers with an error while it thinks ("Unsupported parameter: 'stop'
 // is not supported with this model", "Unsupported value: 'temperature' does not support 0.5 with this model. Only the
 // default (1) value is supported."): OpenAI's guides to reasoning and to GPT-5.2, the description of its API for stop, and
 // the errors that public issue trackers quote. Stop is refused by GPT-5 even where it does not think.
-func Refuses(name, effort string) []llm.Field {
+func refuses(name, effort string) []llm.Field {
 	m := modelOf(name)
 	if !m.reasoner() {
 		return nil

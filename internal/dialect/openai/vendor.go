@@ -49,7 +49,7 @@ type vendor struct {
 // "Prompt Caching", docs.mistral.ai, console.groq.com "OpenAI Compatibility"), and for what they refuse the errors that
 // public issue trackers quote.
 var vendors = []vendor{
-	{hosts: []string{".api.openai.com", ".openai.azure.com"}, openAI: true, refuses: Refuses,
+	{hosts: []string{".api.openai.com", ".openai.azure.com"}, openAI: true, refuses: refuses,
 		lacks: []llm.Field{llm.FieldTopK, llm.FieldMinP, llm.FieldRepetition, llm.FieldVideo}},
 	{hosts: []string{".openrouter.ai"}, style: byReasoning, reasoning: true, details: true, cache: true, fileURL: true},
 	{hosts: []string{".deepseek.com"}, style: byThinking, effortToo: true, reasoning: true, objectOnly: true},

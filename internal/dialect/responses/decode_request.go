@@ -34,6 +34,9 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		Metadata: q.Metadata, CacheKey: q.CacheKey, CacheFor: q.CacheFor, Previous: q.Previous, Store: q.Store, Truncation: q.Truncation,
 	}
 	for name, value := range q.Rest {
+		if name == "stream_options" && onlyPadding(value) {
+			continue // ours never have any
+		}
 		extra(r, name, value)
 	}
 	for _, name := range []string{"background", "conversation", "prompt"} {
@@ -58,6 +61,15 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		return nil, noInput()
 	}
 	return r, nil
+}
+
+// onlyPadding reports whether the options of a stream are about include_obfuscation alone.
+func onlyPadding(options jsontext.Value) bool {
+	var o struct {
+		Padding *bool                     `json:"include_obfuscation"`
+		Rest    map[string]jsontext.Value `json:",unknown"`
+	}
+	return json.Unmarshal(options, &o, callers) == nil && len(o.Rest) == 0
 }
 
 // extra keeps what only this dialect has.

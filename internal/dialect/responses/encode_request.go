@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/openai"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,6 +44,7 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 		q.MaxTokens = max(q.MaxTokens, minOutput)
 	}
 	w.settings(&q, t)
+	w.withhold(&q, t)
 	q.Tools = toolList(r, w.drops.Add)
 	q.Choice = choiceValue(r)
 	if len(q.Tools) == 0 {
@@ -92,17 +94,7 @@ func (w *requestWriter) settings(q *request, t dialect.Target) {
 	if text.Format != nil || text.Verbosity != "" {
 		q.Text = &text
 	}
-	var reasoning reasoningSettings
-	reasoning.Effort, reasoning.Summary = effortOf(&r.Reasoning), r.Reasoning.Summary
-	if reasoning.Summary == "" && (r.Reasoning.Budget != 0 || r.Reasoning.Adaptive) && reasoning.Effort != "none" {
-		reasoning.Summary = "auto" // who sets a budget sees the thinking, by the habit of the vendors that have budgets
-	}
-	if reasoning.Summary == "none" {
-		reasoning.Summary = ""
-	}
-	if reasoning.Effort != "" || reasoning.Summary != "" {
-		q.Reasoning = &reasoning
-	}
+	w.reasoning(q, t)
 	q.Include = slices.Clone(r.Include)
 	if r.Logprobs {
 		q.Include = append(q.Include, includeLogprobs)
@@ -110,6 +102,59 @@ func (w *requestWriter) settings(q *request, t dialect.Target) {
 	}
 	if !w.store && reasons(t.Model) && !slices.Contains(q.Include, includeSealed) {
 		q.Include = append(q.Include, includeSealed)
+	}
+}
+
+// reasoning says how much to think, and whether to show it.
+func (w *requestWriter) reasoning(q *request, t dialect.Target) {
+	r := &w.r.Reasoning
+	reasoning := reasoningSettings{Effort: effortOf(r), Summary: r.Summary}
+	if reasoning.Summary == "" && (r.Budget != 0 || r.Adaptive) && reasoning.Effort != "none" {
+		reasoning.Summary = "auto" // who sets a budget sees the thinking, by the habit of the vendors that have budgets
+	}
+	if reasoning.Summary == "none" {
+		reasoning.Summary = ""
+	}
+	if !w.own {
+		effort := reasoning.Effort
+		reasoning.Effort = openai.Effort(t.Model, effort)
+		if slices.Contains(openai.Refused(t.Host, t.Model, effort), llm.FieldReasoning) {
+			reasoning.Effort = ""
+		}
+		// A model that cannot think needs not be told that it should not.
+		w.drops.If(effort != "" && reasoning.Effort == "" && (effort != "none" || reasons(t.Model)), llm.FieldReasoning)
+		if !reasons(t.Model) {
+			w.drops.If(r.Summary != "" && r.Summary != "none", llm.FieldSummary)
+			reasoning.Summary = ""
+		}
+	}
+	if reasoning.Effort != "" || reasoning.Summary != "" {
+		q.Reasoning = &reasoning
+	}
+}
+
+// withhold takes out what the model would refuse. Who calls in this dialect hears it from the vendor, as elsewhere.
+func (w *requestWriter) withhold(q *request, t dialect.Target) {
+	if w.own {
+		return
+	}
+	effort := ""
+	if q.Reasoning != nil {
+		effort = q.Reasoning.Effort
+	}
+	for _, f := range openai.Refused(t.Host, t.Model, effort) {
+		switch f {
+		case llm.FieldTemperature:
+			w.drops.If(q.Temperature != nil && *q.Temperature != 1, f)
+			q.Temperature = nil
+		case llm.FieldTopP:
+			w.drops.If(q.TopP != nil && *q.TopP != 1, f)
+			q.TopP = nil
+		case llm.FieldLogprobs:
+			w.drops.If(w.r.Logprobs, f)
+			q.TopLogprobs = 0
+			q.Include = slices.DeleteFunc(q.Include, func(s string) bool { return s == includeLogprobs })
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func TestForeignRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"model":"gpt-5","stream":true,"store":false,"max_output_tokens":16,"instructions":"be brief","service_tier":"default",
-		"reasoning":{"effort":"medium","summary":"auto"},"top_logprobs":3,"include":["message.output_text.logprobs","reasoning.encrypted_content"],
+		"reasoning":{"effort":"medium","summary":"auto"},"include":["reasoning.encrypted_content"],
 		"text":{"format":{"type":"json_schema","name":"answer","schema":{"type":"object"}}},"tool_choice":"required",
 		"tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":false},{"type":"custom","name":"g","format":{"type":"grammar","syntax":"regex","definition":"a+"}}],
 		"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"look"},{"type":"input_image","image_url":"data:image/png;base64,AAAA","detail":"auto"},
@@ -60,7 +60,7 @@ func TestForeignRequest(t *testing.T) {
 	}
 	slices.Sort(dropped)
 	fields := []llm.Field{llm.FieldAudio, llm.FieldVendorBlock.With("server_tool_use"), llm.FieldCache, llm.FieldExtra.With("odd"), llm.FieldFile,
-		llm.FieldFrequency, llm.FieldLogitBias, llm.FieldN, llm.FieldPresence, llm.FieldSeed, llm.FieldStop, llm.FieldThinking, llm.FieldVendorTool.With("web_search_20250305"), llm.FieldTopK}
+		llm.FieldFrequency, llm.FieldLogitBias, llm.FieldLogprobs, llm.FieldN, llm.FieldPresence, llm.FieldSeed, llm.FieldStop, llm.FieldThinking, llm.FieldVendorTool.With("web_search_20250305"), llm.FieldTopK}
 	slices.Sort(fields)
 	if diff := cmp.Diff(fields, dropped); diff != "" {
 		t.Errorf("dropped (-want +got):\n%s", diff)

@@ -19,9 +19,23 @@ func (w *requestWriter) input(q *request) {
 			q.Instructions, messages = b[0].Text, messages[1:]
 		}
 	}
+	if w.r.Format.Mode == llm.FormatJSON && !w.own && !mentionJSON(messages) { // else an error, whatever the instructions say
+		w.add(jsontext.Value(`{"type":"message","role":"developer","content":"Answer with a JSON object."}`))
+	}
 	for i := range messages {
 		w.message(&messages[i])
 	}
+}
+
+func mentionJSON(messages []llm.Message) bool {
+	for i := range messages {
+		for j := range messages[i].Blocks {
+			if strings.Contains(strings.ToLower(messages[i].Blocks[j].Text), "json") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // body is the request with its items, which stand behind all else: written once and never read again.
