@@ -9,11 +9,10 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/llm"
+	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/proxy"
-
-	"aihigress/internal/snapshot"
 )
 
 // A vendor may answer with a stream where none was asked for, and whole where one was: the caller gets what they asked for,
@@ -78,6 +77,102 @@ func TestPairsNoAnswer(t *testing.T) {
 			}
 			if e := w.only(); e.Outcome != usage.OK || *e.Charge != charged {
 				t.Errorf("%s: %+v", name, e)
+			}
+		}
+	})
+}
+
+// An error that comes with 200, in whatever form, is a failure like any other: another vendor is asked, and the last one's words
+// reach the caller.
+func TestPairsErrorsWithStatusOK(t *testing.T) {
+	t.Parallel()
+	errs := map[string]map[bool][]http.HandlerFunc{
+		llm.OpenAI: {
+			true: {
+				events(`data: {"error":{"message":"gone","type":"server_error","code":null}}` + "\n\n"),
+				events(`data: {"error":"gone"}` + "\n\n"),
+				answer(`{"error":{"message":"gone"}}`),
+			},
+			false: {
+				answer(`{"error":{"message":"gone","type":"server_error"}}`),
+				answer(`{"error":"gone"}`),
+			},
+		},
+		llm.Responses: {
+			true: {
+				events(data(`{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"server_error","message":"gone"}}}`)),
+				events(data(`{"type":"response.created","response":{"id":"r","status":"in_progress"}}`, `{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"server_error","message":"gone"}}}`)),
+				events(data(`{"type":"error","code":"server_error","message":"gone"}`)),
+				events(data(`{"type":"error","error":{"type":"server_error","message":"gone"}}`)),
+				events(data(`{"error":{"message":"gone"}}`)),
+				answer(`{"error":{"message":"gone"}}`),
+			},
+			false: {
+				answer(`{"error":{"message":"gone"}}`),
+				answer(`{"id":"r","object":"response","status":"failed","error":{"code":"server_error","message":"gone"},"output":[]}`),
+			},
+		},
+		llm.Anthropic: {
+			true: {
+				events(data(`{"type":"error","error":{"type":"overloaded_error","message":"gone"}}`)),
+				events(data(`{"type":"ping"}`, `{"type":"error","error":{"type":"overloaded_error","message":"gone"}}`)),
+				events(data(`{"error":{"type":"overloaded_error","message":"gone"}}`)),
+				answer(`{"type":"error","error":{"type":"api_error","message":"gone"}}`),
+			},
+			false: {
+				answer(`{"type":"error","error":{"type":"api_error","message":"gone"}}`),
+				answer(`{"error":{"type":"api_error","message":"gone"}}`),
+			},
+		},
+		llm.Gemini: {
+			true: {
+				events(data(`{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}`)),
+				events(data(`[{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}]`)),
+				answer(`[{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}]`),
+				answer(`{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}`),
+			},
+			false: {
+				answer(`{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}`),
+				answer(`[{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}]`),
+			},
+		},
+	}
+	eachPair(t, func(t *testing.T, caller, target *speaker, stream bool) {
+		for i, h := range errs[target.name][stream] {
+			w := newWorld(t, []vendor{{handler: h}, {handler: target.answers(stream)}}, speaking(target.name, target.name))
+			a := w.says(caller, stream, "")
+			if a.StatusCode != 200 || a.Header.Get("X-Aihigress-Attempts") != "2" || strings.Contains(a.body, "gone") {
+				t.Errorf("%d: %d %v %.300q", i, a.StatusCode, a.Header, a.body)
+			}
+			w = newWorld(t, []vendor{{handler: h}}, speaking(target.name))
+			a = w.says(caller, stream, "")
+			if a.StatusCode < 500 || !strings.Contains(a.body, "gone") {
+				t.Errorf("alone %d: %d %v %.300q", i, a.StatusCode, a.Header, a.body)
+			}
+		}
+	})
+}
+
+// What has to be held to be translated is bounded; what streams through is not.
+func TestPairsAnswerTooLong(t *testing.T) {
+	t.Parallel()
+	eachPair(t, func(t *testing.T, caller, target *speaker, stream bool) {
+		for _, streams := range []bool{false, true} {
+			h := answer(strings.Replace(target.answer, "Hello", strings.Repeat("Hello ", 1<<20/6), 1))
+			if streams {
+				h = events(target.head, strings.Repeat(target.word, 20000), target.tail)
+			}
+			w := newWorld(t, []vendor{{handler: h}}, speaking(target.name), func(o *proxy.Options, _ *snapshot.Contents) { o.MaxAnswer = 100 << 10 })
+			a := w.says(caller, stream, "")
+			e := w.only()
+			if caller == target && streams == stream || streams && stream {
+				if a.StatusCode != 200 || e.Outcome != usage.OK {
+					t.Errorf("streamed %v: %d %.300q %+v", streams, a.StatusCode, a.body, e)
+				}
+				continue
+			}
+			if a.StatusCode != 502 || e.ErrorCode != "upstream_too_long" {
+				t.Errorf("streamed %v: %d %.300q %+v", streams, a.StatusCode, a.body, e)
 			}
 		}
 	})
