@@ -171,7 +171,7 @@ func (c *candidate) say(kind llm.Kind, text string) {
 		c.begin(llm.Block{Kind: kind})
 	}
 	c.refused = c.refused || kind == llm.Refusal
-	c.d.put(llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: text})
+	c.d.delta(c.open, c.index, text)
 	if kind == llm.Text && len(c.notes) > 0 {
 		notes := c.notes
 		c.notes = nil
@@ -308,7 +308,7 @@ func (c *candidate) toolCall(in *toolCall) error {
 		return nil
 	}
 	if input != "" {
-		c.d.put(llm.Event{Kind: llm.Delta, Index: one.block, Candidate: c.index, Text: input})
+		c.d.delta(one.block, c.index, input)
 	}
 	return nil
 }
@@ -352,7 +352,7 @@ func (c *candidate) openCall(one *call) {
 	c.d.put(llm.Event{Kind: llm.Open, Index: one.block, Candidate: c.index,
 		Block: llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: one.id, Name: one.name, Custom: one.custom}, State: one.state}})
 	if one.early != "" {
-		c.d.put(llm.Event{Kind: llm.Delta, Index: one.block, Candidate: c.index, Text: one.early})
+		c.d.delta(one.block, c.index, one.early)
 		one.early = ""
 	}
 }

@@ -292,7 +292,11 @@ func (d *requestDecoder) assistant(m *message, out *llm.Message, at string) erro
 			out.Blocks = append(out.Blocks, front[i])
 		}
 	}
-	out.Blocks = append(append(out.Blocks, said...), behind...)
+	if len(out.Blocks) == 0 && len(behind) == 0 {
+		out.Blocks = said
+	} else {
+		out.Blocks = append(append(out.Blocks, said...), behind...)
+	}
 	for i := range calls {
 		out.Blocks = append(append(out.Blocks, calls[i].thinking...), calls[i].block)
 	}

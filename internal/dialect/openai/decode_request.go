@@ -3,6 +3,7 @@ package openai
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -18,6 +19,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	if err := json.Unmarshal(body, &w); err != nil {
 		return nil, requestError(err)
 	}
+	defer w.Messages.free()
 	switch {
 	case w.Model == "":
 		return nil, missing("model")
@@ -34,8 +36,9 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	if err := d.tools(&w); err != nil {
 		return nil, err
 	}
+	d.out.Messages = make([]llm.Message, 0, len(w.Messages))
 	for i := range w.Messages {
-		if err := d.message(&w.Messages[i], fmt.Sprintf("messages[%d]", i)); err != nil {
+		if err := d.message(&w.Messages[i], "messages["+strconv.Itoa(i)+"]"); err != nil {
 			return nil, err
 		}
 	}

@@ -34,6 +34,7 @@ type decoder struct {
 	emit    dialect.Emit
 	err     error // that emit returned
 	event   llm.Event
+	piece   llm.Event // a Delta, of which only the place and the text change
 	started bool
 	ended   bool // [DONE], an error or the end
 	failed  bool
@@ -128,6 +129,14 @@ func (d *decoder) put(e llm.Event) {
 	if d.err == nil {
 		d.event = e // the event escapes to the consumer: one for all
 		d.err = d.emit(&d.event)
+	}
+}
+
+// delta emits a piece of a block. Events are large: nothing of this one is written that is not new.
+func (d *decoder) delta(block, candidate int, text string) {
+	if d.err == nil {
+		d.piece.Kind, d.piece.Index, d.piece.Candidate, d.piece.Text = llm.Delta, block, candidate, text
+		d.err = d.emit(&d.piece)
 	}
 }
 

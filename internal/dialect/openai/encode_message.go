@@ -15,6 +15,9 @@ import (
 const maxCallID = 40
 
 func (e *requestEncoder) messages() {
+	if len(e.in.Messages) > 0 {
+		e.out.Messages = newMessages()
+	}
 	for i := range e.in.Messages {
 		m := &e.in.Messages[i]
 		switch m.Role {
@@ -82,16 +85,24 @@ func (e *requestEncoder) participant(name string) string {
 func (e *requestEncoder) user(m *llm.Message) {
 	var rest []llm.Block
 	for i := range m.Blocks {
-		b := &m.Blocks[i]
-		if b.Kind != llm.ToolResult {
-			rest = append(rest, *b)
-			continue
+		if b := &m.Blocks[i]; b.Kind == llm.ToolResult {
+			rest = append(rest, e.result(b)...)
+		} else {
+			rest = appendBlock(rest, m.Blocks, i)
 		}
-		rest = append(rest, e.result(b)...)
 	}
 	if c, ok := e.content(rest, "\n\n"); ok {
 		e.say("user", m.Name, c)
 	}
+}
+
+// appendBlock appends one block of a list. Where it is the first, the list's memory is shared: blocks are large, and mostly
+// alone. What changes a block copies it.
+func appendBlock(to, from []llm.Block, i int) []llm.Block {
+	if len(to) == 0 {
+		return from[i : i+1 : i+1]
+	}
+	return append(to, from[i])
 }
 
 // result writes one tool message and returns what it cannot hold.
@@ -101,7 +112,7 @@ func (e *requestEncoder) result(b *llm.Block) []llm.Block {
 	for i := range r.Content {
 		switch c := &r.Content[i]; c.Kind {
 		case llm.Text:
-			texts = append(texts, *c)
+			texts = appendBlock(texts, r.Content, i)
 		case llm.Media:
 			rest = append(rest, *c)
 		default:
@@ -130,6 +141,7 @@ func (e *requestEncoder) result(b *llm.Block) []llm.Block {
 		}
 	}
 	if b.Cache != nil && len(texts) > 0 && texts[len(texts)-1].Cache == nil {
+		texts = slices.Clone(texts)
 		texts[len(texts)-1].Cache = b.Cache
 	}
 	c, ok := e.content(texts, "\n\n")
@@ -153,6 +165,10 @@ func (e *requestEncoder) content(blocks []llm.Block, join string) (content, bool
 		marked = false
 	}
 	if plain && !marked && (len(blocks) < 2 || !e.vendor.openAI) {
+		if len(blocks) == 1 {
+			e.drops.If(len(blocks[0].Citations) > 0, llm.FieldCitations)
+			return content{set: true, text: blocks[0].Text}, true
+		}
 		texts := make([]string, len(blocks))
 		for i := range blocks {
 			e.drops.If(len(blocks[i].Citations) > 0, llm.FieldCitations)
@@ -234,7 +250,7 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 			}
 			e.drops.Add(kindField(b.Media.Kind)) // the model's own pictures are not taken back
 		case llm.Text, llm.Refusal, llm.Opaque, llm.ToolResult:
-			said = append(said, *b)
+			said = appendBlock(said, m.Blocks, i)
 		}
 	}
 	if thought.Len() > 0 {
@@ -242,6 +258,7 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 	}
 	for i := range said {
 		if said[i].Kind == llm.Refusal && !e.vendor.openAI { // a word of OpenAI's
+			said = slices.Clone(said)
 			said[i].Kind = llm.Text
 		}
 	}

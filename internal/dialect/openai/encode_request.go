@@ -18,6 +18,7 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 	if err != nil {
 		return nil, nil, err
 	}
+	defer e.out.Messages.free()
 	body, err := json.Marshal(&e.out, jsonOut)
 	if err != nil {
 		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,8 +12,8 @@ import (
 
 // request is the body of a chat completion request: OpenAI's fields, and those that compatible vendors have added.
 type request struct {
-	Model    string    `json:"model,omitzero"`
-	Messages []message `json:"messages,omitzero"`
+	Model    string   `json:"model,omitzero"`
+	Messages messages `json:"messages,omitzero"`
 
 	Tools             []tool         `json:"tools,omitzero"`
 	ToolChoice        *toolChoice    `json:"tool_choice,omitzero"`
@@ -93,6 +94,48 @@ type cacheControl struct {
 // breakpoint is OpenAI's own cache marker (gpt-5.6 and later).
 type breakpoint struct {
 	Mode string `json:"mode"`
+}
+
+// messages are large and short-lived: their memory is used again.
+type messages []message
+
+const keepMessages = 512 // the most that are kept for the next request
+
+var messagePool = sync.Pool{New: func() any { return new(messages) }}
+
+// newMessages is an empty list with room. The caller may give it back with free.
+func newMessages() messages { return (*messagePool.Get().(*messages))[:0] }
+
+// free gives the memory back. Nothing may point into the list any more.
+func (m messages) free() {
+	if cap(m) == 0 || cap(m) > keepMessages {
+		return
+	}
+	clear(m)
+	m = m[:0]
+	messagePool.Put(&m)
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (m *messages) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '[' {
+		return json.UnmarshalDecode(d, (*[]message)(m))
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	*m = newMessages()
+	if *m == nil {
+		*m = make(messages, 0, 8)
+	}
+	for d.PeekKind() != ']' {
+		*m = append(*m, message{})
+		if err := json.UnmarshalDecode(d, &(*m)[len(*m)-1]); err != nil {
+			return err
+		}
+	}
+	_, err := d.ReadToken()
+	return err
 }
 
 type message struct {
