@@ -1,5 +1,12 @@
 package llm
 
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
 // Role says who speaks.
 type Role uint8
 
@@ -145,6 +152,27 @@ type Format struct {
 	Description string
 	Schema      JSON
 	Strict      *bool
+}
+
+// Described is the schema with what the format means as its description, for dialects that have no other place for it. A
+// schema that describes itself stays as it is.
+func (f *Format) Described() JSON {
+	var own struct {
+		Description JSON `json:"description"`
+	}
+	schema := bytes.TrimLeft(f.Schema, " \t\r\n")
+	if f.Description == "" || len(schema) == 0 || schema[0] != '{' || json.Unmarshal(schema, &own, jsonLenient) != nil || len(own.Description) > 0 {
+		return f.Schema
+	}
+	out, err := jsontext.AppendQuote([]byte(`{"description":`), f.Description)
+	if err != nil {
+		return f.Schema // no text that JSON has
+	}
+	rest := bytes.TrimLeft(schema[1:], " \t\r\n")
+	if rest[0] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, rest...)
 }
 
 // Reasoning says how much the model is to think, in the words of the caller. Codecs translate with EffortOf and BudgetOf.

@@ -88,7 +88,7 @@ func (w *requestWriter) chooseFormat() {
 		return
 	}
 	if f.Mode == llm.FormatSchema && w.model.structured() {
-		w.format = slices.Concat([]byte(`{"type":"json_schema","schema":`), w.strictSchema(f.Schema), []byte("}"))
+		w.format = slices.Concat([]byte(`{"type":"json_schema","schema":`), w.strictSchema(f.Described()), []byte("}"))
 		return
 	}
 	schema := f.Schema

@@ -143,6 +143,7 @@ func (e *requestEncoder) format(w *wireConfig) {
 	if f.Mode == llm.FormatText {
 		return
 	}
+	f.Schema = f.Described()
 	v := versionOf(e.target.Model)
 	if len(e.out.Tools) > 0 && !v.atLeast(3, 0) {
 		if e.in.Choice.Mode != llm.None {

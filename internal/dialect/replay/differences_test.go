@@ -54,6 +54,11 @@ var differences = []difference{
 			r.ServiceTier = "default"
 		}
 	}},
+	{contents, false, "the usual tier, which OpenAI calls default, is standard", func(r *llm.Response, _ *llm.Candidate, _ string) {
+		if r.ServiceTier == "default" {
+			r.ServiceTier = "standard"
+		}
+	}},
 	{items, false, "one of OpenAI's own tiers must be told, and default stands for others", func(r *llm.Response, _ *llm.Candidate, _ string) {
 		switch r.ServiceTier {
 		case "auto", "flex", "scale", "priority", "fast":

@@ -68,7 +68,8 @@ var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 })
 
 // nullable turns OpenAPI 3.0's nullable, which both documents still have here and there, into JSON schema, and takes out
-// references of an older draft: those of filters within filters, which nothing here has.
+// references of an older draft: those of filters within filters, which nothing here has. Of OpenAI's alternatives more than
+// one may fit, a message in short and in full, so that oneOf means anyOf.
 func nullable(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -78,6 +79,10 @@ func nullable(v any) any {
 	case map[string]any:
 		delete(v, "$recursiveAnchor")
 		delete(v, "$recursiveRef")
+		if one, ok := v["oneOf"]; ok && v["anyOf"] == nil {
+			delete(v, "oneOf")
+			v["anyOf"] = one
+		}
 		for name := range v {
 			v[name] = nullable(v[name])
 		}
@@ -262,6 +267,9 @@ func genaiHolds(form string, raw []byte) error {
 	case "request":
 		into = new(geminiRequest)
 	}
+	// What Google tells to send where there is no signature ("Thought signatures") is base64 for addresses, which the client
+	// does not read.
+	raw = bytes.ReplaceAll(raw, []byte(`"skip_thought_signature_validator"`), []byte(`"c2tpcA=="`))
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	return d.Decode(into)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"os"
@@ -101,6 +102,9 @@ func recordings(t testing.TB) []recording {
 		}
 		if name, ok := apis[r.API]; ok {
 			r.dialect = named(name)
+			if rest, ok := bytes.CutPrefix(r.Request, []byte("{")); ok && strings.HasSuffix(r.API, "rawpredict") {
+				r.Request = append([]byte(`{"model":"claude-3-7-sonnet",`), rest...) // Vertex AI has it in the address
+			}
 			all = append(all, r)
 		}
 	}
