@@ -185,7 +185,7 @@ func (c *call) try(w *way) *setback {
 		Sending: &c.sending,
 	}
 	if c.upload != nil && w.passes {
-		outgoing.Reader, outgoing.Length = c.upload.open(w.route.UpstreamID)
+		outgoing.Reader, outgoing.Length = c.upload.open(ctx, w.route.UpstreamID)
 	}
 	response, err := c.p.o.Upstream.Do(ctx, outgoing)
 	if err != nil {
@@ -275,7 +275,7 @@ func (c *call) gone() bool {
 		return true
 	}
 	cause := context.Cause(c.r.Context())
-	return cause != nil && !errors.Is(cause, ErrStopping)
+	return cause != nil && !errors.Is(cause, ErrStopping) && !c.upload.interrupted()
 }
 
 // cancelled ends a call whose caller went away. What was used is booked.

@@ -45,8 +45,9 @@ func (b *budget) take(n int64) bool {
 // give gives back what was taken.
 func (b *budget) give(n int64) { b.used.Add(-n) }
 
-// readBody reads the request's body up to limit, in the time that patience allows for each read. The caller frees it.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, memory *budget) (*body, error) {
+// readBody reads the request's body up to limit, in the time that patience allows for each read and by the end of until for
+// all of them: a caller may not send a byte now and then for ever. The caller frees it.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, until time.Time, memory *budget) (*body, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, errCompressed
 	}
@@ -60,7 +61,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time
 	}
 	control := http.NewResponseController(w)
 	for {
-		_ = control.SetReadDeadline(time.Now().Add(patience)) // a server that knows no deadlines does without
+		_ = control.SetReadDeadline(sooner(time.Now().Add(patience), until)) // a server that knows no deadlines does without
 		if len(b.bytes) == cap(b.bytes) {
 			if err := b.grow(min(2*int64(cap(b.bytes)), limit+1)); err != nil {
 				b.free(true)
@@ -133,4 +134,11 @@ func freeBuffer(pooled *[]byte, pool int) {
 
 func tooLarge(limit int64) error {
 	return fault.New(fault.Invalid, "The request body is larger than the limit of %d bytes.", limit).WithCode(codeTooLarge)
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

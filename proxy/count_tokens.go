@@ -65,7 +65,7 @@ func count(from, to counter) translator {
 			return c.inWords(err)
 		}
 		w.body = [][]byte{body}
-		w.reply = func(answer []byte) ([]byte, llm.Usage, error) {
+		w.reply = func(answer []byte, _ func([]byte) ([]byte, error)) ([]byte, llm.Usage, error) {
 			tokens, err := to.read(answer)
 			if err != nil {
 				return nil, llm.Usage{}, err

@@ -22,8 +22,12 @@ func imaging(operation upstream.Operation, path string, form formUse) endpoint {
 	o := reports(nil, false, false)
 	o.scan, o.fieldName = openai.Images{}.Scan, openai.Images{}.FieldName
 	return endpoint{dialect: o, operation: operation, path: path, streams: true, output: true, beside: true, form: form,
-		others: map[string]translator{llm.Gemini: geminiImages}}
+		usual: pictureTokens, others: map[string]translator{llm.Gemini: geminiImages}}
 }
+
+// pictureTokens is what the dearest picture takes: one of gpt-image-1, of high quality and 1024 by 1536 pixels
+// (platform.openai.com, "Image generation").
+const pictureTokens = 6240
 
 // geminiImages translates for Google, where Imagen has an operation of its own.
 func geminiImages(c *call, w *way) error {
@@ -47,7 +51,7 @@ func geminiImages(c *call, w *way) error {
 		return err
 	}
 	w.body, w.dropped = [][]byte{body}, c.worded(dropped)
-	w.reply = func(answer []byte) ([]byte, llm.Usage, error) {
+	w.reply = func(answer []byte, _ func([]byte) ([]byte, error)) ([]byte, llm.Usage, error) {
 		r, err := gemini.Images{}.DecodeResponse(answer, t)
 		if err != nil {
 			return nil, llm.Usage{}, err
@@ -67,7 +71,7 @@ func (c *call) imageRequest() (*llm.ImageRequest, error) {
 	if c.upload == nil {
 		return openai.Images{}.Decode(c.body.bytes, c.at)
 	}
-	size := 2 * c.upload.size // base64, and what it is made of
+	size := 2 * c.upload.size.Load() // base64, and what it is made of
 	if c.decodedSize == 0 {
 		if !c.p.bodies.take(size) {
 			return nil, errOverloaded

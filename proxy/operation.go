@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/fault"
@@ -44,8 +47,8 @@ func operates[Req, Resp any](d dialect.Dialect, o dialect.Operation[Req, Resp]) 
 // is read.
 type translator func(c *call, w *way) error
 
-// A reply reads a whole answer and writes it for the caller.
-type reply func(answer []byte) (body []byte, used llm.Usage, err error)
+// A reply reads a whole answer and writes it for the caller. It may make further calls with another.
+type reply func(answer []byte, another func(body []byte) ([]byte, error)) (body []byte, used llm.Usage, err error)
 
 // speaks reports whether requests of the endpoint pass through to a provider as they are. Vendors of the Responses API have
 // all of OpenAI's endpoints beside it.
@@ -65,54 +68,11 @@ func (e *endpoint) offers(p *snapshot.Provider) bool {
 
 // uploads reports whether a request comes as a form with files in it.
 func (e *endpoint) uploads(r *http.Request) bool {
-	return e.form == formOnly || e.form == formToo && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/")
-}
-
-// between makes a translator of two dialects' forms of one operation. Locate says which of the target's operations serves a
-// request; usageOf leads to the usage in an answer, which is filled in where the vendor told none.
-func between[Req, Resp any](
-	decode func(c *call) (*Req, error), from, to dialect.Operation[Req, Resp],
-	locate func(r *Req, model string) upstream.Operation, usageOf func(r *Resp) (u *llm.Usage, told bool),
-) translator {
-	return func(c *call, w *way) error {
-		request, err := decode(c)
-		if err != nil {
-			return err
-		}
-		if err := w.locate(locate(request, w.route.UpstreamID)); err != nil {
-			return err
-		}
-		t := dialect.Target{Model: w.route.UpstreamID, Host: w.route.Provider.BaseURL.Hostname()}
-		body, dropped, err := to.Encode(request, t)
-		if err != nil {
-			return c.inWords(err)
-		}
-		if err := c.tolerates(dropped); err != nil {
-			return err
-		}
-		w.body, w.dropped = [][]byte{body}, c.worded(dropped)
-		w.reply = func(answer []byte) ([]byte, llm.Usage, error) {
-			r, err := to.DecodeResponse(answer, t)
-			if err != nil {
-				return nil, llm.Usage{}, err
-			}
-			u, told := usageOf(r)
-			if !told {
-				u.Input, u.Estimated = c.promptCount(), true
-			}
-			return from.EncodeResponse(r, request), *u, nil
-		}
-		return nil
-	}
+	return e.form == formOnly || e.form == formToo && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/")
 }
 
 // promptCount estimates the tokens of the prompt by counting its text.
 func (c *call) promptCount() int64 { return countPrompt(c.scanned, c.body.bytes) }
-
-// decodes reads a request that is in memory.
-func decodes[Req, Resp any](o dialect.Operation[Req, Resp]) func(c *call) (*Req, error) {
-	return func(c *call) (*Req, error) { return o.Decode(c.body.bytes, c.at) }
-}
 
 // locate finds where the target takes an operation.
 func (w *way) locate(operation upstream.Operation) (err error) {
@@ -139,12 +99,51 @@ func (t *translation) replied() *setback {
 	if err != nil {
 		return t.stopped(err)
 	}
-	body, used, err := t.way.reply(raw)
+	body, used, err := t.way.reply(raw, t.another)
+	if over, ok := errors.AsType[*ended](err); ok {
+		return over.setback
+	}
 	if err != nil {
 		return t.setback(err)
 	}
 	t.c.seen.reporter = counted{used}
 	return t.deliver(body)
+}
+
+// ended is how another call of an attempt ended that brought no answer. Without a setback the whole call is over.
+type ended struct{ setback *setback }
+
+// Error implements error.
+func (*ended) Error() string { return "another call of the attempt brought nothing" }
+
+// another makes one more call of the same kind within an attempt, when the target's key has room for it, and reads its
+// answer. The error is an *ended.
+func (t *translation) another(body []byte) ([]byte, error) {
+	c, target := t.c, t.c.attempts.target
+	for wait := c.p.keys.take(target.Key, time.Now()); wait > 0; wait = c.p.keys.take(target.Key, time.Now()) {
+		select {
+		case <-time.After(wait):
+		case <-t.ctx.Done():
+			return nil, &ended{c.unreached(t.ctx, context.Cause(t.ctx))}
+		}
+	}
+	response, err := c.p.o.Upstream.Do(t.ctx, upstream.Call{
+		Provider: target.Route.Provider, Key: target.Key, Path: t.way.address.Path, Query: t.way.query,
+		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Sending: &c.sending,
+	})
+	if err != nil {
+		return nil, &ended{c.unreached(t.ctx, err)}
+	}
+	defer response.Body.Close()
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return nil, &ended{c.refused(t.ctx, response, t.way.dialect)}
+	}
+	t.response = response
+	raw, err := t.read()
+	if err != nil {
+		return nil, &ended{t.stopped(err)}
+	}
+	return raw, nil
 }
 
 // notHere is the refusal of a model whose providers cannot do what the endpoint is for.

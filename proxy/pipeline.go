@@ -131,7 +131,7 @@ func (c *call) scan() (err error) {
 	if c.endpoint.uploads(c.r) {
 		return c.receive()
 	}
-	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, &c.p.bodies); err != nil {
+	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, c.total, &c.p.bodies); err != nil {
 		return err
 	}
 	c.scanned, err = c.endpoint.scanBody(c.body.bytes, c.at)
@@ -221,7 +221,7 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 	if c.endpoint.free {
 		return 0, true
 	}
-	prompt := densePrompt(c.facts)
+	prompt := densePrompt(c.facts) + c.upload.dense()
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
 		if c.endpoint.output {
@@ -242,7 +242,7 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 func (c *call) maxOutput(route *snapshot.Route) int64 {
 	tokens := c.facts.MaxTokens
 	if tokens == 0 {
-		tokens = c.usualOutput(route)
+		tokens = max(c.usualOutput(route), c.endpoint.usual)
 	}
 	return tokens * c.facts.N // each below 1<<31
 }

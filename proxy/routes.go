@@ -20,6 +20,7 @@ type endpoint struct {
 	path      string             // below the version, without the model: how it is booked
 	streams   bool               // a stream has a meaning
 	output    bool               // the answer is generated, and paid by the token
+	usual     int64              // tokens that are held at least for an answer whose caller set no limit
 	// translates says that providers of other dialects serve it too: by upstream.Generate, through the neutral model.
 	translates bool
 	// scan reads its requests where the dialect's Scan does not; nil is Scan.

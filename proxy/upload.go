@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,7 @@ import (
 	"aihigress/internal/dialect/formdata"
 	"aihigress/internal/fault"
 	"aihigress/internal/llm"
+	"aihigress/internal/web"
 )
 
 // maxHead is how much of an upload is kept in memory before the model is found, in bytes: the short fields before a file.
@@ -29,18 +32,24 @@ type upload struct {
 	o       *Options
 	disk    *budget
 
+	caller context.Context // ends where the caller goes away
+	until  time.Time       // all of it must have come
+	sounds bool            // what is uploaded is sound
+
 	finder *formdata.Finder
 	head   []byte // of a body that is not spooled: what was read to find the model
 	file   *os.File
-	read   int64 // bytes that the caller sent
-	size   int64 // of the whole body; negative is not announced
-	held   int64 // of the disk's budget
+	read   atomic.Int64 // bytes that the caller sent
+	size   atomic.Int64 // of the whole body; negative is not announced
+	held   int64        // of the disk's budget
 
-	mu       sync.Mutex // held while reading for an upstream
-	failure  error      // why the caller's bytes ended
-	ended    bool       // properly
+	mu       sync.Mutex            // held while reading for an upstream, which may wait for the caller
+	failure  atomic.Pointer[error] // why the caller's bytes ended
+	ended    atomic.Bool           // properly
 	stopping atomic.Bool
+	ours     atomic.Bool // it was the gateway that ended the reading
 	used     atomic.Bool // an attempt has begun to read what cannot be read again
+	unwatch  func()      // ends what listens for the end of an attempt
 }
 
 // newUpload reads a multipart body until the model is found, and all of it where a file comes first. The caller closes it.
@@ -48,6 +57,9 @@ func newUpload(c *call) (*upload, error) {
 	o := &c.p.o
 	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, errCompressed
+	}
+	if len(c.r.Header["Content-Type"]) > 1 { // with another boundary, perhaps
+		return nil, errContentTypes
 	}
 	boundary, err := formdata.Boundary(c.r.Header.Get("Content-Type"))
 	if err != nil {
@@ -57,9 +69,11 @@ func newUpload(c *call) (*upload, error) {
 		return nil, tooLarge(o.MaxUpload)
 	}
 	u := &upload{
-		source: c.r.Body, control: http.NewResponseController(c.w), o: o, disk: &c.p.spooled, size: c.r.ContentLength,
-		finder: formdata.NewFinder(boundary, "model", "stream", "prompt"),
+		source: c.r.Body, control: http.NewResponseController(c.w), o: o, disk: &c.p.spooled,
+		caller: c.r.Context(), until: c.total, sounds: c.endpoint.form == formOnly,
+		finder: formdata.NewFinder(boundary, "model", "stream", "prompt", "n"),
 	}
+	u.size.Store(c.r.ContentLength)
 	if err := u.find(); err != nil {
 		u.close()
 		return nil, err
@@ -96,13 +110,12 @@ func (u *upload) find() error {
 
 // next reads what the caller sent, and shows it to the finder. The errors are for the caller, but for io.EOF.
 func (u *upload) next(p []byte) (int, error) {
-	_ = u.control.SetReadDeadline(time.Now().Add(u.o.Read)) // a server that knows no deadlines does without
+	_ = u.control.SetReadDeadline(sooner(time.Now().Add(u.o.Read), u.until)) // a server that knows no deadlines does without
 	if u.stopping.Load() {
 		return 0, errStopped
 	}
 	n, err := u.source.Read(p)
-	u.read += int64(n)
-	if u.read > u.o.MaxUpload {
+	if u.read.Add(int64(n)) > u.o.MaxUpload {
 		return 0, tooLarge(u.o.MaxUpload)
 	}
 	if _, bad := u.finder.Write(p[:n]); bad != nil {
@@ -116,7 +129,8 @@ func (u *upload) next(p []byte) (int, error) {
 		if bad := u.finder.End(); bad != nil {
 			return n, bad
 		}
-		u.ended, u.size = true, u.read
+		u.ended.Store(true)
+		u.size.Store(u.read.Load())
 		return n, io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errSlow
@@ -130,10 +144,10 @@ func (u *upload) spool() (err error) {
 		return nil
 	}
 	if u.file, err = os.CreateTemp("", "aihigress-upload-"); err != nil {
-		return fmt.Errorf("spool an upload: %w", err)
+		return u.noRoom(err)
 	}
 	if err := os.Remove(u.file.Name()); err != nil {
-		return fmt.Errorf("spool an upload: %w", err)
+		return u.noRoom(err)
 	}
 	if err := u.store(u.head); err != nil {
 		return err
@@ -141,7 +155,7 @@ func (u *upload) spool() (err error) {
 	u.head = nil
 	piece := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(piece)
-	for !u.ended {
+	for !u.ended.Load() {
 		n, err := u.next(piece[:])
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
@@ -155,54 +169,130 @@ func (u *upload) spool() (err error) {
 
 func (u *upload) store(p []byte) error {
 	if !u.disk.take(int64(len(p))) {
-		return errOverloaded
+		return errNoRoom
 	}
 	u.held += int64(len(p))
 	if _, err := u.file.Write(p); err != nil {
-		return fmt.Errorf("spool an upload: %w", err)
+		return u.noRoom(err)
 	}
 	return nil
 }
 
-// facts are what the gateway knows of the upload.
+// noRoom is the refusal of an upload that the disk did not take. Why is for the log.
+func (u *upload) noRoom(err error) error {
+	web.NoteError(u.caller, fmt.Errorf("spool an upload: %w", err))
+	return errNoRoom
+}
+
+// Bytes that a token of sound has, at ten tokens a second: at 128 kbit/s for an estimate, at 32 kbit/s for the most that it
+// hardly exceeds. Of an upload without a length the most is what OpenAI takes.
+const (
+	soundBytes      = 1600
+	denseSoundBytes = 400
+	usualUpload     = 25 << 20
+)
+
+// facts are what the gateway knows of the upload so far.
 func (u *upload) facts() dialect.Facts {
 	field := func(name string) string {
 		f, _ := u.finder.Field(name)
 		return f.Value
 	}
-	return dialect.Facts{
-		Model: field("model"), Stream: strings.EqualFold(field("stream"), "true"), N: 1,
-		TextBytes: int64(len(field("prompt"))), Media: max(1, int64(u.finder.Files())),
+	f := dialect.Facts{Model: field("model"), Stream: strings.EqualFold(field("stream"), "true"), N: 1, TextBytes: int64(len(field("prompt")))}
+	if n, err := strconv.ParseInt(field("n"), 10, 32); err == nil {
+		f.N = max(1, n) // a vendor says what is wrong with it
 	}
+	if u.sounds {
+		f.Media = 1
+	} else {
+		f.Images = max(1, int64(u.finder.Files()))
+	}
+	return f
+}
+
+// sound is how many tokens of sound the upload has beyond the few that are counted for each.
+func (u *upload) sound() int64 {
+	if !u.sounds {
+		return 0
+	}
+	n := u.size.Load()
+	if n < 0 {
+		n = u.read.Load()
+	}
+	return max(0, n/soundBytes-mediaTokens)
+}
+
+// dense is how many more tokens than its facts say an upload may have. It decides how much is held.
+func (u *upload) dense() int64 {
+	if u == nil || !u.sounds {
+		return 0
+	}
+	n := u.size.Load()
+	if n < 0 {
+		n = min(usualUpload, u.o.MaxUpload)
+	}
+	return n / denseSoundBytes
 }
 
 // repeats reports whether another attempt can be made.
 func (u *upload) repeats() bool { return u.file != nil || !u.used.Load() }
 
-// open is the body with another model in it, and its length; a negative one is not known.
-func (u *upload) open(model string) (io.ReadCloser, int64) {
+// open is the body with another model in it, and its length; a negative one is not known. It can be read until ctx ends.
+func (u *upload) open(ctx context.Context, model string) (io.ReadCloser, int64) {
 	at, _ := u.finder.Field("model")
-	length := u.size
+	size := u.size.Load()
+	length := size
 	if length >= 0 {
 		length += int64(len(model)) - (at.End - at.Start)
 	}
 	if u.file != nil {
 		return io.NopCloser(io.MultiReader(io.NewSectionReader(u.file, 0, at.Start), strings.NewReader(model),
-			io.NewSectionReader(u.file, at.End, u.size-at.End))), length
+			io.NewSectionReader(u.file, at.End, size-at.End))), length
 	}
 	// Answers may come before the upload ends.
 	_ = u.control.EnableFullDuplex()
+	u.watch(ctx)
 	return &passing{u: u, ahead: []string{string(u.head[:at.Start]), model, string(u.head[at.End:])}}, length
 }
 
+// watch ends the reading with an attempt: a transport whose call was cancelled waits for the body that it reads.
+func (u *upload) watch(ctx context.Context) {
+	if u.unwatch != nil {
+		u.unwatch()
+	}
+	over := make(chan struct{})
+	drop := context.AfterFunc(ctx, func() {
+		defer close(over)
+		if !u.used.Load() || u.ended.Load() {
+			return
+		}
+		if cause := context.Cause(u.caller); cause == nil || errors.Is(cause, ErrStopping) {
+			u.ours.Store(true) // the server takes a read that is interrupted for a caller who went away
+		}
+		u.stopping.Store(true)
+		_ = u.control.SetReadDeadline(time.Unix(1, 0))
+	})
+	u.unwatch = func() {
+		if !drop() {
+			<-over
+		}
+	}
+}
+
+// interrupted reports whether the gateway itself ended the reading, by the clock mostly, and the caller may still be there.
+func (u *upload) interrupted() bool {
+	return u != nil && (u.ours.Load() || errors.Is(u.failed(), errSlow))
+}
+
 // content is the whole body of an upload that was spooled.
-func (u *upload) content() io.Reader { return io.NewSectionReader(u.file, 0, u.size) }
+func (u *upload) content() io.Reader { return io.NewSectionReader(u.file, 0, u.size.Load()) }
 
 // failed is why the caller's bytes ended before their end; nil where they did not.
 func (u *upload) failed() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.failure
+	if err := u.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // stop ends the reading for an upstream and waits for it. Nothing is read of the caller afterwards.
@@ -212,7 +302,7 @@ func (u *upload) stop() {
 		_ = u.control.SetReadDeadline(time.Unix(1, 0)) // a read that waits for the caller comes back
 	}
 	u.mu.Lock()
-	if u.ended {
+	if u.ended.Load() {
 		_ = u.control.SetReadDeadline(time.Time{})
 	}
 	u.mu.Unlock()
@@ -220,6 +310,9 @@ func (u *upload) stop() {
 
 // close gives back what the upload holds.
 func (u *upload) close() {
+	if u.unwatch != nil {
+		u.unwatch()
+	}
 	u.stop()
 	u.disk.give(u.held)
 	u.held = 0
@@ -254,14 +347,14 @@ func (p *passing) Read(b []byte) (int, error) {
 		}
 	}
 	switch {
-	case u.failure != nil:
-		return 0, u.failure
-	case u.ended:
+	case u.failed() != nil:
+		return 0, u.failed()
+	case u.ended.Load():
 		return 0, io.EOF
 	}
 	n, err := u.next(b)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errStopped) {
-		u.failure = err
+		u.failure.Store(&err)
 	}
 	return n, err
 }
@@ -274,12 +367,16 @@ func (p *passing) Close() error {
 
 // uploaded is what was scanned of an upload.
 type uploaded struct {
+	upload *upload
 	facts  dialect.Facts
 	prompt string
 }
 
-// Facts implements dialect.Scanned.
-func (u *uploaded) Facts() *dialect.Facts { return &u.facts }
+// Facts implements dialect.Scanned. How much sound there is may show only at its end.
+func (u *uploaded) Facts() *dialect.Facts {
+	u.facts.InputTokens = u.upload.sound()
+	return &u.facts
+}
 
 // Patch implements dialect.Scanned: an upload is not in memory, and is changed where it is sent.
 func (*uploaded) Patch(body []byte, _ dialect.Patch) [][]byte { return [][]byte{body} }
@@ -294,7 +391,7 @@ func (c *call) receive() (err error) {
 	}
 	c.body = &body{budget: &c.p.bodies}
 	prompt, _ := c.upload.finder.Field("prompt")
-	c.scanned = &uploaded{facts: c.upload.facts(), prompt: prompt.Value}
+	c.scanned = &uploaded{upload: c.upload, facts: c.upload.facts(), prompt: prompt.Value}
 	return nil
 }
 
@@ -309,8 +406,10 @@ func (c *call) spooled() error {
 }
 
 var (
-	errStopped    = errors.New("the upload was stopped")
-	errNoModel    = &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
-	errSlow       = fault.New(fault.Invalid, "The request body did not arrive in time.").WithCode(codeSlow)
-	errCompressed = fault.New(fault.Invalid, "The request body must not be compressed.").WithCode("unsupported_content_encoding")
+	errStopped      = errors.New("the upload was stopped")
+	errNoModel      = &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
+	errSlow         = fault.New(fault.Invalid, "The request body did not arrive in time.").WithCode(codeSlow)
+	errNoRoom       = fault.New(fault.Limited, "The gateway has no room on its disk for another upload. Try again later.").WithCode(codeOverloaded)
+	errContentTypes = &llm.RequestError{Code: "invalid_multipart", Message: "The request has more than one Content-Type."}
+	errCompressed   = fault.New(fault.Invalid, "The request body must not be compressed.").WithCode("unsupported_content_encoding")
 )
