@@ -23,6 +23,7 @@ type turn struct {
 // "Mid-conversation system messages").
 func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 	leading := true
+	turns = make([]turn, 0, len(r.Messages))
 	for i := range r.Messages {
 		m := &r.Messages[i]
 		d.If(m.Name != "", llm.FieldName)
@@ -35,7 +36,7 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 		case isSystem:
 			role, wrapped = llm.User, !leading
 		}
-		var blocks []llm.Block
+		blocks := make([]llm.Block, 0, len(m.Blocks))
 		for j := range m.Blocks {
 			b := m.Blocks[j] // a copy: the request is the caller's
 			if !keep(&b, m.Role, d) {
@@ -48,6 +49,8 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 		}
 		switch {
 		case len(blocks) == 0:
+		case leading && len(system) == 0:
+			system = blocks
 		case leading:
 			system = append(system, blocks...)
 		case len(turns) > 0 && turns[len(turns)-1].role == role:
@@ -102,7 +105,7 @@ func keep(b *llm.Block, role llm.Role, d *llm.Drops) bool {
 // made such as the API takes, and no two calls the same.
 func paired(turns []turn, d *llm.Drops) []turn {
 	p := pairing{used: map[string]bool{}}
-	var out []turn
+	out := make([]turn, 0, len(turns)+1)
 	for i := range turns {
 		t := turns[i]
 		if t.role == llm.System {
@@ -126,9 +129,9 @@ func paired(turns []turn, d *llm.Drops) []turn {
 	return joined(out)
 }
 
-// joined puts turns of one side together that came to stand behind one another.
+// joined puts turns of one side together that came to stand behind one another, in the memory of the list.
 func joined(turns []turn) []turn {
-	var out []turn
+	out := turns[:0]
 	for _, t := range turns {
 		if n := len(out); n > 0 && out[n-1].role == t.role {
 			out[n-1].blocks = append(out[n-1].blocks, t.blocks...)
@@ -148,7 +151,6 @@ type pairing struct {
 
 // assistant names the calls of a turn and finds their results in what follows.
 func (p *pairing) assistant(t turn, later []turn) turn {
-	t.blocks = slices.Clone(t.blocks)
 	p.open = p.open[:0]
 	for i := range t.blocks {
 		b := &t.blocks[i]
@@ -208,7 +210,10 @@ func plainName(c byte) bool {
 
 // user puts the results that are due in front of what the user says.
 func (p *pairing) user(t turn) turn {
-	blocks := slices.Clone(p.open)
+	if len(p.open) == 0 && !slices.ContainsFunc(t.blocks, func(b llm.Block) bool { return b.Kind == llm.ToolResult }) {
+		return t
+	}
+	blocks := append(make([]llm.Block, 0, len(p.open)+len(t.blocks)), p.open...)
 	p.open = p.open[:0]
 	for i := range t.blocks {
 		b := &t.blocks[i]
