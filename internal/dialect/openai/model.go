@@ -48,7 +48,7 @@ func (m model) idle(effort string) bool {
 
 // takesEffort reports whether a model of OpenAI's takes reasoning_effort: the families before o1 answer it with an error.
 func (m model) takesEffort() bool {
-	return m.major != 3 && m.major != 4 && !strings.HasPrefix(m.name, "chatgpt-") && !strings.Contains(m.name, "-chat")
+	return m.major != 3 && m.major != 4 && !strings.HasPrefix(m.name, "chatgpt-") && (m.major == 0 || !strings.Contains(m.name, "-chat"))
 }
 
 // Refused lists the settings that a model answers with an error at an effort, by who serves it. Who is not known is taken to
