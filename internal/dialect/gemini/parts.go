@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // attachment reads inline data.
@@ -137,20 +139,18 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 	if isNull(response) {
 		return nil, false
 	}
-	var only map[string]llm.JSON
 	value := response
-	if json.Unmarshal(response, &only, fromUpstream) == nil && len(only) == 1 {
-		for name, v := range only {
-			switch name {
-			case "output", "result":
-				value = v
-			case "error":
-				value, isError = v, true
-			}
-		}
-	}
-	if len(only) == 0 && response.Kind() == '{' {
+	name, only, members := soleMember(response)
+	if members == 0 && response.Kind() == '{' {
 		return nil, false
+	}
+	if members == 1 {
+		switch name {
+		case "output", "result":
+			value = only
+		case "error":
+			value, isError = only, true
+		}
 	}
 	said := string(value)
 	if value.Kind() == '"' {
@@ -176,12 +176,31 @@ func writeOutput(said string, isError bool) llm.JSON {
 
 // ambiguous reports whether an object would be read back as something else.
 func ambiguous(v llm.JSON) bool {
-	var only map[string]llm.JSON
-	if json.Unmarshal(v, &only) != nil || len(only) > 1 {
-		return false
-	}
-	for name := range only {
+	switch name, _, members := soleMember(v); members {
+	case 0:
+		return true
+	case 1:
 		return name == "output" || name == "result" || name == "error"
 	}
-	return true
+	return false
+}
+
+// soleMember is the first member of an object that is valid, and how many there are: none, one, or two for more.
+func soleMember(object llm.JSON) (name string, value llm.JSON, members int) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), fromUpstream)
+	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
+		return "", nil, 0
+	}
+	token, err := d.ReadToken()
+	if err != nil || token.Kind() != '"' {
+		return "", nil, 0
+	}
+	name = token.String()
+	if value, err = d.ReadValue(); err != nil {
+		return "", nil, 0
+	}
+	if d.PeekKind() != '}' {
+		return name, value, 2
+	}
+	return name, value, 1
 }

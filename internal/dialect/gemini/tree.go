@@ -32,9 +32,9 @@ const (
 
 var errTree = errors.New("it is too deep or too large")
 
-// parseTree reads a value that is valid JSON.
+// parseTree reads a value that is valid JSON. The tree shares its memory.
 func parseTree(v llm.JSON) (*tree, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(v), fromUpstream)
+	d := jsontext.NewDecoder(bytes.NewBuffer(v), fromUpstream) // which a decoder reads where it is
 	nodes := 0
 	return readTree(d, 0, &nodes)
 }
@@ -78,7 +78,7 @@ func readTree(d *jsontext.Decoder, depth int, nodes *int) (*tree, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read JSON: %w", err)
 		}
-		return &tree{scalar: v.Clone()}, nil
+		return &tree{scalar: slices.Clip(v)}, nil
 	}
 }
 
