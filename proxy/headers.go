@@ -18,6 +18,8 @@ var keepFromUpstream = set(
 	"Openai-Organization", "Openai-Project", "Chatgpt-Account-Id", "X-Goog-User-Project", "X-Goog-Iam-Authorization-Token", "X-Goog-Authenticated-User-Email",
 	// Where the caller is, which is none of the vendor's business.
 	"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Via", "Origin", "Referer",
+	// What would leave out of a Google API's answer what it is billed by, and what would make another method of the call.
+	"X-Goog-Fieldmask", "X-Http-Method-Override",
 	// Ours, sent separately.
 	"X-Request-Id",
 )

@@ -274,3 +274,20 @@ func TestProxyHeadersStayHere(t *testing.T) {
 		t.Errorf("the vendor got %s", all)
 	}
 }
+
+// A caller cannot have a Google API leave the usage out of its answer.
+func TestUsageCannotBeMaskedOut(t *testing.T) {
+	t.Parallel()
+	var got seen
+	var query string
+	s := speakerOf(llm.Gemini)
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		query = r.URL.RawQuery
+		recorded(&got, s.answers(false))(w, r)
+	}}}, speaking(s.name))
+	r := w.asking(s, false, "", "X-Goog-FieldMask", "candidates", "X-HTTP-Method-Override", "GET", "Authorization", "Bearer "+w.key)
+	r.URL.RawQuery = "fields=candidates&Fields=x&$fields=candidates&%24alt=proto&callback=f&userProject=acme&prettyPrint=false"
+	if a := w.do(r); a.StatusCode != 200 || query != "prettyPrint=false" || got.header.Get("X-Goog-Fieldmask")+got.header.Get("X-Http-Method-Override") != "" {
+		t.Errorf("%d, the vendor got %q %v", a.StatusCode, query, got.header)
+	}
+}

@@ -169,14 +169,21 @@ func (c *call) carries() bool {
 	return c.carried == 2
 }
 
-// withQuery adds what the caller asked for in the address, but for credentials and the form of a stream.
+// keepFromQuery are the caller's parameters that do not reach the vendor: credentials, and those of all Google APIs that change
+// the form of the answer or leave out of it what it is billed by (cloud.google.com/apis/docs/system-parameters).
+var keepFromQuery = set("key", "api_key", "api-key", "access_token", "oauth_token", "bearer_token",
+	"alt", "fields", "callback", "quotaUser", "userProject", "uploadType", "upload_protocol")
+
+// withQuery adds what the caller asked for in the address.
 func (c *call) withQuery(query url.Values) url.Values {
 	if c.r.URL.RawQuery == "" {
 		return query
 	}
 	all := c.r.URL.Query()
-	for _, name := range [...]string{"key", "alt", "$alt", "api_key", "api-key", "access_token", "oauth_token"} {
-		delete(all, name)
+	for name := range all {
+		if _, ok := keepFromQuery[http.CanonicalHeaderKey(name)]; ok || strings.HasPrefix(name, "$") { // as Google spells its own with, too
+			delete(all, name)
+		}
 	}
 	for name, values := range query {
 		all[name] = values

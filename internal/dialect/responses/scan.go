@@ -25,6 +25,7 @@ const (
 	idStream
 	idStore
 	idPrevious
+	idBackground
 	idMaxTokens
 	idInput
 	idState // prompt and conversation, which hold input of their own
@@ -43,6 +44,7 @@ var requestPaths = func() *jsonscan.Paths {
 		"stream":               idStream,
 		"store":                idStore,
 		"previous_response_id": idPrevious,
+		"background":           idBackground,
 		"max_output_tokens":    idMaxTokens,
 		"input":                idInput,
 		"prompt":               idState,
@@ -68,12 +70,13 @@ var requestPaths = func() *jsonscan.Paths {
 
 // names of the fields that may come once only: two readers of one body must not disagree about them.
 var names = map[jsonscan.ID]string{
-	idModel:     "model",
-	idStream:    "stream",
-	idStore:     "store",
-	idPrevious:  "previous_response_id",
-	idMaxTokens: "max_output_tokens",
-	idInput:     "input",
+	idModel:      "model",
+	idStream:     "stream",
+	idStore:      "store",
+	idPrevious:   "previous_response_id",
+	idBackground: "background",
+	idMaxTokens:  "max_output_tokens",
+	idInput:      "input",
 }
 
 // span is a part of a body.
@@ -149,7 +152,7 @@ func expects(id jsonscan.ID) (want jsonscan.Kind, name, article string) {
 		return jsonscan.String, names[id], "a string"
 	case idInstructions:
 		return jsonscan.String, "instructions", "a string"
-	case idStream, idStore:
+	case idStream, idStore, idBackground:
 		return jsonscan.Bool, names[id], "a boolean"
 	case idMaxTokens:
 		return jsonscan.Number, names[id], "an integer"
@@ -235,6 +238,10 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		f.Previous = string(r.text)
 	case idStream:
 		f.Stream = string(raw) == "true"
+	case idBackground:
+		if string(raw) == "true" { // it goes on after its answer, unseen: nobody could be billed, and nothing here gets the result
+			r.fail("background", "unsupported_parameter", "Unsupported parameter: 'background' is not available here; use a stream.")
+		}
 	case idStore:
 		r.stores = string(raw) != "false"
 	case idMaxTokens:

@@ -102,6 +102,8 @@ func TestScanRefuses(t *testing.T) {
 		{"item as a text", `{"model":"m","input":["x"]}`, "input[]", "invalid_type"},
 		{"store as a text", `{"model":"m","input":"x","store":"no"}`, "store", "invalid_type"},
 		{"store twice", `{"model":"m","input":"x","store":true,"store":false}`, "store", "duplicate_parameter"},
+		{"in the background", `{"model":"m","input":"x","background":true}`, "background", "unsupported_parameter"},
+		{"background twice", `{"model":"m","input":"x","background":false,"backgr\u006fund":true}`, "background", "duplicate_parameter"},
 		{"previous as a number", `{"model":"m","previous_response_id":1}`, "previous_response_id", "invalid_type"},
 		{"limit of nothing", `{"model":"m","input":"x","max_output_tokens":0}`, "max_output_tokens", "integer_below_min_value"},
 		{"half a limit", `{"model":"m","input":"x","max_output_tokens":1.5}`, "max_output_tokens", "invalid_type"},
