@@ -119,6 +119,7 @@ func (t *translation) emit(e *llm.Event) error {
 		t.content = true
 		t.collect(e.Text)
 	case llm.Open:
+		t.named(&e.Block)
 		t.content = t.content || e.Block.Kind != llm.Text && e.Block.Kind != llm.Thinking
 		t.collect(e.Block.Call.Name)
 	case llm.Sign:
@@ -137,6 +138,15 @@ func (t *translation) emit(e *llm.Event) error {
 	var err error
 	t.out, err = t.encoder.Append(t.out, e)
 	return err
+}
+
+// named gives a call the caller's name of its tool, which the target may know by another.
+func (t *translation) named(b *llm.Block) {
+	if b.Kind == llm.ToolCall {
+		if request, err := t.c.decoded(); err == nil {
+			b.Call.Name = request.CallerName(b.Call.Name)
+		}
+	}
 }
 
 // prompt is the usage that a stream begins with: what the vendor told of the input already, else an estimate. Callers of
@@ -284,6 +294,11 @@ func (t *translation) answer(r *llm.Response) *setback {
 	}
 	if u, missing := t.tally(); missing {
 		r.Usage, r.HasUsage = u, true
+	}
+	for i := range r.Candidates {
+		for j := range r.Candidates[i].Blocks {
+			t.named(&r.Candidates[i].Blocks[j])
+		}
 	}
 	body := t.c.endpoint.dialect.EncodeResponse(r, request)
 	t.remember(r.ID)

@@ -309,10 +309,10 @@ func (e *requestEncoder) call(b *llm.Block) toolCall {
 		e.drops.If(!b.State.IsZero(), llm.FieldThinking)
 	}
 	if b.Call.Custom && e.vendor.openAI {
-		w.Type, w.Custom = "custom", &customCall{Name: b.Call.Name, Input: b.Call.Input}
+		w.Type, w.Custom = "custom", &customCall{Name: llm.ToolName(b.Call.Name), Input: b.Call.Input}
 		return w
 	}
-	w.Function = &functionCall{Name: b.Call.Name, Arguments: arguments(b.Call.Input)}
+	w.Function = &functionCall{Name: llm.ToolName(b.Call.Name), Arguments: arguments(b.Call.Input)}
 	switch {
 	case b.Call.Custom:
 		w.Function.Arguments = arguments(llm.Wrap(b.Call.Input))

@@ -40,15 +40,15 @@ func (e *requestEncoder) tool(t *llm.Tool) {
 		if !e.vendor.openAI {
 			description, plain := t.InWords()
 			e.drops.If(!plain, llm.FieldCustomTool)
-			w.Function = &function{Name: t.Name, Description: description, Parameters: jsontext.Value(llm.WrappedSchema)}
+			w.Function = &function{Name: llm.ToolName(t.Name), Description: description, Parameters: jsontext.Value(llm.WrappedSchema)}
 			break
 		}
-		w.Type, w.Custom = "custom", &customTool{Name: t.Name, Description: t.Description}
+		w.Type, w.Custom = "custom", &customTool{Name: llm.ToolName(t.Name), Description: t.Description}
 		if string(t.Grammar) != "{}" {
 			w.Custom.Format = formatOf(t.Grammar)
 		}
 	default:
-		w.Function = &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
+		w.Function = &function{Name: llm.ToolName(t.Name), Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
 		if !e.vendor.openAI && len(t.Schema) == 0 { // OpenAI's own idea is that no parameters are none
 			w.Function.Parameters = jsontext.Value(`{"type":"object","properties":{}}`)
 		}
@@ -116,9 +116,9 @@ func (e *requestEncoder) choice(c llm.Choice) {
 // named says whether a tool is a function or a custom tool.
 func (e *requestEncoder) named(name string) named {
 	if t := e.in.ToolOf(name); t != nil && len(t.Grammar) > 0 && e.vendor.openAI {
-		return named{"custom", name}
+		return named{"custom", llm.ToolName(name)}
 	}
-	return named{"function", name}
+	return named{"function", llm.ToolName(name)}
 }
 
 // formatOf is the format of a custom tool. Responses have a level less: {"type":"grammar","syntax":…,"definition":…}.

@@ -436,3 +436,16 @@ func FuzzDecodeRequest(f *testing.F) {
 		}
 	})
 }
+
+// Names that other dialects allow become ones that OpenAI takes, the same wherever they stand.
+func TestToolNames(t *testing.T) {
+	t.Parallel()
+	name := "files.read"
+	plain := llm.ToolName(name)
+	r := llm.Request{Tools: []llm.Tool{{Name: name, Schema: llm.JSON("{}")}}, Choice: llm.Choice{Mode: llm.Required, Names: []string{name}},
+		Messages: []llm.Message{{Role: llm.Assistant, Blocks: []llm.Block{call("a", name, "1")}}}}
+	got, _ := encode(t, &r, dialect.Target{Host: "api.openai.com"})
+	if strings.Contains(got, name) || strings.Count(got, `"name":"`+plain+`"`) != 3 {
+		t.Errorf("%s", got)
+	}
+}

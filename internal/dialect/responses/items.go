@@ -169,7 +169,7 @@ func (w *requestWriter) call(c *llm.Call) {
 	namespace, name := splitName(w.r, c.Name)
 	w.next()
 	b := appendString(append(w.items, kind...), c.ID)
-	b = appendString(append(b, `,"name":`...), name)
+	b = appendString(append(b, `,"name":`...), plainName(w.r, name))
 	if namespace != "" {
 		b = appendString(append(b, `,"namespace":`...), namespace)
 	}

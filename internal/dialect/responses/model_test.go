@@ -50,3 +50,17 @@ func TestPaddingIsNoField(t *testing.T) {
 		}
 	}
 }
+
+// Names that other dialects allow become ones that OpenAI takes, the same wherever they stand; its own callers' stay.
+func TestToolNames(t *testing.T) {
+	t.Parallel()
+	name := "files.read"
+	for caller, want := range map[string]string{llm.Gemini: llm.ToolName(name), llm.Responses: name} {
+		r := llm.Request{Dialect: caller, Tools: []llm.Tool{{Name: name}}, Choice: llm.Choice{Mode: llm.Required, Names: []string{name}},
+			Messages: []llm.Message{turn(llm.Assistant, llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: "a", Name: name}})}}
+		body, _, err := responses.Dialect{}.EncodeRequest(&r, dialect.Target{Model: "m"})
+		if err != nil || strings.Count(string(body), `"name":"`+want+`"`) != 3 {
+			t.Errorf("%s: %s, %v", caller, body, err)
+		}
+	}
+}

@@ -29,6 +29,14 @@ func splitName(r *llm.Request, name string) (namespace, short string) {
 	return "", name
 }
 
+// plainName is a name as OpenAI takes it; callers of the dialect hear from it where theirs is not.
+func plainName(r *llm.Request, name string) string {
+	if r.Dialect == llm.Responses {
+		return name
+	}
+	return llm.ToolName(name)
+}
+
 // tools reads the tools and what is said of their use.
 func (q *request) tools(r *llm.Request) error {
 	for i, raw := range q.Tools {
@@ -193,7 +201,7 @@ func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
 func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
 	if t.Namespace.Name == "" {
-		w.Name = t.Name
+		w.Name = plainName(r, t.Name)
 	}
 	for path := range r.Extra {
 		if name, ok := strings.CutPrefix(path, toolPath); ok && r.Dialect == llm.Responses {
@@ -267,7 +275,7 @@ func chosen(r *llm.Request, name string) (choiceObject, bool) {
 			kind = "custom"
 		}
 		namespace, short := splitName(r, name)
-		return choiceObject{Type: kind, Name: short, Namespace: namespace}, true
+		return choiceObject{Type: kind, Name: plainName(r, short), Namespace: namespace}, true
 	}
 	for i := range r.Tools {
 		if t := &r.Tools[i]; t.Vendor == llm.Responses && t.Type == name {
