@@ -87,7 +87,7 @@ func (c *cell) paired(calls []call) *request {
 		c.Errorf("calls %q, results of %q", got.calls, got.results)
 	}
 	for i, each := range calls {
-		id, _ := llm.UncarryID(each.id)
+		id, _, _ := strings.Cut(each.id, llm.Mark) // what is behind it is for the gateway
 		if i < len(got.calls) && got.calls[i] != id {
 			c.Errorf("the caller knows call %q, the vendor %q", id, got.calls[i])
 		}
@@ -370,13 +370,17 @@ func testAbort(c *cell) {
 	}
 	talk := c.begin(c.unique(knobs), setup{onText: cancel})
 	talk.say("Hello!")
-	if !c.stream {
-		go func() {
-			c.await("the vendor is asked", func(s simulator.Counts) bool { return s.Requests == 1 })
+	asked := make(chan error, 1)
+	go func() {
+		asked <- c.waits("the vendor is asked", func(s simulator.Counts) bool { return s.Requests == 1 })
+		if !c.stream {
 			cancel()
-		}()
-	}
+		}
+	}()
 	got, err := talk.send(ctx, c.stream)
+	if err := <-asked; err != nil {
+		c.Fatal(err)
+	}
 	if err == nil {
 		c.Fatalf("answered %+v", got)
 	}

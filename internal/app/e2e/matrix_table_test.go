@@ -28,6 +28,9 @@ const (
 // titles are what the table calls the dialects.
 var titles = map[string]string{llm.OpenAI: "OpenAI chat", llm.Responses: "OpenAI Responses", llm.Anthropic: "Anthropic", llm.Gemini: "Gemini"}
 
+// known are the vendors' models in the second table: what is left out depends on what they are known to take.
+var known = map[string]string{llm.OpenAI: "gpt-5.1", llm.Responses: "gpt-5.1", llm.Anthropic: "claude-sonnet-4-5", llm.Gemini: "gemini-2.5-flash"}
+
 // checkTable holds the table in the docs against what was seen.
 func (m *matrix) checkTable(t *testing.T) {
 	var b strings.Builder
@@ -92,7 +95,7 @@ func (m *matrix) mark(caller, upstream string, f feature) string {
 }
 
 func (m *matrix) writeDrops(t *testing.T, b *strings.Builder) {
-	b.WriteString("\n## What each pair leaves out\n\n| caller | provider | `x-aihigress-dropped` |\n|---|---|---|\n")
+	b.WriteString("\n## What each pair leaves out\n\n| caller | provider, model | `x-aihigress-dropped` |\n|---|---|---|\n")
 	for _, caller := range sides {
 		for _, upstream := range sides {
 			dropped := "nothing: it passes as it is"
@@ -101,7 +104,7 @@ func (m *matrix) writeDrops(t *testing.T, b *strings.Builder) {
 			} else if caller != upstream {
 				dropped = "nothing"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s |\n", titles[caller], titles[upstream], dropped)
+			fmt.Fprintf(b, "| %s | %s, %s | %s |\n", titles[caller], titles[upstream], known[upstream], dropped)
 		}
 	}
 }
@@ -117,8 +120,7 @@ func (m *matrix) full(t *testing.T, caller, upstream string) []string {
 	if err := json.Unmarshal(text, &requests); err != nil {
 		t.Fatal(err)
 	}
-	// The signatures in the requests are nobody's.
-	model := m.model(t, upstream, common("&signatures=off"))
+	model := m.model(t, upstream, known[upstream])
 	dropped := map[string]bool{}
 	for i, body := range requests {
 		header := m.post(t, fmt.Sprintf("%s to %s, request %d", caller, upstream, i), generation(caller, model), strings.ReplaceAll(string(body), `"MODEL"`, `"`+model+`"`))
@@ -149,6 +151,7 @@ func (m *matrix) post(t *testing.T, what, path, body string) http.Header {
 	req.Header.Set("Authorization", "Bearer "+m.dev.APIKey)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Anthropic-Version", "2023-06-01")
+	req.Header.Set("X-Sim-Signatures", "off") // those in the requests are nobody's
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

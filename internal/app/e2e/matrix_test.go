@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ type cell struct {
 }
 
 // unique is a name of the vendor's for a model that no other cell has, so that its counts are this cell's.
-func (c *cell) unique(knobs string) string { return "sim-" + c.field.String() + "?" + knobs }
+func (c *cell) unique(knobs string) string { return "sim-" + c.String() + "?" + knobs }
 
 // common is one that others have too.
 func common(knobs string) string { return "sim-chat?seed=1" + knobs }
@@ -194,7 +195,7 @@ func (c *cell) http() *http.Client { return &http.Client{Transport: c} }
 // RoundTrip marks the calls of the cell and keeps the headers of their answers.
 func (c *cell) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	r.Header.Set(cellHeader, c.field.String())
+	r.Header.Set(cellHeader, c.String())
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil {
 		c.mu.Lock()
@@ -218,7 +219,7 @@ func (c *cell) ask(talk conversation) *reply {
 func (c *cell) got() [][]byte {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	return slices.Clone(c.m.arrived[c.field.String()])
+	return slices.Clone(c.m.arrived[c.String()])
 }
 
 // last is the latest of them; nil where none arrived.
@@ -232,17 +233,22 @@ func (c *cell) last() []byte {
 
 // counted are the vendor's own counts of a model that is unique.
 func (c *cell) counted() simulator.Counts {
-	return c.m.vendor.Stats().Models["sim-"+c.field.String()]
+	return c.m.vendor.Stats().Models["sim-"+c.String()]
 }
 
 // await waits for the vendor's counts of such a model.
 func (c *cell) await(what string, ok func(simulator.Counts) bool) {
 	c.Helper()
-	ctx, cancel := context.WithTimeoutCause(c.Context(), patience(callTimeout), errors.New(what))
-	defer cancel()
-	if err := c.m.vendor.Await(ctx, func(s simulator.Stats) bool { return ok(s.Models["sim-"+c.field.String()]) }); err != nil {
+	if err := c.waits(what, ok); err != nil {
 		c.Fatal(err)
 	}
+}
+
+// waits is await for goroutines beside the test.
+func (c *cell) waits(what string, ok func(simulator.Counts) bool) error {
+	ctx, cancel := context.WithTimeoutCause(c.Context(), patience(callTimeout), errors.New(what))
+	defer cancel()
+	return c.m.vendor.Await(ctx, func(s simulator.Stats) bool { return ok(s.Models["sim-"+c.String()]) })
 }
 
 // checkPassed holds for every cell: what was left out is what it says, and no vendor sees what the gateway packs for
@@ -264,7 +270,7 @@ func (c *cell) checkPassed() {
 		c.Errorf("left out: %s", diff)
 	}
 	for _, body := range c.got() {
-		if llm.Carries(body) {
+		if bytes.Contains(body, []byte(llm.Mark)) || bytes.Contains(body, []byte(llm.MarkBase64)) {
 			c.Errorf("the vendor got what was packed for the caller: %s", body)
 		}
 	}
