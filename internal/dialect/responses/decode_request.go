@@ -148,9 +148,10 @@ func (q *request) items(r *llm.Request) error {
 	if _, err := d.ReadToken(); err != nil {
 		return readError("input", err)
 	}
+	var it item // which escapes: one for all
 	for i := 0; d.PeekKind() != ']'; i++ {
 		rest, start := d.UnreadBuffer(), d.InputOffset()
-		var it item
+		it = item{}
 		if err := json.UnmarshalDecode(d, &it); err != nil {
 			return q.itemsApart(r, i)
 		}
