@@ -46,7 +46,7 @@ type vendor struct {
 
 // vendors are those known to differ. Sources: the vendors' API references (api-docs.deepseek.com "Thinking Mode",
 // docs.z.ai and platform.moonshot.ai "thinking", help.aliyun.com "Deep thinking", openrouter.ai "Reasoning Tokens" and
-// "Prompt Caching", docs.mistral.ai, console.groq.com "OpenAI Compatibility"), and for what they refuse the errors that
+// "Prompt Caching", docs.mistral.ai, docs.x.ai "Reasoning", console.groq.com "OpenAI Compatibility"), and for what they refuse the errors that
 // public issue trackers quote.
 var vendors = []vendor{
 	{hosts: []string{".api.openai.com", ".openai.azure.com"}, openAI: true, refuses: refuses,
