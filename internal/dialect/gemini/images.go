@@ -104,6 +104,10 @@ func imagenRequest(r *llm.ImageRequest, drops *llm.Drops) (any, error) {
 		return nil, &llm.RequestError{Param: string(llm.FieldImage), Code: "unsupported_parameter", Message: "This model makes pictures and changes none."}
 	}
 	aspect, exact := shape(r.Width, r.Height, imagenShapes)
+	size := resolution(r.Width, r.Height)
+	if size == "4K" { // the most is 2K
+		size, exact = "2K", false
+	}
 	drops.If(!exact, llm.FieldSize)
 	type instance struct {
 		Prompt string `json:"prompt"`
@@ -111,7 +115,7 @@ func imagenRequest(r *llm.ImageRequest, drops *llm.Drops) (any, error) {
 	return struct {
 		Instances  []instance       `json:"instances"`
 		Parameters imagenParameters `json:"parameters"`
-	}{[]instance{{r.Prompt}}, imagenParameters{Count: max(1, r.N), Aspect: aspect, Size: resolution(r.Width, r.Height)}}, nil
+	}{[]instance{{r.Prompt}}, imagenParameters{Count: max(1, r.N), Aspect: aspect, Size: size}}, nil
 }
 
 type inlineData struct {
