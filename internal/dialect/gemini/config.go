@@ -110,8 +110,13 @@ func (e *requestEncoder) config() {
 		seed := integer(int32(*r.Seed)) // 32 bits are taken; the same seed stays the same
 		w.Seed = &seed
 	}
-	w.StopSequences = r.Stop[:min(len(r.Stop), maxStop)]
-	d.If(len(r.Stop) > maxStop, llm.FieldStop)
+	for _, s := range r.Stop {
+		if s == "" || len(w.StopSequences) == maxStop { // an empty one is refused
+			d.Add(llm.FieldStop)
+			continue
+		}
+		w.StopSequences = append(w.StopSequences, s)
+	}
 	for _, m := range r.Modalities {
 		w.ResponseModalities = append(w.ResponseModalities, strings.ToUpper(m))
 	}

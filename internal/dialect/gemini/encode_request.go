@@ -76,6 +76,7 @@ func (e *requestEncoder) messages() {
 			e.add("user", e.user(m))
 		}
 	}
+	e.pair()
 	switch c := e.out.Contents; {
 	case len(c) == 0 && e.out.SystemInstruction != nil: // a system prompt alone is what the user says
 		e.add("user", e.out.SystemInstruction.Parts)

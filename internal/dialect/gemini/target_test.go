@@ -65,7 +65,8 @@ func TestSettingsThatSomeModelsRefuse(t *testing.T) {
 		want    string
 		dropped []llm.Field
 	}{
-		"penalties of nothing": {"gemini-2.5-pro", llm.Request{Messages: hi, Presence: ptr(0.0), Frequency: ptr(0.0)}, `{` + hiWire + `}`, nil},
+		"penalties of nothing":   {"gemini-2.5-pro", llm.Request{Messages: hi, Presence: ptr(0.0), Frequency: ptr(0.0)}, `{` + hiWire + `}`, nil},
+		"an empty stop sequence": {"gemini-2.5-pro", llm.Request{Messages: hi, Stop: []string{"", "x"}}, `{` + hiWire + `,"generationConfig":{"stopSequences":["x"]}}`, []llm.Field{llm.FieldStop}},
 		"a schema beside functions": {"gemini-2.5-pro", llm.Request{Messages: hi, Format: schema, Tools: []llm.Tool{{Name: "f"}}},
 			`{` + hiWire + `,"systemInstruction":{"role":"user","parts":[{"text":"As soon as no function needs to be called any more, answer with a single JSON value that satisfies this JSON schema, and with nothing else: {\"type\":\"object\"}"}]},"tools":[{"functionDeclarations":[{"name":"f"}]}]}`,
 			[]llm.Field{llm.FieldFormat}},
