@@ -42,6 +42,7 @@ type answering struct {
 }
 
 // Encoder implements dialect.Dialect. Thoughts are shown to a caller who asked for them; their signatures come in any case.
+// Blocks that only another vendor knows are left out: what its own tools found is in the text behind them.
 func (Dialect) Encoder(to *llm.Request) dialect.Encoder {
 	return &encoder{show: showThoughts(to), tail: []byte("}\n\n")}
 }
