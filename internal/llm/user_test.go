@@ -10,7 +10,9 @@ import (
 func TestShortUser(t *testing.T) {
 	t.Parallel()
 	device := strings.Repeat("d", 64)
-	session := func(id string) string { return `{"device_id":"` + device + `","account_uuid":"","session_id":"` + id + `"}` }
+	session := func(id string) string {
+		return `{"device_id":"` + device + `","account_uuid":"","session_id":"` + id + `"}`
+	}
 	older := func(id string) string { return "user_" + device + "_account__session_" + id }
 	for _, short := range []string{"", "u1", device} {
 		if got := llm.ShortUser(short); got != short {
