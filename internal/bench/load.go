@@ -25,7 +25,7 @@ type load struct {
 	pair    *pair
 	path    string
 	request []byte
-	ending  string // the answer has it near its end
+	ending  string // only a whole answer has it
 }
 
 // A sample is what one turn of a load against one target saw.
@@ -156,13 +156,15 @@ func (l load) readStream(r io.Reader, start time.Time, s *sample) error {
 // readEnding reads an answer, and counts it as broken where its end is missing.
 func (l load) readEnding(r io.Reader) error {
 	var piece [8 << 10]byte
-	n := 0
+	n, found := 0, false
 	for {
 		if n == len(piece) {
-			n = copy(piece[:], piece[n/2:])
+			n = copy(piece[:], piece[n-len(l.ending):])
 		}
 		more, err := r.Read(piece[n:])
+		from := max(0, n-len(l.ending))
 		n += more
+		found = found || bytes.Contains(piece[from:n], []byte(l.ending))
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -170,7 +172,7 @@ func (l load) readEnding(r io.Reader) error {
 			return err
 		}
 	}
-	if !bytes.Contains(piece[:n], []byte(l.ending)) {
+	if !found {
 		return fmt.Errorf("the end is missing: %.200s", piece[max(n-200, 0):n])
 	}
 	return nil

@@ -32,13 +32,15 @@ func path(d dialect.Dialect, model string, stream bool) string {
 	return "/v1/chat/completions"
 }
 
-// ending is what only a whole answer has near its end.
+// ending is what only a whole answer has.
 func ending(d dialect.Dialect, stream bool) string {
 	switch {
 	case d.Name() == llm.Gemini:
 		return `"finishReason"`
+	case !stream && d.Name() == llm.OpenAI:
+		return `"finish_reason"`
 	case !stream:
-		return `}`
+		return `"output_tokens"`
 	case d.Name() == llm.Responses:
 		return "event: response.completed"
 	case d.Name() == llm.Anthropic:
@@ -60,7 +62,7 @@ func encoded(d dialect.Dialect, r *llm.Request, model string, stream bool) ([]by
 }
 
 // conversation is what a coding agent sends: instructions, tools, turns with calls and their results, texts with line
-// ends and quotes. It has about size bytes as a chat request.
+// ends and quotes. It has about size bytes as a chat request; each tool returns a fortieth of that, or a short file.
 func conversation(size int) (*llm.Request, error) {
 	r := &llm.Request{MaxTokens: 4096, Messages: []llm.Message{said(llm.System, instructions)}}
 	for i := range 1 + size/(8<<10) {
@@ -76,7 +78,7 @@ func conversation(size int) (*llm.Request, error) {
 		if err != nil || len(body) >= size {
 			return r, err
 		}
-		r.Messages = append(r.Messages[:len(r.Messages)-1], exchange(turn)...)
+		r.Messages = append(r.Messages[:len(r.Messages)-1], exchange(turn, size/40)...)
 	}
 }
 
@@ -84,8 +86,8 @@ func said(role llm.Role, text string) llm.Message {
 	return llm.Message{Role: role, Blocks: []llm.Block{{Kind: llm.Text, Text: text}}}
 }
 
-// exchange is one turn: a question, a call, its result and the answer.
-func exchange(turn int) []llm.Message {
+// exchange is one turn: a question, a call, its result of about so many bytes, and the answer.
+func exchange(turn, size int) []llm.Message {
 	id := fmt.Sprintf("call_%08d", turn)
 	return []llm.Message{
 		said(llm.User, fmt.Sprintf("Look at step %d: does it close what it opens?", turn)),
@@ -93,7 +95,7 @@ func exchange(turn int) []llm.Message {
 			ID: id, Name: "read_file_0", Input: fmt.Sprintf(`{"path":"cmd/step_%d/main.go","offset":%d,"limit":40}`, turn, turn),
 		}}}},
 		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{
-			CallID: id, Name: "read_file_0", Content: []llm.Block{{Kind: llm.Text, Text: fmt.Sprintf(source, turn)}},
+			CallID: id, Name: "read_file_0", Content: []llm.Block{{Kind: llm.Text, Text: strings.Repeat(fmt.Sprintf(source, turn), 1+size/len(source))}},
 		}}}},
 		said(llm.Assistant, fmt.Sprintf("Step %d opens \"in.txt\" and closes it in a deferred call.", turn)),
 	}
