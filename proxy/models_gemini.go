@@ -36,6 +36,10 @@ func (p *Proxy) listGeminiModels(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) getGeminiModel(w http.ResponseWriter, r *http.Request) {
 	d := dialects[llm.Gemini]
 	name := r.PathValue("model")
+	if _, action, ok := cutLast(name, ":"); ok && geminiActions[action] != nil { // no model, but what one is asked for
+		allow("POST")(w, r)
+		return
+	}
 	_, routes, err := p.findModel(r, d, name)
 	var model any
 	if err == nil {

@@ -30,7 +30,8 @@ type reportWatch struct {
 	chunk   dialect.Chunk
 
 	now, last tally
-	pictures  int64 // in an answer that told no usage
+	pictures  int64 // made, whether their usage was told or not
+	untold    int64 // of them, those of a stream whose events told none
 }
 
 // tally are counts as they were told.
@@ -39,6 +40,7 @@ type tally struct {
 	fields       uint32
 	counts       [tallyFields]int64
 	seconds      float64
+	picture      bool // it came with one
 }
 
 type tallyField uint8
@@ -62,14 +64,15 @@ const (
 	idReportUsage
 	idReportSeconds
 	idReportPicture
-	idTally // followed by the counts
+	idReportMade // a picture in an event
+	idTally      // followed by the counts
 )
 
 var operationPaths = func() *jsonscan.Paths {
 	paths := map[string]jsonscan.ID{
 		"": idReport, "type": idReportType, "text": idReportText, "delta": idReportText, "usage": idReportUsage,
 		"usage.seconds": idReportSeconds, "duration": idReportSeconds,
-		"data[].b64_json": idReportPicture, "data[].url": idReportPicture,
+		"data[].b64_json": idReportPicture, "data[].url": idReportPicture, "b64_json": idReportMade, "url": idReportMade,
 		"error": idErrObject, "error.message": idErrMessage, "error.type": idErrType, "error.code": idErrCode, "error.param": idErrParam,
 	}
 	for path, field := range map[string]tallyField{
@@ -118,7 +121,16 @@ func (w *reportWatch) Event(data []byte) (dialect.Chunk, error) {
 	case !w.root:
 		return dialect.Chunk{}, fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
+	before := w.last
 	w.settle()
+	if w.now.picture && bytes.HasSuffix(w.kind, []byte(".completed")) { // partial ones come before
+		w.pictures++
+		if w.now.seen {
+			w.last.add(&before) // each picture has an event that tells its own usage
+		} else {
+			w.untold++
+		}
+	}
 	w.chunk.Content = w.chunk.Error == nil
 	w.chunk.Finish = bytes.HasSuffix(w.kind, []byte(".done")) || bytes.HasSuffix(w.kind, []byte(".completed"))
 	return w.chunk, nil
@@ -194,6 +206,9 @@ func (w *reportWatch) Usage() (llm.Usage, bool) {
 	if made := min(w.pictures, maxPictures) * llm.PictureTokens; !credible && !odd && made > 0 {
 		return llm.Usage{Output: made, ImageOutput: made, Estimated: true}, true
 	}
+	if made := min(w.untold, maxPictures) * llm.PictureTokens; credible && made > 0 {
+		u.Output, u.ImageOutput, u.Estimated = u.Output+made, u.ImageOutput+made, true
+	}
 	return u, credible
 }
 
@@ -237,6 +252,8 @@ func (w *reportWatch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		w.root = kind == jsonscan.Object
 	case id == idReportPicture && kind == jsonscan.String:
 		w.pictures++
+	case id == idReportMade && kind == jsonscan.String:
+		w.now.picture = true
 	case id < idReport:
 		w.errs.Open(id, kind, at)
 	}
@@ -267,6 +284,15 @@ func (w *reportWatch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		}
 	case id < idReport:
 		w.errs.Close(id, kind, raw, at)
+	}
+}
+
+// add adds what was told before of other pictures.
+func (t *tally) add(before *tally) {
+	t.broken = t.broken || before.broken
+	t.fields |= before.fields
+	for i := range t.counts {
+		t.counts[i] += before.counts[i]
 	}
 }
 

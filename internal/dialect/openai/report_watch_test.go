@@ -39,6 +39,34 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// A stream of several pictures tells the usage of each; a picture whose event tells none is estimated.
+func TestPicturesOfAStream(t *testing.T) {
+	t.Parallel()
+	const part = `{"type":"image_generation.partial_image","b64_json":"AAAA","partial_image_index":0}`
+	const whole = `{"type":"image_generation.completed","b64_json":"AAAA","usage":{"input_tokens":10,"output_tokens":4,"total_tokens":14,"input_tokens_details":{"image_tokens":3,"text_tokens":7}}}`
+	const untold = `{"b64_json":"AAAA","type":"image_edit.completed"}`
+	for _, tt := range []struct {
+		name   string
+		events []string
+		want   llm.Usage
+	}{
+		{"one", []string{part, part, whole}, llm.Usage{Input: 10, Output: 4, ImageInput: 3}},
+		{"two", []string{part, whole, part, whole}, llm.Usage{Input: 20, Output: 8, ImageInput: 6}},
+		{"one of two told", []string{whole, untold}, llm.Usage{Input: 10, Output: 4 + llm.PictureTokens, ImageInput: 3, ImageOutput: llm.PictureTokens, Estimated: true}},
+		{"none told", []string{part, untold, untold}, llm.Usage{Output: 2 * llm.PictureTokens, ImageOutput: 2 * llm.PictureTokens, Estimated: true}},
+	} {
+		w := openai.WatchReport(nil, false)
+		for _, event := range tt.events {
+			if c, err := w.Event([]byte(event)); err != nil || !c.Content || c.Finish == (event == part) {
+				t.Errorf("%s: %+v, %v", tt.name, c, err)
+			}
+		}
+		if u, ok := w.Usage(); u != tt.want || !ok || w.OddUsage() {
+			t.Errorf("%s: %+v, %v", tt.name, u, ok)
+		}
+	}
+}
+
 func TestReportsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{"a":`, `[]`, `x`} {
