@@ -22,7 +22,7 @@ type decoder struct {
 	told   llm.Event   // the delta at hand: most events are one
 	plain  []byte      // the text of a custom tool's input, as far as the event at hand tells it
 
-	called, answered, finished bool
+	started, called, answered, finished bool
 }
 
 // openBlock is a block that has begun.
@@ -72,6 +72,15 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 		return false, malformed(err)
 	}
 	switch e.Type {
+	case "content_block_start", "content_block_delta", "content_block_stop", "message_delta":
+		if err := d.begun(emit); err != nil {
+			return false, err
+		}
+		if d.finished && e.Type != "message_delta" {
+			return false, nil // nothing is said behind the end
+		}
+	}
+	switch e.Type {
 	case "message_start":
 		return false, d.start(emit)
 	case "content_block_start":
@@ -96,7 +105,19 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	return false, nil // an event of later times
 }
 
+// begun begins an answer whose vendor left out how it begins.
+func (d *decoder) begun(emit dialect.Emit) error {
+	if d.started {
+		return nil
+	}
+	return d.start(emit)
+}
+
 func (d *decoder) start(emit dialect.Emit) error {
+	if d.started {
+		return nil // a relay tells it again
+	}
+	d.started = true
 	m := &d.event.Message
 	d.report.read(m.Usage)
 	u, _, _ := d.report.usage()
@@ -159,8 +180,13 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 	default:
 		return nil
 	}
+	if err := d.closeOthers(b.wire, b.kind, emit); err != nil {
+		return err
+	}
+	b = d.block(b.wire) // those before it may be gone
 	b.index = d.next
 	d.next++
+	event.Index = b.index
 	if err := emit(&event); err != nil {
 		return err
 	}
@@ -170,6 +196,21 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 		}
 	}
 	return d.piece(b, text, emit)
+}
+
+// closeOthers ends blocks whose vendor forgot to before the next one begins. Calls may be open side by side.
+func (d *decoder) closeOthers(wire int, kind llm.Kind, emit dialect.Emit) error {
+	for i := 0; i < len(d.blocks); i++ {
+		o := &d.blocks[i]
+		if o.wire == wire || o.index < 0 || o.kind == llm.ToolCall && kind == llm.ToolCall {
+			continue
+		}
+		if err := d.close(o.wire, emit); err != nil {
+			return err
+		}
+		i-- // it is gone
+	}
+	return nil
 }
 
 func (d *decoder) piece(b *openBlock, text string, emit dialect.Emit) error {
@@ -244,6 +285,9 @@ func (d *decoder) finish(b *openBlock, emit dialect.Emit) error {
 	case b.kind == llm.ToolCall && !b.said: // some tell the arguments with the call
 		err = d.piece(b, inputText(b.raw.Input), emit)
 	case b.index < 0:
+		if err = d.closeOthers(b.wire, llm.Opaque, emit); err != nil {
+			return err
+		}
 		b.index = d.next
 		d.next++
 		if b.open.Kind == llm.Opaque {

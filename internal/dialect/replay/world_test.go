@@ -3,6 +3,7 @@ package replay_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -80,25 +81,34 @@ func shared(variable, name string) string {
 
 // recordings are those of calls that generate. They are not part of the project: AIHIGRESS_RECORDINGS names their folder,
 // else it is looked for beside the project.
-func recordings(t testing.TB) []recording {
+func recordings(t *testing.T) []recording {
 	t.Helper()
-	root := shared("AIHIGRESS_RECORDINGS", "recordings")
-	if root == "" {
+	all, err := recorded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
 		t.Skip("no recordings: set AIHIGRESS_RECORDINGS to their folder")
 	}
+	return all
+}
+
+// recorded are the recordings, none where they are not there.
+func recorded() ([]recording, error) {
+	root := shared("AIHIGRESS_RECORDINGS", "recordings")
 	files, err := filepath.Glob(filepath.Join(root, "*", "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no recordings in %s: %v", root, err)
+	if err != nil || root == "" {
+		return nil, err
 	}
 	var all []recording
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		r := recording{file: filepath.Base(file)}
 		if err := json.Unmarshal(text, &r); err != nil {
-			t.Fatalf("%s: %v", file, err)
+			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
 		if name, ok := apis[r.API]; ok {
 			r.dialect = named(name)
@@ -108,7 +118,7 @@ func recordings(t testing.TB) []recording {
 			all = append(all, r)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // pieces reads at most n bytes at a time.
