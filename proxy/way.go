@@ -154,7 +154,9 @@ func (c *call) decoded() (*llm.Request, error) {
 		return nil, errOverloaded
 	}
 	c.decodedSize = size
-	c.request, c.undecoded = c.endpoint.dialect.DecodeRequest(c.body.bytes, c.at)
+	at := c.at
+	at.Facts = c.facts
+	c.request, c.undecoded = c.endpoint.dialect.DecodeRequest(c.body.bytes, at)
 	return c.request, c.undecoded
 }
 

@@ -64,6 +64,8 @@ type Dialect interface {
 type At struct {
 	Model  string // empty where the body names it
 	Stream bool   // asked for by the address; other dialects have it in the body
+	// Facts are what Scan read of the same body, for a DecodeRequest behind it; nil where it was not scanned.
+	Facts *Facts
 }
 
 // Scanned is a request that was scanned.

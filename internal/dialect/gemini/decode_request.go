@@ -15,11 +15,14 @@ import (
 
 // DecodeRequest implements dialect.Dialect.
 func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error) {
-	scanned, err := d.Scan(body, at)
-	if err != nil {
-		return nil, err
+	facts := at.Facts
+	if facts == nil {
+		scanned, err := d.Scan(body, at)
+		if err != nil {
+			return nil, err
+		}
+		facts = scanned.Facts()
 	}
-	facts := scanned.Facts()
 	var w wireRequest
 	if err := json.Unmarshal(body, &w, fromCaller); err != nil {
 		return nil, unreadable(err)
