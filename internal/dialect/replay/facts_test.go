@@ -215,6 +215,7 @@ func (f *list) rest(r *llm.Request) {
 	f.said(r.AudioOut != llm.AudioOut{}, llm.FieldModalities, "voice %+v", r.AudioOut)
 	f.said(r.ServiceTier != "", llm.FieldServiceTier, "tier %s", r.ServiceTier)
 	f.said(r.User != "", llm.FieldUser, "user %s", r.User)
+	f.said(r.SafetyID != "", llm.FieldSafetyID, "safety identifier %s", r.SafetyID)
 	for name, value := range r.Metadata {
 		f.add(llm.FieldMetadata, "metadata %s: %s", name, value)
 	}

@@ -89,7 +89,7 @@ func TestRecordedAnswers(t *testing.T) {
 			}
 		}
 		for i, d := range deviations {
-			if all, _ := compiled(); all != nil && !metDeviations[i].Load() {
+			if all, _ := compiled(); all != nil && d.schema != "ErrorResponse" && !metDeviations[i].Load() {
 				t.Errorf("no answer has the deviation %+v", d)
 			}
 		}

@@ -110,7 +110,10 @@ func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 		return false, err
 	}
 	switch ev.Type {
-	case "response.created", "response.in_progress", "response.queued", "response.content_part.added", "response.content_part.done":
+	case "response.created", "response.in_progress", "response.queued", "response.content_part.added", "response.content_part.done",
+		"response.output_text.done", "response.refusal.done", "response.reasoning_summary_part.added", "response.reasoning_summary_part.done",
+		"response.reasoning_summary_text.done", "response.reasoning_text.done", "response.function_call_arguments.done",
+		"response.custom_tool_call_input.done": // they say nothing that others do not
 		return false, nil
 	case "response.output_item.added":
 		return false, d.itemAdded(emit)
