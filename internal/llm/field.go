@@ -47,6 +47,7 @@ const (
 	FieldModalities   Field = "modalities"
 	FieldServiceTier  Field = "service_tier"
 	FieldUser         Field = "user"
+	FieldSafetyID     Field = "safety_identifier"
 	FieldMetadata     Field = "metadata"
 	FieldCacheKey     Field = "cache_key"
 	FieldCacheFor     Field = "cache_for"

@@ -58,6 +58,7 @@ type Request struct {
 	AudioOut     AudioOut
 	ServiceTier  string // as the caller wrote it
 	User         string // the end user, for the vendor's abuse checks
+	SafetyID     string // the same by OpenAI's newer name, safety_identifier; a caller may give both
 	Metadata     map[string]string
 	CacheKey     string // OpenAI prompt_cache_key
 	CacheFor     string // OpenAI prompt_cache_retention

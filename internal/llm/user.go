@@ -11,6 +11,15 @@ import (
 // MaxUser is how long a User may be for vendors that limit it, in bytes: what OpenAI takes as user and safety_identifier.
 const MaxUser = 64
 
+// OneUser is the end user for vendors that have one place for it, and notes where a caller named two.
+func (d *Drops) OneUser(r *Request) string {
+	if r.User == "" {
+		return r.SafetyID
+	}
+	d.If(r.SafetyID != "" && r.SafetyID != r.User, FieldSafetyID)
+	return r.User
+}
+
 // ShortUser is a User for those vendors: as it is where it is short enough, else a hash, always the same for the same user.
 // Claude Code names its session too, in an object or behind "_session_"; that part is left out, since every session would be
 // another user.

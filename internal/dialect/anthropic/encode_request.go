@@ -220,8 +220,8 @@ func (w *requestWriter) outputConfig() {
 
 func (w *requestWriter) metadata() {
 	fields := w.extrasBelow("metadata.")
-	if w.r.User != "" {
-		fields = append(fields, append([]byte(`"user_id":`), quote(w.r.User)...))
+	if user := w.drops.OneUser(w.r); user != "" {
+		fields = append(fields, append([]byte(`"user_id":`), quote(user)...))
 	}
 	if len(fields) > 0 {
 		w.member("metadata", slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")))

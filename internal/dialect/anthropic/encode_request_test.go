@@ -158,6 +158,8 @@ func TestEncodeParameters(t *testing.T) {
 		{"JSON of who always thinks", "claude-fable-5", llm.Request{Format: llm.Format{Mode: llm.FormatJSON}}, `"max_tokens":32000,"system":[{"type":"text","text":"Answer with a single JSON object and nothing else. "}],` + hi, "[format]"},
 		{"tier, user, whole cache", "claude-3-opus", llm.Request{ServiceTier: "default", User: "u1", CacheAll: &llm.Cache{TTL: "5m"}, ContextEdits: llm.JSON(`{"edits":[]}`)},
 			`"max_tokens":4096,` + hi + `,"metadata":{"user_id":"u1"},"service_tier":"standard_only","cache_control":{"type":"ephemeral","ttl":"5m"},"context_management":{"edits":[]}`, "[]"},
+		{"two names of the user", "claude-3-opus", llm.Request{User: "u1", SafetyID: "s1"}, `"max_tokens":4096,` + hi + `,"metadata":{"user_id":"u1"}`, "[safety_identifier]"},
+		{"the user's newer name", "claude-3-opus", llm.Request{SafetyID: "s1"}, `"max_tokens":4096,` + hi + `,"metadata":{"user_id":"s1"}`, "[]"},
 		{"extras", "claude-3-opus", llm.Request{Extra: map[string]llm.JSON{"container": llm.JSON(`"c"`), "foo": llm.JSON("1"), "output_config.task_budget": llm.JSON("2")}},
 			`"max_tokens":4096,` + hi + `,"output_config":{"task_budget":2},"container":"c"`, "[extra:foo]"},
 		{"what there is not", "claude-3-opus", llm.Request{N: 2, MinP: ptr(0.1), Frequency: ptr(1.0), Presence: ptr(1.0), Repetition: ptr(1.1), Seed: ptr(int64(1)), LogitBias: llm.JSON(`{"1":1}`), Logprobs: true,

@@ -202,6 +202,7 @@ func (e *requestEncoder) others() {
 	d.If(len(r.LogitBias) > 0, llm.FieldLogitBias)
 	d.If(r.Verbosity != "", llm.FieldVerbosity)
 	d.If(r.User != "", llm.FieldUser)
+	d.If(r.SafetyID != "", llm.FieldSafetyID)
 	d.If(r.CacheKey != "", llm.FieldCacheKey)
 	d.If(r.CacheFor != "", llm.FieldCacheFor)
 	d.If(r.CacheAll != nil, llm.FieldCache)

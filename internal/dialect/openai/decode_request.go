@@ -176,12 +176,7 @@ func (d *requestDecoder) scalars(w *request) {
 	if w.Audio != nil {
 		r.AudioOut = llm.AudioOut{Voice: string(w.Audio.Voice), Format: w.Audio.Format}
 	}
-	r.User = w.User
-	if r.User == "" {
-		r.User = w.SafetyIdentifier
-	} else if w.SafetyIdentifier != "" && w.SafetyIdentifier != w.User {
-		d.keep("safety_identifier", quoted(w.SafetyIdentifier))
-	}
+	r.User, r.SafetyID = w.User, w.SafetyIdentifier
 	r.Metadata, r.Store = w.Metadata, w.Store
 	r.CacheKey, r.CacheFor = w.PromptCacheKey, w.PromptCacheRetention
 	r.CacheAll = w.CacheControl.cache()

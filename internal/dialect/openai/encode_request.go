@@ -113,12 +113,7 @@ func (e *requestEncoder) scalars() {
 	if e.take(r.Verbosity != "", llm.FieldVerbosity) {
 		w.Verbosity = r.Verbosity
 	}
-	if e.take(r.User != "", llm.FieldUser) {
-		w.User = r.User
-		if r.Dialect != llm.OpenAI {
-			w.User = llm.ShortUser(r.User)
-		}
-	}
+	e.endUser()
 	if e.take(len(r.Metadata) > 0, llm.FieldMetadata) {
 		w.Metadata = r.Metadata
 	}
@@ -147,6 +142,24 @@ func (e *requestEncoder) scalars() {
 func (e *requestEncoder) number(to **float64, n *float64, usual float64, f llm.Field) {
 	if n != nil && (e.take(*n != usual, f) || !slices.Contains(e.refused, f) && e.vendor.takes(f)) {
 		*to = n
+	}
+}
+
+// endUser writes who the end user is, by both names where they are known.
+func (e *requestEncoder) endUser() {
+	r, w := e.in, &e.out
+	switch {
+	case !e.vendor.takes(llm.FieldUser):
+		e.drops.If(r.User != "", llm.FieldUser)
+		e.drops.If(r.SafetyID != "", llm.FieldSafetyID)
+		return
+	case e.vendor.openAI || e.vendor == &anyVendor:
+		w.User, w.SafetyIdentifier = r.User, r.SafetyID
+	default:
+		w.User = e.drops.OneUser(r)
+	}
+	if r.Dialect != llm.OpenAI {
+		w.User, w.SafetyIdentifier = llm.ShortUser(w.User), llm.ShortUser(w.SafetyIdentifier)
 	}
 }
 
@@ -367,6 +380,5 @@ var knownFields = func() map[string]bool {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		names[name] = true
 	}
-	delete(names, "safety_identifier") // never written but as an extra field, where there is a user as well
 	return names
 }()

@@ -60,7 +60,7 @@ func TestDecodeRequest(t *testing.T) {
 			llm.Request{TopK: ptr(int64(4)), MinP: ptr(0.1), Repetition: ptr(1.1), Reasoning: llm.Reasoning{Off: true}, Stop: []string{"a", "b"}, Extra: map[string]llm.JSON{"safe_prompt": llm.JSON("true")}, Messages: user}},
 		{"OpenRouter's reasoning", `"reasoning":{"max_tokens":2000,"exclude":true},` + hi, llm.Request{Reasoning: llm.Reasoning{Budget: 2000, Summary: "none"}, Messages: user}},
 		{"Qwen's", `"enable_thinking":true,"thinking_budget":99,` + hi, llm.Request{Reasoning: llm.Reasoning{Budget: 99}, Messages: user}},
-		{"two names of the user", `"user":"u","safety_identifier":"s",` + hi, llm.Request{User: "u", Extra: map[string]llm.JSON{"safety_identifier": llm.JSON(`"s"`)}, Messages: user}},
+		{"two names of the user", `"user":"u","safety_identifier":"s",` + hi, llm.Request{User: "u", SafetyID: "s", Messages: user}},
 		{"JSON schema", `"response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{"type":"object"},"strict":true}},` + hi,
 			llm.Request{Format: llm.Format{Mode: llm.FormatSchema, Name: "n", Description: "d", Schema: llm.JSON(`{"type":"object"}`), Strict: ptr(true)}, Messages: user}},
 		{"tools", `"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}},{"type":"custom","custom":{"name":"g","format":{"type":"text"}}},{"type":"web_search"}],
@@ -216,6 +216,11 @@ func TestEncodeRequestForVendors(t *testing.T) {
 		{"api.openai.com", "m", llm.Request{Truncation: "auto", Include: []string{"reasoning.encrypted_content", "x"}, Safety: llm.JSON("[]"), ContextEdits: llm.JSON("{}"), Messages: said}, m,
 			[]llm.Field{llm.FieldTruncation, llm.FieldInclude, llm.FieldSafety, llm.FieldContextEdits}},
 		{"api.openai.com", "m", llm.Request{CacheAll: &llm.Cache{}, Messages: said}, m, []llm.Field{llm.FieldCache}},
+		{"api.openai.com", "m", llm.Request{User: "u", SafetyID: "s", Messages: said}, m + `,"user":"u","safety_identifier":"s"`, nil},
+		{"relay.example", "m", llm.Request{SafetyID: "s", Messages: said}, m + `,"safety_identifier":"s"`, nil},
+		{"api.groq.com", "m", llm.Request{SafetyID: "s", Messages: said}, m + `,"user":"s"`, nil},
+		{"api.groq.com", "m", llm.Request{User: "u", SafetyID: "s", Messages: said}, m + `,"user":"u"`, []llm.Field{llm.FieldSafetyID}},
+		{"api.mistral.ai", "m", llm.Request{SafetyID: "s", Messages: said}, m, []llm.Field{llm.FieldSafetyID}},
 		{"openrouter.ai", "m", llm.Request{CacheAll: &llm.Cache{}, Messages: said}, m + `,"cache_control":{"type":"ephemeral"}`, nil},
 	}
 	for _, tt := range tests {

@@ -30,7 +30,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	}
 	r := &llm.Request{
 		Dialect: llm.Responses, Model: q.Model, Stream: q.Stream, Parallel: q.Parallel, MaxTokens: q.MaxTokens,
-		Temperature: q.Temperature, TopP: q.TopP, TopLogprobs: q.TopLogprobs, ServiceTier: q.Tier, User: q.User,
+		Temperature: q.Temperature, TopP: q.TopP, TopLogprobs: q.TopLogprobs, ServiceTier: q.Tier, User: q.User, SafetyID: q.Safety,
 		Metadata: q.Metadata, CacheKey: q.CacheKey, CacheFor: q.CacheFor, Previous: q.Previous, Store: q.Store, Truncation: q.Truncation,
 	}
 	for name, value := range q.Rest {
@@ -85,11 +85,6 @@ func extra(r *llm.Request, name string, value jsontext.Value) {
 
 // settings reads what is neither input nor tools.
 func (q *request) settings(r *llm.Request) {
-	if r.User == "" {
-		r.User = q.Safety
-	} else if q.Safety != "" {
-		extra(r, "safety_identifier", appendString(nil, q.Safety))
-	}
 	for _, name := range q.Include {
 		if name == includeLogprobs {
 			r.Logprobs = true

@@ -35,10 +35,10 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 	}
 	q := request{
 		Model: t.Model, Stream: t.Stream, Parallel: r.Parallel, MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopP: r.TopP,
-		User: r.User, Metadata: r.Metadata, CacheKey: r.CacheKey, CacheFor: r.CacheFor, Store: r.Store, Previous: r.Previous, Truncation: r.Truncation,
+		User: r.User, Safety: r.SafetyID, Metadata: r.Metadata, CacheKey: r.CacheKey, CacheFor: r.CacheFor, Store: r.Store, Previous: r.Previous, Truncation: r.Truncation,
 	}
 	if !w.own {
-		q.Store, q.User = &w.store, llm.ShortUser(r.User)
+		q.Store, q.User, q.Safety = &w.store, llm.ShortUser(r.User), llm.ShortUser(r.SafetyID)
 	}
 	if q.MaxTokens > 0 {
 		q.MaxTokens = max(q.MaxTokens, minOutput)
@@ -245,5 +245,5 @@ func with(m map[string]jsontext.Value, name string, value jsontext.Value) map[st
 
 // knownFields are those that request has.
 var knownFields = []string{"model", "stream", "instructions", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning",
-	"max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "service_tier", "user", "metadata",
+	"max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "service_tier", "user", "safety_identifier", "metadata",
 	"prompt_cache_key", "prompt_cache_retention", "store", "previous_response_id", "truncation"}

@@ -30,7 +30,7 @@ var fieldNames = map[llm.Field]string{
 	llm.FieldSummary:     "reasoning.summary",
 	llm.FieldVerbosity:   "text.verbosity",
 	llm.FieldServiceTier: "service_tier",
-	llm.FieldUser:        "safety_identifier",
+	llm.FieldUser:        "user",
 	llm.FieldMetadata:    "metadata",
 	llm.FieldCacheKey:    "prompt_cache_key",
 	llm.FieldCacheFor:    "prompt_cache_retention",

@@ -27,7 +27,8 @@ func settingsOf(to *llm.Request) []byte {
 		summary = ""
 	}
 	b = appendOr(append(b, `,"summary":`...), summary)
-	b = append(b, `},"safety_identifier":null,"store":false,"temperature":`...)
+	b = appendOr(append(b, `},"safety_identifier":`...), to.SafetyID)
+	b = append(b, `,"store":false,"temperature":`...)
 	b = appendFloat(b, to.Temperature)
 	b = append(b, `,"text":{"format":`...)
 	switch to.Format.Mode {
