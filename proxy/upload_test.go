@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,21 @@ func TestHoldsBesideGeneration(t *testing.T) {
 	}
 }
 
+// sending makes a call whose body goes on when it ends, and waits until it is booked. The status is 0 where the client was
+// still sending when its connection was closed, and so does not look for an answer.
+func (w *world) sending(r *http.Request) (status int) {
+	w.t.Helper()
+	w.meter.signal = make(chan struct{})
+	r.Header.Set("Authorization", "Bearer "+w.key)
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		status = response.StatusCode
+		response.Body.Close()
+	}
+	<-w.meter.signal
+	return status
+}
+
 // A caller who sends a byte now and then is not waited for beyond the time that the call has.
 func TestUploadThatDrips(t *testing.T) {
 	t.Parallel()
@@ -152,14 +168,14 @@ func TestUploadThatDrips(t *testing.T) {
 				}
 			}
 		}()
-		a := w.do(r)
+		status := w.sending(r)
 		close(stop)
 		_ = half.Close()
 		<-dripped
-		if a.StatusCode != 408 && a.StatusCode != 504 {
-			t.Errorf("%v: %d %s", parts, a.StatusCode, a.body)
+		if status != 408 && status != 504 && status != 0 {
+			t.Errorf("%v: %d", parts, status)
 		}
-		if e := w.only(); e.Outcome == usage.OK || w.credit.stillHeld() != 0 || e.Duration > 20*time.Second {
+		if e := w.only(); e.HTTPStatus != 408 && e.HTTPStatus != 504 || e.Outcome == usage.OK || status != 0 && w.credit.stillHeld() != 0 || e.Duration > 20*time.Second {
 			t.Errorf("%v: %+v", parts, e)
 		}
 	}
@@ -180,14 +196,14 @@ func TestUploadThatStalls(t *testing.T) {
 		vendor  http.HandlerFunc
 		change  func(o *proxy.Options)
 		timeout string
-		status  int
+		status  []int
 		drips   bool
 	}{
-		{"the caller's silence", waits, func(o *proxy.Options) { o.Read = 200 * time.Millisecond }, "", 408, false},
-		{"the attempt's time", waits, func(o *proxy.Options) { o.FirstByte = 200 * time.Millisecond }, "", 504, false},
-		{"the call's time", waits, func(o *proxy.Options) {}, "200", 504, false},
-		{"the vendor's leave", leaves, func(o *proxy.Options) { o.Read = 200 * time.Millisecond }, "", 408, false},
-		{"the vendor's leave before the caller's next byte", leaves, func(*proxy.Options) {}, "", 502, true},
+		{"the caller's silence", waits, func(o *proxy.Options) { o.Read = 200 * time.Millisecond }, "", []int{408}, false},
+		{"the attempt's time", waits, func(o *proxy.Options) { o.FirstByte = 200 * time.Millisecond }, "", []int{504}, false},
+		{"the call's time", waits, func(o *proxy.Options) {}, "200", []int{504, 408}, false},
+		{"the vendor's leave", leaves, func(o *proxy.Options) { o.Read = 200 * time.Millisecond }, "", []int{502, 408}, false},
+		{"the vendor's leave before the caller's next byte", leaves, func(*proxy.Options) {}, "", []int{502, 0}, true},
 	} {
 		w := newWorld(t, []vendor{{handler: tt.vendor}}, func(o *proxy.Options, _ *snapshot.Contents) { tt.change(o) })
 		r := w.request("/audio/transcriptions", "", "Content-Type", formType)
@@ -209,13 +225,13 @@ func TestUploadThatStalls(t *testing.T) {
 			}
 		}()
 		start := time.Now()
-		a := w.do(r)
+		status := w.sending(r)
 		_ = half.Close()
 		<-written
-		if took := time.Since(start); a.StatusCode != tt.status && (tt.status != 504 || a.StatusCode != 408) || took > 30*time.Second {
-			t.Errorf("%s, after %v: %d %s", tt.name, took, a.StatusCode, a.body)
+		if took := time.Since(start); !slices.Contains(tt.status, status) || took > 30*time.Second {
+			t.Errorf("%s, after %v: %d", tt.name, took, status)
 		}
-		if e := w.only(); e.Outcome == usage.OK || e.Outcome == usage.Cancelled || e.HTTPStatus != a.StatusCode || w.credit.stillHeld() != 0 {
+		if e := w.only(); e.Outcome == usage.OK || e.Outcome == usage.Cancelled || status != 0 && e.HTTPStatus != status || e.HTTPStatus < 400 || status != 0 && w.credit.stillHeld() != 0 {
 			t.Errorf("%s: %+v", tt.name, e)
 		}
 	}
