@@ -51,7 +51,7 @@ func BenchmarkRequest(b *testing.B) {
 // BenchmarkEvent takes the events of one dialect to another, bytes to bytes.
 func BenchmarkEvent(b *testing.B) {
 	for _, target := range dialects {
-		stream, err := spokenStream(target)
+		stream, err := spokenStream(b.Context(), target)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ const (
 )
 
 // spokenStream is a stream with a changing text and a call's arguments, as the simulator writes it.
-func spokenStream(d dialect.Dialect) ([]byte, error) {
+func spokenStream(ctx context.Context, d dialect.Dialect) ([]byte, error) {
 	r, err := conversation(smallBody)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func spokenStream(d dialect.Dialect) ([]byte, error) {
 		return nil, err
 	}
 	out := httptest.NewRecorder()
-	in := httptest.NewRequest(http.MethodPost, path(d, spoken, true), bytes.NewReader(body))
+	in := httptest.NewRequestWithContext(ctx, http.MethodPost, path(d, spoken, true), bytes.NewReader(body))
 	in.Header.Set("Authorization", "Bearer sk-sim")
 	in.Header.Set("Anthropic-Version", "2023-06-01")
 	in.Header.Set("X-Api-Key", "sk-sim")
@@ -201,7 +202,7 @@ func heap() uint64 {
 }
 
 // reportEvents measures and prints what events of translated streams cost.
-func reportEvents() error {
+func reportEvents(ctx context.Context) error {
 	fmt.Printf("\n| one event of a translated stream | measure |")
 	for _, d := range dialects {
 		fmt.Printf(" from %s |", d.Name())
@@ -210,7 +211,7 @@ func reportEvents() error {
 	streams := make([][]byte, len(dialects))
 	for i, d := range dialects {
 		var err error
-		if streams[i], err = spokenStream(d); err != nil {
+		if streams[i], err = spokenStream(ctx, d); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *events {
-		return reportEvents()
+		return reportEvents(ctx)
 	}
 	return measure(ctx, o)
 }

@@ -104,7 +104,7 @@ func measure(ctx context.Context, o options) error {
 	}
 	report(beside, results, idle)
 	reportPairs(pairs, results)
-	return errors.Join(ctx.Err(), reportEvents())
+	return errors.Join(ctx.Err(), reportEvents(ctx))
 }
 
 // profile writes a CPU profile of the gateway under each load.
