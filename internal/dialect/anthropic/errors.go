@@ -136,9 +136,7 @@ func tooLong(e *llm.Error) bool {
 // DecodeError implements dialect.Dialect.
 func (Dialect) DecodeError(status int, body []byte) *llm.Error {
 	var e errorScan
-	var s jsonscan.Scanner
-	s.Init(errorPaths, &e)
-	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to a mistake is all there is
+	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
 	return e.error(status)
 }
 

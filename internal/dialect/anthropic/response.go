@@ -117,8 +117,7 @@ func ours(b *llm.Block) {
 	b.Call.Name, b.Call.Custom = toolOf(b.Call.Name)
 	if b.Call.Custom {
 		var text strings.Builder
-		s := newTextScan(func(part []byte) { text.Write(part) })
-		_, _ = s.Write([]byte(b.Call.Input)) // what can be read of it
+		jsonscan.Pass(inputPaths, []byte(b.Call.Input), func(part []byte) { text.Write(part) }, isText, nil)
 		b.Call.Input = text.String()
 	}
 }
@@ -126,7 +125,7 @@ func ours(b *llm.Block) {
 // newTextScan reads the text out of the input of a custom tool's call.
 func newTextScan(onText func(part []byte)) *jsonscan.Scanner {
 	var s jsonscan.Scanner
-	s.Init(inputPaths, textOf(onText))
+	s.Init(inputPaths, &jsonscan.Passer{OnText: onText, IsText: isText})
 	return &s
 }
 
@@ -137,9 +136,7 @@ func (r *report) read(usage llm.JSON) {
 	if usage.Kind() != '{' {
 		return
 	}
-	var s jsonscan.Scanner
-	s.Init(usagePaths, usageOf{r})
-	_, _ = s.Write(usage) // valid: it was decoded
+	jsonscan.Read(usagePaths, usage, usageOf{r})
 }
 
 var usagePaths = func() *jsonscan.Paths {

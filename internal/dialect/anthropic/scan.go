@@ -3,9 +3,6 @@ package anthropic
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
-	"strings"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
@@ -128,12 +125,7 @@ func (Dialect) ScanCount(body []byte) (dialect.Scanned, error) {
 func scan(body []byte, limited bool) (*scanned, error) {
 	r := requestScan{body: body}
 	r.req.facts.N = 1
-	var s jsonscan.Scanner
-	s.Init(requestPaths, &r)
-	_, err := s.Write(body)
-	if err == nil {
-		err = s.End()
-	}
+	err := jsonscan.Check(requestPaths, body, &r)
 	seen := func(id jsonscan.ID) bool { return r.seen&(1<<id) != 0 }
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
@@ -225,7 +217,7 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 			r.fail(&llm.RequestError{Message: "The request body must be a JSON object."})
 		}
 		r.fail(&llm.RequestError{Param: names[id], Code: "invalid_type",
-			Message: fmt.Sprintf("%s: Input should be %s, not %s", names[id], want, kindName(kind))})
+			Message: fmt.Sprintf("%s: Input should be %s, not %s", names[id], want, kind)})
 	}
 	switch id {
 	case idSystem:
@@ -241,11 +233,6 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.source = source{}
 	}
 	r.text, r.start = r.text[:0], at
-}
-
-func kindName(k jsonscan.Kind) string {
-	return [...]string{jsonscan.Null: "null", jsonscan.Bool: "a boolean", jsonscan.Number: "a number",
-		jsonscan.String: "a string", jsonscan.Array: "an array", jsonscan.Object: "an object"}[k]
 }
 
 // Text implements jsonscan.Handler.
@@ -268,7 +255,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idBlockType, idSourceType:
 		keep = 32
 	}
-	r.text = append(r.text, part[:min(len(part), max(0, keep-len(r.text)))]...)
+	r.text = jsonscan.Keep(r.text, part, keep)
 }
 
 // Close implements jsonscan.Handler.
@@ -323,87 +310,70 @@ func (r *requestScan) maxTokens(kind jsonscan.Kind, raw []byte) {
 		return
 	}
 	r.limited = true
-	f, err := strconv.ParseFloat(string(raw), 64)
+	n, ok := jsonscan.Whole(raw)
 	switch {
-	case err != nil || f != math.Trunc(f) || f > math.MaxInt32:
+	case !ok:
 		r.fail(&llm.RequestError{Param: "max_tokens", Code: "invalid_type", Message: "max_tokens: Input should be a valid integer"})
-	case f < 0:
+	case n < 0:
 		r.fail(invalid("max_tokens", "Input should be greater than or equal to 0"))
 	default:
-		r.req.facts.MaxTokens = int64(f)
+		r.req.facts.MaxTokens = n
 	}
 }
 
 // PromptText implements dialect.Scanned.
 func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
-	p := promptScan{body: body, onText: onText}
-	var scanner jsonscan.Scanner
-	scanner.Init(requestPaths, &p)
-	_, _ = scanner.Write(body) // what was read up to a mistake is all there is
+	p := promptScan{Passer: jsonscan.Passer{Document: body, OnText: onText, IsText: isText, IsRaw: isRaw}}
+	jsonscan.Read(requestPaths, body, &p)
 }
 
-// promptScan passes on what requestScan counts.
+func isText(id jsonscan.ID) bool { return id == idText || id == idSystem || id == idSystemText }
+
+func isRaw(id jsonscan.ID, _ jsonscan.Kind) bool { return id == idTool || id == idInput }
+
+// promptScan passes on what requestScan counts: the data of a source too, which is a text by a word that may come after it.
 type promptScan struct {
-	body   []byte
-	onText func([]byte)
-	tool   int64 // where the tool, or the input of a call, begins
-	start  int64 // of the data at hand
-	data   span  // of the source at hand
-	typ    strings.Builder
+	jsonscan.Passer
+	start int64 // of the data at hand
+	data  span  // of the source at hand
+	typ   []byte
 }
 
 // Open implements jsonscan.Handler.
-func (p *promptScan) Open(id jsonscan.ID, _ jsonscan.Kind, at int64) {
+func (p *promptScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	switch id {
-	case idTool, idInput:
-		p.tool = at
 	case idSource:
-		p.data = span{}
-		p.typ.Reset()
+		p.data, p.typ = span{}, p.typ[:0]
 	case idSourceData:
 		p.start = at
+	default:
+		p.Passer.Open(id, kind, at)
 	}
 }
 
 // Text implements jsonscan.Handler.
 func (p *promptScan) Text(id jsonscan.ID, part []byte) {
-	switch id {
-	case idText, idSystem, idSystemText:
-		p.onText(part)
-	case idSourceType:
-		p.typ.Write(part[:min(len(part), 32)])
+	if id == idSourceType {
+		p.typ = jsonscan.Keep(p.typ, part, 32)
 	}
+	p.Passer.Text(id, part)
 }
 
 // Close implements jsonscan.Handler.
-func (p *promptScan) Close(id jsonscan.ID, kind jsonscan.Kind, _ []byte, at int64) {
+func (p *promptScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
 	switch id {
-	case idTool, idInput:
-		p.onText(p.body[p.tool:at])
 	case idSourceData:
 		if kind == jsonscan.String {
 			p.data = span{p.start, at}
 		}
 	case idSource:
-		if p.data.present() && p.typ.String() == "text" {
-			var s jsonscan.Scanner
-			s.Init(textPaths, textOf(p.onText))
-			_, _ = s.Write(p.body[p.data.start:p.data.end]) // valid: it was scanned just now
+		if p.data.present() && string(p.typ) == "text" {
+			jsonscan.Pass(textPaths, p.Document[p.data.start:p.data.end], p.OnText, isText, nil)
 		}
+	default:
+		p.Passer.Close(id, kind, raw, at)
 	}
 }
 
 // textPaths is a document that is one string.
 var textPaths = jsonscan.Compile(map[string]jsonscan.ID{"": idText})
-
-// textOf passes on the text of such a document.
-type textOf func(part []byte)
-
-// Open implements jsonscan.Handler.
-func (textOf) Open(jsonscan.ID, jsonscan.Kind, int64) {}
-
-// Text implements jsonscan.Handler.
-func (f textOf) Text(_ jsonscan.ID, part []byte) { f(part) }
-
-// Close implements jsonscan.Handler.
-func (textOf) Close(jsonscan.ID, jsonscan.Kind, []byte, int64) {}

@@ -194,7 +194,7 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 	case id == idSealed:
 		w.chunk.Content = true
 	case id == idType:
-		w.typ = append(w.typ, part[:min(len(part), maxWord-len(w.typ))]...)
+		w.typ = jsonscan.Keep(w.typ, part, maxWord)
 	case id < idAnswer:
 		w.errs.Text(id, part)
 	}

@@ -5,8 +5,6 @@ package form
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -66,12 +64,7 @@ func New(defaultModel string, places map[string]Role) *Form {
 // that is given twice, a missing model.
 func (f *Form) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
 	s := &scan{form: f, scanned: scanned{form: f, facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
-	var scanner jsonscan.Scanner
-	scanner.Init(f.paths, s)
-	_, err := scanner.Write(body)
-	if err == nil {
-		err = scanner.End()
-	}
+	err := jsonscan.Check(f.paths, body, s)
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
 		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
@@ -132,26 +125,13 @@ func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 
 // PromptText implements dialect.Scanned.
 func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
-	var scanner jsonscan.Scanner
-	scanner.Init(s.form.paths, texts(onText))
-	_, _ = scanner.Write(body) // it was read before
+	jsonscan.Pass(s.form.paths, body, onText, func(role Role) bool { return role == Text }, nil)
 }
 
 func appendString(dst []byte, s string) []byte {
 	dst, _ = jsontext.AppendQuote(dst, s) // bytes that are not UTF-8 become U+FFFD
 	return dst
 }
-
-// texts passes on what the model reads.
-type texts func(part []byte)
-
-func (texts) Open(Role, jsonscan.Kind, int64) {}
-func (t texts) Text(role Role, part []byte) {
-	if role == Text {
-		t(part)
-	}
-}
-func (texts) Close(Role, jsonscan.Kind, []byte, int64) {}
 
 // scan collects what jsonscan reports.
 type scan struct {
@@ -212,7 +192,7 @@ func (s *scan) Text(role Role, part []byte) {
 	case Text:
 		s.scanned.facts.TextBytes += int64(len(part))
 	case Model, Resource, StreamFormat:
-		s.text = append(s.text, part[:min(len(part), maxModel+1-len(s.text))]...)
+		s.text = jsonscan.Keep(s.text, part, maxModel+1)
 	}
 }
 
@@ -252,14 +232,14 @@ func (s *scan) count(kind jsonscan.Kind, raw []byte) int64 {
 		return 1
 	}
 	name := s.form.names[Count]
-	n, err := strconv.ParseFloat(string(raw), 64)
+	n, ok := jsonscan.Whole(raw)
 	switch {
-	case err != nil || n != math.Trunc(n) || n > math.MaxInt32:
+	case !ok:
 		s.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
 		return 1
 	case n < 1:
 		s.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
 		return 1
 	}
-	return int64(n)
+	return n
 }

@@ -162,9 +162,7 @@ func word(e *llm.Error) string {
 // DecodeError implements dialect.Dialect. The status word is Type, an ErrorInfo's reason is Code.
 func (Dialect) DecodeError(status int, body []byte) *llm.Error {
 	var e errorScan
-	var s jsonscan.Scanner
-	s.Init(errorPaths, &e)
-	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to a mistake is all there is
+	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
 	return e.error(status)
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -116,53 +114,24 @@ func (r *request) Patch(body []byte, p dialect.Patch) [][]byte {
 
 // PromptText implements dialect.Scanned.
 func (r *request) PromptText(body []byte, onText func(part []byte)) {
-	p := promptScan{body: body, onText: onText}
-	var s jsonscan.Scanner
-	s.Init(requestPaths, &p)
-	_, _ = s.Write(body) // what was read up to a mistake is all there is
+	jsonscan.Pass(requestPaths, body, onText, func(id jsonscan.ID) bool { return id == idText }, isRaw)
 }
 
-type promptScan struct {
-	body   []byte
-	onText func([]byte)
-	start  int64 // of the tools, or of the JSON at hand
-}
-
-func (p *promptScan) Open(id jsonscan.ID, _ jsonscan.Kind, at int64) {
-	if isRaw(id) {
-		p.start = at
+// isRaw reports whether a value counts as it stands. A list of tools does not, but its elements do, and a lone one.
+func isRaw(id jsonscan.ID, kind jsonscan.Kind) bool {
+	switch id {
+	case idRaw, idTool:
+		return kind != jsonscan.Null
+	case idTools:
+		return kind == jsonscan.Object
 	}
-}
-
-func (p *promptScan) Text(id jsonscan.ID, part []byte) {
-	if id == idText {
-		p.onText(part)
-	}
-}
-
-func (p *promptScan) Close(id jsonscan.ID, kind jsonscan.Kind, _ []byte, at int64) {
-	if isRaw(id) && counts(id, kind) {
-		p.onText(p.body[p.start:at])
-	}
-}
-
-// isRaw reports whether a place counts as it stands.
-func isRaw(id jsonscan.ID) bool { return id == idRaw || id == idTool || id == idTools }
-
-// counts tells a list of tools, whose elements count, from a lone one and from null.
-func counts(id jsonscan.ID, kind jsonscan.Kind) bool {
-	return kind == jsonscan.Object || id != idTools && kind != jsonscan.Null
+	return false
 }
 
 // Scan implements dialect.Dialect. It takes the bodies of countTokens too.
 func (Dialect) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
 	s := requestScan{req: &request{facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
-	var scanner jsonscan.Scanner
-	scanner.Init(requestPaths, &s)
-	_, err := scanner.Write(body)
-	if err == nil {
-		err = scanner.End()
-	}
+	err := jsonscan.Check(requestPaths, body, &s)
 	facts := &s.req.facts
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
@@ -268,7 +237,7 @@ func (s *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idFileType, idMaxTokens, idN:
 		limit = 32
 	}
-	s.text = append(s.text, part[:min(len(part), max(0, limit-len(s.text)))]...)
+	s.text = jsonscan.Keep(s.text, part, limit)
 }
 
 // Close implements jsonscan.Handler.
@@ -289,7 +258,7 @@ func (s *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 	case idN:
 		facts.N = max(1, s.positive(id, kind, raw))
 	case idTools, idTool, idRaw:
-		if counts(id, kind) {
+		if isRaw(id, kind) {
 			facts.TextBytes += at - s.raw
 		}
 	case idFileType:
@@ -321,12 +290,12 @@ func (s *requestScan) positive(id jsonscan.ID, kind jsonscan.Kind, raw []byte) i
 	case jsonscan.Null, jsonscan.Bool, jsonscan.Array, jsonscan.Object:
 		return 0
 	}
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || f != math.Trunc(f) || f < 0 || f > math.MaxInt32 {
+	n, ok := jsonscan.Whole(raw)
+	if !ok || n < 0 {
 		s.fail(once[id], "Invalid JSON payload received. Invalid value at %q: expected a 32-bit integer that is not negative.", once[id])
 		return 0
 	}
-	return int64(f)
+	return n
 }
 
 // splitModel parts a model's resource name from its own: "models/gemini-2.5-pro", or a path of Vertex AI.

@@ -190,7 +190,7 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 		w.chunk.Content = true
 		w.onText(part)
 	case id == idFinish || id == idBlock || id >= idModals && id < idAmounts:
-		w.word = append(w.word, part[:min(len(part), 32-len(w.word))]...)
+		w.word = jsonscan.Keep(w.word, part, 32)
 	case id < idAnswer:
 		w.errs.Text(id, part)
 	}

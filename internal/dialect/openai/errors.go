@@ -127,9 +127,7 @@ func (Dialect) DecodeError(status int, body []byte) *llm.Error {
 // parseError reports as well whether there was an error to read: a page of HTML has none.
 func parseError(status int, body []byte) (*llm.Error, bool) {
 	var e errorScan
-	var s jsonscan.Scanner
-	s.Init(errorPaths, &e)
-	_, _ = s.Write(bytes.TrimPrefix(body, []byte("\ufeff"))) // what was read up to the mistake is all there is
+	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
 	return e.error(status)
 }
 

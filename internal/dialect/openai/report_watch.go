@@ -263,7 +263,7 @@ func (w *reportWatch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 func (w *reportWatch) Text(id jsonscan.ID, part []byte) {
 	switch {
 	case id == idReportType:
-		w.kind = append(w.kind, part[:min(len(part), 64-len(w.kind))]...)
+		w.kind = jsonscan.Keep(w.kind, part, 64)
 	case id == idReportText:
 		if w.onText != nil {
 			w.onText(part)

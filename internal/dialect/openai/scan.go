@@ -3,8 +3,6 @@ package openai
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
@@ -53,6 +51,13 @@ type scanned struct {
 
 // Facts implements dialect.Scanned.
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// PromptText implements dialect.Scanned. It is for estimates, so a body that breaks off gives what came before.
+func (*scanned) PromptText(body []byte, onText func(part []byte)) {
+	jsonscan.Pass(requestPaths, body, onText,
+		func(id jsonscan.ID) bool { return id == idPromptText || id == idInput },
+		func(id jsonscan.ID, _ jsonscan.Kind) bool { return id == idToolList })
+}
 
 // span is a part of a body. An absent one has end zero.
 type span struct{ start, end int64 }
@@ -125,12 +130,7 @@ var names = map[jsonscan.ID]string{
 // scan reads a request in one pass without decoding it. The error is an *llm.RequestError. Keys are case-sensitive.
 func scan(body []byte) (*scanned, error) {
 	r := requestScan{req: scanned{facts: dialect.Facts{N: 1}}}
-	var s jsonscan.Scanner
-	s.Init(requestPaths, &r)
-	_, err := s.Write(body)
-	if err == nil {
-		err = s.End()
-	}
+	err := jsonscan.Check(requestPaths, body, &r)
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
 		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
@@ -213,12 +213,7 @@ func (r *requestScan) wrongType(id jsonscan.ID, want string, got jsonscan.Kind) 
 	case idTools:
 		name = "tools"
 	}
-	r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, want, kindName(got))
-}
-
-func kindName(k jsonscan.Kind) string {
-	return [...]string{jsonscan.Null: "null", jsonscan.Bool: "a boolean", jsonscan.Number: "a number",
-		jsonscan.String: "a string", jsonscan.Array: "an array", jsonscan.Object: "an object"}[k]
+	r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, want, got)
 }
 
 func (r *requestScan) Text(id jsonscan.ID, part []byte) {
@@ -231,7 +226,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idPartType:
 		limit = 32
 	}
-	r.text = append(r.text, part[:min(len(part), max(0, limit-len(r.text)))]...)
+	r.text = jsonscan.Keep(r.text, part, limit)
 }
 
 func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
@@ -279,14 +274,14 @@ func (r *requestScan) positive(id jsonscan.ID, kind jsonscan.Kind, raw []byte) i
 	if kind != jsonscan.Number {
 		return 0
 	}
-	f, err := strconv.ParseFloat(string(raw), 64)
+	n, ok := jsonscan.Whole(raw)
 	switch {
-	case err != nil || f != math.Trunc(f) || f > math.MaxInt32:
+	case !ok:
 		r.fail(names[id], "invalid_type", "Invalid type for '%s': expected an integer.", names[id])
 		return 0
-	case f < 1:
+	case n < 1:
 		r.fail(names[id], "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", names[id])
 		return 0
 	}
-	return int64(f)
+	return n
 }

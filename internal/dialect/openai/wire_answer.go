@@ -176,10 +176,7 @@ func (r *report) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	r.seen = true
-	var s jsonscan.Scanner
-	s.Init(usagePaths, r)
-	_, err = s.Write(raw)
-	return err
+	return jsonscan.Check(usagePaths, raw, r)
 }
 
 // Open implements jsonscan.Handler.

@@ -3,8 +3,6 @@ package responses
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
@@ -90,16 +88,18 @@ type scanned struct {
 
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
 
+// PromptText implements dialect.Scanned. A body that breaks off gives what came before.
+func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
+	jsonscan.Pass(requestPaths, body, onText,
+		func(id jsonscan.ID) bool { return id == idText || id == idInput || id == idInstructions },
+		func(id jsonscan.ID, _ jsonscan.Kind) bool { return id == idTool })
+}
+
 // Scan implements dialect.Dialect. Keys are case-sensitive.
 func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
 	r := requestScan{stores: true}
 	r.req.facts.N = 1
-	var s jsonscan.Scanner
-	s.Init(requestPaths, &r)
-	_, err := s.Write(body)
-	if err == nil {
-		err = s.End()
-	}
+	err := jsonscan.Check(requestPaths, body, &r)
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
 		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
@@ -175,14 +175,14 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		case id == idRoot:
 			r.fail("", "", "The JSON body of your request must be an object.")
 		case kind != jsonscan.Null || id == idModel || id == idItem:
-			r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, article, kindName(kind))
+			r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, article, kind)
 		}
 	}
 	r.text, r.start = r.text[:0], at
 	switch id {
 	case idInput:
 		if kind != jsonscan.String && kind != jsonscan.Array && kind != jsonscan.Null {
-			r.fail("input", "invalid_type", "Invalid type for 'input': expected a string or an array, but got %s instead.", kindName(kind))
+			r.fail("input", "invalid_type", "Invalid type for 'input': expected a string or an array, but got %s instead.", kind)
 		}
 		if kind == jsonscan.String {
 			r.req.facts.Messages = 1
@@ -196,11 +196,6 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.toolStart = at
 		r.req.facts.HasTools = true
 	}
-}
-
-func kindName(k jsonscan.Kind) string {
-	return [...]string{jsonscan.Null: "null", jsonscan.Bool: "a boolean", jsonscan.Number: "a number",
-		jsonscan.String: "a string", jsonscan.Array: "an array", jsonscan.Object: "an object"}[k]
 }
 
 // Text implements jsonscan.Handler.
@@ -219,7 +214,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idPartType:
 		limit = maxWord
 	}
-	r.text = append(r.text, part[:min(len(part), max(0, limit-len(r.text)))]...)
+	r.text = jsonscan.Keep(r.text, part, limit)
 }
 
 // Close implements jsonscan.Handler.
@@ -263,16 +258,16 @@ func (r *requestScan) positive(name string, kind jsonscan.Kind, raw []byte) int6
 	if kind != jsonscan.Number {
 		return 0
 	}
-	f, err := strconv.ParseFloat(string(raw), 64)
+	n, ok := jsonscan.Whole(raw)
 	switch {
-	case err != nil || f != math.Trunc(f) || f > math.MaxInt32:
+	case !ok:
 		r.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
 		return 0
-	case f < 1:
+	case n < 1:
 		r.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
 		return 0
 	}
-	return int64(f)
+	return n
 }
 
 // Patch implements dialect.Scanned. Only the model's name can change.

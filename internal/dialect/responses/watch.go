@@ -305,13 +305,13 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 	d := &w.doc
 	switch id {
 	case idKind:
-		d.kind = keep(d.kind, part, maxWord)
+		d.kind = jsonscan.Keep(d.kind, part, maxWord)
 	case idStatus:
-		d.status = keep(d.status, part, maxWord)
+		d.status = jsonscan.Keep(d.status, part, maxWord)
 	case idItemKind, idOutKind:
-		d.itemKind = keep(d.itemKind, part, maxWord)
+		d.itemKind = jsonscan.Keep(d.itemKind, part, maxWord)
 	case idAnswerID:
-		d.id = keep(d.id, part, maxID)
+		d.id = jsonscan.Keep(d.id, part, maxID)
 	case idDelta:
 		if w.late {
 			return
@@ -325,10 +325,10 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 			w.pass(part)
 		}
 	case idErrObject:
-		d.fields[0] = keep(d.fields[0], part, maxErrorText)
+		d.fields[0] = jsonscan.Keep(d.fields[0], part, maxErrorText)
 	case idErrMessage, idErrType, idErrCode, idErrParam:
 		i := id - idErrMessage
-		d.fields[i] = keep(d.fields[i], part, maxErrorText)
+		d.fields[i] = jsonscan.Keep(d.fields[i], part, maxErrorText)
 	}
 }
 
@@ -338,11 +338,6 @@ func (w *watch) pass(part []byte) {
 	if w.onText != nil {
 		w.onText(part)
 	}
-}
-
-// keep appends what fits within a limit.
-func keep(dst, part []byte, limit int) []byte {
-	return append(dst, part[:min(len(part), limit-len(dst))]...)
 }
 
 // Close implements jsonscan.Handler.
@@ -357,6 +352,6 @@ func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
 			w.doc.uses++
 		}
 	case id == idErrCode && kind == jsonscan.Number:
-		w.doc.fields[idErrCode-idErrMessage] = keep(w.doc.fields[idErrCode-idErrMessage], raw, maxErrorText)
+		w.doc.fields[idErrCode-idErrMessage] = jsonscan.Keep(w.doc.fields[idErrCode-idErrMessage], raw, maxErrorText)
 	}
 }
