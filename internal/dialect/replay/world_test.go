@@ -50,9 +50,6 @@ type recording struct {
 	Lines   []string        `json:"sse_lines"`
 }
 
-// number is what the list of recordings calls it.
-func (r *recording) number() string { return r.file[:3] }
-
 // stream is the recorded body of a stream.
 func (r *recording) stream() string { return strings.Join(r.Lines, "\n") }
 
