@@ -81,6 +81,13 @@ func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
 	}
 	blocks := make([]llm.Block, 0, len(c.parts))
 	for i := range c.parts {
+		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
+			if len(blocks) == 0 {
+				return nil, invalid(fmt.Sprintf("%s[%d].cachePoint", at, i), "there is nothing before it in the message.")
+			}
+			markLast(blocks, (*cacheControl)(p.CachePoint))
+			continue
+		}
 		b, err := d.part(&c.parts[i], fmt.Sprintf("%s[%d]", at, i))
 		if err != nil {
 			return nil, err

@@ -56,6 +56,15 @@ func (d *requestDecoder) tool(t *tool, at string) error {
 		d.extra("tools.", t.Extra)
 		d.out.Tools = append(d.out.Tools, llm.Tool{Name: c.Name, Description: c.Description, Grammar: grammar, Cache: t.CacheControl.cache()})
 		return nil
+	case t.Type == "" && t.CachePoint != nil:
+		n := len(d.out.Tools)
+		if n == 0 {
+			return invalid(at+".cachePoint", "there is no tool before it.")
+		}
+		if last := &d.out.Tools[n-1]; last.Cache == nil {
+			last.Cache = (*cacheControl)(t.CachePoint).cache()
+		}
+		return nil
 	case t.Type == "":
 		return missing(at + ".type")
 	}

@@ -91,6 +91,13 @@ type cacheControl struct {
 	TTL  string `json:"ttl,omitzero"`
 }
 
+// cachePoint is Bedrock's, which stands in a list behind what it marks. Clients that were written for Bedrock's Converse send
+// it in this dialect too.
+type cachePoint struct {
+	Type string `json:"type"`
+	TTL  string `json:"ttl,omitzero"`
+}
+
 // breakpoint is OpenAI's own cache marker (gpt-5.6 and later).
 type breakpoint struct {
 	Mode string `json:"mode"`
@@ -174,6 +181,7 @@ type part struct {
 	Thinking     []part        `json:"thinking,omitzero"` // Mistral
 	CacheControl *cacheControl `json:"cache_control,omitzero"`
 	Breakpoint   *breakpoint   `json:"prompt_cache_breakpoint,omitzero"`
+	CachePoint   *cachePoint   `json:"cachePoint,omitzero"` // alone in its part
 
 	Extra map[string]jsontext.Value `json:",unknown"`
 }
@@ -206,6 +214,7 @@ type tool struct {
 	Type         string        `json:"type"`
 	Function     *function     `json:"function,omitzero"`
 	Custom       *customTool   `json:"custom,omitzero"`
+	CachePoint   *cachePoint   `json:"cachePoint,omitzero"` // alone in its tool
 	CacheControl *cacheControl `json:"cache_control,omitzero"`
 
 	Extra map[string]jsontext.Value `json:",unknown"`
