@@ -213,6 +213,9 @@ func (c *call) try(w *way) *setback {
 			r := relay{c: c, ctx: ctx, cancel: cancel, response: response, way: w, holds: w.dialect.Name() == llm.Gemini}
 			return r.run()
 		}
+		if sounds(response) {
+			return c.sound(ctx, response)
+		}
 		return c.whole(ctx, response)
 	}
 	// A vendor that was asked for a stream may still answer whole, and the other way round: translated like any other.

@@ -285,3 +285,33 @@ func TestSpeech(t *testing.T) {
 		}
 	}
 }
+
+// Sound is played while it comes: what the vendor has sent is with the caller before the vendor sends more.
+func TestSpeechComesAtOnce(t *testing.T) {
+	t.Parallel()
+	heard := make(chan struct{})
+	w := newWorld(t, []vendor{{handler: func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "audio/mpeg")
+		_, _ = io.WriteString(rw, "first")
+		_ = http.NewResponseController(rw).Flush()
+		<-heard
+		_, _ = io.WriteString(rw, " last")
+	}}})
+	ask := w.request("/audio/speech", `{"model":"m","input":"say hello","voice":"alloy"}`, "Authorization", "Bearer "+w.key)
+	response, err := http.DefaultTransport.RoundTrip(ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	piece := make([]byte, 4)
+	if _, err := io.ReadFull(response.Body, piece); err != nil || string(piece) != "firs" {
+		t.Fatalf("%q, %v", piece, err)
+	}
+	close(heard)
+	if rest, err := io.ReadAll(response.Body); err != nil || string(rest) != "t last" {
+		t.Errorf("%q, %v", rest, err)
+	}
+	if e := w.only(); e.Outcome != usage.OK || e.HTTPStatus != 200 {
+		t.Errorf("%+v", e)
+	}
+}
