@@ -1,103 +1,39 @@
 package anthropic
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
-)
-
-const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
-
-const (
-	idErrObject jsonscan.ID = iota + 1
-	idErrMessage
-	idErrType
-	idErrCode
-	idErrRequest
-	idErrBare // the error is a text, or the document has its fields at the top
 )
 
 // errorPaths covers Anthropic's envelope and those of who stands in front of it: Google's for Claude on Vertex, alone or in
 // a list; relays that put the message at the top, or a text instead of the object.
 var errorPaths = jsonscan.Compile(map[string]jsonscan.ID{
-	"error":            idErrObject,
-	"error.message":    idErrMessage,
-	"error.type":       idErrType,
-	"error.status":     idErrType,
-	"error.code":       idErrCode,
-	"request_id":       idErrRequest,
-	"[].error":         idErrObject,
-	"[].error.message": idErrMessage,
-	"[].error.status":  idErrType,
-	"[].error.code":    idErrCode,
-	"message":          idErrBare,
-	"detail":           idErrBare,
+	"error":            failure.Object,
+	"error.message":    failure.Message,
+	"error.type":       failure.Type,
+	"error.status":     failure.Type,
+	"error.code":       failure.Code,
+	"request_id":       failure.Request,
+	"[].error":         failure.Object,
+	"[].error.message": failure.Message,
+	"[].error.status":  failure.Type,
+	"[].error.code":    failure.Code,
+	"message":          failure.Bare,
+	"detail":           failure.Bare,
 })
 
-// errorScan collects the fields of an error; the first of each counts.
-type errorScan struct {
-	fields [6][]byte // by ID - idErrMessage
-	closed [6]bool
-	object bool
-}
-
-func (e *errorScan) reset() {
-	if e.object || e.closed != [6]bool{} {
-		*e = errorScan{}
+// errorOf is an error as it was read.
+func errorOf(s *failure.Scan, status int) *llm.Error {
+	e := s.Error(llm.Anthropic, status)
+	e.Class = classes[e.Type]
+	if tooLong(e) {
+		e.Class = llm.TooLarge
 	}
-}
-
-func (e *errorScan) field(id jsonscan.ID) jsonscan.ID {
-	if id == idErrObject {
-		return idErrBare // a text instead of the object
-	}
-	return id
-}
-
-// Open implements jsonscan.Handler.
-func (e *errorScan) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
-	if id == idErrObject && kind != jsonscan.Null {
-		e.object = true
-	}
-}
-
-// Text implements jsonscan.Handler.
-func (e *errorScan) Text(id jsonscan.ID, part []byte) { e.add(e.field(id), part) }
-
-func (e *errorScan) add(id jsonscan.ID, part []byte) {
-	if i := id - idErrMessage; !e.closed[i] {
-		f := &e.fields[i]
-		*f = append(*f, part[:min(len(part), maxErrorText-len(*f))]...)
-	}
-}
-
-// Close implements jsonscan.Handler.
-func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
-	id = e.field(id)
-	if kind == jsonscan.Number {
-		e.add(id, raw)
-	}
-	if len(e.fields[id-idErrMessage]) > 0 {
-		e.closed[id-idErrMessage] = true
-	}
-}
-
-// error is what was collected.
-func (e *errorScan) error(status int) *llm.Error {
-	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id-idErrMessage], nil)) }
-	err := &llm.Error{Status: status, Type: text(idErrType), Code: text(idErrCode), Message: text(idErrMessage),
-		Origin: llm.Anthropic, RequestID: text(idErrRequest)}
-	if err.Message == "" {
-		err.Message = text(idErrBare)
-	}
-	err.Class = classes[err.Type]
-	if tooLong(err) {
-		err.Class = llm.TooLarge
-	}
-	return err
+	return e
 }
 
 // classes are the kinds of error by Anthropic's name.
@@ -135,9 +71,7 @@ func tooLong(e *llm.Error) bool {
 
 // DecodeError implements dialect.Dialect.
 func (Dialect) DecodeError(status int, body []byte) *llm.Error {
-	var e errorScan
-	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
-	return e.error(status)
+	return errorOf(failure.Read(errorPaths, body), status)
 }
 
 // EncodeError implements dialect.Dialect.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
@@ -25,7 +26,7 @@ type watch struct {
 	chunk  dialect.Chunk
 	root   bool // the document is an object
 	typ    []byte
-	errs   errorScan
+	errs   failure.Scan
 	report report
 
 	// The arguments of a call are an object in a body that is not streamed. What is between its braces is passed on as it
@@ -39,7 +40,7 @@ type watch struct {
 func (w *watch) begin() {
 	w.scanner.Init(answerPaths, w)
 	w.chunk, w.root, w.typ, w.base, w.input = dialect.Chunk{}, false, w.typ[:0], 0, -1
-	w.errs.reset()
+	w.errs.Reset()
 }
 
 // Event implements dialect.Watch.
@@ -77,8 +78,8 @@ func (w *watch) End() error {
 		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
 	w.chunk.Done = string(w.typ) == "message_stop"
-	if w.errs.object {
-		w.chunk.Error = w.errs.error(0)
+	if w.errs.Found() {
+		w.chunk.Error = errorOf(&w.errs, 0)
 	}
 	return nil
 }
@@ -114,7 +115,7 @@ func (w *watch) text(part []byte) {
 }
 
 const (
-	idAnswer jsonscan.ID = iota + 32 // above the IDs of errors, which share the document
+	idAnswer = iota + failure.End
 	idType
 	idStopReason
 	idGenerated // text, thinking, the name or the arguments of a call
@@ -141,12 +142,12 @@ var answerPaths = func() *jsonscan.Paths {
 		"delta.signature":     idSealed,
 		"content[].input":     idCallInput,
 		"content_block.input": idCallInput,
-		"error":               idErrObject,
-		"error.message":       idErrMessage,
-		"error.type":          idErrType,
-		"error.status":        idErrType,
-		"error.code":          idErrCode,
-		"request_id":          idErrRequest,
+		"error":               failure.Object,
+		"error.message":       failure.Message,
+		"error.type":          failure.Type,
+		"error.status":        failure.Type,
+		"error.code":          failure.Code,
+		"request_id":          failure.Request,
 		"usage":               idUsage,
 		"message.usage":       idUsage,
 	}

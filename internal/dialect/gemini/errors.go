@@ -1,100 +1,45 @@
 package gemini
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const (
-	maxErrorText = 4 << 10   // bytes of each field of an upstream's error that are kept
-	maxDelay     = time.Hour // a longer wait is not believed
-)
-
-const (
-	idErrObject jsonscan.ID = iota + 1
-	idErrMessage
-	idErrStatus
-	idErrCode
-	idErrReason
-	idErrField
-	idErrDelay
-	errIDs
-)
+const maxDelay = time.Hour // a longer wait is not believed
 
 // errorKeys are the places of an error in a document: google.rpc.Status, and the flat form of Google's OAuth servers, whose
 // "error" is a word.
 var errorKeys = map[string]jsonscan.ID{
-	"error":                  idErrObject,
-	"error.message":          idErrMessage,
-	"error.status":           idErrStatus,
-	"error.code":             idErrCode,
-	"error.details[].reason": idErrReason,
-	"error.details[].fieldViolations[].field": idErrField,
-	"error.details[].retryDelay":              idErrDelay,
-	"error_description":                       idErrMessage,
+	"error":                  failure.Object,
+	"error.message":          failure.Message,
+	"error.status":           failure.Type,
+	"error.code":             failure.Code,
+	"error.details[].reason": failure.Reason,
+	"error.details[].fieldViolations[].field": failure.Param,
+	"error.details[].retryDelay":              failure.Delay,
+	"error_description":                       failure.Message,
 }
 
 // errorPaths finds an error in a body, or in a list as streams that are not server-sent events have it.
 var errorPaths = jsonscan.Compile(join(errorKeys, below("[].", errorKeys)))
 
-// errorScan collects the fields of an error; the first of each counts.
-type errorScan struct {
-	fields [errIDs][]byte
-	closed [errIDs]bool
-	object bool // there is an error
-}
-
-// Open implements jsonscan.Handler.
-func (e *errorScan) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
-	if id == idErrObject && kind != jsonscan.Null {
-		e.object = true
+// errorOf is an error as it was read. A status of zero is found from the error's code.
+func errorOf(s *failure.Scan, status int) *llm.Error {
+	e := s.Error(llm.Gemini, s.Status(status))
+	e.Code = s.Part(failure.Reason) // the number is a status
+	if d, bad := time.ParseDuration(s.Part(failure.Delay)); bad == nil && d > 0 && d <= maxDelay {
+		e.RetryAfter = d
 	}
-}
-
-// Text implements jsonscan.Handler.
-func (e *errorScan) Text(id jsonscan.ID, part []byte) { e.add(id, part) }
-
-func (e *errorScan) add(id jsonscan.ID, part []byte) {
-	if !e.closed[id] {
-		f := &e.fields[id]
-		*f = append(*f, part[:min(len(part), maxErrorText-len(*f))]...)
-	}
-}
-
-// Close implements jsonscan.Handler.
-func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
-	if kind == jsonscan.Number {
-		e.add(id, raw)
-	}
-	if len(e.fields[id]) > 0 {
-		e.closed[id] = true
-	}
-}
-
-// error is what was collected. A status of zero is found from the error's code.
-func (e *errorScan) error(status int) *llm.Error {
-	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id], nil)) }
-	err := &llm.Error{Status: status, Type: text(idErrStatus), Code: text(idErrReason), Param: text(idErrField),
-		Message: text(idErrMessage), Origin: llm.Gemini}
-	if err.Message == "" {
-		err.Message = text(idErrObject)
-	}
-	if code, bad := strconv.Atoi(text(idErrCode)); status == 0 && bad == nil && code >= 400 && code < 600 {
-		err.Status = code
-	}
-	if d, bad := time.ParseDuration(text(idErrDelay)); bad == nil && d > 0 && d <= maxDelay {
-		err.RetryAfter = d
-	}
-	err.Class = classify(err)
-	return err
+	e.Class = classify(e)
+	return e
 }
 
 // words are the canonical codes of google.rpc with the statuses that go with them.
@@ -161,9 +106,7 @@ func word(e *llm.Error) string {
 
 // DecodeError implements dialect.Dialect. The status word is Type, an ErrorInfo's reason is Code.
 func (Dialect) DecodeError(status int, body []byte) *llm.Error {
-	var e errorScan
-	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
-	return e.error(status)
+	return errorOf(failure.Read(errorPaths, body), status)
 }
 
 // EncodeError implements dialect.Dialect. Code, Param and RetryAfter go into details as google.rpc has them; the domain of

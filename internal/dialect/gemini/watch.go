@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
 
 const (
-	idAnswer  jsonscan.ID = iota + 16 // above the IDs of errors, which share the document
-	idAnswers                         // an element of a list of answers, as streams without alt=sse are
+	idAnswer  = iota + failure.End
+	idAnswers // an element of a list of answers, as streams without alt=sse are
 	idFinish
 	idBlock
 	idSaid                                           // text that was generated
@@ -60,7 +61,7 @@ type watch struct {
 
 	chunk   dialect.Chunk
 	root    bool // the document is an object or a list
-	errs    errorScan
+	errs    failure.Scan
 	now     report // of the answer at hand
 	last    report // the latest that said something
 	queries int64  // of the answer at hand
@@ -88,9 +89,7 @@ func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
 func (w *watch) begin() {
 	w.scanner.Init(answerPaths, w)
 	w.chunk, w.root, w.base, w.args = dialect.Chunk{}, false, 0, -1
-	if w.errs.object {
-		w.errs = errorScan{}
-	}
+	w.errs.Reset()
 }
 
 // Event implements dialect.Watch. No event of Google's ends a stream; the [DONE] that some relays add does.
@@ -133,8 +132,8 @@ func (w *watch) End() error {
 	case !w.root:
 		return fmt.Errorf("%w: neither an object nor a list", dialect.ErrMalformed)
 	}
-	if w.errs.object {
-		w.chunk.Error = w.errs.error(0)
+	if w.errs.Found() {
+		w.chunk.Error = errorOf(&w.errs, 0)
 	}
 	return nil
 }

@@ -1,16 +1,13 @@
 package openai
 
 import (
-	"bytes"
 	"net/http"
-	"strconv"
 	"strings"
 
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
-
-const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
 
 // EncodeError implements dialect.Dialect.
 func (Dialect) EncodeError(e *llm.Error) []byte {
@@ -126,9 +123,9 @@ func (Dialect) DecodeError(status int, body []byte) *llm.Error {
 
 // parseError reports as well whether there was an error to read: a page of HTML has none.
 func parseError(status int, body []byte) (*llm.Error, bool) {
-	var e errorScan
-	jsonscan.Read(errorPaths, bytes.TrimPrefix(body, []byte("\ufeff")), &e)
-	return e.error(status)
+	s := failure.Read(errorPaths, body)
+	e := errorOf(s, status)
+	return e, s.Found() || e.Message != ""
 }
 
 func appendNullable(dst []byte, s string) []byte {
@@ -138,95 +135,39 @@ func appendNullable(dst []byte, s string) []byte {
 	return appendString(dst, s)
 }
 
-const (
-	idErrObject jsonscan.ID = iota + 1
-	idErrMessage
-	idErrType
-	idErrCode
-	idErrParam
-	idErrBare // the error is a text, or the document has its fields at the top
-)
-
 // errorPaths covers the envelopes seen: OpenAI's; the same in a list (Gemini's compatibility layer); a text instead of the
 // object; fields at the top (Mistral, vLLM); "detail" (FastAPI, which many are built on).
 var errorPaths = jsonscan.Compile(map[string]jsonscan.ID{
-	"error":                idErrObject,
-	"error.message":        idErrMessage,
-	"error.type":           idErrType,
-	"error.code":           idErrCode,
-	"error.param":          idErrParam,
-	"[].error":             idErrObject,
-	"[].error.message":     idErrMessage,
-	"[].error.type":        idErrType,
-	"[].error.status":      idErrType,
-	"[].error.code":        idErrCode,
-	"message":              idErrBare,
-	"message.detail[].msg": idErrBare,
-	"detail":               idErrBare,
-	"detail[].msg":         idErrBare,
-	"type":                 idErrType,
-	"code":                 idErrCode,
-	"param":                idErrParam,
+	"error":                failure.Object,
+	"error.message":        failure.Message,
+	"error.type":           failure.Type,
+	"error.code":           failure.Code,
+	"error.param":          failure.Param,
+	"[].error":             failure.Object,
+	"[].error.message":     failure.Message,
+	"[].error.type":        failure.Type,
+	"[].error.status":      failure.Type,
+	"[].error.code":        failure.Code,
+	"message":              failure.Bare,
+	"message.detail[].msg": failure.Bare,
+	"detail":               failure.Bare,
+	"detail[].msg":         failure.Bare,
+	"type":                 failure.Type,
+	"code":                 failure.Code,
+	"param":                failure.Param,
 })
 
-// errorScan collects the fields of an error; the first of each counts.
-type errorScan struct {
-	fields [6][]byte // by ID - idErrMessage
-	closed [6]bool
-	object bool
-}
-
-func (e *errorScan) field(id jsonscan.ID) jsonscan.ID {
-	if id == idErrObject {
-		return idErrBare // a text instead of the object
-	}
-	return id
-}
-
-func (e *errorScan) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
-	if id == idErrObject && kind != jsonscan.Null {
-		e.object = true
-	}
-}
-
-func (e *errorScan) Text(id jsonscan.ID, part []byte) { e.add(e.field(id), part) }
-
-func (e *errorScan) add(id jsonscan.ID, part []byte) {
-	if i := id - idErrMessage; !e.closed[i] {
-		f := &e.fields[i]
-		*f = append(*f, part[:min(len(part), maxErrorText-len(*f))]...)
-	}
-}
-
-func (e *errorScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
-	id = e.field(id)
-	if kind == jsonscan.Number {
-		e.add(id, raw)
-	}
-	if len(e.fields[id-idErrMessage]) > 0 {
-		e.closed[id-idErrMessage] = true
-	}
-}
-
-// error returns what was collected, and whether it amounts to an error. Status is zero in the middle of a stream, where
-// the code may be one (OpenRouter).
-func (e *errorScan) error(status int) (*llm.Error, bool) {
-	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(e.fields[id-idErrMessage], nil)) }
-	err := &llm.Error{Status: status, Message: text(idErrMessage), Type: text(idErrType), Code: text(idErrCode), Param: text(idErrParam), Origin: llm.OpenAI}
-	if err.Message == "" {
-		err.Message = text(idErrBare)
-	}
-	if n, bad := strconv.Atoi(err.Code); status == 0 && bad == nil && n >= 400 && n < 600 {
-		err.Status = n
-	}
-	err.Class = classOf(err.Status, err.Type, err.Code)
-	if err.Status == 0 || err.Status == http.StatusBadRequest {
+// errorOf is an error as it was read. Status is zero in the middle of a stream.
+func errorOf(s *failure.Scan, status int) *llm.Error {
+	e := s.Error(llm.OpenAI, s.Status(status))
+	e.Class = classOf(e.Status, e.Type, e.Code)
+	if e.Status == 0 || e.Status == http.StatusBadRequest {
 		// Who is no OpenAI says it in OpenAI's words, but without its code: DeepSeek, vLLM, xAI.
 		for _, words := range [...]string{"maximum context length", "maximum prompt length"} {
-			if strings.Contains(err.Message, words) {
-				err.Class = llm.TooLarge
+			if strings.Contains(e.Message, words) {
+				e.Class = llm.TooLarge
 			}
 		}
 	}
-	return err, e.object || err.Message != ""
+	return e
 }

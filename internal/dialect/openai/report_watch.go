@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
@@ -21,7 +22,7 @@ type reportWatch struct {
 	onText  func(part []byte)
 	lenient bool
 	scanner jsonscan.Scanner
-	errs    errorScan
+	errs    failure.Scan
 
 	root    bool // the document is an object
 	plain   bool // it is no JSON, which is fine
@@ -58,7 +59,7 @@ const (
 )
 
 const (
-	idReport jsonscan.ID = iota + 32 // above the IDs of errors, which share the document
+	idReport = iota + failure.End
 	idReportType
 	idReportText
 	idReportUsage
@@ -73,7 +74,7 @@ var operationPaths = func() *jsonscan.Paths {
 		"": idReport, "type": idReportType, "text": idReportText, "delta": idReportText, "usage": idReportUsage,
 		"usage.seconds": idReportSeconds, "duration": idReportSeconds,
 		"data[].b64_json": idReportPicture, "data[].url": idReportPicture, "b64_json": idReportMade, "url": idReportMade,
-		"error": idErrObject, "error.message": idErrMessage, "error.type": idErrType, "error.code": idErrCode, "error.param": idErrParam,
+		"error": failure.Object, "error.message": failure.Message, "error.type": failure.Type, "error.code": failure.Code, "error.param": failure.Param,
 	}
 	for path, field := range map[string]tallyField{
 		"usage.input_tokens": tallyInput, "usage.prompt_tokens": tallyInput,
@@ -99,9 +100,7 @@ func (w *reportWatch) begin() {
 	w.scanner.Init(operationPaths, w)
 	w.chunk, w.root, w.now = dialect.Chunk{}, false, tally{}
 	w.kind = w.kind[:0]
-	if w.errs.object {
-		w.errs = errorScan{}
-	}
+	w.errs.Reset()
 }
 
 // Event implements dialect.Watch. Every event but an error is content. These streams end with an event that tells the
@@ -142,8 +141,8 @@ func (w *reportWatch) settle() {
 		w.chunk.Usage = true
 		w.last = w.now
 	}
-	if w.errs.object || string(w.kind) == "error" {
-		w.chunk.Error, _ = w.errs.error(0)
+	if w.errs.Found() || string(w.kind) == "error" {
+		w.chunk.Error = errorOf(&w.errs, 0)
 	}
 }
 

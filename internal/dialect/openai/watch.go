@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
@@ -28,7 +29,7 @@ type watch struct {
 	chunk     dialect.Chunk
 	root      bool // the document is an object
 	emptyList bool // choices is an empty list
-	errs      errorScan
+	errs      failure.Scan
 
 	report, groq, choice report // usage at its three places in the document at hand
 	last                 report // the latest that said something
@@ -39,9 +40,7 @@ func (r *watch) begin() {
 	r.scanner.Init(responsePaths, r)
 	r.chunk, r.root, r.emptyList = dialect.Chunk{}, false, false
 	r.report, r.groq, r.choice = report{}, report{}, report{}
-	if r.errs.object {
-		r.errs = errorScan{}
-	}
+	r.errs.Reset()
 }
 
 // Event implements dialect.Watch.
@@ -86,8 +85,8 @@ func (r *watch) End() error {
 		}
 	}
 	r.chunk.UsageOnly = r.emptyList && r.report.seen
-	if r.errs.object {
-		r.chunk.Error, _ = r.errs.error(0)
+	if r.errs.Found() {
+		r.chunk.Error = errorOf(&r.errs, 0)
 	}
 	return nil
 }
@@ -111,7 +110,7 @@ func (r *watch) Error() *llm.Error { return r.chunk.Error }
 func (*watch) ResponseID() string { return "" }
 
 const (
-	idAnswer jsonscan.ID = iota + 32 // above the IDs of errors, which share the document
+	idAnswer = iota + failure.End
 	idChoices
 	idChoice
 	idFinish
@@ -131,11 +130,11 @@ var responsePaths = func() *jsonscan.Paths {
 		"choices[]":               idChoice,
 		"choices[].finish_reason": idFinish,
 		"choices[].text":          idText,
-		"error":                   idErrObject,
-		"error.message":           idErrMessage,
-		"error.type":              idErrType,
-		"error.code":              idErrCode,
-		"error.param":             idErrParam,
+		"error":                   failure.Object,
+		"error.message":           failure.Message,
+		"error.type":              failure.Type,
+		"error.code":              failure.Code,
+		"error.param":             failure.Param,
 	}
 	for _, message := range []string{"choices[].delta", "choices[].message"} {
 		for _, text := range []string{"content", "content[].text", "content[].thinking[].text", "refusal", "reasoning",

@@ -5,11 +5,10 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
-
-const maxErrorText = 4 << 10 // bytes of each field of an upstream's error that are kept
 
 // watch implements dialect.Watch.
 type watch struct {
@@ -35,8 +34,7 @@ type document struct {
 	itemKind []byte
 	delta    bool
 	usage    report
-	error    bool
-	fields   [4][]byte // of the error, by id - idErrMessage
+	errs     failure.Scan
 	id       []byte
 	uses     int64
 }
@@ -51,11 +49,7 @@ func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
 // begin gets ready for a document.
 func (w *watch) begin() {
 	w.scanner.Init(answerPaths, w)
-	d := document{kind: w.doc.kind[:0], status: w.doc.status[:0], itemKind: w.doc.itemKind[:0], id: w.doc.id[:0]}
-	for i := range d.fields {
-		d.fields[i] = w.doc.fields[i][:0]
-	}
-	w.doc = d
+	w.doc = document{kind: w.doc.kind[:0], status: w.doc.status[:0], itemKind: w.doc.itemKind[:0], id: w.doc.id[:0]}
 }
 
 // Event implements dialect.Watch.
@@ -80,7 +74,7 @@ func (w *watch) Event(data []byte) (dialect.Chunk, error) {
 	case "response.failed", "error":
 		c.Error = w.doc.err()
 	case "":
-		if w.doc.error {
+		if w.doc.errs.Found() {
 			c.Error = w.doc.err()
 		}
 	case "response.output_item.added":
@@ -166,7 +160,7 @@ func (w *watch) End() error {
 	}
 	w.settle()
 	w.toolUses += w.doc.uses
-	if w.doc.error || string(w.doc.status) == "failed" {
+	if w.doc.errs.Found() || string(w.doc.status) == "failed" {
 		w.failure = w.doc.err()
 	}
 	return nil
@@ -210,25 +204,20 @@ func (w *watch) ResponseID() string { return string(w.id) }
 
 // err is the error in the document.
 func (d *document) err() *llm.Error {
-	text := func(id jsonscan.ID) string { return string(bytes.ToValidUTF8(d.fields[id-idErrMessage], nil)) }
-	return streamError(text(idErrType), text(idErrCode), text(idErrParam), text(idErrMessage))
+	e := d.errs.Error(llm.Responses, 0)
+	return streamError(e.Type, e.Code, e.Param, e.Message)
 }
 
 const (
-	idAnswer jsonscan.ID = iota + 1
+	idAnswer = iota + failure.End
 	idKind
 	idStatus
 	idAnswerID
 	idDelta
 	idSound
-	idItemKind  // of the item in an event
-	idOutKind   // of an item in a body
-	idWhole     // a text of a whole item
-	idErrObject // or a text in its place
-	idErrMessage
-	idErrType
-	idErrCode
-	idErrParam
+	idItemKind // of the item in an event
+	idOutKind  // of an item in a body
+	idWhole    // a text of a whole item
 	idUsage
 	idCount // followed by the counts
 )
@@ -239,15 +228,15 @@ var answerPaths = func() *jsonscan.Paths {
 		"type":            idKind,
 		"delta":           idDelta,
 		"item.type":       idItemKind,
-		"message":         idErrMessage,
-		"code":            idErrCode,
-		"param":           idErrParam,
+		"message":         failure.Message,
+		"code":            failure.Code,
+		"param":           failure.Param,
 		"output[].type":   idOutKind,
-		"error":           idErrObject,
-		"error.message":   idErrMessage,
-		"error.type":      idErrType,
-		"error.code":      idErrCode,
-		"error.param":     idErrParam,
+		"error":           failure.Object,
+		"error.message":   failure.Message,
+		"error.type":      failure.Type,
+		"error.code":      failure.Code,
+		"error.param":     failure.Param,
 		"response.id":     idAnswerID,
 		"id":              idAnswerID,
 		"response.status": idStatus,
@@ -282,21 +271,21 @@ var answerPaths = func() *jsonscan.Paths {
 }()
 
 // Open implements jsonscan.Handler.
-func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, _ int64) {
+func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	d := &w.doc
 	switch id {
 	case idAnswer:
 		d.root = kind == jsonscan.Object
-	case idErrObject:
-		d.error = d.error || kind == jsonscan.Object || kind == jsonscan.String
 	case idUsage:
 		d.usage.seen = d.usage.seen || kind == jsonscan.Object
 	case idOutKind:
 		d.itemKind = d.itemKind[:0]
 	case idAnswerID:
 		d.id = d.id[:0]
-	case idErrMessage, idErrType, idErrCode, idErrParam:
-		d.fields[id-idErrMessage] = d.fields[id-idErrMessage][:0]
+	default:
+		if id < failure.End {
+			d.errs.Open(id, kind, at)
+		}
 	}
 }
 
@@ -324,11 +313,10 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 		if w.late || !w.event {
 			w.pass(part)
 		}
-	case idErrObject:
-		d.fields[0] = jsonscan.Keep(d.fields[0], part, maxErrorText)
-	case idErrMessage, idErrType, idErrCode, idErrParam:
-		i := id - idErrMessage
-		d.fields[i] = jsonscan.Keep(d.fields[i], part, maxErrorText)
+	default:
+		if id < failure.End {
+			d.errs.Text(id, part)
+		}
 	}
 }
 
@@ -341,7 +329,7 @@ func (w *watch) pass(part []byte) {
 }
 
 // Close implements jsonscan.Handler.
-func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) {
 	switch {
 	case id >= idCount:
 		if kind != jsonscan.Null {
@@ -351,7 +339,7 @@ func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
 		if vendorRun(string(w.doc.itemKind)) {
 			w.doc.uses++
 		}
-	case id == idErrCode && kind == jsonscan.Number:
-		w.doc.fields[idErrCode-idErrMessage] = jsonscan.Keep(w.doc.fields[idErrCode-idErrMessage], raw, maxErrorText)
+	case id < failure.End:
+		w.doc.errs.Close(id, kind, raw, at)
 	}
 }
