@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -80,8 +82,14 @@ func decodeMessages(r *llm.Request, w *wireRequest) error {
 		}
 		r.Messages = append(r.Messages, llm.Message{Role: llm.System, Blocks: blocks})
 	}
+	if d.err != nil {
+		return within("system", d.err)
+	}
 	for i := range w.Messages {
 		m := llm.Message{Blocks: d.blocks(w.Messages[i].Content)}
+		if d.err != nil {
+			return within(fmt.Sprintf("messages.%d.content", i), d.err)
+		}
 		switch w.Messages[i].Role {
 		case "user":
 			m.Role = llm.User
@@ -90,12 +98,9 @@ func decodeMessages(r *llm.Request, w *wireRequest) error {
 		case "system":
 			m.Role = llm.System
 		default:
-			return invalid("messages", "the role of message %d should be user or assistant", i)
+			return invalid(fmt.Sprintf("messages.%d.role", i), "Input should be user or assistant")
 		}
 		r.Messages = append(r.Messages, m)
-	}
-	if d.err != nil {
-		return d.err
 	}
 	return nil
 }
@@ -220,7 +225,7 @@ func decodeOutput(r *llm.Request, w *wireRequest) error {
 // blockDecoder turns blocks of requests and answers into neutral ones.
 type blockDecoder struct {
 	tools map[string]string // names by the id of their call
-	err   error
+	err   *llm.RequestError // the first, its place within the blocks
 }
 
 func (d *blockDecoder) blocks(from content) []llm.Block {
@@ -229,7 +234,10 @@ func (d *blockDecoder) blocks(from content) []llm.Block {
 	}
 	to := make([]llm.Block, 0, len(from))
 	for i := range from {
-		to = d.append(to, &from[i])
+		fine := d.err == nil
+		if to = d.append(to, &from[i]); fine && d.err != nil {
+			within(strconv.Itoa(i), d.err)
+		}
 	}
 	return to
 }
@@ -320,17 +328,31 @@ func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 	}
 	var c content
 	if err := json.Unmarshal(raw, &c); err != nil {
-		d.fail(wrongJSON(err))
+		d.fail(within("content", wrongJSON(err)))
 		return nil
 	}
-	return d.blocks(c)
+	fine := d.err == nil
+	blocks := d.blocks(c)
+	if fine && d.err != nil {
+		within("content", d.err)
+	}
+	return blocks
 }
 
 func (d *blockDecoder) fail(err *llm.RequestError) {
 	if d.err == nil {
-		err.Param = "messages"
 		d.err = err
 	}
+}
+
+// within puts where an error was found in front of its place there.
+func within(place string, err *llm.RequestError) *llm.RequestError {
+	if err.Param == "" {
+		err.Param, err.Message = place, place+": "+err.Message
+	} else {
+		err.Param, err.Message = place+"."+err.Param, place+"."+err.Message
+	}
+	return err
 }
 
 // textsOf joins the texts of a list of blocks, or is the text itself.
