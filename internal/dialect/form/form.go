@@ -3,12 +3,11 @@
 package form
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -66,16 +65,14 @@ func (f *Form) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
 	s := &scan{form: f, scanned: scanned{form: f, facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
 	err := jsonscan.Check(f.paths, body, s)
 	switch {
-	case errors.Is(err, jsonscan.ErrDepth):
-		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
 	case err != nil:
-		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+		return nil, refusal.Unscanned(err)
 	case s.err != nil:
 		return nil, s.err
 	}
 	if facts := &s.scanned.facts; facts.Model == "" {
 		if facts.Model = f.model; f.model == "" || len(s.scanned.places) > 0 {
-			return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
+			return nil, refusal.NoModel()
 		}
 		s.scanned.insert = s.brace + 1
 	}
@@ -137,16 +134,16 @@ func appendString(dst []byte, s string) []byte {
 type scan struct {
 	form    *Form
 	scanned scanned
-	err     error
+	err     *llm.RequestError
 	seen    uint32
 	text    []byte
 	start   int64 // of the value at hand
 	brace   int64 // of the document
 }
 
-func (s *scan) fail(param, code, format string, args ...any) {
+func (s *scan) fail(err *llm.RequestError) {
 	if s.err == nil {
-		s.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+		s.err = err
 	}
 }
 
@@ -159,7 +156,7 @@ func (s *scan) Open(role Role, kind jsonscan.Kind, at int64) {
 	case root:
 		s.brace = at
 		if kind != jsonscan.Object {
-			s.fail("", "", "The JSON body of your request must be an object.")
+			s.fail(refusal.WrongType("", "an object", kind))
 		}
 		return
 	case Text:
@@ -176,12 +173,12 @@ func (s *scan) Open(role Role, kind jsonscan.Kind, at int64) {
 	}
 	if role != Resource {
 		if s.seen&(1<<role) != 0 {
-			s.fail(name, "duplicate_parameter", "Duplicate parameter: '%s' is given more than once.", name)
+			s.fail(refusal.Duplicate(name))
 		}
 		s.seen |= 1 << role
 	}
 	if kind != want && (kind != jsonscan.Null || role == Model || role == Resource) {
-		s.fail(name, "invalid_type", "Invalid type for '%s': expected %s.", name, article)
+		s.fail(refusal.WrongType(name, article, kind))
 	}
 	s.start = at
 }
@@ -202,7 +199,7 @@ func (s *scan) Close(role Role, kind jsonscan.Kind, raw []byte, at int64) {
 	switch role {
 	case Model:
 		if len(s.text) > maxModel {
-			s.fail(s.form.names[role], "string_above_max_length", "Invalid '%s': longer than %d bytes.", s.form.names[role], maxModel)
+			s.fail(refusal.TooLong(s.form.names[role], maxModel))
 		}
 		facts.Model = string(s.text)
 		s.scanned.places = append(s.scanned.places, place{span: span{s.start, at}, same: true})
@@ -218,28 +215,14 @@ func (s *scan) Close(role Role, kind jsonscan.Kind, raw []byte, at int64) {
 	case StreamFormat:
 		facts.Stream = string(s.text) == "sse"
 	case Count:
-		facts.N = s.count(kind, raw)
+		n, err := refusal.Count(s.form.names[role], kind, raw)
+		if err != nil {
+			s.fail(err)
+		}
+		facts.N = max(1, n)
 	case Text:
 		if kind == jsonscan.Number {
 			facts.InputTokens++
 		}
 	}
-}
-
-// count reads a whole number above zero; null is one.
-func (s *scan) count(kind jsonscan.Kind, raw []byte) int64 {
-	if kind != jsonscan.Number {
-		return 1
-	}
-	name := s.form.names[Count]
-	n, ok := jsonscan.Whole(raw)
-	switch {
-	case !ok:
-		s.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
-		return 1
-	case n < 1:
-		s.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
-		return 1
-	}
-	return n
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 )
 
@@ -210,7 +211,7 @@ func (f *Finder) begin(header string) error {
 	}
 	f.name, f.value = params["name"], f.value[:0]
 	if _, twice := f.fields[f.name]; twice {
-		return &llm.RequestError{Param: f.name, Code: "duplicate_parameter", Message: fmt.Sprintf("Duplicate parameter: '%s' is given more than once.", f.name)}
+		return refusal.Duplicate(f.name)
 	}
 	if file || encoded {
 		return &llm.RequestError{Param: f.name, Code: "invalid_type", Message: fmt.Sprintf("Invalid type for '%s': expected a plain field.", f.name)}

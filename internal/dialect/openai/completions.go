@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -66,16 +67,16 @@ func (p *prompt) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 func (Completions) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	var c completion
 	if err := json.Unmarshal(body, &c); err != nil {
-		return nil, requestError(err)
+		return nil, refusal.Undecoded("", err)
 	}
 	var w request
 	if len(c.Rest) > 0 {
 		if err := json.Unmarshal(c.Rest, &w); err != nil {
-			return nil, requestError(err)
+			return nil, refusal.Undecoded("", err)
 		}
 	}
 	if w.Model == "" {
-		return nil, missing("model")
+		return nil, refusal.Missing("model")
 	}
 	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
 	d.scalars(&w)
@@ -85,7 +86,7 @@ func (Completions) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error
 	}
 	if n := whole(c.Logprobs); c.Logprobs != nil {
 		if n < 0 || n > 5 {
-			return nil, invalid("logprobs", "expected a value from 0 to 5.")
+			return nil, refusal.Invalid("logprobs", "expected a value from 0 to 5.")
 		}
 		d.out.Logprobs, d.out.TopLogprobs = true, int(n)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -30,9 +31,9 @@ func (d *requestDecoder) message(m *message, at string) error {
 	case "tool", "function":
 		return d.result(m, at)
 	case "":
-		return missing(at + ".role")
+		return refusal.Missing(at + ".role")
 	default:
-		return invalid(at+".role", "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
+		return refusal.Invalid(at+".role", "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
 	}
 	blocks, err := d.content(&m.Content, at+".content")
 	if err != nil {
@@ -83,7 +84,7 @@ func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
-				return nil, invalid(fmt.Sprintf("%s[%d].cachePoint", at, i), "there is nothing before it in the message.")
+				return nil, refusal.Invalid(fmt.Sprintf("%s[%d].cachePoint", at, i), "there is nothing before it in the message.")
 			}
 			markLast(blocks, (*cacheControl)(p.CachePoint))
 			continue
@@ -125,9 +126,9 @@ func (d *requestDecoder) part(p *part, at string) (llm.Block, error) {
 	case p.Type == "file" && p.File != nil:
 		b.Media, err = document(p.File, at+".file")
 	case p.Type == "":
-		return b, missing(at + ".type")
+		return b, refusal.Missing(at + ".type")
 	case p.Type == "text" || p.Type == "refusal" || p.Type == "image_url" || p.Type == "video_url" || p.Type == "input_audio" || p.Type == "file":
-		return b, missing(at + "." + p.Type)
+		return b, refusal.Missing(at + "." + p.Type)
 	default:
 		b.Kind, b.Vendor, b.Type = llm.Opaque, llm.OpenAI, p.Type
 		b.Raw, err = json.Marshal(p, jsonOut)
@@ -207,7 +208,7 @@ func sound(in *inputAudio, at string) (llm.Attachment, error) {
 	}
 	var ok bool
 	if a.Data, ok = base64Text(data); !ok {
-		return a, invalid(at+".data", "expected base64-encoded sound.")
+		return a, refusal.Invalid(at+".data", "expected base64-encoded sound.")
 	}
 	switch in.Format {
 	case "mp3":
@@ -236,7 +237,7 @@ func document(f *file, at string) (llm.Attachment, error) {
 		a.Data, ok = base64Text(f.FileData)
 	}
 	if !ok {
-		return a, invalid(at+".file_data", "expected a base64-encoded file, or a file_id.")
+		return a, refusal.Invalid(at+".file_data", "expected a base64-encoded file, or a file_id.")
 	}
 	switch top, _, _ := strings.Cut(a.MIMEType, "/"); top {
 	case "image":
@@ -331,10 +332,10 @@ func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error)
 			call.Name, call.Input = c.Function.Name, string(c.Function.Arguments)
 		}
 		if call.Name == "" {
-			return nil, missing(fmt.Sprintf("%s.tool_calls[%d].function.name", at, i))
+			return nil, refusal.Missing(fmt.Sprintf("%s.tool_calls[%d].function.name", at, i))
 		}
 		if call.ID == "" {
-			return nil, missing(fmt.Sprintf("%s.tool_calls[%d].id", at, i))
+			return nil, refusal.Missing(fmt.Sprintf("%s.tool_calls[%d].id", at, i))
 		}
 		if call.Input == "{}" && !call.Custom {
 			call.Input = ""
@@ -370,7 +371,7 @@ func (d *requestDecoder) result(m *message, at string) error {
 		id = d.old
 	}
 	if id == "" {
-		return missing(at + ".tool_call_id")
+		return refusal.Missing(at + ".tool_call_id")
 	}
 	r := llm.Result{CallID: id, Name: m.Name}
 	if call, ok := d.calls[id]; ok {

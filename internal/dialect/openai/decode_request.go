@@ -1,12 +1,10 @@
 package openai
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -17,14 +15,14 @@ import (
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	var w request
 	if err := json.Unmarshal(body, &w); err != nil {
-		return nil, requestError(err)
+		return nil, refusal.Undecoded("", err)
 	}
 	defer w.Messages.free()
 	switch {
 	case w.Model == "":
-		return nil, missing("model")
+		return nil, refusal.Missing("model")
 	case w.Messages == nil:
-		return nil, missing("messages")
+		return nil, refusal.Missing("messages")
 	case len(w.Messages) == 0:
 		return nil, emptyMessages()
 	}
@@ -43,75 +41,6 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		}
 	}
 	return d.out, nil
-}
-
-func missing(param string) *llm.RequestError {
-	return &llm.RequestError{Param: param, Code: "missing_required_parameter", Message: "Missing required parameter: '" + param + "'."}
-}
-
-func invalid(param, format string, args ...any) *llm.RequestError {
-	return &llm.RequestError{Param: param, Code: "invalid_value", Message: "Invalid '" + param + "': " + fmt.Sprintf(format, args...)}
-}
-
-// requestError puts what is wrong with a body into words for its caller.
-func requestError(err error) error {
-	var syntax *jsontext.SyntacticError
-	var kind *json.SemanticError
-	switch {
-	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
-		name := paramOf(syntax.JSONPointer)
-		return &llm.RequestError{Param: name, Code: "duplicate_parameter", Message: "Duplicate parameter: '" + name + "' is given more than once."}
-	case errors.As(err, &kind):
-		param := paramOf(kind.JSONPointer)
-		if param == "" {
-			return &llm.RequestError{Message: "The JSON body of your request must be an object."}
-		}
-		e := &llm.RequestError{Param: param, Code: "invalid_type", Message: "Invalid type for '" + param + "'"}
-		switch {
-		case kind.Err != nil && !errors.As(kind.Err, &syntax):
-			e.Message += ": " + kind.Err.Error() + "."
-		case kindWord(kind.JSONKind) != "":
-			e.Message += ": got " + kindWord(kind.JSONKind) + " instead."
-		default:
-			e.Message += "."
-		}
-		return e
-	}
-	return &llm.RequestError{Message: "We could not parse the JSON body of your request: " + strings.TrimPrefix(err.Error(), "jsontext: ") + "."}
-}
-
-func kindWord(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case '[':
-		return "an array"
-	case '{':
-		return "an object"
-	}
-	return ""
-}
-
-// paramOf writes a pointer as OpenAI names fields: messages[0].content.
-func paramOf(p jsontext.Pointer) string {
-	var b strings.Builder
-	for token := range p.Tokens() {
-		switch {
-		case token != "" && strings.Trim(token, "0123456789") == "":
-			b.WriteString("[" + token + "]")
-		case b.Len() > 0:
-			b.WriteString("." + token)
-		default:
-			b.WriteString(token)
-		}
-	}
-	return b.String()
 }
 
 // requestDecoder turns a body into a neutral request.
@@ -187,8 +116,6 @@ func (d *requestDecoder) scalars(w *request) {
 	d.extra("", w.Extra)
 }
 
-func quoted(s string) jsontext.Value { return appendString(nil, s) }
-
 // cache is the neutral marker; nil makes none.
 func (c *cacheControl) cache() *llm.Cache {
 	if c == nil {
@@ -236,12 +163,11 @@ func (d *requestDecoder) limits(w *request) error {
 		n    *integer
 	}{{"max_tokens", w.MaxTokens}, {"max_completion_tokens", w.MaxCompletionTokens}, {"n", w.N}} {
 		if n.n != nil && *n.n < 1 {
-			return &llm.RequestError{Param: n.name, Code: "integer_below_min_value",
-				Message: "Invalid '" + n.name + "': integer below minimum value. Expected a value >= 1."}
+			return refusal.BelowOne(n.name)
 		}
 	}
 	if n := whole(w.TopLogprobs); n < 0 || n > 20 {
-		return invalid("top_logprobs", "expected a value from 0 to 20.")
+		return refusal.Invalid("top_logprobs", "expected a value from 0 to 20.")
 	}
 	d.out.MaxTokens = max(whole(w.MaxTokens), whole(w.MaxCompletionTokens))
 	d.out.N, d.out.TopLogprobs = whole(w.N), int(whole(w.TopLogprobs))
@@ -252,7 +178,7 @@ func (d *requestDecoder) limits(w *request) error {
 			d.out.Format.Mode = llm.FormatJSON
 		case "json_schema":
 			if f.JSONSchema == nil {
-				return missing("response_format.json_schema")
+				return refusal.Missing("response_format.json_schema")
 			}
 			s := f.JSONSchema
 			d.out.Format = llm.Format{Mode: llm.FormatSchema, Name: s.Name, Description: s.Description, Strict: s.Strict}
@@ -260,7 +186,7 @@ func (d *requestDecoder) limits(w *request) error {
 				d.out.Format.Schema = s.Schema
 			}
 		default:
-			return invalid("response_format.type", "expected one of 'text', 'json_object' and 'json_schema', but got '%.40s'.", f.Type)
+			return refusal.Invalid("response_format.type", "expected one of 'text', 'json_object' and 'json_schema', but got '%.40s'.", f.Type)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package openai
 import (
 	"fmt"
 
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -40,14 +41,14 @@ func (d *requestDecoder) tool(t *tool, at string) error {
 	switch {
 	case t.Type == "function" || t.Type == "" && t.Function != nil:
 		if t.Function == nil {
-			return missing(at + ".function")
+			return refusal.Missing(at + ".function")
 		}
 		d.extra("tools.", t.Extra)
 		return d.function(t.Function, t.CacheControl, at+".function")
 	case t.Type == "custom":
 		c := t.Custom
 		if c == nil || c.Name == "" {
-			return missing(at + ".custom.name")
+			return refusal.Missing(at + ".custom.name")
 		}
 		grammar := llm.JSON("{}")
 		if said(c.Format) {
@@ -59,18 +60,18 @@ func (d *requestDecoder) tool(t *tool, at string) error {
 	case t.Type == "" && t.CachePoint != nil:
 		n := len(d.out.Tools)
 		if n == 0 {
-			return invalid(at+".cachePoint", "there is no tool before it.")
+			return refusal.Invalid(at+".cachePoint", "there is no tool before it.")
 		}
 		if last := &d.out.Tools[n-1]; last.Cache == nil {
 			last.Cache = (*cacheControl)(t.CachePoint).cache()
 		}
 		return nil
 	case t.Type == "":
-		return missing(at + ".type")
+		return refusal.Missing(at + ".type")
 	}
 	raw, err := json.Marshal(t, jsonOut)
 	if err != nil {
-		return invalid(at, "it cannot be read.")
+		return refusal.Invalid(at, "it cannot be read.")
 	}
 	d.out.Tools = append(d.out.Tools, llm.Tool{Vendor: llm.OpenAI, Type: t.Type, Raw: raw})
 	return nil
@@ -78,7 +79,7 @@ func (d *requestDecoder) tool(t *tool, at string) error {
 
 func (d *requestDecoder) function(f *function, c *cacheControl, at string) error {
 	if f.Name == "" {
-		return missing(at + ".name")
+		return refusal.Missing(at + ".name")
 	}
 	if c == nil {
 		c = f.CacheControl
@@ -111,7 +112,7 @@ func (d *requestDecoder) choice(c *toolChoice, param string) error {
 	case "required", "any": // the latter is Mistral's
 		d.out.Choice = llm.Choice{Mode: llm.Required, Names: names}
 	default:
-		return invalid(param, "expected 'none', 'auto', 'required' or a tool of the request.")
+		return refusal.Invalid(param, "expected 'none', 'auto', 'required' or a tool of the request.")
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ var others = map[string]bool{"of other vendors": true, "Qwen's": true, "OpenRout
 func TestDecodeRequestRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ body, param, code string }{
-		{``, "", ""}, {`[]`, "", ""}, {`{"model":"m"`, "", ""}, {"{\"model\":\"\xff\"}", "", ""},
+		{``, "", ""}, {`[]`, "", ""}, {`{"model":"m"`, "", ""}, {"{\"model\":\"\xff\"}", "model", ""},
 		{`{` + hi + `}`, "model", "missing_required_parameter"},
 		{`{"model":"m"}`, "messages", "missing_required_parameter"},
 		{`{"model":"m","messages":[]}`, "messages", "empty_array"},

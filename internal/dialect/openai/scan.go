@@ -1,11 +1,9 @@
 package openai
 
 import (
-	"errors"
-	"fmt"
-
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 )
 
@@ -18,7 +16,7 @@ func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
 	case err != nil:
 		return nil, err
 	case !s.listed:
-		return nil, &llm.RequestError{Param: "messages", Code: "missing_required_parameter", Message: "Missing required parameter: 'messages'."}
+		return nil, refusal.Missing("messages")
 	case s.facts.Messages == 0:
 		return nil, emptyMessages()
 	}
@@ -132,14 +130,12 @@ func scan(body []byte) (*scanned, error) {
 	r := requestScan{req: scanned{facts: dialect.Facts{N: 1}}}
 	err := jsonscan.Check(requestPaths, body, &r)
 	switch {
-	case errors.Is(err, jsonscan.ErrDepth):
-		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
 	case err != nil:
-		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+		return nil, refusal.Unscanned(err)
 	case r.err != nil:
 		return nil, r.err
 	case r.req.facts.Model == "":
-		return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
+		return nil, refusal.NoModel()
 	}
 	r.req.facts.MaxTokens = max(r.maxTokens, r.maxCompletion) // vendors heed either
 	return &r.req, nil
@@ -148,7 +144,7 @@ func scan(body []byte) (*scanned, error) {
 // requestScan collects what jsonscan reports.
 type requestScan struct {
 	req                      scanned
-	err                      error // the first; a syntax error beats it
+	err                      *llm.RequestError // the first; a syntax error beats it
 	seen                     uint32
 	text                     []byte
 	start                    int64
@@ -156,9 +152,9 @@ type requestScan struct {
 	maxTokens, maxCompletion int64
 }
 
-func (r *requestScan) fail(param, code, format string, args ...any) {
+func (r *requestScan) fail(err *llm.RequestError) {
 	if r.err == nil {
-		r.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+		r.err = err
 	}
 }
 
@@ -182,7 +178,7 @@ func expects(id jsonscan.ID) (jsonscan.Kind, string) {
 func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	if name, once := names[id]; once {
 		if r.seen&(1<<id) != 0 {
-			r.fail(name, "duplicate_parameter", "Duplicate parameter: '%s' is given more than once.", name)
+			r.fail(refusal.Duplicate(name))
 		}
 		r.seen |= 1 << id
 	}
@@ -206,14 +202,10 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 
 func (r *requestScan) wrongType(id jsonscan.ID, want string, got jsonscan.Kind) {
 	name := names[id]
-	switch id {
-	case idRoot:
-		r.fail("", "", "The JSON body of your request must be an object.")
-		return
-	case idTools:
+	if id == idTools {
 		name = "tools"
 	}
-	r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, want, got)
+	r.fail(refusal.WrongType(name, want, got))
 }
 
 func (r *requestScan) Text(id jsonscan.ID, part []byte) {
@@ -234,7 +226,7 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 	switch id {
 	case idModel:
 		if len(r.text) > maxModel {
-			r.fail("model", "string_above_max_length", "Invalid 'model': longer than %d bytes.", maxModel)
+			r.fail(refusal.TooLong("model", maxModel))
 		}
 		r.req.facts.Model, r.req.model = string(r.text), value
 	case idStream:
@@ -271,17 +263,9 @@ func (r *requestScan) partType(t string) {
 
 // positive reads a count, which must be a whole number above zero; null is zero.
 func (r *requestScan) positive(id jsonscan.ID, kind jsonscan.Kind, raw []byte) int64 {
-	if kind != jsonscan.Number {
-		return 0
-	}
-	n, ok := jsonscan.Whole(raw)
-	switch {
-	case !ok:
-		r.fail(names[id], "invalid_type", "Invalid type for '%s': expected an integer.", names[id])
-		return 0
-	case n < 1:
-		r.fail(names[id], "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", names[id])
-		return 0
+	n, err := refusal.Count(names[id], kind, raw)
+	if err != nil {
+		r.fail(err)
 	}
 	return n
 }

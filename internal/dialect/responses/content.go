@@ -7,6 +7,7 @@ import (
 	"mime"
 	"strings"
 
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -18,13 +19,13 @@ func contentOf(raw jsontext.Value, at string) ([]llm.Block, error) {
 	if raw.Kind() == '"' {
 		text, err := textOf(raw)
 		if err != nil {
-			return nil, readError(at, err)
+			return nil, refusal.Undecoded(at, err)
 		}
 		return []llm.Block{{Kind: llm.Text, Text: text}}, nil
 	}
 	var parts []part
 	if err := json.Unmarshal(raw, &parts, callers); err != nil {
-		return nil, readError(at, err)
+		return nil, refusal.Undecoded(at, err)
 	}
 	blocks := make([]llm.Block, 0, len(parts))
 	for i := range parts {
@@ -43,7 +44,7 @@ func blockOf(p *part, at string) (llm.Block, error) {
 	switch p.Type {
 	case "input_text", "output_text", "text":
 		if p.Text == nil {
-			return b, &llm.RequestError{Param: at + ".text", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.text'.", at)}
+			return b, refusal.Missing(at + ".text")
 		}
 		b = llm.Block{Kind: llm.Text, Text: *p.Text, Citations: citationsOf(p.Annotations)}
 	case "refusal":

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -23,10 +24,10 @@ const (
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	var q request
 	if err := json.Unmarshal(body, &q, callers); err != nil {
-		return nil, readError("", err)
+		return nil, refusal.Undecoded("", err)
 	}
 	if q.Model == "" {
-		return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "Missing required parameter: 'model'."}
+		return nil, refusal.Missing("model")
 	}
 	r := &llm.Request{
 		Dialect: llm.Responses, Model: q.Model, Stream: q.Stream, Parallel: q.Parallel, MaxTokens: q.MaxTokens,
@@ -133,15 +134,14 @@ func (q *request) input(r *llm.Request) error {
 	case 'n', 0:
 		return nil
 	}
-	return &llm.RequestError{Param: "input", Code: "invalid_type",
-		Message: fmt.Sprintf("Invalid type for 'input': expected a string or an array, but got %s instead.", kindWord(q.Input.Kind()))}
+	return refusal.WrongType("input", "a string or an array", refusal.KindOf(q.Input.Kind()))
 }
 
 // items reads the list of items in one go. What does not fit is read again by itself, for the words that say so.
 func (q *request) items(r *llm.Request) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(q.Input), callers)
 	if _, err := d.ReadToken(); err != nil {
-		return readError("input", err)
+		return refusal.Undecoded("input", err)
 	}
 	var it item // which escapes: one for all
 	for i := 0; d.PeekKind() != ']'; i++ {
@@ -163,7 +163,7 @@ func (q *request) items(r *llm.Request) error {
 func (q *request) itemsApart(r *llm.Request, from int) error {
 	var items []jsontext.Value
 	if err := json.Unmarshal(q.Input, &items, callers); err != nil {
-		return readError("input", err)
+		return refusal.Undecoded("input", err)
 	}
 	for i := from; i < len(items); i++ {
 		if err := addItem(r, items[i], i); err != nil {
@@ -184,7 +184,7 @@ func addItem(r *llm.Request, raw jsontext.Value, i int) error {
 	var it item
 	if err := json.Unmarshal(raw, &it, callers); err != nil {
 		var message *llm.RequestError
-		if message = readError(fmt.Sprintf("input[%d]", i), err); raw.Kind() != '{' || known(raw) {
+		if message = refusal.Undecoded(fmt.Sprintf("input[%d]", i), err); raw.Kind() != '{' || known(raw) {
 			return message
 		}
 		it = item{Type: typeOf(raw)} // an item of the vendor's own, whose fields may be anything
@@ -333,7 +333,7 @@ func addMessage(r *llm.Request, it *item, at string) error {
 			Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.Role)}
 	}
 	if isNull(it.Content) {
-		return &llm.RequestError{Param: at + ".content", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.content'.", at)}
+		return refusal.Missing(at + ".content")
 	}
 	blocks, err := contentOf(it.Content, at+".content")
 	if err != nil {

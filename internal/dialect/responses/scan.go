@@ -1,11 +1,9 @@
 package responses
 
 import (
-	"errors"
-	"fmt"
-
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -101,14 +99,12 @@ func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
 	r.req.facts.N = 1
 	err := jsonscan.Check(requestPaths, body, &r)
 	switch {
-	case errors.Is(err, jsonscan.ErrDepth):
-		return nil, &llm.RequestError{Message: fmt.Sprintf("The JSON body of your request is nested more than %d levels deep.", jsonscan.MaxDepth)}
 	case err != nil:
-		return nil, &llm.RequestError{Message: fmt.Sprintf("We could not parse the JSON body of your request: %s.", err)}
+		return nil, refusal.Unscanned(err)
 	case r.err != nil:
 		return nil, r.err
 	case r.req.facts.Model == "":
-		return nil, &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "Missing required parameter: 'model'."}
+		return nil, refusal.Missing("model")
 	case !r.hasInput && !r.hasState && r.req.facts.Previous == "":
 		return nil, noInput()
 	}
@@ -135,9 +131,9 @@ type requestScan struct {
 	hasState  bool
 }
 
-func (r *requestScan) fail(param, code, format string, args ...any) {
+func (r *requestScan) fail(err *llm.RequestError) {
 	if r.err == nil {
-		r.err = &llm.RequestError{Param: param, Code: code, Message: fmt.Sprintf(format, args...)}
+		r.err = err
 	}
 }
 
@@ -166,23 +162,20 @@ func expects(id jsonscan.ID) (want jsonscan.Kind, name, article string) {
 func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	if name, once := names[id]; once {
 		if r.seen&(1<<id) != 0 {
-			r.fail(name, "duplicate_parameter", "Duplicate parameter: '%s' is given more than once.", name)
+			r.fail(refusal.Duplicate(name))
 		}
 		r.seen |= 1 << id
 	}
 	if want, name, article := expects(id); want != jsonscan.Null && kind != want {
-		switch {
-		case id == idRoot:
-			r.fail("", "", "The JSON body of your request must be an object.")
-		case kind != jsonscan.Null || id == idModel || id == idItem:
-			r.fail(name, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.", name, article, kind)
+		if kind != jsonscan.Null || id == idRoot || id == idModel || id == idItem {
+			r.fail(refusal.WrongType(name, article, kind))
 		}
 	}
 	r.text, r.start = r.text[:0], at
 	switch id {
 	case idInput:
 		if kind != jsonscan.String && kind != jsonscan.Array && kind != jsonscan.Null {
-			r.fail("input", "invalid_type", "Invalid type for 'input': expected a string or an array, but got %s instead.", kind)
+			r.fail(refusal.WrongType("input", "a string or an array", kind))
 		}
 		if kind == jsonscan.String {
 			r.req.facts.Messages = 1
@@ -223,19 +216,20 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 	switch id {
 	case idModel:
 		if len(r.text) > maxModel {
-			r.fail("model", "string_above_max_length", "Invalid 'model': longer than %d bytes.", maxModel)
+			r.fail(refusal.TooLong("model", maxModel))
 		}
 		f.Model, r.req.model = string(r.text), span{r.start, at}
 	case idPrevious:
 		if len(r.text) > maxID {
-			r.fail("previous_response_id", "string_above_max_length", "Invalid 'previous_response_id': longer than %d bytes.", maxID)
+			r.fail(refusal.TooLong("previous_response_id", maxID))
 		}
 		f.Previous = string(r.text)
 	case idStream:
 		f.Stream = string(raw) == "true"
 	case idBackground:
 		if string(raw) == "true" { // it goes on after its answer, unseen: nobody could be billed, and nothing here gets the result
-			r.fail("background", "unsupported_parameter", "Unsupported parameter: 'background' is not available here; use a stream.")
+			r.fail(&llm.RequestError{Param: "background", Code: "unsupported_parameter",
+				Message: "Unsupported parameter: 'background' is not available here; use a stream."})
 		}
 	case idStore:
 		r.stores = string(raw) != "false"
@@ -255,17 +249,9 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 
 // positive reads a count, which must be a whole number above zero; null is zero.
 func (r *requestScan) positive(name string, kind jsonscan.Kind, raw []byte) int64 {
-	if kind != jsonscan.Number {
-		return 0
-	}
-	n, ok := jsonscan.Whole(raw)
-	switch {
-	case !ok:
-		r.fail(name, "invalid_type", "Invalid type for '%s': expected an integer.", name)
-		return 0
-	case n < 1:
-		r.fail(name, "integer_below_min_value", "Invalid '%s': integer below minimum value. Expected a value >= 1.", name)
-		return 0
+	n, err := refusal.Count(name, kind, raw)
+	if err != nil {
+		r.fail(err)
 	}
 	return n
 }

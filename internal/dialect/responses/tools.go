@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -57,7 +58,7 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 	switch kind {
 	case "function", "custom", "namespace":
 	case "":
-		return &llm.RequestError{Param: at + ".type", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.type'.", at)}
+		return refusal.Missing(at + ".type")
 	default:
 		one := llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw}
 		if kind == localShell && r.ToolOf(localShell) == nil {
@@ -67,10 +68,10 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 		return nil
 	}
 	if err != nil {
-		return readError(at, err)
+		return refusal.Undecoded(at, err)
 	}
 	if t.Name == "" {
-		return &llm.RequestError{Param: at + ".name", Code: "missing_required_parameter", Message: fmt.Sprintf("Missing required parameter: '%s.name'.", at)}
+		return refusal.Missing(at + ".name")
 	}
 	switch kind {
 	case "namespace":
@@ -141,7 +142,7 @@ func (q *request) choice(r *llm.Request) error {
 	if q.Choice.Kind() == '"' {
 		word, err := textOf(q.Choice)
 		if err != nil {
-			return readError("tool_choice", err)
+			return refusal.Undecoded("tool_choice", err)
 		}
 		modes := map[string]llm.ChoiceMode{"auto": llm.Auto, "none": llm.None, "required": llm.Required}
 		mode, ok := modes[word]
@@ -154,7 +155,7 @@ func (q *request) choice(r *llm.Request) error {
 	}
 	var c choiceObject
 	if err := json.Unmarshal(q.Choice, &c, callers); err != nil {
-		return readError("tool_choice", err)
+		return refusal.Undecoded("tool_choice", err)
 	}
 	r.Choice.Mode = llm.Required
 	if c.Type != "allowed_tools" {

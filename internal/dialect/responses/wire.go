@@ -2,9 +2,6 @@ package responses
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"strings"
 
 	"aihigress/internal/llm"
 
@@ -158,68 +155,6 @@ func oneLine(v jsontext.Value) jsontext.Value {
 		_ = v.Compact(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) // of what is valid, which all values are
 	}
 	return v
-}
-
-// readError puts into words what is wrong with the JSON of a caller. At is where the value that was read stands.
-func readError(at string, err error) *llm.RequestError {
-	var semantic *json.SemanticError
-	var syntactic *jsontext.SyntacticError
-	var known *llm.RequestError
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &semantic):
-		name := at + path(string(semantic.JSONPointer), at == "")
-		if name == "" {
-			return &llm.RequestError{Message: "The JSON body of your request must be an object."}
-		}
-		return &llm.RequestError{Param: name, Code: "invalid_type", Message: fmt.Sprintf("Invalid type for '%s': got %s instead.", name, kindWord(semantic.JSONKind))}
-	case errors.As(err, &syntactic):
-		name := at + path(string(syntactic.JSONPointer), at == "")
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return &llm.RequestError{Param: name, Code: "duplicate_parameter", Message: fmt.Sprintf("Duplicate parameter: '%s' is given more than once.", name)}
-		}
-		return &llm.RequestError{Param: name, Message: fmt.Sprintf("We could not parse the JSON body of your request: it is not valid JSON at offset %d.", syntactic.ByteOffset)}
-	}
-	return &llm.RequestError{Param: at, Message: "We could not parse the JSON body of your request."}
-}
-
-// path is a JSON pointer in OpenAI's way: input[0].content.
-func path(pointer string, first bool) string {
-	var b strings.Builder
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-		switch {
-		case token == "":
-		case strings.Trim(token, "0123456789") == "":
-			b.WriteString("[" + token + "]")
-		default:
-			if !first {
-				b.WriteByte('.')
-			}
-			b.WriteString(token)
-		}
-		first = false
-	}
-	return b.String()
-}
-
-func kindWord(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '0':
-		return "a number"
-	case '"':
-		return "a string"
-	case '[':
-		return "an array"
-	case '{':
-		return "an object"
-	}
-	return "another value"
 }
 
 // marshal encodes what is made of plain values, which cannot fail.
