@@ -70,14 +70,12 @@ const cases = {
 }
 
 for (const make of clients) {
-  const { name } = make({ url: 'http://localhost', key: 'none' })
+  const { name, ...can } = make({ url: 'http://localhost', key: 'none' })
   describe(name, { concurrency: true }, () => {
     for (const dialect of upstreams) {
       for (const [what, run] of Object.entries(cases)) {
-        const client = () => make(gateway)
-        const lacks = what === 'thinking' && !make({ url: 'http://localhost', key: 'none' }).thinking
-        if (lacks) continue // this client has no way to ask for it
-        test(`${what} from ${dialect}`, { timeout: 30_000 }, () => run(client(), (knobs) => gateway.model(dialect, knobs)))
+        if (!can[what]) continue // this client has no way to ask for it
+        test(`${what} from ${dialect}`, { timeout: 30_000 }, () => run(make(gateway), (knobs) => gateway.model(dialect, knobs)))
       }
     }
   })

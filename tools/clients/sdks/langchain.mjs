@@ -48,4 +48,7 @@ const common = { maxRetries: 0 }
 export const chainOpenAI = ({ url, key }) => chain('langchain over openai chat', (model) => new ChatOpenAI({ ...common, model, apiKey: key, configuration: { baseURL: `${url}/v1` } }))
 export const chainResponses = ({ url, key }) => chain('langchain over openai responses', (model) => new ChatOpenAI({ ...common, model, apiKey: key, useResponsesApi: true, zdrEnabled: true, configuration: { baseURL: `${url}/v1` } }))
 export const chainAnthropic = ({ url, key }) => chain('langchain over anthropic', (model) => new ChatAnthropic({ ...common, model, apiKey: key, anthropicApiUrl: url, maxTokens: 1000 }))
-export const chainGoogle = ({ url, key }) => chain('langchain over google', (model) => new ChatGoogleGenerativeAI({ ...common, model, apiKey: key, baseUrl: url }))
+export const chainGoogle = ({ url, key }) => ({
+  ...chain('langchain over google', (model) => new ChatGoogleGenerativeAI({ ...common, model, apiKey: key, baseUrl: url })),
+  abort: undefined, // aborted, its client rejects a promise that nobody holds, which ends Node
+})
