@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 )
 
@@ -144,7 +143,7 @@ func TestEveryEnding(t *testing.T) {
 				if got := wordIn(t, caller, to.EncodeResponse(r, &llm.Request{Model: "m"})); got != want {
 					t.Errorf("%s of %s became %s for a caller of %s, not %s", end.word, vendor, got, caller, want)
 				}
-				if got := streamed(t, to, r); !strings.Contains(got, said(caller, want)) {
+				if got := streamed(t, to, r, &llm.Request{Model: "m"}); !strings.Contains(got, said(caller, want)) {
 					t.Errorf("%s of %s: a stream for a caller of %s has no %s:\n%s", end.word, vendor, caller, said(caller, want), got)
 				}
 			}
@@ -167,18 +166,4 @@ func said(caller, word string) string {
 		return `"incomplete_details":{"reason":"` + why + `"}`
 	}
 	return `"type":"response.` + status + `"`
-}
-
-// streamed is an answer as the stream that a caller reads.
-func streamed(t *testing.T, to dialect.Dialect, r *llm.Response) string {
-	t.Helper()
-	e := to.Encoder(&llm.Request{Model: "m"})
-	var out []byte
-	if err := r.Events(func(ev *llm.Event) (err error) {
-		out, err = e.Append(out, ev)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return string(e.AppendEnd(out))
 }
