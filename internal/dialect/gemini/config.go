@@ -129,9 +129,7 @@ func (e *requestEncoder) config() {
 		w.SpeechConfig = mustJSON(s)
 	}
 	e.format(w)
-	if raw := mustJSON(w); string(raw) != "{}" {
-		e.out.GenerationConfig = w
-	}
+	e.out.GenerationConfig = w // which is written if there is anything in it
 }
 
 // penalty leaves out one of zero, which changes nothing: some models refuse any.
@@ -240,9 +238,6 @@ func (e *requestEncoder) extra() {
 	e.drops.Extra(&rest)
 	e.out.Unknown = object(top)
 	if len(config) > 0 {
-		if e.out.GenerationConfig == nil {
-			e.out.GenerationConfig = &wireConfig{}
-		}
 		e.out.GenerationConfig.Unknown = object(config)
 	}
 	if len(tools) > 0 {

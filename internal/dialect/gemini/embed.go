@@ -37,14 +37,7 @@ func (Embeddings) Watch() dialect.Watch { return Dialect{}.Watch(nil) }
 
 // FieldName implements dialect.Operation.
 func (Embeddings) FieldName(f llm.Field) string {
-	name, detail := f.Split()
-	switch name {
-	case llm.FieldExtra:
-		return detail
-	case llm.FieldDimensions:
-		return "outputDimensionality"
-	}
-	return string(f)
+	return llm.FieldNames{llm.FieldDimensions: "outputDimensionality"}.Of(f)
 }
 
 type embedRequest struct {

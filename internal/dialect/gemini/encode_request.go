@@ -42,7 +42,9 @@ func encode(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 
 // write writes what was put together.
 func (e *requestEncoder) write() ([]byte, []llm.Field, error) {
-	body, err := json.Marshal(&e.out, written)
+	o, _ := outputs.Get().(*output)
+	o.request(&e.out)
+	body, err := o.finish()
 	if err != nil {
 		return nil, nil, &llm.RequestError{Message: "The request cannot be written: " + err.Error() + "."}
 	}
@@ -233,20 +235,6 @@ func (e *requestEncoder) opaque(parts list[wirePart], b *llm.Block) list[wirePar
 	return append(parts, p)
 }
 
-// mediaField is what a kind of file is called when it has to be left out.
-func mediaField(k llm.MediaKind) llm.Field {
-	switch k {
-	case llm.Image:
-		return llm.FieldImage
-	case llm.Audio:
-		return llm.FieldAudio
-	case llm.Video:
-		return llm.FieldVideo
-	case llm.Document:
-	}
-	return llm.FieldDocument
-}
-
 // file writes a file, with what Gemini's own callers say beside it.
 func (e *requestEncoder) file(b *llm.Block) (wirePart, bool) {
 	p, ok := e.media(&b.Media)
@@ -285,7 +273,7 @@ func (e *requestEncoder) media(a *llm.Attachment) (wirePart, bool) {
 	case a.FileID != "":
 		e.drops.Add(llm.FieldFile)
 	default:
-		e.drops.Add(mediaField(a.Kind))
+		e.drops.Add(a.Kind.Field())
 	}
 	return wirePart{}, false
 }

@@ -116,8 +116,9 @@ func (e *encoder) foot(dst []byte, candidate int) []byte {
 // part writes an event with one part.
 func (e *encoder) part(dst []byte, candidate int, p *wirePart) []byte {
 	dst = append(e.head(dst), `{"content":{"parts":[`...)
-	dst = append(dst, mustJSON(p)...)
-	return e.foot(append(dst, `],"role":"model"}`...), candidate)
+	o := output{b: dst}
+	o.part(p)
+	return e.foot(append(o.b, `],"role":"model"}`...), candidate)
 }
 
 // said writes an event with a piece of text, or of a thought.

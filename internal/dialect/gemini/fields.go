@@ -3,7 +3,7 @@ package gemini
 import "aihigress/internal/llm"
 
 // fieldNames are what callers of this dialect call the parts of a request.
-var fieldNames = map[llm.Field]string{
+var fieldNames = llm.FieldNames{
 	llm.FieldImage:       "contents.parts.inlineData",
 	llm.FieldImageURL:    "contents.parts.fileData",
 	llm.FieldDetail:      "contents.parts.mediaResolution",
@@ -37,16 +37,4 @@ var fieldNames = map[llm.Field]string{
 }
 
 // FieldName implements dialect.Dialect. What callers of this dialect cannot say keeps its neutral name.
-func (Dialect) FieldName(f llm.Field) string {
-	field, detail := f.Split()
-	name, ok := fieldNames[field]
-	switch {
-	case field == llm.FieldExtra:
-		return detail
-	case !ok:
-		return string(f)
-	case detail != "":
-		return name + "." + detail
-	}
-	return name
-}
+func (Dialect) FieldName(f llm.Field) string { return fieldNames.Of(f) }

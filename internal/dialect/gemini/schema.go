@@ -20,6 +20,15 @@ const maxInlined = 20_000
 // parameters is the schema of a function's arguments; nothing where there are none, since an object without properties is
 // refused.
 func parameters(schema llm.JSON) llm.JSON {
+	out, ok := toSchemas.get(schema)
+	if !ok {
+		out = convertParameters(schema)
+		toSchemas.put(schema, out)
+	}
+	return out
+}
+
+func convertParameters(schema llm.JSON) llm.JSON {
 	t, err := parseTree(schema)
 	if err != nil || !t.object {
 		return nil
@@ -406,12 +415,17 @@ func (c *cleaner) items(in, out *tree, within []string) {
 // fromOpenAPI is the JSON schema of one in Google's subset: types in lower case, nullable as a type, enums of numbers as
 // numbers, counts that are strings as numbers.
 func fromOpenAPI(schema llm.JSON) (llm.JSON, error) {
+	if out, ok := fromSchemas.get(schema); ok {
+		return out, nil
+	}
 	t, err := parseTree(schema)
 	if err != nil {
 		return nil, err
 	}
 	plain(t)
-	return t.append(nil), nil
+	out := t.append(nil)
+	fromSchemas.put(schema, out)
+	return out, nil
 }
 
 // plain changes a schema of the subset to a JSON schema in place.

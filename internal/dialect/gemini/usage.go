@@ -1,9 +1,6 @@
 package gemini
 
 import (
-	"math"
-	"strconv"
-
 	"aihigress/internal/llm"
 )
 
@@ -84,12 +81,9 @@ func (r *report) set(f reportField, raw []byte) {
 
 // count reads a count.
 func (r *report) count(raw []byte) (int64, bool) {
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
-		r.broken = true
-		return 0, false
-	}
-	return int64(n), true
+	n, ok := llm.ParseTokens(raw)
+	r.broken = r.broken || !ok
+	return n, ok
 }
 
 // part adds a count of one modality.

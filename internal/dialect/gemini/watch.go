@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -125,8 +124,6 @@ func (w *watch) Write(p []byte) (int, error) {
 func (w *watch) End() error {
 	err := w.scanner.End()
 	switch {
-	case err != nil && errors.Is(err, dialect.ErrMalformed):
-		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	case !w.root:

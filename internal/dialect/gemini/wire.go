@@ -36,6 +36,14 @@ type wireRequest struct {
 	Unknown           jsontext.Value    `json:",unknown"`
 }
 
+// wireRest is what stands behind all else in a request, and is seldom there.
+type wireRest struct {
+	SafetySettings llm.JSON          `json:"safetySettings,omitzero"`
+	ServiceTier    string            `json:"serviceTier,omitzero"`
+	Labels         map[string]string `json:"labels,omitzero"`
+	Unknown        jsontext.Value    `json:",unknown"`
+}
+
 type wireContent struct {
 	Role  string         `json:"role,omitzero"`
 	Parts list[wirePart] `json:"parts,omitzero"`

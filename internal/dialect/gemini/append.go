@@ -1,0 +1,195 @@
+package gemini
+
+import (
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// output is JSON that is being written. What requests and answers have most of is written by hand, in a fraction of the time
+// that any takes, which writes the same.
+type output struct {
+	b   []byte
+	err error // the first
+}
+
+// outputs are kept for their memory.
+var outputs = sync.Pool{New: func() any { return new(output) }}
+
+// maxKept is the largest output that is kept, in bytes.
+const maxKept = 64 << 10
+
+// finish gives what was written, in memory of its own, and the output back.
+func (o *output) finish() ([]byte, error) {
+	b, err := append([]byte(nil), o.b...), o.err
+	if cap(o.b) <= maxKept {
+		o.b, o.err = o.b[:0], nil
+		outputs.Put(o)
+	}
+	return b, err
+}
+
+// any writes a value.
+func (o *output) any(v any) {
+	raw, err := json.Marshal(v, written)
+	o.b = append(o.b, raw...)
+	o.fail(err)
+}
+
+func (o *output) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// text writes a string behind what stands before it.
+func (o *output) text(before, s string) { o.b = quote(append(o.b, before...), s) }
+
+// said writes a string behind what stands before it, unless it is empty.
+func (o *output) said(before, s string) {
+	if s != "" {
+		o.text(before, s)
+	}
+}
+
+// raw writes a value without spaces behind what stands before it, if there is one.
+func (o *output) raw(before string, v jsontext.Value) {
+	if v == nil {
+		return
+	}
+	var err error
+	o.b, err = jsontext.AppendFormat(append(o.b, before...), v, written)
+	o.fail(err)
+}
+
+// object ends an object whose members, each with a comma in front, begin at a place.
+func (o *output) object(from int) {
+	if len(o.b) == from {
+		o.b = append(o.b, '{', '}')
+		return
+	}
+	o.b[from] = '{'
+	o.b = append(o.b, '}')
+}
+
+// appendList writes a list behind what stands before it.
+func appendList[T any](o *output, before string, all []T, one func(*output, *T)) {
+	o.b = append(append(o.b, before...), '[')
+	for i := range all {
+		if i > 0 {
+			o.b = append(o.b, ',')
+		}
+		one(o, &all[i])
+	}
+	o.b = append(o.b, ']')
+}
+
+func (o *output) request(w *wireRequest) {
+	appendList(o, `{"contents":`, w.Contents, (*output).content)
+	if w.SystemInstruction != nil {
+		o.b = append(o.b, `,"systemInstruction":`...)
+		o.content(w.SystemInstruction)
+	}
+	if w.Tools != nil {
+		appendList(o, `,"tools":`, w.Tools, (*output).tool)
+	}
+	if w.ToolConfig != nil {
+		o.b = append(o.b, `,"toolConfig":`...)
+		o.any(w.ToolConfig)
+	}
+	if w.GenerationConfig != nil {
+		before := len(o.b)
+		o.b = append(o.b, `,"generationConfig":`...)
+		from := len(o.b)
+		if o.any(w.GenerationConfig); string(o.b[from:]) == "{}" {
+			o.b = o.b[:before]
+		}
+	}
+	rest := wireRest{w.SafetySettings, w.ServiceTier, w.Labels, w.Unknown}
+	if rest.SafetySettings != nil || rest.ServiceTier != "" || rest.Labels != nil || rest.Unknown != nil {
+		at := len(o.b)
+		if o.any(&rest); len(o.b) > at+len("{}") {
+			o.b[at] = ','
+			return
+		}
+		o.b = o.b[:at]
+	}
+	o.b = append(o.b, '}')
+}
+
+func (o *output) content(w *wireContent) {
+	from := len(o.b)
+	o.said(`,"role":`, w.Role)
+	if w.Parts != nil {
+		appendList(o, `,"parts":`, w.Parts, (*output).part)
+	}
+	o.object(from)
+}
+
+func (o *output) part(w *wirePart) {
+	c, r := w.FunctionCall, w.FunctionResponse
+	if w.FileData != nil || w.VideoMetadata != nil || w.MediaResolution != nil || w.Unknown != nil ||
+		c != nil && (c.PartialArgs != nil || c.WillContinue) {
+		o.any(w)
+		return
+	}
+	from := len(o.b)
+	if w.Text != nil {
+		o.text(`,"text":`, *w.Text)
+	}
+	if w.Thought {
+		o.b = append(o.b, `,"thought":true`...)
+	}
+	if d := w.InlineData; d != nil {
+		o.b = append(o.b, `,"inlineData":`...)
+		from := len(o.b)
+		o.said(`,"mimeType":`, d.MIMEType)
+		o.text(`,"data":`, d.Data)
+		o.said(`,"displayName":`, d.DisplayName)
+		o.object(from)
+	}
+	if c != nil {
+		o.b = append(o.b, `,"functionCall":`...)
+		from := len(o.b)
+		o.said(`,"id":`, c.ID)
+		o.text(`,"name":`, c.Name)
+		o.raw(`,"args":`, c.Args)
+		o.object(from)
+	}
+	if r != nil {
+		o.b = append(o.b, `,"functionResponse":`...)
+		from := len(o.b)
+		o.said(`,"id":`, r.ID)
+		o.text(`,"name":`, r.Name)
+		o.raw(`,"response":`, r.Response)
+		if r.Parts != nil {
+			appendList(o, `,"parts":`, r.Parts, (*output).part)
+		}
+		o.object(from)
+	}
+	o.said(`,"thoughtSignature":`, w.ThoughtSignature)
+	o.object(from)
+}
+
+func (o *output) tool(w *wireTool) {
+	if w.Unknown != nil || w.FunctionDeclarations == nil {
+		o.any(w)
+		return
+	}
+	appendList(o, `{"functionDeclarations":`, w.FunctionDeclarations, (*output).function)
+	o.b = append(o.b, '}')
+}
+
+func (o *output) function(w *wireFunction) {
+	if w.Unknown != nil {
+		o.any(w)
+		return
+	}
+	from := len(o.b)
+	o.text(`,"name":`, w.Name)
+	o.said(`,"description":`, w.Description)
+	o.raw(`,"parameters":`, w.Parameters)
+	o.raw(`,"parametersJsonSchema":`, w.ParametersJSONSchema)
+	o.object(from)
+}
