@@ -78,6 +78,20 @@ const (
 	Document
 )
 
+// Field is what an attachment of the kind is reported as where it has to be left out.
+func (k MediaKind) Field() Field {
+	switch k {
+	case Image:
+		return FieldImage
+	case Audio:
+		return FieldAudio
+	case Video:
+		return FieldVideo
+	case Document:
+	}
+	return FieldDocument
+}
+
 // An Attachment is a file within a message: by address, by content, or by the id under which the vendor keeps it.
 type Attachment struct {
 	Kind     MediaKind

@@ -79,6 +79,26 @@ func (f Field) Split() (Field, string) {
 	return Field(name), detail
 }
 
+// FieldNames are what callers of a dialect call fields.
+type FieldNames map[Field]string
+
+// Of is the name of a field: what is not named keeps its neutral name. What With added stands behind it, and an extra field
+// has its own name.
+func (n FieldNames) Of(f Field) string {
+	field, detail := f.Split()
+	if field == FieldExtra {
+		return detail
+	}
+	name, ok := n[field]
+	if !ok {
+		name = string(field)
+	}
+	if detail != "" {
+		name += "." + detail
+	}
+	return name
+}
+
 // Drops collects what an encoder left out, each field once, in the order of first mention. The zero value is ready.
 type Drops struct{ fields []Field }
 

@@ -1,8 +1,22 @@
 package llm
 
+import (
+	"math"
+	"strconv"
+)
+
 // MaxTokens is the largest count of tokens that is believed. No model takes or gives anywhere near it in one request; what
 // is beyond comes from a broken or hostile upstream and must not become money.
 const MaxTokens = 100_000_000
+
+// ParseTokens reads a count from the text of a JSON number. False is one that cannot be believed.
+func ParseTokens(raw []byte) (int64, bool) {
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n > MaxTokens {
+		return 0, false
+	}
+	return int64(n), true
+}
 
 // Usage is what one request took, in tokens.
 //

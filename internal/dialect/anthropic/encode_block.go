@@ -312,14 +312,8 @@ func mediaField(m *llm.Attachment) llm.Field {
 	switch {
 	case m.FileID != "":
 		return llm.FieldFile
-	case m.Kind == llm.Audio:
-		return llm.FieldAudio
-	case m.Kind == llm.Video:
-		return llm.FieldVideo
-	case m.Kind == llm.Document:
-		return llm.FieldDocument
-	case m.URL != "":
+	case m.Kind == llm.Image && m.URL != "":
 		return llm.FieldImageURL
 	}
-	return llm.FieldImage
+	return m.Kind.Field()
 }

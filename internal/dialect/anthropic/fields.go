@@ -3,7 +3,7 @@ package anthropic
 import "aihigress/internal/llm"
 
 // fieldNames are the paths of neutral fields in this dialect. What it does not have keeps its neutral name.
-var fieldNames = map[llm.Field]string{
+var fieldNames = llm.FieldNames{
 	llm.FieldImage:        "messages[].content[].image",
 	llm.FieldImageURL:     "messages[].content[].image.source.url",
 	llm.FieldDocument:     "messages[].content[].document",
@@ -30,19 +30,5 @@ var fieldNames = map[llm.Field]string{
 	llm.FieldContextEdits: "context_management",
 }
 
-// FieldName implements dialect.Dialect. The type of a vendor's tool or block stands behind its path; an extra field has its
-// own name.
-func (Dialect) FieldName(f llm.Field) string {
-	field, detail := f.Split()
-	if field == llm.FieldExtra {
-		return detail
-	}
-	name, ok := fieldNames[field]
-	if !ok {
-		name = string(field)
-	}
-	if detail != "" {
-		name += "." + detail
-	}
-	return name
-}
+// FieldName implements dialect.Dialect. The type of a vendor's tool or block stands behind its path.
+func (Dialect) FieldName(f llm.Field) string { return fieldNames.Of(f) }

@@ -1,9 +1,6 @@
 package anthropic
 
 import (
-	"math"
-	"strconv"
-
 	"aihigress/internal/llm"
 )
 
@@ -48,12 +45,9 @@ var countNames = map[string]count{
 
 // parse reads a count from the text of a JSON number.
 func (r *report) parse(raw []byte) (int64, bool) {
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
-		r.broken = true
-		return 0, false
-	}
-	return int64(n), true
+	n, ok := llm.ParseTokens(raw)
+	r.broken = r.broken || !ok
+	return n, ok
 }
 
 // set takes a count. A zero does not undo a count from before: relays that know the input only at one end of a stream say

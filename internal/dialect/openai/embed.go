@@ -35,10 +35,7 @@ func (Embeddings) Watch() dialect.Watch { return newWatch(nil) }
 
 // FieldName implements dialect.Operation.
 func (Embeddings) FieldName(f llm.Field) string {
-	if name, detail := f.Split(); name == llm.FieldExtra {
-		return detail
-	}
-	return string(f)
+	return llm.FieldNames(nil).Of(f)
 }
 
 type embedRequest struct {

@@ -8,19 +8,6 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-func kindField(k llm.MediaKind) llm.Field {
-	switch k {
-	case llm.Image:
-		return llm.FieldImage
-	case llm.Audio:
-		return llm.FieldAudio
-	case llm.Video:
-		return llm.FieldVideo
-	case llm.Document:
-	}
-	return llm.FieldDocument
-}
-
 // media writes an attachment.
 func (e *requestEncoder) media(a *llm.Attachment) (part, bool) {
 	if a.FileID != "" {
@@ -47,7 +34,7 @@ func (e *requestEncoder) media(a *llm.Attachment) (part, bool) {
 	case llm.Document:
 		return e.document(a)
 	}
-	e.drops.Add(kindField(a.Kind))
+	e.drops.Add(a.Kind.Field())
 	return part{}, false
 }
 

@@ -248,7 +248,7 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 				w.Audio = &audioRef{ID: b.Media.FileID}
 				continue
 			}
-			e.drops.Add(kindField(b.Media.Kind)) // the model's own pictures are not taken back
+			e.drops.Add(b.Media.Kind.Field()) // the model's own pictures are not taken back
 		case llm.Text, llm.Refusal, llm.Opaque, llm.ToolResult:
 			said = appendBlock(said, m.Blocks, i)
 		}

@@ -3,7 +3,7 @@ package openai
 import "aihigress/internal/llm"
 
 // fieldNames are what callers of this dialect call the parts of a request.
-var fieldNames = map[llm.Field]string{
+var fieldNames = llm.FieldNames{
 	llm.FieldName:         "messages.name",
 	llm.FieldImage:        "messages.content.image_url",
 	llm.FieldImageURL:     "messages.content.image_url.url",
@@ -37,21 +37,8 @@ var fieldNames = map[llm.Field]string{
 
 // FieldName implements dialect.Dialect. Fields that are not listed are called here as the neutral model calls them.
 func (Dialect) FieldName(f llm.Field) string {
-	field, detail := f.Split()
-	switch field {
-	case llm.FieldExtra:
-		return detail
-	case llm.FieldVendorTool:
-		if detail == webSearch {
-			return detail
-		}
+	if f == llm.FieldVendorTool.With(webSearch) {
+		return webSearch
 	}
-	name, ok := fieldNames[field]
-	if !ok {
-		name = string(field)
-	}
-	if detail != "" {
-		name += "." + detail
-	}
-	return name
+	return fieldNames.Of(f)
 }

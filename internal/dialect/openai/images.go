@@ -31,23 +31,14 @@ func (Images) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
 	return imageForm.Scan(body, at)
 }
 
+var imageFields = llm.FieldNames{
+	llm.FieldResponseURL: "response_format", llm.FieldSize: "size", llm.FieldOutputFormat: "output_format", llm.FieldMask: "mask",
+	llm.FieldCompression: "output_compression", llm.FieldQuality: "quality", llm.FieldBackground: "background",
+}
+
 // FieldName is what a caller calls a field.
 func (Images) FieldName(f llm.Field) string {
-	switch name, detail := f.Split(); name {
-	case llm.FieldExtra:
-		return detail
-	case llm.FieldResponseURL:
-		return "response_format"
-	case llm.FieldSize:
-		return "size"
-	case llm.FieldOutputFormat:
-		return "output_format"
-	case llm.FieldCompression:
-		return "output_compression"
-	case llm.FieldQuality, llm.FieldBackground, llm.FieldMask:
-		return strings.TrimPrefix(string(name), "image.")
-	}
-	return string(f)
+	return imageFields.Of(f)
 }
 
 type imageRequest struct {

@@ -110,15 +110,11 @@ func (w *reportWatch) Event(data []byte) (dialect.Chunk, error) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	w.begin()
-	_, err := w.scanner.Write(data)
-	if err == nil {
-		err = w.scanner.End()
-	}
-	switch {
-	case err != nil:
+	if _, err := w.scanner.Write(data); err != nil {
 		return dialect.Chunk{}, fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
-	case !w.root:
-		return dialect.Chunk{}, fmt.Errorf("%w: not an object", dialect.ErrMalformed)
+	}
+	if err := w.whole(); err != nil {
+		return dialect.Chunk{}, err
 	}
 	before := w.last
 	w.settle()
@@ -179,16 +175,24 @@ func (w *reportWatch) End() error {
 	if w.plain {
 		return nil
 	}
-	err := w.scanner.End()
+	err := w.whole()
 	switch {
-	case w.lenient && (err != nil || !w.root):
-		return nil
-	case err != nil:
+	case err == nil:
+		w.settle()
+	case w.lenient:
+		err = nil // what is no report is an answer all the same
+	}
+	return err
+}
+
+// whole reports whether the document at hand is a complete object.
+func (w *reportWatch) whole() error {
+	if err := w.scanner.End(); err != nil {
 		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
-	case !w.root:
+	}
+	if !w.root {
 		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
-	w.settle()
 	return nil
 }
 
@@ -297,12 +301,12 @@ func (t *tally) add(before *tally) {
 
 // set takes a count from the text of a JSON number. Cohere tells some of them twice: the larger counts.
 func (t *tally) set(f tallyField, raw []byte) {
-	n, err := strconv.ParseFloat(string(raw), 64)
+	n, ok := llm.ParseTokens(raw)
 	t.seen = true
-	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
+	if !ok {
 		t.broken = true
 		return
 	}
-	t.counts[f] = max(t.counts[f], int64(n))
+	t.counts[f] = max(t.counts[f], n)
 	t.fields |= 1 << f
 }

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"math"
 	"strconv"
 
 	"aihigress/internal/dialect/jsonscan"
@@ -72,12 +71,12 @@ func (r *report) has(f reportField) bool { return r.fields&(1<<f) != 0 }
 
 // set takes a count from the text of a JSON number.
 func (r *report) set(f reportField, raw []byte) {
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
+	n, ok := llm.ParseTokens(raw)
+	if !ok {
 		r.broken = true
 		return
 	}
-	r.counts[f] = int64(n)
+	r.counts[f] = n
 	r.fields |= 1 << f
 }
 

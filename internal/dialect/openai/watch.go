@@ -2,7 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -49,12 +48,9 @@ func (r *watch) Event(data []byte) (dialect.Chunk, error) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	r.begin()
-	_, err := r.scanner.Write(data)
+	_, err := r.Write(data)
 	if err == nil {
 		err = r.End()
-	}
-	if err != nil && !errors.Is(err, dialect.ErrMalformed) {
-		err = fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
 	return r.chunk, err
 }

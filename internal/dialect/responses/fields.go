@@ -3,7 +3,7 @@ package responses
 import "aihigress/internal/llm"
 
 // fieldNames are what callers of the dialect call fields.
-var fieldNames = map[llm.Field]string{
+var fieldNames = llm.FieldNames{
 	llm.FieldName:        "input.name",
 	llm.FieldImage:       "input_image",
 	llm.FieldImageURL:    "input_image.image_url",
@@ -41,17 +41,4 @@ var fieldNames = map[llm.Field]string{
 }
 
 // FieldName implements dialect.Dialect. What a vendor runs is named with its type: tools.web_search.
-func (Dialect) FieldName(f llm.Field) string {
-	name, detail := f.Split()
-	if name == llm.FieldExtra {
-		return detail
-	}
-	word, ok := fieldNames[name]
-	if !ok {
-		word = string(name) // of fields that callers of the dialect cannot set
-	}
-	if detail != "" {
-		word += "." + detail
-	}
-	return word
-}
+func (Dialect) FieldName(f llm.Field) string { return fieldNames.Of(f) }

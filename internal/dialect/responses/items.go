@@ -234,7 +234,7 @@ func (w *requestWriter) part(b *llm.Block, role llm.Role) (part, bool) {
 	case b.Kind == llm.Refusal && role == llm.Assistant:
 		p = part{Type: "refusal", Refusal: &b.Text}
 	case b.Kind == llm.Media && role == llm.Assistant:
-		w.drops.Add(mediaField(b.Media.Kind))
+		w.drops.Add(b.Media.Kind.Field())
 		return p, false
 	case b.Kind == llm.Media:
 		var field llm.Field
@@ -260,10 +260,6 @@ func (w *requestWriter) part(b *llm.Block, role llm.Role) (part, bool) {
 		}
 	}
 	return p, true
-}
-
-func mediaField(kind llm.MediaKind) llm.Field {
-	return map[llm.MediaKind]llm.Field{llm.Image: llm.FieldImage, llm.Audio: llm.FieldAudio, llm.Video: llm.FieldVideo, llm.Document: llm.FieldDocument}[kind]
 }
 
 // media writes an attachment, or names the field that has no place.
@@ -325,7 +321,7 @@ func (w *requestWriter) media(a *llm.Attachment) (part, llm.Field) {
 			return part{Type: "input_video", VideoURL: a.URL}, ""
 		}
 	}
-	return part{}, mediaField(a.Kind)
+	return part{}, a.Kind.Field()
 }
 
 // extensionOf is the ending of a file's name by its type; OpenAI tells types by it.

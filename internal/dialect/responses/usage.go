@@ -1,9 +1,6 @@
 package responses
 
 import (
-	"math"
-	"strconv"
-
 	"aihigress/internal/llm"
 )
 
@@ -32,12 +29,12 @@ const (
 
 // set takes a count from the text of a JSON number.
 func (r *report) set(f reportField, raw []byte) {
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > llm.MaxTokens {
+	n, ok := llm.ParseTokens(raw)
+	if !ok {
 		r.broken = true
 		return
 	}
-	r.counts[f] = int64(n)
+	r.counts[f] = n
 }
 
 // usage makes sense of the report. Credible is false where it is missing, has nothing in it or has counts that cannot be,
