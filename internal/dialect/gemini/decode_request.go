@@ -77,6 +77,7 @@ func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
 	if tier := strings.ToLower(w.ServiceTier); tier != "" && tier != "unspecified" {
 		r.ServiceTier = tier
 	}
+	r.Messages = make([]llm.Message, 0, len(w.Contents)+1)
 	c := conversation{request: r}
 	if w.SystemInstruction != nil {
 		c.system(w.SystemInstruction)
@@ -123,7 +124,14 @@ type conversation struct {
 	waiting []llm.Call
 	made    int
 	signed  []llm.State // thinking of other vendors in the model's turn at hand
+	read    []llm.Block // of the part at hand: memory that is used again
 }
+
+// place is where a part is.
+type place struct{ content, part int }
+
+// String is the path of the part.
+func (p place) String() string { return fmt.Sprintf("contents[%d].parts[%d]", p.content, p.part) }
 
 func (c *conversation) system(w *wireContent) {
 	m := llm.Message{Role: llm.System}
@@ -151,16 +159,17 @@ func (c *conversation) content(at int, w *wireContent) error {
 	if m.Role != llm.Assistant {
 		c.signed = nil
 	}
-	var results, rest []llm.Block
+	results, rest := w.room()
 	for i := range w.Parts {
-		blocks, err := c.part(fmt.Sprintf("contents[%d].parts[%d]", at, i), &w.Parts[i])
-		if err != nil {
+		var err error
+		if c.read, err = c.part(c.read[:0], place{at, i}, &w.Parts[i]); err != nil {
 			return err
 		}
-		for _, b := range blocks {
+		for j := range c.read {
+			b := &c.read[j]
 			switch {
 			case b.Kind == llm.ToolResult:
-				results = append(results, b)
+				results = append(results, *b)
 				continue
 			case b.Kind == llm.Thinking && b.State.Origin != llm.Gemini && !b.State.IsZero():
 				// The text that was signed comes with the signature, and perhaps again with the first call.
@@ -172,16 +181,36 @@ func (c *conversation) content(at int, w *wireContent) error {
 					c.dropUnsigned()
 				}
 			}
-			rest = append(rest, b)
+			rest = append(rest, *b)
 		}
 	}
 	m.Blocks = append(results, rest...)
+	if len(results) == 0 {
+		m.Blocks = rest
+	}
 	if last := c.last(m.Role); last != nil && m.Role == llm.Assistant {
 		last.Blocks = append(last.Blocks, m.Blocks...) // SDKs keep a streamed answer piece by piece
 		return nil
 	}
 	c.request.Messages = append(c.request.Messages, m)
 	return nil
+}
+
+// room is for what the parts become: blocks are large.
+func (w *wireContent) room() (results, rest []llm.Block) {
+	n := 0
+	for i := range w.Parts {
+		if w.Parts[i].FunctionResponse != nil {
+			n++
+		}
+	}
+	if n > 0 {
+		results = make([]llm.Block, 0, n)
+	}
+	if n < len(w.Parts) {
+		rest = make([]llm.Block, 0, len(w.Parts)-n)
+	}
+	return results, rest
 }
 
 // last is the message before, where it is of the role.
@@ -207,10 +236,9 @@ func dropUnsigned(blocks []llm.Block) []llm.Block {
 	return blocks
 }
 
-// part reads one part.
-func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
+// part reads one part: its blocks come behind those given.
+func (c *conversation) part(blocks []llm.Block, at place, p *wirePart) ([]llm.Block, error) {
 	carried, native := unpack(p.ThoughtSignature)
-	var blocks []llm.Block
 	for _, b := range carried {
 		if b.Kind == llm.Thinking {
 			blocks = append(blocks, b)
@@ -218,7 +246,7 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 	}
 	switch {
 	case p.FunctionCall != nil:
-		b, err := c.call(path, p.FunctionCall)
+		b, err := c.call(at, p.FunctionCall)
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +258,7 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 		}
 		return append(blocks, b), nil
 	case p.FunctionResponse != nil:
-		b, err := c.result(path, p.FunctionResponse)
+		b, err := c.result(at, p.FunctionResponse)
 		return append(blocks, b), err
 	case p.Thought:
 		if len(carried) > 0 {
@@ -239,14 +267,14 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 		return append(blocks, llm.Block{Kind: llm.Thinking, Text: text(p.Text), State: native}), nil
 	case p.InlineData != nil:
 		if p.InlineData.Data == "" {
-			return nil, &llm.RequestError{Param: path + ".inlineData.data", Message: "The data of an inlineData is empty."}
+			return nil, &llm.RequestError{Param: at.String() + ".inlineData.data", Message: "The data of an inlineData is empty."}
 		}
-		blocks = append(blocks, c.file(path, p, p.InlineData.attachment()))
+		blocks = append(blocks, c.file(at, p, p.InlineData.attachment()))
 	case p.FileData != nil:
 		if p.FileData.FileURI == "" {
-			return nil, &llm.RequestError{Param: path + ".fileData.fileUri", Message: "The fileUri of a fileData is empty."}
+			return nil, &llm.RequestError{Param: at.String() + ".fileData.fileUri", Message: "The fileUri of a fileData is empty."}
 		}
-		blocks = append(blocks, c.file(path, p, p.FileData.attachment()))
+		blocks = append(blocks, c.file(at, p, p.FileData.attachment()))
 	case p.Text != nil:
 		if *p.Text != "" {
 			blocks = append(blocks, llm.Block{Kind: llm.Text, Text: *p.Text})
@@ -266,24 +294,27 @@ func (c *conversation) part(path string, p *wirePart) ([]llm.Block, error) {
 const besideFiles = "contents["
 
 // file is a file with what is said beside it.
-func (c *conversation) file(path string, p *wirePart, a llm.Attachment) llm.Block {
+func (c *conversation) file(at place, p *wirePart, a llm.Attachment) llm.Block {
 	b := llm.Block{Kind: llm.Media, Media: a}
+	if p.VideoMetadata == nil && p.MediaResolution == nil {
+		return b
+	}
 	beside := wirePart{VideoMetadata: p.VideoMetadata, MediaResolution: p.MediaResolution}
 	if raw := mustJSON(beside); string(raw) != "{}" {
 		b.Vendor, b.Raw = llm.Gemini, raw
 	}
-	extra(c.request, path+".videoMetadata", p.VideoMetadata)
-	extra(c.request, path+".mediaResolution", p.MediaResolution)
+	extra(c.request, at.String()+".videoMetadata", p.VideoMetadata)
+	extra(c.request, at.String()+".mediaResolution", p.MediaResolution)
 	return b
 }
 
 // call reads a functionCall.
-func (c *conversation) call(path string, w *wireCall) (llm.Block, error) {
+func (c *conversation) call(at place, w *wireCall) (llm.Block, error) {
 	if w.Name == "" {
-		return llm.Block{}, &llm.RequestError{Param: path + ".functionCall.name", Message: "A functionCall has no name."}
+		return llm.Block{}, &llm.RequestError{Param: at.String() + ".functionCall.name", Message: "A functionCall has no name."}
 	}
 	if !isNull(w.Args) && w.Args.Kind() != '{' {
-		return llm.Block{}, &llm.RequestError{Param: path + ".functionCall.args", Message: "The args of a functionCall must be an object."}
+		return llm.Block{}, &llm.RequestError{Param: at.String() + ".functionCall.args", Message: "The args of a functionCall must be an object."}
 	}
 	id, _ := llm.UncarryID(w.ID)
 	if id == "" {
@@ -296,9 +327,9 @@ func (c *conversation) call(path string, w *wireCall) (llm.Block, error) {
 }
 
 // result reads a functionResponse.
-func (c *conversation) result(path string, w *wireResult) (llm.Block, error) {
+func (c *conversation) result(at place, w *wireResult) (llm.Block, error) {
 	if w.Name == "" && w.ID == "" {
-		return llm.Block{}, &llm.RequestError{Param: path + ".functionResponse.name", Message: "A functionResponse has no name."}
+		return llm.Block{}, &llm.RequestError{Param: at.String() + ".functionResponse.name", Message: "A functionResponse has no name."}
 	}
 	name, custom := customName(w.Name)
 	id, _ := llm.UncarryID(w.ID)

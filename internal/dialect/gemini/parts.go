@@ -154,7 +154,8 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 	}
 	said := string(value)
 	if value.Kind() == '"' {
-		_ = json.Unmarshal(value, &said, fromUpstream) // a valid string
+		unquoted, _ := jsontext.AppendUnquote(nil, value) // a valid string
+		said = string(unquoted)
 	}
 	if said == "" {
 		return nil, isError
