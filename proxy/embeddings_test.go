@@ -79,6 +79,9 @@ func TestEmbeddingsAcross(t *testing.T) {
 			`{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"model":"m","usage":{"prompt_tokens":1,"total_tokens":1}}`, ""},
 		{"one to OpenAI", "openai", "/v1", "/v1beta/models/m:embedContent", `{"content":{"parts":[{"text":"one"}]},"taskType":"CLUSTERING","outputDimensionality":2}`,
 			"/v1/embeddings", `{"model":"up-m","input":["one"],"dimensions":2}`, vectors, `{"embedding":{"values":[0.5,-1]},"usageMetadata":{"promptTokenCount":7}}`, "taskType"},
+		{"a list to OpenAI", "openai", "/v1", "/v1beta/models/m:batchEmbedContents", `{"requests":[{"model":"models/m","content":{"parts":[{"text":"one"}]}},{"model":"models/m","content":{"parts":[{"text":"two"}]}}]}`,
+			"/v1/embeddings", `{"model":"up-m","input":["one","two"]}`, `{"object":"list","data":[{"object":"embedding","index":1,"embedding":[2]},{"object":"embedding","index":0,"embedding":[1]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`,
+			`{"embeddings":[{"values":[1]},{"values":[2]}],"usageMetadata":{"promptTokenCount":7}}`, ""},
 	} {
 		var got asked
 		w := newWorld(t, []vendor{{handler: noting(&got, answer(tt.vendor))}}, ofDialect(tt.dialect, tt.base))
