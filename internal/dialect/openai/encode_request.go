@@ -8,7 +8,6 @@ import (
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -19,7 +18,7 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 		return nil, nil, err
 	}
 	defer e.out.Messages.free()
-	body, err := json.Marshal(&e.out, jsonOut)
+	body, err := appendRequest(make([]byte, 0, sizeOf(&e.out)), &e.out)
 	if err != nil {
 		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
 	}
