@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"mime"
+	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect/refusal"
@@ -15,7 +16,7 @@ import (
 )
 
 // contentOf reads the content of a message, or what a tool returned: a text or parts.
-func contentOf(raw jsontext.Value, at string) ([]llm.Block, error) {
+func contentOf(rd *reader, raw jsontext.Value, at string) ([]llm.Block, error) {
 	if raw.Kind() == '"' {
 		text, err := textOf(raw)
 		if err != nil {
@@ -23,13 +24,15 @@ func contentOf(raw jsontext.Value, at string) ([]llm.Block, error) {
 		}
 		return []llm.Block{{Kind: llm.Text, Text: text}}, nil
 	}
-	var parts []part
-	if err := json.Unmarshal(raw, &parts, callers); err != nil {
+	parts, ok := rd.parts(rd.list[:0], raw)
+	if ok {
+		rd.list = parts
+	} else if err := json.Unmarshal(raw, &parts, callers); err != nil {
 		return nil, refusal.Undecoded(at, err)
 	}
 	blocks := make([]llm.Block, 0, len(parts))
 	for i := range parts {
-		b, err := blockOf(&parts[i], fmt.Sprintf("%s[%d]", at, i))
+		b, err := blockOf(&parts[i], at+"["+strconv.Itoa(i)+"]")
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +209,9 @@ func callOf(it *item, at string) (llm.Block, error) {
 // apart by blank lines.
 func thinkingOf(it *item) llm.Block {
 	var parts []part
-	_ = json.Unmarshal(it.Content, &parts, upstreams) // a vendor's own form of it says nothing here
+	if !isNull(it.Content) {
+		_ = json.Unmarshal(it.Content, &parts, upstreams) // a vendor's own form of it says nothing here
+	}
 	var texts []string
 	for _, p := range append(it.Summary[:len(it.Summary):len(it.Summary)], parts...) {
 		if p.Text != nil && *p.Text != "" {

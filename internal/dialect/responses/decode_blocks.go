@@ -94,7 +94,10 @@ func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
 	var it item
-	_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
+	if !d.read.item(d.ev.Item, &it) {
+		it = item{}
+		_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
+	}
 	switch it.Type {
 	case "message":
 		d.phase = it.Phase
@@ -204,10 +207,15 @@ func (d *decoder) annotation(emit dialect.Emit) error {
 
 // itemDone takes a whole item: what of it has not come in pieces is passed on.
 func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) error {
-	kind := typeOf(raw)
 	var it item
-	if err := json.Unmarshal(raw, &it, upstreams); err != nil && known(raw) {
-		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	kind := ""
+	if d.read.item(raw, &it) {
+		kind = it.Type
+	} else {
+		it, kind = item{}, typeOf(raw)
+		if err := json.Unmarshal(raw, &it, upstreams); err != nil && known(raw) {
+			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		}
 	}
 	var err error
 	switch kind {
@@ -273,12 +281,17 @@ func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
 }
 
 func (d *decoder) messageDone(it *item, output int, emit dialect.Emit) error {
-	var parts []part
-	if it.Content.Kind() == '"' {
+	parts, ok := d.read.parts(nil, it.Content)
+	switch {
+	case ok:
+	case it.Content.Kind() == '"':
 		text, _ := textOf(it.Content)
 		parts = []part{{Type: "output_text", Text: &text}}
-	} else if err := json.Unmarshal(it.Content, &parts, upstreams); err != nil && !isNull(it.Content) {
-		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	default:
+		parts = nil
+		if err := json.Unmarshal(it.Content, &parts, upstreams); err != nil && !isNull(it.Content) {
+			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		}
 	}
 	for i := range parts {
 		if err := d.partDone(&parts[i], output, i, emit); err != nil {

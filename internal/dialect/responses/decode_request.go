@@ -1,12 +1,12 @@
 package responses
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -137,36 +137,19 @@ func (q *request) input(r *llm.Request) error {
 	return refusal.WrongType("input", "a string or an array", refusal.KindOf(q.Input.Kind()))
 }
 
-// items reads the list of items in one go. What does not fit is read again by itself, for the words that say so.
+// items reads the list of items.
 func (q *request) items(r *llm.Request) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(q.Input), callers)
-	if _, err := d.ReadToken(); err != nil {
-		return refusal.Undecoded("input", err)
-	}
-	var it item // which escapes: one for all
-	for i := 0; d.PeekKind() != ']'; i++ {
-		rest, start := d.UnreadBuffer(), d.InputOffset()
+	var rd reader
+	var it item // one for all
+	for i, raw := range jsonscan.Elements(q.Input) {
 		it = item{}
-		if err := json.UnmarshalDecode(d, &it); err != nil {
-			return q.itemsApart(r, i)
+		var err error
+		if rd.item(raw, &it) {
+			err = placeItem(r, &rd, &it, raw, i)
+		} else {
+			err = addItem(r, &rd, raw, i)
 		}
-		end := d.InputOffset() - start
-		raw := jsontext.Value(bytes.TrimLeft(rest[:end:end], ", \t\r\n"))
-		if err := placeItem(r, &it, raw, i); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// itemsApart reads items one by one, from a place on.
-func (q *request) itemsApart(r *llm.Request, from int) error {
-	var items []jsontext.Value
-	if err := json.Unmarshal(q.Input, &items, callers); err != nil {
-		return refusal.Undecoded("input", err)
-	}
-	for i := from; i < len(items); i++ {
-		if err := addItem(r, items[i], i); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -179,8 +162,8 @@ func textOf(raw jsontext.Value) (string, error) {
 	return string(text), err
 }
 
-// addItem reads one item and adds it.
-func addItem(r *llm.Request, raw jsontext.Value, i int) error {
+// addItem reads one item that is not as most are, and adds it.
+func addItem(r *llm.Request, rd *reader, raw jsontext.Value, i int) error {
 	var it item
 	if err := json.Unmarshal(raw, &it, callers); err != nil {
 		var message *llm.RequestError
@@ -189,19 +172,19 @@ func addItem(r *llm.Request, raw jsontext.Value, i int) error {
 		}
 		it = item{Type: typeOf(raw)} // an item of the vendor's own, whose fields may be anything
 	}
-	return placeItem(r, &it, raw, i)
+	return placeItem(r, rd, &it, raw, i)
 }
 
 // placeItem adds one item to the turn that it belongs to: what the model said and did in a row is one turn, and so is what
 // its calls returned with what the user says next.
-func placeItem(r *llm.Request, it *item, raw jsontext.Value, i int) error {
+func placeItem(r *llm.Request, rd *reader, it *item, raw jsontext.Value, i int) error {
 	at := "input[" + strconv.Itoa(i) + "]"
 	switch it.Type {
 	case "message", "":
 		if it.Type == "" && it.Role == "" && it.ID != "" {
 			break // a reference
 		}
-		return addMessage(r, it, at)
+		return addMessage(r, rd, it, at)
 	case "function_call", "custom_tool_call":
 		b, err := callOf(it, at)
 		if err != nil {
@@ -216,7 +199,7 @@ func placeItem(r *llm.Request, it *item, raw jsontext.Value, i int) error {
 		}
 		return add(r, llm.Assistant, b)
 	case "function_call_output", "custom_tool_call_output":
-		content, err := contentOf(it.Output, at+".output")
+		content, err := contentOf(rd, it.Output, at+".output")
 		if err != nil {
 			return err
 		}
@@ -228,7 +211,7 @@ func placeItem(r *llm.Request, it *item, raw jsontext.Value, i int) error {
 			return add(r, llm.Assistant, b)
 		}
 	case localShellOutput:
-		b, err := shellOutputOf(r, it, raw, at)
+		b, err := shellOutputOf(r, rd, it, raw, at)
 		if err != nil {
 			return err
 		}
@@ -318,7 +301,7 @@ func callBy(r *llm.Request, id string) *llm.Block {
 	return nil
 }
 
-func addMessage(r *llm.Request, it *item, at string) error {
+func addMessage(r *llm.Request, rd *reader, it *item, at string) error {
 	role := llm.User
 	switch it.Role {
 	case "user":
@@ -335,7 +318,7 @@ func addMessage(r *llm.Request, it *item, at string) error {
 	if isNull(it.Content) {
 		return refusal.Missing(at + ".content")
 	}
-	blocks, err := contentOf(it.Content, at+".content")
+	blocks, err := contentOf(rd, it.Content, at+".content")
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type decoder struct {
 	refused bool
 	report  report
 	uses    int64
+	read    reader
 }
 
 // place is a part of an item of the output.
