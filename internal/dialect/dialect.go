@@ -6,6 +6,7 @@
 package dialect
 
 import (
+	"bytes"
 	"errors"
 
 	"aihigress/internal/llm"
@@ -143,6 +144,10 @@ type Chunk struct {
 	// Error is an error in the middle of a stream that began with 200; nil for none.
 	Error *llm.Error
 }
+
+// IsDone reports whether an event is [DONE]: the end of a stream by OpenAI's chat, and by relays that speak several
+// dialects, in all of them.
+func IsDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]" }
 
 // A Watch reads one answer as it passes: each event of a stream by Event, or the pieces of a body by Write and End. It
 // keeps counts and short texts only, whatever the size of the answer. It is not safe for concurrent use.

@@ -107,6 +107,17 @@ type Attachment struct {
 	Cite     bool   // of a Document: citations are wanted
 }
 
+// Address is where an attachment is: its URL, or a data URL with all of it, of another type where its own is not known.
+func (a *Attachment) Address(otherwise string) string {
+	switch {
+	case a.Data == "":
+		return a.URL
+	case a.MIMEType != "":
+		otherwise = a.MIMEType
+	}
+	return "data:" + otherwise + ";base64," + a.Data
+}
+
 // A Citation says what a text rests on. Offsets are in Unicode characters of the block's text; End 0 is unknown.
 type Citation struct {
 	Start, End int

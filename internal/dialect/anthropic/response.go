@@ -397,11 +397,8 @@ func mediaText(m *llm.Attachment) string {
 	if m.Kind != llm.Image {
 		return m.Text
 	}
-	switch {
-	case m.URL != "":
-		return "![image](" + m.URL + ")"
-	case m.Data != "":
-		return "![image](data:" + m.MIMEType + ";base64," + m.Data + ")"
+	if address := m.Address("image/png"); address != "" {
+		return "![image](" + address + ")"
 	}
 	return ""
 }

@@ -51,7 +51,7 @@ func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
 
 // Decode implements dialect.Decoder. A list of responses is read as its elements.
 func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
-	if isDone(data) {
+	if dialect.IsDone(data) {
 		return true, nil
 	}
 	target := &d.wire

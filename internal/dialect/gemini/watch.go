@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"bytes"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -93,7 +92,7 @@ func (w *watch) begin() {
 
 // Event implements dialect.Watch. No event of Google's ends a stream; the [DONE] that some relays add does.
 func (w *watch) Event(data []byte) (dialect.Chunk, error) {
-	if isDone(data) {
+	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	w.begin()
@@ -229,9 +228,6 @@ func (w *watch) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at int64) 
 		w.errs.Close(id, kind, raw, at)
 	}
 }
-
-// isDone reports whether an event is OpenAI's end of a stream, which relays that speak several dialects send in all.
-func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]" }
 
 // said reports whether a reason was given: the first value of such enums is "unspecified".
 func said(reason string) bool {

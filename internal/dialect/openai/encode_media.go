@@ -19,11 +19,11 @@ func (e *requestEncoder) media(a *llm.Attachment) (part, bool) {
 	}
 	switch a.Kind {
 	case llm.Image:
-		if address := addressOf(a, "image/png"); address != "" {
+		if address := a.Address("image/png"); address != "" {
 			return part{Type: "image_url", ImageURL: &addressed{URL: address, Detail: detail(a.Detail)}}, true
 		}
 	case llm.Video:
-		if address := addressOf(a, "video/mp4"); address != "" && e.vendor.takes(llm.FieldVideo) {
+		if address := a.Address("video/mp4"); address != "" && e.vendor.takes(llm.FieldVideo) {
 			return part{Type: "video_url", VideoURL: &addressed{URL: address}}, true
 		}
 	case llm.Audio:
@@ -51,6 +51,7 @@ func (e *requestEncoder) document(a *llm.Attachment) (part, bool) {
 		}
 		return part{Type: "text", Text: &text}, true
 	case a.Data != "":
+		e.drops.If(a.Context != "", llm.FieldDocument)
 		name := a.Name
 		if name == "" {
 			name = "document" // required with file_data
@@ -58,23 +59,12 @@ func (e *requestEncoder) document(a *llm.Attachment) (part, bool) {
 				name += ".pdf"
 			}
 		}
-		return part{Type: "file", File: &file{FileData: addressOf(a, "application/pdf"), Filename: name}}, true
+		return part{Type: "file", File: &file{FileData: a.Address("application/pdf"), Filename: name}}, true
 	case a.URL != "" && e.vendor.fileURL:
 		return part{Type: "file", File: &file{FileData: a.URL, Filename: a.Name}}, true
 	}
 	e.drops.Add(llm.FieldDocument)
 	return part{}, false
-}
-
-// addressOf is where an attachment is, or a data URL with all of it.
-func addressOf(a *llm.Attachment, otherwise string) string {
-	switch {
-	case a.Data == "":
-		return a.URL
-	case a.MIMEType != "":
-		otherwise = a.MIMEType
-	}
-	return "data:" + otherwise + ";base64," + a.Data
 }
 
 // detail is OpenAI's word for how closely to look; "original" is known to Responses alone.

@@ -202,7 +202,7 @@ func appendMedia(b []byte, blocks []llm.Block) []byte {
 	pictures, heard := 0, false
 	for i := range blocks {
 		a := &blocks[i].Media
-		if blocks[i].Kind != llm.Media || a.Kind != llm.Image || addressOf(a, "image/png") == "" {
+		if blocks[i].Kind != llm.Media || a.Kind != llm.Image || a.Address("image/png") == "" {
 			continue
 		}
 		if pictures == 0 {
@@ -228,7 +228,7 @@ func appendMedia(b []byte, blocks []llm.Block) []byte {
 
 func appendPicture(b []byte, a *llm.Attachment, index int) []byte {
 	b = strconv.AppendInt(append(b, `{"type":"image_url","index":`...), int64(index), 10)
-	b = appendString(append(b, `,"image_url":{"url":`...), addressOf(a, "image/png"))
+	b = appendString(append(b, `,"image_url":{"url":`...), a.Address("image/png"))
 	return append(b, "}}"...)
 }
 

@@ -400,7 +400,7 @@ func (e *encoder) cite(b []byte, o *openBlock, ev *llm.Event) []byte {
 func (e *encoder) media(b []byte, ev *llm.Event) []byte {
 	a := &ev.Block.Media
 	switch {
-	case a.Kind == llm.Image && addressOf(a, "image/png") != "":
+	case a.Kind == llm.Image && a.Address("image/png") != "":
 		var s *speaker
 		b, s = e.chunk(b, ev.Candidate)
 		b = appendPicture(append(field(b, "images"), '['), a, s.pictures)

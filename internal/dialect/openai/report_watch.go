@@ -106,7 +106,7 @@ func (w *reportWatch) begin() {
 // Event implements dialect.Watch. Every event but an error is content. These streams end with an event that tells the
 // usage, and some with [DONE] behind it.
 func (w *reportWatch) Event(data []byte) (dialect.Chunk, error) {
-	if string(bytes.TrimSpace(data)) == done {
+	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	w.begin()

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"bytes"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -44,7 +43,7 @@ func (r *watch) begin() {
 
 // Event implements dialect.Watch.
 func (r *watch) Event(data []byte) (dialect.Chunk, error) {
-	if trimmed := bytes.TrimSpace(data); string(trimmed) == done {
+	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	r.begin()

@@ -1,7 +1,6 @@
 package responses
 
 import (
-	"bytes"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -68,7 +67,7 @@ func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
 
 // Decode implements dialect.Decoder.
 func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" { // not of this dialect, but some relays end every stream with it
+	if dialect.IsDone(data) {
 		return true, nil
 	}
 	if d.ended {

@@ -271,11 +271,7 @@ func (w *requestWriter) media(a *llm.Attachment) (part, llm.Field) {
 	web := strings.HasPrefix(a.URL, "https://") || strings.HasPrefix(a.URL, "http://")
 	content := ""
 	if a.Data != "" {
-		kind := a.MIMEType
-		if kind == "" {
-			kind = map[llm.MediaKind]string{llm.Image: "image/png", llm.Document: "application/pdf"}[a.Kind]
-		}
-		content = "data:" + kind + ";base64," + a.Data
+		content = a.Address(map[llm.MediaKind]string{llm.Image: "image/png", llm.Document: "application/pdf"}[a.Kind])
 	}
 	switch a.Kind {
 	case llm.Image:
@@ -293,11 +289,14 @@ func (w *requestWriter) media(a *llm.Attachment) (part, llm.Field) {
 	case llm.Document:
 		if a.Text != "" {
 			text := a.Text
-			if a.Name != "" {
-				text = a.Name + "\n\n" + text
+			for _, line := range []string{a.Context, a.Name} {
+				if line != "" {
+					text = line + "\n\n" + text
+				}
 			}
 			return part{Type: "input_text", Text: &text}, ""
 		}
+		w.drops.If(a.Context != "", llm.FieldDocument)
 		p := part{Type: "input_file", FileData: content, FileID: a.FileID, Detail: a.Detail}
 		switch {
 		case content != "":

@@ -1,7 +1,6 @@
 package responses
 
 import (
-	"bytes"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -54,7 +53,7 @@ func (w *watch) begin() {
 
 // Event implements dialect.Watch.
 func (w *watch) Event(data []byte) (dialect.Chunk, error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" { // not of this dialect, but some relays end every stream with it
+	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
 	w.event, w.late = true, false
