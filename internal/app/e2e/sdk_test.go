@@ -205,7 +205,7 @@ func testSDKModels(t *testing.T, s *sdkCase) {
 			t.Errorf("model %s: %v, %+v", name, err, got)
 		}
 	}
-	refuses(t, func() error { _, err := client.Models.Get(t.Context(), "no-such-model"); return err }, refusal{http.StatusNotFound, "model_not_found", ""})
+	refuses(t, func() error { _, err := client.Models.Get(t.Context(), "no-such-model"); return err }, refusal{http.StatusNotFound, "model_not_found", "model"})
 
 	// A key that is for one model sees no other.
 	var made struct{ CreateAPIKey struct{ Secret string } }
