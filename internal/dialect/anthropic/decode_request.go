@@ -19,6 +19,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 
 func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 	var w wireRequest
+	defer w.free()
 	if err := json.Unmarshal(body, &w); err != nil {
 		return nil, wrongJSON(err)
 	}
@@ -33,7 +34,7 @@ func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 		return nil, invalid("messages", "at least one message is required")
 	}
 	r := &llm.Request{
-		Dialect: llm.Anthropic, Model: w.Model, Stream: w.Stream, Stop: w.StopSequences, Temperature: w.Temperature, TopP: w.TopP, TopK: w.TopK,
+		Dialect: llm.Anthropic, Messages: make([]llm.Message, 0, 1+len(w.Messages)), Model: w.Model, Stream: w.Stream, Stop: w.StopSequences, Temperature: w.Temperature, TopP: w.TopP, TopK: w.TopK,
 		User: w.Metadata.UserID, ServiceTier: w.ServiceTier, CacheAll: w.CacheControl.neutral(), Extra: w.Extra,
 	}
 	if w.MaxTokens != nil {
@@ -75,7 +76,15 @@ func extra(r *llm.Request, path string, value llm.JSON) {
 }
 
 func decodeMessages(r *llm.Request, w *wireRequest) error {
-	d := blockDecoder{tools: map[string]string{}}
+	n := len(w.System)
+	for i := range w.Messages {
+		for j := range w.Messages[i].Content {
+			if n++; w.Messages[i].Content[j].ToolUseID != "" {
+				n++ // the result has others in it
+			}
+		}
+	}
+	d := blockDecoder{tools: map[string]string{}, room: llm.RoomFor(n)}
 	if blocks := d.blocks(w.System); len(blocks) > 0 {
 		for i := range blocks {
 			hideBilling(&blocks[i])
@@ -226,13 +235,14 @@ func decodeOutput(r *llm.Request, w *wireRequest) error {
 type blockDecoder struct {
 	tools map[string]string // names by the id of their call
 	err   *llm.RequestError // the first, its place within the blocks
+	room  llm.Room
 }
 
 func (d *blockDecoder) blocks(from content) []llm.Block {
 	if len(from) == 0 {
 		return nil
 	}
-	to := make([]llm.Block, 0, len(from))
+	to := d.room.List(len(from))
 	for i := range from {
 		fine := d.err == nil
 		if to = d.append(to, &from[i]); fine && d.err != nil {
@@ -323,10 +333,11 @@ func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 	}
 	if raw.Kind() == '"' {
 		if text, err := jsontext.AppendUnquote(nil, raw); err == nil {
-			return []llm.Block{{Kind: llm.Text, Text: string(text)}}
+			return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: string(text)})
 		}
 	}
 	var c content
+	defer func() { c.free() }()
 	if err := json.Unmarshal(raw, &c); err != nil {
 		d.fail(within("content", wrongJSON(err)))
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"aihigress/internal/llm"
 
@@ -97,6 +98,38 @@ type wireTool struct {
 // content is a list of blocks, or a text that stands for one.
 type content []wireBlock
 
+// Blocks are large and live no longer than it takes to read them: their memory is used again.
+const keepBlocks = 64 // the most of one list that are kept
+
+var contentPool = sync.Pool{New: func() any { return new(content) }}
+
+// newContent is an empty list with room. The caller may give it back with free.
+func newContent() content {
+	c := (*contentPool.Get().(*content))[:0]
+	if c == nil {
+		c = make(content, 0, 4)
+	}
+	return c
+}
+
+// free gives the memory back. Nothing may point into the list any more.
+func (c content) free() {
+	if cap(c) == 0 || cap(c) > keepBlocks {
+		return
+	}
+	clear(c)
+	c = c[:0]
+	contentPool.Put(&c)
+}
+
+// free gives the memory of all blocks back.
+func (w *wireRequest) free() {
+	w.System.free()
+	for i := range w.Messages {
+		w.Messages[i].Content.free()
+	}
+}
+
 // wireBlock is a block of any type, of requests and answers alike. The fields have the meaning of its type.
 type wireBlock struct {
 	Type      string     `json:"type"`
@@ -150,7 +183,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err := json.UnmarshalDecode(d, &text); err != nil {
 			return err
 		}
-		*c = content{{Type: "text", Text: text}}
+		*c = append(newContent(), wireBlock{Type: "text", Text: text})
 		return nil
 	case '[':
 	case 'n':
@@ -162,6 +195,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	*c = newContent()
 	for d.PeekKind() != ']' {
 		rest, start := d.UnreadBuffer(), d.InputOffset()
 		*c = append(*c, wireBlock{})

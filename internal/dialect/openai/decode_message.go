@@ -78,9 +78,9 @@ func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
 		if !c.set || c.text == "" {
 			return nil, nil
 		}
-		return []llm.Block{{Kind: llm.Text, Text: c.text}}, nil
+		return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: c.text}), nil
 	}
-	blocks := make([]llm.Block, 0, len(c.parts))
+	blocks := d.room.List(len(c.parts))
 	for i := range c.parts {
 		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
@@ -300,10 +300,13 @@ func (d *requestDecoder) assistant(m *message, out *llm.Message, at string) erro
 			out.Blocks = append(out.Blocks, front[i])
 		}
 	}
-	if len(out.Blocks) == 0 && len(behind) == 0 {
-		out.Blocks = said
-	} else {
+	switch {
+	case len(out.Blocks) > 0 || len(behind) > 0:
 		out.Blocks = append(append(out.Blocks, said...), behind...)
+	case len(said) == 0:
+		out.Blocks = d.room.List(len(calls))
+	default:
+		out.Blocks = said
 	}
 	for i := range calls {
 		out.Blocks = append(append(out.Blocks, calls[i].thinking...), calls[i].block)
@@ -320,7 +323,8 @@ type carriedCall struct {
 }
 
 func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error) {
-	var list []carriedCall
+	list := d.list[:0]
+	defer func() { d.list = list }()
 	for i := range m.ToolCalls {
 		c := &m.ToolCalls[i]
 		id, carried := llm.UncarryID(string(c.ID))
@@ -391,7 +395,7 @@ func (d *requestDecoder) result(m *message, at string) error {
 		last.Blocks = append(last.Blocks, b)
 		return nil
 	}
-	d.out.Messages = append(d.out.Messages, llm.Message{Role: llm.User, Blocks: []llm.Block{b}})
+	d.out.Messages = append(d.out.Messages, llm.Message{Role: llm.User, Blocks: append(d.room.List(1), b)})
 	return nil
 }
 

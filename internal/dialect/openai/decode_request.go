@@ -34,7 +34,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	if err := d.tools(&w); err != nil {
 		return nil, err
 	}
-	d.out.Messages = make([]llm.Message, 0, len(w.Messages))
+	d.out.Messages, d.room = make([]llm.Message, 0, len(w.Messages)), llm.RoomFor(w.Messages.blocks())
 	for i := range w.Messages {
 		if err := d.message(&w.Messages[i], "messages["+strconv.Itoa(i)+"]"); err != nil {
 			return nil, err
@@ -49,6 +49,23 @@ type requestDecoder struct {
 	calls map[string]llm.Call // those made so far, by id
 	old   string              // id that was made up for the last function_call
 	made  int                 // ids that were made up
+	room  llm.Room
+	list  []carriedCall // memory of toolCalls
+}
+
+// blocks is about how many blocks the messages will have.
+func (m messages) blocks() int {
+	n := 0
+	for i := range m {
+		n += len(m[i].Content.parts) + len(m[i].ToolCalls)
+		if m[i].Content.text != "" {
+			n++
+		}
+		if m[i].ToolCallID != "" {
+			n++ // the result, which has others in it
+		}
+	}
+	return n
 }
 
 // extra keeps fields that mean nothing elsewhere.
