@@ -24,8 +24,11 @@ func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error)
 		facts = scanned.Facts()
 	}
 	var w wireRequest
-	if err := json.Unmarshal(body, &w, fromCaller); err != nil {
-		return nil, unreadable(err)
+	if json.Unmarshal(body, &w, fromPlainCaller) != nil {
+		w = wireRequest{}
+		if err := json.Unmarshal(body, &w, fromCaller); err != nil {
+			return nil, unreadable(err)
+		}
 	}
 	r, err := w.request(facts.Model, at.Stream)
 	if err != nil {
