@@ -6,7 +6,6 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -115,7 +114,7 @@ func (a *arguments) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*a = arguments(raw)
 		return err
 	}
-	return json.UnmarshalDecode(d, (*string)(a))
+	return jsonscan.Text(d, (*string)(a))
 }
 
 // loose is a text that some vendors write as another kind, which is taken for what it says, or for nothing.
@@ -125,7 +124,7 @@ type loose string
 func (l *loose) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	switch d.PeekKind() {
 	case '"':
-		return json.UnmarshalDecode(d, (*string)(l))
+		return jsonscan.Text(d, (*string)(l))
 	case '0':
 		raw, err := d.ReadValue()
 		*l = loose(raw)

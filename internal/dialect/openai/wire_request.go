@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 
+	"aihigress/internal/dialect/jsonscan"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -320,7 +322,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		c.set = false
 		return d.SkipValue()
 	case '"':
-		return json.UnmarshalDecode(d, &c.text)
+		return jsonscan.Text(d, &c.text)
 	case '[':
 		c.parts = []part{}
 		return json.UnmarshalDecode(d, &c.parts)
