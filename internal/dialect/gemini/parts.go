@@ -1,12 +1,12 @@
 package gemini
 
 import (
-	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -188,20 +188,12 @@ func ambiguous(v llm.JSON) bool {
 
 // soleMember is the first member of an object that is valid, and how many there are: none, one, or two for more.
 func soleMember(object llm.JSON) (name string, value llm.JSON, members int) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(object), fromUpstream)
-	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
-		return "", nil, 0
+	for quoted, v := range jsonscan.Members(object) {
+		if members == 1 {
+			return name, value, 2
+		}
+		text, _ := jsontext.AppendUnquote(nil, quoted)
+		name, value, members = string(text), v, 1
 	}
-	token, err := d.ReadToken()
-	if err != nil || token.Kind() != '"' {
-		return "", nil, 0
-	}
-	name = token.String()
-	if value, err = d.ReadValue(); err != nil {
-		return "", nil, 0
-	}
-	if d.PeekKind() != '}' {
-		return name, value, 2
-	}
-	return name, value, 1
+	return name, value, members
 }

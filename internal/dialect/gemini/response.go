@@ -57,7 +57,9 @@ func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 		w := wireCandidate{Content: &wireContent{Role: "model"}, Index: integer(c.Index), LogprobsResult: wireProbs(c.Logprobs),
 			FinishReason: jsontext.Value(quote(nil, wireFinish(c.Finish, c.Reason)))}
 		w.Content.Parts, w.GroundingMetadata = answerParts(c.Blocks, show)
-		b = append(b, mustJSON(w)...)
+		o := output{b: b}
+		o.candidate(&w)
+		b = o.b
 	}
 	b = append(b, ']')
 	if r.Filter != "" {

@@ -8,6 +8,7 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // settingsOf is what every response object repeats of its request: fields with a comma in front of each.
@@ -51,7 +52,7 @@ func settingsOf(to *llm.Request) []byte {
 		b = append(b, `"auto"`...)
 	}
 	b = append(b, `,"tools":`...)
-	b = append(b, marshal(shown(to))...)
+	b = appendShown(b, to)
 	b = appendInt(append(b, `,"top_logprobs":`...), int64(to.TopLogprobs))
 	b = appendFloat(append(b, `,"top_p":`...), to.TopP)
 	truncation := to.Truncation
@@ -71,6 +72,41 @@ func settingsOf(to *llm.Request) []byte {
 		return append(b, "{}"...)
 	}
 	return append(b, meta...)
+}
+
+// appendShown appends the tools as answers repeat them: functions by hand, which most lists have nothing but.
+func appendShown(b []byte, to *llm.Request) []byte {
+	from := len(b)
+	b = append(b, '[')
+	for i := range to.Tools {
+		t := &to.Tools[i]
+		if t.Vendor != "" || isShell(t) || t.Namespace.Name != "" || t.Grammar != nil {
+			return append(b[:from], marshal(shown(to))...)
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendOr(append(b, `{"type":"function","description":`...), t.Description)
+		b = appendString(append(b, `,"name":`...), plainName(to, t.Name))
+		b = append(b, `,"parameters":`...)
+		switch {
+		case t.Schema != nil:
+			var err error
+			if b, err = jsontext.AppendFormat(b, t.Schema, upstreams); err != nil {
+				return append(b[:from], marshal(shown(to))...)
+			}
+		case to.Dialect == llm.Responses:
+			b = append(b, "null"...)
+		default:
+			b = append(b, noParameters...)
+		}
+		strict := to.Dialect == llm.Responses // where nothing is said
+		if t.Strict != nil {
+			strict = *t.Strict
+		}
+		b = append(strconv.AppendBool(append(b, `,"strict":`...), strict), '}')
+	}
+	return append(b, ']')
 }
 
 // shown is the tools as answers repeat them: a function has its parameters and says whether it is strict.

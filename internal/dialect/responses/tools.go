@@ -198,6 +198,9 @@ func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
 	return all
 }
 
+// noParameters is the schema of a function without any.
+const noParameters = `{"type":"object","properties":{}}`
+
 // toolValue writes a tool of the caller's.
 func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
@@ -217,7 +220,7 @@ func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	}
 	w.Parameters, w.Strict = t.Schema, t.Strict
 	if w.Parameters == nil && r.Dialect != llm.Responses {
-		w.Parameters = jsontext.Value(`{"type":"object","properties":{}}`)
+		w.Parameters = jsontext.Value(noParameters)
 	}
 	if w.Strict == nil && r.Dialect != llm.Responses {
 		w.Strict = new(bool) // here schemas are strict unless they say no, elsewhere it is the other way round
