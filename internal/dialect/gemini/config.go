@@ -217,6 +217,9 @@ var nativeTop = []string{"cachedContent", "modelArmorConfig", "store"}
 
 // extra writes what Gemini knows of Extra, where it came from, and notes the rest.
 func (e *requestEncoder) extra() {
+	if len(e.in.Extra) == 0 {
+		return
+	}
 	rest := llm.Request{Extra: map[string]llm.JSON{}}
 	top, config, tools, choice := map[string]llm.JSON{}, map[string]llm.JSON{}, map[string]llm.JSON{}, map[string]llm.JSON{}
 	for path, value := range e.in.Extra {

@@ -2,6 +2,7 @@ package responses
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect/refusal"
@@ -225,7 +226,32 @@ func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	if w.Strict == nil && r.Dialect != llm.Responses {
 		w.Strict = new(bool) // here schemas are strict unless they say no, elsewhere it is the other way round
 	}
-	return marshal(&w)
+	return w.function()
+}
+
+// function writes a function, by hand if it is as most are.
+func (t *tool) function() jsontext.Value {
+	if t.Rest != nil {
+		return marshal(t)
+	}
+	b := make([]byte, 0, len(`{"type":"function","name":"","description":"","parameters":,"strict":false}`)+len(t.Name)+len(t.Description)*5/4+len(t.Parameters))
+	b = append(b, `{"type":"function"`...)
+	if t.Name != "" {
+		b = appendString(append(b, `,"name":`...), t.Name)
+	}
+	if t.Description != "" {
+		b = appendString(append(b, `,"description":`...), t.Description)
+	}
+	if t.Parameters != nil {
+		var err error
+		if b, err = jsontext.AppendFormat(append(b, `,"parameters":`...), t.Parameters, upstreams); err != nil {
+			return marshal(t)
+		}
+	}
+	if t.Strict != nil {
+		b = strconv.AppendBool(append(b, `,"strict":`...), *t.Strict)
+	}
+	return append(b, '}')
 }
 
 // grammarOf writes the format of a custom tool. Chat completions have a level more: {"type":"grammar","grammar":{…}}.
