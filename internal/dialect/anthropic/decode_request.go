@@ -256,7 +256,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 	b := llm.Block{Cache: w.Cache.neutral()}
 	switch w.Type {
 	case "text":
-		b.Kind, b.Text, b.Citations = llm.Text, w.Text, decodeCitations(w.Citations)
+		b.Kind, b.Text, b.Citations = llm.Text, string(w.Text), decodeCitations(w.Citations)
 	case "image", "document":
 		d.media(&b, w)
 	case "search_result":
@@ -375,7 +375,7 @@ func textsOf(raw llm.JSON) string {
 	texts := make([]string, 0, len(c))
 	for i := range c {
 		if c[i].Type == "text" {
-			texts = append(texts, c[i].Text)
+			texts = append(texts, string(c[i].Text))
 		}
 	}
 	return strings.Join(texts, "\n\n")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -98,6 +99,12 @@ type wireTool struct {
 // content is a list of blocks, or a text that stands for one.
 type content []wireBlock
 
+// long is a text that may be.
+type long string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *long) UnmarshalJSONFrom(d *jsontext.Decoder) error { return jsonscan.Text(d, (*string)(l)) }
+
 // Blocks are large and live no longer than it takes to read them: their memory is used again.
 const keepBlocks = 64 // the most of one list that are kept
 
@@ -133,7 +140,7 @@ func (w *wireRequest) free() {
 // wireBlock is a block of any type, of requests and answers alike. The fields have the meaning of its type.
 type wireBlock struct {
 	Type      string     `json:"type"`
-	Text      string     `json:"text"`
+	Text      long       `json:"text"`
 	Citations llm.JSON   `json:"citations"`
 	Cache     *wireCache `json:"cache_control"`
 
@@ -179,8 +186,8 @@ func parted(kind string) bool {
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	switch d.PeekKind() {
 	case '"':
-		var text string
-		if err := json.UnmarshalDecode(d, &text); err != nil {
+		var text long
+		if err := text.UnmarshalJSONFrom(d); err != nil {
 			return err
 		}
 		*c = append(newContent(), wireBlock{Type: "text", Text: text})
