@@ -1,14 +1,11 @@
 // Package routing puts the ways to serve a request into the order in which they are tried, and explains that order. It
-// is pure: the same routes, policy and seed give the same plan.
+// is pure: the same routes, standings, policy and seed give the same plan.
 package routing
 
 import (
-	"cmp"
-	"fmt"
-	"math"
-	"math/rand/v2"
-	"slices"
+	"time"
 
+	"aihigress/internal/health"
 	"aihigress/internal/snapshot"
 )
 
@@ -16,178 +13,241 @@ import (
 // around keys and providers that are ruled out on the way.
 const MaxTargets = 32
 
-// A Policy says how the routes of a model are ordered. The zero Policy is Weighted.
+// A Policy says how the routes of a model are ordered, after their priorities: a lower number is tried first. The zero
+// Policy is Weighted.
 type Policy string
 
-// The policies. Both try a lower priority number first.
+// The policies.
 const (
-	Weighted Policy = "weighted" // routes of one priority share the traffic by weight
-	Priority Policy = "priority" // routes of one priority are tried in the order of falling weight, always the same
+	Weighted    Policy = "weighted"    // by chance, in proportion to weight
+	Priority    Policy = "priority"    // by falling weight, always the same
+	Latency     Policy = "latency"     // the soonest to have answered
+	Cost        Policy = "cost"        // the cheapest for this request
+	Reliability Policy = "reliability" // who fails least
+	Balanced    Policy = "balanced"    // all three together
+	LeastBusy   Policy = "least_busy"  // who has least to do, for its weight
+	RoundRobin  Policy = "round_robin" // who has waited longest
 )
+
+// Policies is every policy.
+var Policies = []Policy{Latency, Cost, Reliability, Balanced, Weighted, Priority, LeastBusy, RoundRobin}
+
+// A Health knows how targets stand: a *health.Board.
+type Health interface {
+	Look(t health.Target, now time.Time) health.Standing
+}
+
+// An Input is what a plan is made of.
+type Input struct {
+	Routes []snapshot.Route
+	Health Health    // nil: nothing is known of anybody
+	Now    time.Time // by the clock of Health
+	Seed   uint64
+
+	// What the request is expected to take, in tokens. It decides what is cheap and what is fast.
+	Prompt, Output int64
+}
 
 // A Target is one thing that can be tried: a provider's model with one of its keys. A plan never has a target twice.
 type Target struct {
-	Route *snapshot.Route
-	Key   *snapshot.ProviderKey // nil where the provider needs none
-	Score float64               // the chance of being tried first, from 0 to 1
+	Route    *snapshot.Route
+	Key      *snapshot.ProviderKey // nil where the provider needs none
+	Standing health.Standing
+	LeftOut  bool    // it is out of use: to be tried only when nothing else is left
+	Terms    Terms   // of a policy that compares them
+	Chance   float64 // of being tried first, from 0 to 1; Explain alone works it out
 
 	policy    Policy
-	weights   int // of all routes of the same priority
-	keyWeight int // of all keys of the provider
-	first     bool
+	now       time.Time
+	peers     float64 // weight of all routes in use of the same priority
+	keyPeers  float64 // weight of all keys in use of the provider
+	choice    int     // its route, among those that have a target in use
+	round     int     // how many keys of its route come before it
+	draw      float64 // among the keys of its route
+	waits     bool    // for routes of a lower priority number
+	trial     bool    // goes first, to try a half-open circuit
+	exploring bool    // went first to be learned about
+}
+
+// Health is the target as the board knows it.
+func (t *Target) Health() health.Target {
+	h := health.Target{Provider: t.Route.Provider.ID, Model: t.Route.UpstreamID}
+	if t.Key != nil {
+		h.Key = t.Key.ID
+	}
+	return h
 }
 
 // Plan appends the targets for routes to dst, in the order in which they are to be tried: first every route with one of
 // its keys, then every route with its next key, and so on, so that a failing provider is left before another of its
-// keys is tried. A weight of 0 takes no traffic while another route or key is left. At most MaxTargets are appended.
-func (p Policy) Plan(dst []Target, routes []snapshot.Route, seed uint64) []Target {
-	if len(routes) == 1 && len(routes[0].Provider.Keys) <= 1 {
-		return append(dst, only(p, &routes[0]))
+// keys is tried. Behind them come those that are left out, the least bad first. A weight of 0 takes no traffic while
+// another route or key is left. At most MaxTargets are appended.
+func (p Policy) Plan(dst []Target, in Input) []Target {
+	return p.plan(dst, &in, false)
+}
+
+// Explain is Plan with the chances worked out.
+func (p Policy) Explain(in Input) []Target {
+	return p.plan(nil, &in, true)
+}
+
+func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
+	var room [MaxTargets]Target // most plans need no memory but dst
+	targets := p.targets(room[:0], in)
+	if p.compares() {
+		estimate(targets, in)
+		p.score(targets)
 	}
-	rng := rand.New(rand.NewPCG(seed, 0))
-	ordered := p.order(routes, rng)
-	keys := make([][]int, len(ordered))
-	rounds := 1
-	for i, at := range ordered {
-		keys[i] = orderKeys(routes[at].Provider.Keys, rng)
-		rounds = max(rounds, len(keys[i]))
+	d := dice{}
+	d.Seed(in.Seed, 0)
+	orderKeys(p, targets, &d)
+	var routes [MaxTargets]choice
+	choices := choose(routes[:0], targets)
+	p.order(choices, &d)
+	if explain {
+		p.chances(choices, targets)
 	}
-	start := len(dst)
-	for round := range rounds {
-		for i, at := range ordered {
-			if round > 0 && round >= len(keys[i]) {
+	return assemble(dst, choices, targets)
+}
+
+// compares reports whether the policy goes by what is known of the targets.
+func (p Policy) compares() bool {
+	return p == Latency || p == Cost || p == Reliability || p == Balanced || p == LeastBusy
+}
+
+// learns reports whether the policy goes by figures that only traffic brings, so that some must go to who has had none.
+func (p Policy) learns() bool { return p == Latency || p == Reliability || p == Balanced }
+
+// targets is every route with every key.
+func (p Policy) targets(all []Target, in *Input) []Target {
+	add := func(route *snapshot.Route, key *snapshot.ProviderKey) {
+		all = append(all, Target{Route: route, Key: key, policy: p, now: in.Now})
+		t := &all[len(all)-1]
+		if in.Health != nil {
+			t.Standing = in.Health.Look(t.Health(), in.Now)
+			t.LeftOut = t.Standing.State == health.Open
+		}
+	}
+	for i := range in.Routes {
+		route := &in.Routes[i]
+		keys := route.Provider.Keys
+		for j := range keys {
+			add(route, &keys[j])
+		}
+		if len(keys) == 0 {
+			add(route, nil)
+		}
+	}
+	return all
+}
+
+// orderKeys says of each target which round of its route it takes: those in use first, among them one that is half open,
+// then by chance in proportion to weight, or as the policy has it.
+func orderKeys(p Policy, targets []Target, d *dice) {
+	for from := 0; from < len(targets); {
+		to, weights := from, 0.0
+		for ; to < len(targets) && targets[to].Route == targets[from].Route; to++ {
+			t := &targets[to]
+			if t.Key == nil || t.LeftOut {
 				continue
 			}
-			if len(dst)-start == MaxTargets {
-				return dst
+			weights += float64(max(t.Key.Weight, 0))
+			switch {
+			case p == LeastBusy && t.Key.Weight > 0:
+				t.draw = float64(t.Standing.InFlight) / float64(t.Key.Weight)
+			case p == RoundRobin && t.Key.Weight > 0:
+				t.draw = float64(t.Standing.Began)
+			default:
+				t.draw = d.wait(t.Key.Weight)
 			}
-			t := target(p, routes, at)
-			if len(keys[i]) > 0 {
-				t.useKey(&t.Route.Provider.Keys[keys[i][round]])
+			if t.Standing.State == health.HalfOpen && t.Key.Weight > 0 {
+				t.draw = -1
 			}
-			dst = append(dst, t)
 		}
+		for i := from; i < to; i++ {
+			t := &targets[i]
+			t.keyPeers = weights
+			for j := from; j < to; j++ {
+				other := &targets[j]
+				if i != j && !other.LeftOut && (other.draw < t.draw || other.draw == t.draw && j < i) {
+					t.round++
+				}
+			}
+		}
+		from = to
+	}
+}
+
+// assemble puts the targets into their order.
+func assemble(dst []Target, choices []choice, targets []Target) []Target {
+	start := len(dst)
+	for round := 0; len(dst)-start < MaxTargets; round++ {
+		found := false
+		for i := range choices {
+			c := &choices[i]
+			for j := c.from; j < c.to && len(dst)-start < MaxTargets; j++ {
+				if t := &targets[j]; !t.LeftOut && t.round == round {
+					c.tell(t, round)
+					dst = append(dst, *t)
+					found = true
+				}
+			}
+		}
+		if !found {
+			break
+		}
+	}
+	for len(dst)-start < MaxTargets {
+		least := -1
+		for i := range targets {
+			if targets[i].LeftOut && (least < 0 || targets[i].lessBad(&targets[least])) {
+				least = i
+			}
+		}
+		if least < 0 {
+			break
+		}
+		dst = append(dst, targets[least])
+		targets[least].LeftOut = false // it is in the plan
 	}
 	return dst
 }
 
-// only is the plan where there is nothing to choose, without the cost of choosing.
-func only(p Policy, route *snapshot.Route) Target {
-	t := Target{Route: route, Score: 1, policy: p, weights: route.Weight, first: true}
-	if len(route.Provider.Keys) == 1 {
-		t.Key = &route.Provider.Keys[0]
-		t.keyWeight = t.Key.Weight
+// lessBad orders what is left out: what the vendor asked to leave alone comes last, else what is to be tried again soonest
+// comes first.
+func (t *Target) lessBad(other *Target) bool {
+	a, b := t.Standing.Opening, other.Standing.Opening
+	switch {
+	case a.Asked != b.Asked:
+		return b.Asked
+	case !a.Until.Equal(b.Until):
+		return a.Until.Before(b.Until)
 	}
-	return t
+	return t.Route.Priority < other.Route.Priority
 }
 
-// order is the indexes of routes as they are tried. A weighted draw without replacement is a sort by exponential
-// variates divided by the weights (Efraimidis and Spirakis, 2006).
-func (p Policy) order(routes []snapshot.Route, rng *rand.Rand) []int {
-	draws := make([]float64, len(routes))
-	ordered := make([]int, len(routes))
-	for i := range routes {
-		ordered[i] = i
-		if p == Priority {
-			draws[i] = -float64(routes[i].Weight)
-		} else {
-			draws[i] = draw(routes[i].Weight, rng)
+// keyShare is the chance of a target to be the first of its route.
+func (t *Target) keyShare(peers []Target) float64 {
+	trials, inUse := 0, 0
+	for i := range peers {
+		if peers[i].LeftOut {
+			continue
+		}
+		inUse++
+		if peers[i].draw == -1 {
+			trials++
 		}
 	}
-	slices.SortStableFunc(ordered, func(a, b int) int {
-		return cmp.Or(cmp.Compare(routes[a].Priority, routes[b].Priority), cmp.Compare(draws[a], draws[b]))
-	})
-	return ordered
-}
-
-func orderKeys(keys []snapshot.ProviderKey, rng *rand.Rand) []int {
-	draws := make([]float64, len(keys))
-	ordered := make([]int, len(keys))
-	for i := range keys {
-		ordered[i], draws[i] = i, draw(keys[i].Weight, rng)
-	}
-	slices.SortStableFunc(ordered, func(a, b int) int { return cmp.Compare(draws[a], draws[b]) })
-	return ordered
-}
-
-func draw(weight int, rng *rand.Rand) float64 {
-	if weight <= 0 {
-		return math.Inf(1)
-	}
-	return rng.ExpFloat64() / float64(weight)
-}
-
-// target is routes[at] with its chance of coming first among the routes.
-func target(p Policy, routes []snapshot.Route, at int) Target {
-	t := Target{Route: &routes[at], policy: p, first: true}
-	peers, ahead := 0, 0
-	for i := range routes {
-		r := &routes[i]
-		switch {
-		case r.Priority < t.Route.Priority:
-			t.first = false
-		case r.Priority == t.Route.Priority:
-			t.weights += max(r.Weight, 0)
-			peers++
-			if r.Weight > t.Route.Weight || r.Weight == t.Route.Weight && i < at {
-				ahead++
-			}
-		}
-	}
+	byWeight := t.policy != LeastBusy && t.policy != RoundRobin
 	switch {
-	case !t.first:
-	case p == Priority:
-		if ahead == 0 {
-			t.Score = 1
-		}
-	case t.weights == 0: // nobody has a weight: the stable sort lets the first one win
-		if ahead == 0 {
-			t.Score = 1
-		}
-	default:
-		t.Score = float64(max(t.Route.Weight, 0)) / float64(t.weights)
+	case t.LeftOut:
+		return 0
+	case inUse == 1:
+		return 1
+	case trials == 0 && byWeight && t.keyPeers > 0:
+		return float64(max(t.Key.Weight, 0)) / t.keyPeers
+	case t.round == 0: // the order is set
+		return 1
 	}
-	return t
-}
-
-// useKey names the key, and multiplies the score by its chance of coming first among the provider's keys.
-func (t *Target) useKey(key *snapshot.ProviderKey) {
-	t.Key = key
-	keys := t.Route.Provider.Keys
-	for i := range keys {
-		t.keyWeight += max(keys[i].Weight, 0)
-	}
-	switch {
-	case t.keyWeight > 0:
-		t.Score *= float64(max(key.Weight, 0)) / float64(t.keyWeight)
-	case key != &keys[0]:
-		t.Score = 0
-	}
-}
-
-// Reasons says for people why the target stands where it stands. It is made only when asked for.
-func (t *Target) Reasons() []string {
-	r := t.Route
-	reasons := []string{fmt.Sprintf("priority %d", r.Priority)}
-	if !t.first {
-		reasons = append(reasons, "waits for routes of a lower priority number")
-	}
-	switch {
-	case t.policy == Priority:
-		reasons = append(reasons, fmt.Sprintf("weight %d orders it within its priority", r.Weight))
-	case r.Weight <= 0 && t.weights > 0:
-		reasons = append(reasons, "weight 0: only when the others fail")
-	default:
-		reasons = append(reasons, fmt.Sprintf("weight %d of %d", r.Weight, t.weights))
-	}
-	switch {
-	case t.Key == nil:
-		reasons = append(reasons, "the provider has no key")
-	case len(r.Provider.Keys) > 1:
-		reasons = append(reasons, fmt.Sprintf("key weight %d of %d", t.Key.Weight, t.keyWeight))
-	}
-	if r.Upstream == nil || r.Upstream.Rate.Input == nil && r.Upstream.Rate.Output == nil {
-		reasons = append(reasons, "unpriced")
-	}
-	return reasons
+	return 0
 }

@@ -5,9 +5,11 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
@@ -15,37 +17,107 @@ import (
 	"aihigress/internal/snapshot"
 )
 
+// standings is what a test says of the targets. It is a routing.Health.
+type standings map[health.Target]health.Standing
+
+func (s standings) Look(t health.Target, _ time.Time) health.Standing { return s[t] }
+
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// drawStandings says something of each target of the routes.
+func drawStandings(t *rapid.T, routes []snapshot.Route) standings {
+	all := standings{}
+	for _, r := range routes {
+		for _, target := range routing.Weighted.Plan(nil, routing.Input{Routes: []snapshot.Route{r}}) {
+			s := health.Standing{InFlight: rapid.Int64Range(0, 3).Draw(t, "in flight"), Began: rapid.Int64Range(0, 3).Draw(t, "began")}
+			s.State = rapid.SampledFrom([]health.State{health.Closed, health.Closed, health.HalfOpen, health.Open}).Draw(t, "state")
+			if s.State != health.Closed {
+				until := noon
+				if s.State == health.Open {
+					until = noon.Add(time.Duration(rapid.IntRange(1, 5).Draw(t, "until")) * time.Second)
+				}
+				s.Opening = &health.Opening{Why: health.ServerError, Until: until, Asked: rapid.Bool().Draw(t, "asked")}
+			}
+			if rapid.Bool().Draw(t, "known") {
+				s.Stats = &health.Stats{At: noon, Attempts: float64(rapid.IntRange(1, 50).Draw(t, "attempts")),
+					FirstToken: health.Spread{Count: 1, Mean: rapid.Float64Range(0.01, 10).Draw(t, "first token")},
+					Speed:      health.Spread{Count: 1, Mean: rapid.Float64Range(1, 100).Draw(t, "speed")}}
+				s.Stats.Failed[health.ServerError] = rapid.Float64Range(0, s.Stats.Attempts).Draw(t, "failed")
+			}
+			all[target.Health()] = s
+		}
+	}
+	return all
+}
+
 func TestPlanHasEveryTargetOnceAndKeepsPriorities(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		routes, pairs := drawRoutes(t)
-		policy := rapid.SampledFrom([]routing.Policy{"", routing.Weighted, routing.Priority}).Draw(t, "policy")
-		seed := rapid.Uint64().Draw(t, "seed")
-		plan := policy.Plan(nil, routes, seed)
+		known := drawStandings(t, routes)
+		policy := rapid.SampledFrom(append(routing.Policies, "")).Draw(t, "policy")
+		in := routing.Input{Routes: routes, Health: known, Now: noon, Seed: rapid.Uint64().Draw(t, "seed")}
+		plan := policy.Explain(in)
 		if want := min(pairs, routing.MaxTargets); len(plan) != want {
 			t.Fatalf("%d targets, want %d", len(plan), want)
 		}
 		seen := map[string]bool{}
 		uses := map[*snapshot.Route]int{}
-		total := 0.0
+		total, inUse := 0.0, 0
 		for i, target := range plan {
 			name := name(target)
 			if seen[name] {
 				t.Fatalf("%s stands twice", name)
 			}
 			seen[name] = true
-			total += target.Score
+			total += target.Chance
+			if open := known[target.Health()].State == health.Open; open != target.LeftOut {
+				t.Fatalf("%s: open is %v, left out is %v", name, open, target.LeftOut)
+			}
+			if len(target.Reasons()) == 0 {
+				t.Fatalf("%s stands there for no reason", name)
+			}
+			if target.LeftOut {
+				if before := plan[max(i-1, 0)]; target.Chance != 0 || before.LeftOut && before.Standing.Opening.Asked && !target.Standing.Opening.Asked {
+					t.Fatalf("%s: chance %v, behind what a vendor asked to leave alone: %v", name, target.Chance, before.LeftOut)
+				}
+				continue
+			}
+			if inUse++; inUse != i+1 {
+				t.Fatalf("%s is in use and stands behind one that is not", name)
+			}
 			if i > 0 && uses[target.Route] == uses[plan[i-1].Route]-1 && plan[i-1].Route.Priority > target.Route.Priority {
 				t.Fatalf("priority %d came before %d in one round", plan[i-1].Route.Priority, target.Route.Priority)
 			}
 			uses[target.Route]++
 		}
-		if pairs <= routing.MaxTargets && math.Abs(total-1) > 1e-9 {
-			t.Fatalf("the scores add up to %v", total)
+		if pairs <= routing.MaxTargets && inUse > 0 && math.Abs(total-1) > 1e-9 {
+			t.Fatalf("the chances add up to %v", total)
 		}
-		again := policy.Plan(nil, routes, seed)
+		again := policy.Plan(nil, in)
 		if !slices.EqualFunc(plan, again, func(a, b routing.Target) bool { return name(a) == name(b) }) {
 			t.Fatal("the same seed gave another plan")
+		}
+	})
+}
+
+// What Explain says of the chances is how often each target does come first.
+func TestChancesAreFrequencies(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		routes, _ := drawRoutes(t)
+		in := routing.Input{Routes: routes, Health: drawStandings(t, routes), Now: noon}
+		policy := rapid.SampledFrom(routing.Policies).Draw(t, "policy")
+		first := map[string]float64{}
+		const rounds = 3000
+		for seed := range uint64(rounds) {
+			in.Seed = seed
+			first[name(policy.Plan(nil, in)[0])] += 1.0 / rounds
+		}
+		for _, target := range policy.Explain(in) {
+			if got := first[name(target)]; !target.LeftOut && math.Abs(got-target.Chance) > 0.06 {
+				t.Fatalf("%s: %s came first in %.3f of the plans, its chance is %.3f", policy, name(target), got, target.Chance)
+			}
 		}
 	})
 }
@@ -56,16 +128,17 @@ func TestWeightsAreShares(t *testing.T) {
 	first := map[string]int{}
 	const rounds = 20_000
 	for seed := range uint64(rounds) {
-		plan := routing.Weighted.Plan(nil, routes, seed)
+		plan := routing.Weighted.Plan(nil, routing.Input{Routes: routes, Seed: seed})
 		first[name(plan[0])]++
 		if last := plan[3].Route.Provider.Slug; last != "later" {
 			t.Fatalf("the fourth is %s", last)
 		}
 	}
-	for _, target := range routing.Weighted.Plan(nil, routes, 1) {
+	want := map[string]float64{"a/0": 0.25, "b/0": 0.15, "b/1": 0.6}
+	for _, target := range routing.Weighted.Explain(routing.Input{Routes: routes}) {
 		got := float64(first[name(target)]) / rounds
-		if math.Abs(got-target.Score) > 0.02 {
-			t.Errorf("%s came first in %.3f of the plans, its score is %.3f", name(target), got, target.Score)
+		if math.Abs(got-want[name(target)]) > 0.02 || math.Abs(target.Chance-want[name(target)]) > 1e-9 {
+			t.Errorf("%s came first in %.3f of the plans, its chance is %.3f, want %.3f", name(target), got, target.Chance, want[name(target)])
 		}
 	}
 	if first["idle/0"] != 0 || first["later/0"] != 0 {
@@ -78,7 +151,7 @@ func TestPriorityIsAlwaysTheSameOrder(t *testing.T) {
 	routes := []snapshot.Route{route("low", 1, 5), route("light", 1, 0), route("heavy", 9, 0), route("first", 1, -1)}
 	for seed := range uint64(50) {
 		var got []string
-		for _, target := range routing.Priority.Plan(nil, routes, seed) {
+		for _, target := range routing.Priority.Plan(nil, routing.Input{Routes: routes, Seed: seed}) {
 			got = append(got, target.Route.Provider.Slug)
 		}
 		if want := []string{"first", "heavy", "light", "low"}; !slices.Equal(got, want) {
@@ -92,7 +165,7 @@ func TestEveryRouteComesBeforeSecondKeys(t *testing.T) {
 	t.Parallel()
 	routes := []snapshot.Route{route("a", 1, 0, 1, 1, 1), route("b", 1, 0), route("c", 1, 1, 1, 1)}
 	for seed := range uint64(50) {
-		plan := routing.Weighted.Plan(nil, routes, seed)
+		plan := routing.Weighted.Plan(nil, routing.Input{Routes: routes, Seed: seed})
 		var got []string
 		for _, target := range plan[2:] {
 			got = append(got, target.Route.Provider.Slug)
@@ -115,7 +188,7 @@ func TestReasons(t *testing.T) {
 		"idle/0":  {"priority 0", "weight 0: only when the others fail", "unpriced"},
 		"later/-": {"priority 1", "waits for routes of a lower priority number", "weight 1 of 1", "the provider has no key", "unpriced"},
 	}
-	for _, target := range routing.Weighted.Plan(nil, routes, 7) {
+	for _, target := range routing.Weighted.Explain(routing.Input{Routes: routes, Seed: 7}) {
 		if got := target.Reasons(); !slices.Equal(got, want[name(target)]) {
 			t.Errorf("%s: %q", name(target), got)
 		}
@@ -125,10 +198,10 @@ func TestReasons(t *testing.T) {
 func TestNothingToChooseCostsNothing(t *testing.T) {
 	routes := []snapshot.Route{route("a", 1, 0, 1)}
 	dst := make([]routing.Target, 0, 4)
-	if n := testing.AllocsPerRun(100, func() { dst = routing.Weighted.Plan(dst[:0], routes, 1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { dst = routing.Weighted.Plan(dst[:0], routing.Input{Routes: routes, Seed: 1}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if dst[0].Score != 1 || dst[0].Key != &routes[0].Provider.Keys[0] {
+	if dst[0].Key != &routes[0].Provider.Keys[0] {
 		t.Errorf("%+v", dst[0])
 	}
 }
@@ -158,4 +231,9 @@ func name(t routing.Target) string {
 		}
 	}
 	return t.Route.Provider.Slug + "/-"
+}
+
+func priced(p int64) *money.Price {
+	price := money.Price(p)
+	return &price
 }

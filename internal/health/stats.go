@@ -1,0 +1,169 @@
+package health
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// HalfLife is the time after which what was seen counts half as much.
+	HalfLife = 30 * time.Second
+	// memory is how many attempts the figures stand for at most: a busy target must not take longer to change its name
+	// than a quiet one.
+	memory = 100
+)
+
+// Stats is what was seen of a target, newer attempts counting for more. It does not change.
+type Stats struct {
+	At         time.Time // of the last attempt that ended
+	Attempts   float64   // that ended, each weighted by its age at At
+	Failed     [classes]float64
+	FirstToken Spread // of streams, in seconds
+	Speed      Spread // of generation, in tokens per second
+}
+
+// A Spread is how a figure is spread. Percentiles are good to about 20 %.
+type Spread struct {
+	Count    float64 // of samples, each weighted by its age
+	Mean     float64
+	P50, P95 float64
+}
+
+// prior is how a target that nobody has seen is taken to do: one attempt with so many failures. It keeps a single failure
+// from looking like certainty.
+const prior = 0.02
+
+// Weight is how many attempts the figures stand for at a time. It falls while nothing is tried.
+func (s *Stats) Weight(now time.Time) float64 {
+	if s == nil {
+		return 0
+	}
+	return s.Attempts * fade(now.Sub(s.At))
+}
+
+// ErrorRate is the share of attempts that fail by the fault of something shared, from 0 to 1. Without traffic it falls
+// back to what is supposed of anybody.
+func (s *Stats) ErrorRate(now time.Time) float64 {
+	if s == nil {
+		return prior
+	}
+	failed := 0.0
+	for class, n := range s.Failed {
+		if Class(class).shared() {
+			failed += n
+		}
+	}
+	f := fade(now.Sub(s.At))
+	return (failed*f + prior) / (s.Attempts*f + 1)
+}
+
+func fade(age time.Duration) float64 {
+	if age <= 0 {
+		return 1
+	}
+	return math.Exp2(-float64(age) / float64(HalfLife))
+}
+
+// sums adds up weighted samples. A sample weighs the more the later it is, relative to a landmark, so that nothing need be
+// multiplied as time goes by (Cormode and others, "Forward Decay", 2009).
+type sums struct {
+	landmark   time.Time
+	attempts   float64
+	failed     [classes]float64
+	firstToken digest
+	speed      digest
+}
+
+// weight is what a sample weighs now.
+func (s *sums) weight(now time.Time) float64 {
+	const tooHeavy = 40 // half-lives, well within a float
+	if s.landmark.IsZero() {
+		s.landmark = now
+	}
+	age := float64(now.Sub(s.landmark)) / float64(HalfLife)
+	if age > tooHeavy {
+		s.scale(math.Exp2(-age))
+		s.landmark, age = now, 0
+	}
+	return math.Exp2(max(age, -tooHeavy))
+}
+
+// limit forgets evenly what is more than memory holds. The weight is that of a sample now.
+func (s *sums) limit(weight float64) {
+	if n := s.attempts / weight; n > memory {
+		s.scale(memory / n)
+	}
+}
+
+func (s *sums) scale(by float64) {
+	s.attempts *= by
+	for i := range s.failed {
+		s.failed[i] *= by
+	}
+	s.firstToken.scale(by)
+	s.speed.scale(by)
+}
+
+// forgive forgets the failures: a circuit closed, so what made it open is over.
+func (s *sums) forgive() {
+	s.attempts, s.failed = 0, [classes]float64{}
+}
+
+// stats is what the sums come to now.
+func (s *sums) stats(now time.Time) *Stats {
+	w := s.weight(now)
+	st := &Stats{At: now, Attempts: s.attempts / w, FirstToken: s.firstToken.spread(w), Speed: s.speed.spread(w)}
+	for i, n := range s.failed {
+		st.Failed[i] = n / w
+	}
+	return st
+}
+
+// A digest is a histogram whose bounds grow by half of an octave, from least upwards.
+type digest struct {
+	buckets    [buckets]float64
+	count, sum float64
+}
+
+const (
+	buckets = 48
+	least   = 1.0 / 1024 // a millisecond, or a token in a quarter of an hour
+)
+
+func (d *digest) add(value, weight float64) {
+	if !(value > 0) || math.IsInf(value, 1) { // neither is NaN
+		return
+	}
+	i := int(2 * math.Log2(value/least))
+	d.buckets[min(max(i, 0), buckets-1)] += weight
+	d.count += weight
+	d.sum += weight * value
+}
+
+func (d *digest) scale(by float64) {
+	for i := range d.buckets {
+		d.buckets[i] *= by
+	}
+	d.count *= by
+	d.sum *= by
+}
+
+func (d *digest) spread(weight float64) Spread {
+	if d.count <= 0 {
+		return Spread{}
+	}
+	s := Spread{Count: d.count / weight, Mean: d.sum / d.count}
+	ranks := [...]struct {
+		share float64
+		value *float64
+	}{{0.5, &s.P50}, {0.95, &s.P95}}
+	below, next := 0.0, 0
+	for i, n := range d.buckets {
+		below += n
+		for next < len(ranks) && (below >= ranks[next].share*d.count || i == buckets-1) {
+			*ranks[next].value = least * math.Exp2((float64(i)+0.5)/2) // the middle of the bucket
+			next++
+		}
+	}
+	return s
+}

@@ -1,0 +1,226 @@
+package routing
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"aihigress/internal/health"
+	"aihigress/internal/llm"
+	"aihigress/internal/money"
+)
+
+// usualOutput is how long an answer is taken to be, in tokens, where nobody says.
+const usualOutput = 300
+
+// Terms is what a policy compares. Of a target that was never tried, a figure is the mean of the others'.
+type Terms struct {
+	FirstToken float64 // seconds to the first token of a stream
+	Generation float64 // seconds from then to the end of the expected answer
+	Price      float64 // credits for the expected request; NaN is unknown
+	Errors     float64 // share of attempts that fail, from 0 to 1
+	InFlight   int64   // attempts
+	Known      float64 // attempts that the figures stand for, weighted by their age
+	Score      float64 // what the policy makes of it; lower is better
+}
+
+// estimate fills in the terms of all targets.
+func estimate(targets []Target, in *Input) {
+	output := in.Output
+	if output <= 0 {
+		output = usualOutput
+	}
+	var firstToken, speed mean
+	for i := range targets {
+		if s := targets[i].Standing.Stats; s != nil {
+			firstToken.add(s.FirstToken)
+			speed.add(s.Speed)
+		}
+	}
+	for i := range targets {
+		t := &targets[i]
+		stats := t.Standing.Stats
+		known := health.Stats{}
+		if stats != nil {
+			known = *stats
+		}
+		t.Terms = Terms{
+			FirstToken: firstToken.or(known.FirstToken),
+			Price:      price(t, in.Prompt, output),
+			Errors:     stats.ErrorRate(in.Now),
+			InFlight:   t.Standing.InFlight,
+			Known:      stats.Weight(in.Now),
+		}
+		if v := speed.or(known.Speed); v > 0 {
+			t.Terms.Generation = float64(output) / v
+		}
+	}
+}
+
+// A mean is the mean of what is known.
+type mean struct{ sum, n float64 }
+
+func (m *mean) add(s health.Spread) {
+	if s.Count > 0 {
+		m.sum += s.Mean
+		m.n++
+	}
+}
+
+// or is the mean of a spread, or that of the others where nothing is known of it.
+func (m *mean) or(s health.Spread) float64 {
+	switch {
+	case s.Count > 0:
+		return s.Mean
+	case m.n > 0:
+		return m.sum / m.n
+	}
+	return 0
+}
+
+func price(t *Target, prompt, output int64) float64 {
+	if t.Route.Upstream == nil {
+		return math.NaN()
+	}
+	amount, priced := t.Route.Upstream.Rate.Cost(llm.Usage{Input: max(prompt, 1), Output: output})
+	if !priced {
+		return math.NaN()
+	}
+	return float64(amount) / float64(money.Credit)
+}
+
+// score fills in the scores.
+func (p Policy) score(targets []Target) {
+	soonest, cheapest := inf, inf
+	for i := range targets {
+		if t := &targets[i]; !t.LeftOut {
+			soonest = min(soonest, t.Terms.seconds())
+			if !math.IsNaN(t.Terms.Price) { // min would be NaN
+				cheapest = min(cheapest, t.Terms.Price)
+			}
+		}
+	}
+	for i := range targets {
+		t := &targets[i].Terms
+		switch p {
+		case Latency:
+			t.Score = t.seconds()
+		case Cost:
+			t.Score = t.Price
+			if math.IsNaN(t.Price) {
+				t.Score = math.MaxFloat64 // it may cost anything
+			}
+		case Reliability:
+			t.Score = t.Errors
+		case Balanced:
+			t.Score = over(t.seconds(), soonest) + over(t.Price, cheapest) + errorsCount*t.Errors
+		case LeastBusy:
+			t.Score = float64(t.InFlight) / float64(max(targets[i].Route.Weight, 1))
+		case Weighted, Priority, RoundRobin:
+		}
+	}
+}
+
+const (
+	// errorsCount is what failing always counts for in a balanced score: as much as taking or costing eleven times as much.
+	errorsCount = 10
+	// overLimit bounds what a term may add to a balanced score, so that the others still matter.
+	overLimit = 10
+)
+
+// over is how much more a figure is than the least, as a share of it. What is unknown is taken to be twice as much.
+func over(value, least float64) float64 {
+	switch {
+	case math.IsInf(least, 1): // nobody knows
+		return 0
+	case math.IsNaN(value):
+		return 1
+	case value <= least:
+		return 0
+	case least <= 0:
+		return 1
+	}
+	return min(value/least-1, overLimit)
+}
+
+// seconds is how long the answer takes, tries that fail included: these cost as much again.
+func (t *Terms) seconds() float64 {
+	const least = 0.01 // of success, so that nothing is divided by nothing
+	return (t.FirstToken + t.Generation) / max(1-t.Errors, least)
+}
+
+// Reasons says for people why the target stands where it stands. It is made only when asked for.
+func (t *Target) Reasons() []string {
+	if t.LeftOut {
+		return t.leftOut()
+	}
+	r := t.Route
+	reasons := []string{fmt.Sprintf("priority %d", r.Priority)}
+	if t.waits {
+		reasons = append(reasons, "waits for routes of a lower priority number")
+	}
+	switch {
+	case t.trial:
+		reasons = append(reasons, fmt.Sprintf("half open after %s: one attempt tries it", t.Standing.Opening.Why))
+	case t.exploring:
+		reasons = append(reasons, "first this time, to learn about it")
+	}
+	switch {
+	case t.policy == Priority:
+		reasons = append(reasons, fmt.Sprintf("weight %d orders it within its priority", r.Weight))
+	case r.Weight <= 0 && t.peers > 0:
+		reasons = append(reasons, "weight 0: only when the others fail")
+	default:
+		reasons = append(reasons, fmt.Sprintf("weight %d of %.0f", r.Weight, t.peers))
+	}
+	switch {
+	case t.Key == nil:
+		reasons = append(reasons, "the provider has no key")
+	case len(r.Provider.Keys) > 1:
+		reasons = append(reasons, fmt.Sprintf("key weight %d of %.0f", t.Key.Weight, t.keyPeers))
+	}
+	if r.Upstream == nil || r.Upstream.Rate.Input == nil && r.Upstream.Rate.Output == nil {
+		reasons = append(reasons, "unpriced")
+	}
+	return append(reasons, t.figures()...)
+}
+
+// figures is the terms that the policy goes by.
+func (t *Target) figures() []string {
+	terms := &t.Terms
+	if !t.policy.compares() {
+		return nil
+	}
+	if t.policy == LeastBusy {
+		return []string{fmt.Sprintf("%d in flight", terms.InFlight)}
+	}
+	var said []string
+	if t.policy == Latency || t.policy == Balanced {
+		said = append(said, "first token after "+seconds(terms.FirstToken), "then "+seconds(terms.Generation)+" to the end")
+	}
+	if (t.policy == Cost || t.policy == Balanced) && !math.IsNaN(terms.Price) {
+		said = append(said, "costs "+strconv.FormatFloat(terms.Price, 'g', 3, 64)+" credits")
+	}
+	if t.policy != Cost {
+		said = append(said, fmt.Sprintf("%.1f %% fail", 100*terms.Errors))
+	}
+	if t.policy.learns() && terms.Known < coldBelow {
+		said = append(said, "little is known of it")
+	}
+	return said
+}
+
+func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s" }
+
+// leftOut is why a target is not used now.
+func (t *Target) leftOut() []string {
+	o := t.Standing.Opening
+	until := "until " + o.Until.UTC().Format("15:04:05") + " UTC"
+	switch {
+	case t.Standing.Trying:
+		until = "half open, and being tried"
+	case o.Asked:
+		until += ", as the vendor asked"
+	}
+	return []string{fmt.Sprintf("out of use: %s (%s)", o.Why, t.Standing.Scope), until}
+}
