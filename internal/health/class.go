@@ -8,7 +8,7 @@ const (
 	OK           Class = iota
 	BadRequest         // the request is wrong or refused for its content: it would fail everywhere
 	Cancelled          // the caller went away, or its own time was over
-	Unauthorized       // the key is not known
+	Unauthorized       // the key is not known. From here on it is the fault of something shared
 	Forbidden          // the key may not do this
 	OutOfQuota         // the account behind the key is used up
 	RateLimited        // the key is used too often

@@ -334,8 +334,8 @@ func TestBoardAgainstAnything(t *testing.T) {
 					if s.InFlight != inFlight[target] {
 						t.Fatalf("%d in flight, want %d", s.InFlight, inFlight[target])
 					}
-					if rate := s.Stats.ErrorRate(c.Now()); !(rate >= 0 && rate <= 1) {
-						t.Fatalf("error rate %v", rate)
+					if weight, rate := s.Stats.Reliability(c.Now()); !(weight >= 0 && rate >= 0 && rate <= 1) {
+						t.Fatalf("of %v attempts %v fail", weight, rate)
 					}
 				}
 			},
@@ -380,20 +380,20 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%.3f, want about %.3f", q.got, q.want)
 		}
 	}
-	if s.Attempts > 101 || s.ErrorRate(c.Now()) > 0.001 {
-		t.Errorf("%v attempts, %v fail", s.Attempts, s.ErrorRate(c.Now()))
+	if weight, rate := s.Reliability(c.Now()); weight > 101 || rate > 0.001 {
+		t.Errorf("%v attempts, %v fail", weight, rate)
 	}
 	for range 4 {
 		try(b, target, health.Result{Class: health.ServerError})
 	}
 	s = b.Look(target, c.Now()).Stats
-	if rate := s.ErrorRate(c.Now()); math.Abs(rate-0.04) > 0.01 || math.Abs(s.Failed[health.ServerError]-4) > 0.2 {
+	if _, rate := s.Reliability(c.Now()); math.Abs(rate-0.04) > 0.01 || math.Abs(s.Failed[health.ServerError]-4) > 0.2 {
 		t.Errorf("after four failures %.3f fail, %v", rate, s.Failed)
 	}
-	if half := s.Weight(s.At.Add(health.HalfLife)); math.Abs(half-s.Attempts/2) > 1e-6 {
+	if half, _ := s.Reliability(s.At.Add(health.HalfLife)); math.Abs(half-s.Attempts/2) > 1e-6 {
 		t.Errorf("after the half-life it stands for %v of %v", half, s.Attempts)
 	}
-	if later := s.ErrorRate(c.Now().Add(time.Hour)); math.Abs(later-0.02) > 1e-6 {
+	if _, later := s.Reliability(c.Now().Add(time.Hour)); math.Abs(later-0.02) > 1e-6 {
 		t.Errorf("an hour later %v fail", later)
 	}
 	c.sleep(1000 * time.Hour) // far beyond what weights can grow to

@@ -33,28 +33,19 @@ type Spread struct {
 // from looking like certainty.
 const prior = 0.02
 
-// Weight is how many attempts the figures stand for at a time. It falls while nothing is tried.
-func (s *Stats) Weight(now time.Time) float64 {
+// Reliability is how many attempts the figures stand for at a time, and which share of attempts fails by the fault of
+// something shared, from 0 to 1. Without traffic the first falls, and the second with it, to what is supposed of anybody.
+func (s *Stats) Reliability(now time.Time) (weight, errorRate float64) {
 	if s == nil {
-		return 0
-	}
-	return s.Attempts * fade(now.Sub(s.At))
-}
-
-// ErrorRate is the share of attempts that fail by the fault of something shared, from 0 to 1. Without traffic it falls
-// back to what is supposed of anybody.
-func (s *Stats) ErrorRate(now time.Time) float64 {
-	if s == nil {
-		return prior
+		return 0, prior
 	}
 	failed := 0.0
-	for class, n := range s.Failed {
-		if Class(class).shared() {
-			failed += n
-		}
+	for class := Unauthorized; class < classes; class++ {
+		failed += s.Failed[class]
 	}
 	f := fade(now.Sub(s.At))
-	return (failed*f + prior) / (s.Attempts*f + 1)
+	weight = s.Attempts * f
+	return weight, (failed*f + prior) / (weight + 1)
 }
 
 func fade(age time.Duration) float64 {

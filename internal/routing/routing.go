@@ -95,7 +95,7 @@ func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	var room [MaxTargets]Target // most plans need no memory but dst
 	targets := p.targets(room[:0], in)
 	if p.compares() {
-		estimate(targets, in)
+		p.estimate(targets, in)
 		p.score(targets)
 	}
 	d := dice{}

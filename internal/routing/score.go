@@ -8,6 +8,7 @@ import (
 	"aihigress/internal/health"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/snapshot"
 )
 
 // usualOutput is how long an answer is taken to be, in tokens, where nobody says.
@@ -17,15 +18,15 @@ const usualOutput = 300
 type Terms struct {
 	FirstToken float64 // seconds to the first token of a stream
 	Generation float64 // seconds from then to the end of the expected answer
-	Price      float64 // credits for the expected request; NaN is unknown
+	Price      float64 // credits for the expected request; NaN is unknown, or not asked for
 	Errors     float64 // share of attempts that fail, from 0 to 1
 	InFlight   int64   // attempts
 	Known      float64 // attempts that the figures stand for, weighted by their age
 	Score      float64 // what the policy makes of it; lower is better
 }
 
-// estimate fills in the terms of all targets.
-func estimate(targets []Target, in *Input) {
+// estimate fills in the terms of all targets, a price only where the policy asks for one.
+func (p Policy) estimate(targets []Target, in *Input) {
 	output := in.Output
 	if output <= 0 {
 		output = usualOutput
@@ -33,26 +34,31 @@ func estimate(targets []Target, in *Input) {
 	var firstToken, speed mean
 	for i := range targets {
 		if s := targets[i].Standing.Stats; s != nil {
-			firstToken.add(s.FirstToken)
-			speed.add(s.Speed)
+			firstToken.add(&s.FirstToken)
+			speed.add(&s.Speed)
 		}
 	}
+	asksPrice := p == Cost || p == Balanced
 	for i := range targets {
 		t := &targets[i]
+		terms := &t.Terms
+		terms.InFlight = t.Standing.InFlight
+		terms.Known, terms.Errors = t.Standing.Stats.Reliability(in.Now)
 		stats := t.Standing.Stats
-		known := health.Stats{}
-		if stats != nil {
-			known = *stats
+		if stats == nil {
+			stats = &health.Stats{}
 		}
-		t.Terms = Terms{
-			FirstToken: firstToken.or(known.FirstToken),
-			Price:      price(t, in.Prompt, output),
-			Errors:     stats.ErrorRate(in.Now),
-			InFlight:   t.Standing.InFlight,
-			Known:      stats.Weight(in.Now),
+		terms.FirstToken = firstToken.or(&stats.FirstToken)
+		if v := speed.or(&stats.Speed); v > 0 {
+			terms.Generation = float64(output) / v
 		}
-		if v := speed.or(known.Speed); v > 0 {
-			t.Terms.Generation = float64(output) / v
+		switch {
+		case !asksPrice:
+			terms.Price = math.NaN()
+		case i > 0 && t.Route == targets[i-1].Route:
+			terms.Price = targets[i-1].Terms.Price
+		default:
+			terms.Price = price(t.Route, in.Prompt, output)
 		}
 	}
 }
@@ -60,7 +66,7 @@ func estimate(targets []Target, in *Input) {
 // A mean is the mean of what is known.
 type mean struct{ sum, n float64 }
 
-func (m *mean) add(s health.Spread) {
+func (m *mean) add(s *health.Spread) {
 	if s.Count > 0 {
 		m.sum += s.Mean
 		m.n++
@@ -68,7 +74,7 @@ func (m *mean) add(s health.Spread) {
 }
 
 // or is the mean of a spread, or that of the others where nothing is known of it.
-func (m *mean) or(s health.Spread) float64 {
+func (m *mean) or(s *health.Spread) float64 {
 	switch {
 	case s.Count > 0:
 		return s.Mean
@@ -78,11 +84,12 @@ func (m *mean) or(s health.Spread) float64 {
 	return 0
 }
 
-func price(t *Target, prompt, output int64) float64 {
-	if t.Route.Upstream == nil {
+// price is what the request costs by a route, in credits; NaN is unknown.
+func price(r *snapshot.Route, prompt, output int64) float64 {
+	if r.Upstream == nil {
 		return math.NaN()
 	}
-	amount, priced := t.Route.Upstream.Rate.Cost(llm.Usage{Input: max(prompt, 1), Output: output})
+	amount, priced := r.Upstream.Rate.Cost(llm.Usage{Input: max(prompt, 1), Output: output})
 	if !priced {
 		return math.NaN()
 	}
