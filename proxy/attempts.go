@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aihigress/internal/fault"
+	"aihigress/internal/health"
 	"aihigress/internal/llm"
 	"aihigress/internal/routing"
 	"aihigress/internal/upstream"
@@ -29,9 +30,10 @@ const (
 
 // A setback is an attempt that brought nothing, and the answer if no other one does.
 type setback struct {
-	scope   scope
-	status  int // the vendor's; 0 where none came
-	failure failure
+	scope      scope
+	status     int // the vendor's; 0 where none came
+	failure    failure
+	retryAfter time.Duration // the vendor's; 0 where it did not say
 }
 
 // progress is how far the attempts of a call have come. The masks have a bit for each target of the plan.
@@ -39,6 +41,7 @@ type progress struct {
 	target  *routing.Target // the one that is being tried
 	count   int
 	started time.Time
+	live    health.Attempt // as the board watches it
 	log     []usage.Attempt
 
 	out  uint32 // tried, bound to fail like one that was, or with a key that has no room
@@ -51,16 +54,24 @@ type progress struct {
 const _ = uint32(1) << (routing.MaxTargets - 1)
 
 // next is the first target that is not ruled out and whose key has room, one of a provider that has not failed before
-// others; nil is none.
-func (a *progress) next(plan []routing.Target, keys *pace) *routing.Target {
-	for _, better := range [...]uint32{a.last, 0} {
+// others, and one that is out of use only when there is no other; nil is none. The board watches it from here on.
+func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board) *routing.Target {
+	for _, pass := range [...]struct {
+		out   uint32
+		force bool
+	}{{a.last, false}, {0, false}, {0, true}} {
 		for i := range plan {
-			if (a.out|better)&(1<<i) != 0 {
+			if (a.out|pass.out)&(1<<i) != 0 {
+				continue
+			}
+			live, inUse := board.Begin(plan[i].Health(), pass.force)
+			if !inUse {
 				continue
 			}
 			a.out |= 1 << i
-			now := time.Now()
-			if wait := keys.take(plan[i].Key, now); wait > 0 {
+			a.live = live
+			if wait := keys.take(plan[i].Key, time.Now()); wait > 0 {
+				a.ended(health.Cancelled, 0, 0)
 				if a.wait == 0 || wait < a.wait {
 					a.wait = wait
 				}
@@ -118,12 +129,13 @@ func (c *call) attempt() {
 	var last *setback
 	var unfit error // why a target was not asked
 	for c.attempts.count < c.p.o.MaxAttempts {
-		target := c.attempts.next(c.plan, &c.p.keys)
+		target := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health)
 		if target == nil {
 			break
 		}
 		w, err := c.wayTo(target)
 		if err != nil {
+			c.attempts.ended(health.Cancelled, 0, 0)
 			unfit = err
 			continue
 		}
@@ -167,7 +179,13 @@ func (c *call) unfit(err error) {
 }
 
 // try makes one attempt. A nil setback says that the call is over: answered, or its caller gone.
-func (c *call) try(w *way) *setback {
+func (c *call) try(w *way) (s *setback) {
+	defer func() {
+		if s != nil {
+			c.attempts.ended(s.class(), s.retryAfter, 0)
+		}
+		c.attempts.ended(health.Cancelled, 0, 0) // what was neither booked nor found fault with: its caller is gone
+	}()
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	limit := c.p.o.FirstByte

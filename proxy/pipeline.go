@@ -174,11 +174,16 @@ func (c *call) resolve() error {
 	if routes, err = c.keepsState(routes); err != nil {
 		return err
 	}
-	policy := routing.Weighted
-	if model != nil {
-		policy, c.unsupported = routing.Policy(model.Strategy), model.Unsupported
+	policy, err := c.policy(model)
+	if err != nil {
+		return err
 	}
-	c.plan = policy.Plan(c.planned[:0], routes, rand.Uint64())
+	if model != nil {
+		c.unsupported = model.Unsupported
+	}
+	c.plan = policy.Plan(c.planned[:0], routing.Input{
+		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
+	})
 	if err := c.followState(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"aihigress/internal/credit"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/limit"
 	"aihigress/internal/money"
@@ -72,7 +73,8 @@ type Options struct {
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger
-	Pins     Pins // nil keeps no notes: requests that go on from an answer are asked of every account in turn
+	Health   *health.Board // nil is a new one
+	Pins     Pins          // nil keeps no notes: requests that go on from an answer are asked of every account in turn
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
@@ -111,6 +113,9 @@ var ErrStopping = errors.New("the gateway is stopping")
 
 // New makes the handler of everything below /v1/ and /v1beta/.
 func New(o Options) *Proxy {
+	if o.Health == nil {
+		o.Health = health.New(health.Options{})
+	}
 	defaultTo(&o.MaxBody, 64<<20)
 	defaultTo(&o.MaxBodies, 1<<30)
 	defaultTo(&o.MaxAnswer, 64<<20)

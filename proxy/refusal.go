@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -34,6 +35,7 @@ func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect)
 	if s.failure.header != nil {
 		s.failure.header = r.Header
 	}
+	s.retryAfter = retryAfter(r.Header, e, time.Now())
 	return s
 }
 
@@ -84,6 +86,8 @@ func judge(e *llm.Error, p *snapshot.Provider) *setback {
 		s.scope = ofKey
 		s.failure = ours(http.StatusServiceUnavailable, "upstream_error", codeQuota, "The gateway's account at the provider is used up.")
 		return s
+	case status == http.StatusForbidden && refusesContent(e):
+		s.scope = ofRequest
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, aboutKey(e):
 		s.scope = ofKey
 		s.failure = refusedKey()

@@ -39,6 +39,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &route.Provider.ID, route.Provider.Slug, route.UpstreamID
 		c.price(route)
 	}
+	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
 	err := c.p.o.Meter.Finished(ctx, e)

@@ -130,6 +130,7 @@ func (r *relay) commit() {
 	}
 	r.passed = true
 	r.c.event.FirstToken = time.Since(r.c.event.StartedAt)
+	r.c.attempts.live.First()
 	r.c.answer.commit(r.response.StatusCode, func(h http.Header) {
 		callerHeader(h, r.response.Header)
 		if h.Get("Content-Type") == "" {
@@ -197,6 +198,7 @@ func (r *relay) broke(s *setback) *setback {
 	if r.partial {
 		_ = r.c.answer.write([]byte("\n\n"), false) // else the event that tells the failure would go on with its lines
 	}
+	r.c.attempts.ended(s.class(), 0, 0)
 	r.c.attempts.note(r.response.StatusCode, s.failure.reason())
 	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.reason())
 	r.c.fail(&s.failure)

@@ -118,6 +118,7 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 // abort cuts the connection after the commit point: half a body must not pass for a whole one.
 func (c *call) abort(response *http.Response, s *setback) {
 	if s != nil {
+		c.attempts.ended(s.class(), 0, 0)
 		c.attempts.note(response.StatusCode, s.failure.reason())
 		c.settle(usage.Truncated, response.StatusCode, s.failure.reason())
 	}

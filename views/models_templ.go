@@ -515,10 +515,32 @@ func modelRow(v modelsView, m catalog.Model) templ.Component {
 }
 
 func strategyText(ctx context.Context, s catalog.Strategy) string {
-	if string(s) == "priority" {
-		return i18n.T(ctx, "By priority")
+	switch s {
+	case catalog.Latency:
+		return i18n.T(ctx, "Fastest first")
+	case catalog.Cost:
+		return i18n.T(ctx, "Cheapest first")
+	case catalog.Reliability:
+		return i18n.T(ctx, "Most reliable first")
+	case catalog.Balanced:
+		return i18n.T(ctx, "Balanced")
+	case catalog.Priority:
+		return i18n.T(ctx, "Heaviest first")
+	case catalog.LeastBusy:
+		return i18n.T(ctx, "Least busy first")
+	case catalog.RoundRobin:
+		return i18n.T(ctx, "In turn")
 	}
 	return i18n.T(ctx, "By weight")
+}
+
+// strategyOptions is every strategy to choose from.
+func strategyOptions(ctx context.Context) []ui.Option {
+	options := make([]ui.Option, 0, len(catalog.Strategies))
+	for _, s := range catalog.Strategies {
+		options = append(options, ui.Option{Value: string(s), Label: strategyText(ctx, s)})
+	}
+	return options
 }
 
 var _ = templruntime.GeneratedTemplate

@@ -27,7 +27,7 @@ func TestModelFromBeginningToEnd(t *testing.T) {
 		"provider.1", provider, "upstream.1", "small-2", "weight.1", "1", "priority.1", "2", "enabled.1", "on",
 	).redirects(path)
 	b.get(path).is(200).shows(`<option value="keep" selected>`)
-	b.get("/models").is(200).shows("By priority", "/large-2", "/small-2", "For hard questions")
+	b.get("/models").is(200).shows("Heaviest first", "/large-2", "/small-2", "For hard questions")
 	b.post(path, "name", "large", "strategy", "priority").redirects(path)
 	b.get("/models").is(200).shows("Disabled").hides("/large-2")
 

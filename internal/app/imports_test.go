@@ -40,7 +40,8 @@ var allowed = map[string][]string{
 	"catalog":            words("authz db audit pricing"),
 	"provider":           words("authz db audit pricing catalog event"),
 	"snapshot":           words("authz db pricing"),
-	"routing":            words("snapshot"),
+	"health":             words("event"),
+	"routing":            words("health pricing snapshot"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect dialect/anthropic"),
 	"usage":              words("authz db credit event"),
@@ -51,10 +52,10 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("apikey credit limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit event provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
-	"graph/generated": words("account apikey audit auth catalog credit provider usage routing authz graph/model graph/scalar"),
-	"graph/model":     words("account apikey audit auth catalog credit provider usage routing authz graph/scalar"),
+	"proxy":           words("apikey credit health limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"graph":           words("account apikey audit auth authz catalog credit event health provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph/generated": words("account apikey audit auth catalog credit health provider usage routing authz graph/model graph/scalar"),
+	"graph/model":     words("account apikey audit auth catalog credit health provider usage routing authz graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
 	"views":           words("account apikey audit auth authz catalog credit event provider pricing sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
@@ -63,7 +64,7 @@ var allowed = map[string][]string{
 	"jobs":            words("auth authz catalog credit provider usage"),
 
 	// Assembly.
-	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }

@@ -5,6 +5,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,12 +37,21 @@ type Strategy string
 
 // The strategies.
 const (
-	Weighted Strategy = "weighted" // routes of one priority share the traffic by weight
-	Priority Strategy = "priority" // the order is always the same: of one priority, the heaviest first
+	Latency     Strategy = "latency"     // the soonest to have answered first
+	Cost        Strategy = "cost"        // the cheapest for the request first
+	Reliability Strategy = "reliability" // who fails least first
+	Balanced    Strategy = "balanced"    // all three together
+	Weighted    Strategy = "weighted"    // routes of one priority share the traffic by weight
+	Priority    Strategy = "priority"    // the order is always the same: of one priority, the heaviest first
+	LeastBusy   Strategy = "least_busy"  // who has least to do for its weight first
+	RoundRobin  Strategy = "round_robin" // who has waited longest first
 )
 
+// Strategies is every strategy.
+var Strategies = []Strategy{Latency, Cost, Reliability, Balanced, Weighted, Priority, LeastBusy, RoundRobin}
+
 // Valid reports whether the strategy is known.
-func (s Strategy) Valid() bool { return s == Weighted || s == Priority }
+func (s Strategy) Valid() bool { return slices.Contains(Strategies, s) }
 
 // An Unsupported says what becomes of what a request asks for and its target cannot take.
 type Unsupported string

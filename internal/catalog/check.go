@@ -18,7 +18,7 @@ func check(name, description string, strategy Strategy, unsupported Unsupported)
 	case len(description) > MaxDescription || !utf8.ValidString(description) || strings.ContainsRune(description, 0):
 		return fault.Field("description", "a description is text of at most %d bytes", MaxDescription)
 	case !strategy.Valid():
-		return fault.Field("strategy", "a strategy is %s or %s", Weighted, Priority)
+		return fault.Field("strategy", "there is no such strategy")
 	case !unsupported.Valid():
 		return fault.Field("unsupportedFields", "what cannot be taken is handled by %s, %s or %s", Drop, Reject, Keep)
 	}

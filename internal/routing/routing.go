@@ -44,8 +44,9 @@ type Input struct {
 	Now    time.Time // by the clock of Health
 	Seed   uint64
 
-	// What the request is expected to take, in tokens. It decides what is cheap and what is fast.
-	Prompt, Output int64
+	// What the request takes, in tokens: it decides what is cheap and what is fast.
+	Prompt int64
+	Output int64 // at most; 0 is not said
 }
 
 // A Target is one thing that can be tried: a provider's model with one of its keys. A plan never has a target twice.

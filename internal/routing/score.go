@@ -27,9 +27,9 @@ type Terms struct {
 
 // estimate fills in the terms of all targets, a price only where the policy asks for one.
 func (p Policy) estimate(targets []Target, in *Input) {
-	output := in.Output
-	if output <= 0 {
-		output = usualOutput
+	output := int64(usualOutput)
+	if in.Output > 0 {
+		output = min(output, in.Output)
 	}
 	var firstToken, speed mean
 	for i := range targets {

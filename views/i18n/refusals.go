@@ -49,7 +49,7 @@ var refusals = map[string]string{
 	"a role is %s or %s":                                                                   "角色只能是 %s 或 %s",
 	"a scope is %s or %s":                                                                  "权限范围只能是 %s 或 %s",
 	"a slug has 1 to 63 lower-case letters, digits and hyphens, and begins with no hyphen": "短名称应为 1 到 63 个小写字母、数字或连字符，且不能以连字符开头",
-	"a strategy is %s or %s":                                                               "路由策略只能是 %s 或 %s",
+	"there is no such strategy":                                                            "没有这种路由策略",
 	"a user has at most %d active keys: revoke one first":                                  "每个用户最多有 %d 个有效密钥，请先吊销一个",
 	"a visibility is %s, %s or %s":                                                         "可见范围只能是 %s、%s 或 %s",
 	"a weight is between 0 and %d":                                                         "权重必须在 0 到 %d 之间",
