@@ -37,6 +37,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
@@ -160,6 +161,8 @@ func (h *house) openDomain() {
 	o.Providers = provider.New(provider.Options{
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Log: quiet,
 	})
+	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
+	o.Changes = health.NewShare(o.Health, o.Bus)
 	h.domain = o
 
 	spool := must(usage.OpenSpool(h.TempDir(), quiet))(h.T)

@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
@@ -34,6 +35,8 @@ type Options struct {
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Snapshots *snapshot.Store
+	Health    *health.Board
+	Changes   *health.Share // of Health
 	Bus       *event.Bus
 }
 

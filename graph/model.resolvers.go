@@ -11,6 +11,7 @@ import (
 	"aihigress/graph/generated"
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
@@ -61,6 +62,10 @@ func (r *routeResolver) Provider(ctx context.Context, obj *catalog.Route) (*prov
 
 func (r *routingCandidateResolver) Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error) {
 	return pointer(loadersOf(ctx).providers.load(ctx, obj.ProviderID))
+}
+
+func (r *routingCandidateResolver) Key(ctx context.Context, obj *model.RoutingCandidate) (*provider.Key, error) {
+	return keyOf(ctx, health.Target{Provider: obj.ProviderID, Key: obj.KeyID})
 }
 
 func (r *Resolver) Model() generated.ModelResolver { return &modelResolver{r} }

@@ -2,8 +2,12 @@ package graph
 
 import (
 	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/health"
 )
 
 func TestModels(t *testing.T) {
@@ -47,6 +51,38 @@ func TestModels(t *testing.T) {
 	h.same("gone twice", h.refused(h.admin.token, remove, map[string]any{"id": id}), "NOT_FOUND")
 }
 
+// explains asks for the terms of a score, and for what is left out while it is out of use.
+func (h *house) explains(planned gjson.Result) {
+	h.Helper()
+	const plan = `{ routingPlan(model: "talk", input: {strategy: LATENCY}) { strategy candidates {
+		provider { slug circuits { scope upstreamId halfOpen reason since until asked key { id } } } key { label } upstreamId score reasons excluded
+		terms { score firstToken generation price errorRate inFlight known } } } }`
+	h.same("what weights need", planned.Get("candidates.0.terms").Raw, "")
+	slug := planned.Get("candidates.0.provider.slug").String()
+	now, _ := h.domain.Snapshots.Current().ProviderBySlug(slug)
+	target := health.Target{Provider: now.ID, Model: planned.Get("candidates.0.upstreamId").String(), Key: now.Keys[0].ID}
+	attempt, _ := h.domain.Health.Begin(target, false)
+	attempt.End(health.Result{Class: health.RateLimited, RetryAfter: time.Hour})
+	defer func() {
+		proof, _ := h.domain.Health.Begin(target, true)
+		proof.End(health.Result{Class: health.OK})
+	}()
+	got := h.data(h.admin.token, plan, nil).Get("routingPlan")
+	h.same("the strategy", got.Get("strategy"), "LATENCY")
+	last := got.Get("candidates.@reverse.0")
+	h.same("who is left out", last.Get("provider.slug"), slug)
+	h.same("that it is", last.Get("excluded"), true)
+	h.same("its chance", last.Get("score"), 0)
+	h.same("why", last.Get("reasons.0"), "out of use: rate limited (key)")
+	h.same("its terms", last.Get("terms.known").Float() > 0.9 && last.Get("terms.errorRate").Float() > 0.4, true)
+	h.same("the rest's terms", got.Get("candidates.0.terms.errorRate"), 0.02)
+	circuit := last.Get("provider.circuits.0")
+	h.same("the circuit", circuit.Get("scope").String()+circuit.Get("reason").String()+circuit.Get("halfOpen").String()+circuit.Get("asked").String(), "KEYrate limitedfalsetrue")
+	h.same("its key", circuit.Get("key.id"), now.Keys[0].ID.String())
+	seen := h.data(h.member.token, plan, nil).Get(`routingPlan.candidates.@reverse.0`)
+	h.same("keys, for a member", seen.Get("key").Raw+seen.Get("provider.circuits.0.key").Raw, "nullnull")
+}
+
 // plans asks how calls of the model talk would be routed.
 func (h *house) plans(string) {
 	h.Helper()
@@ -62,6 +98,7 @@ func (h *house) plans(string) {
 		again := h.data(h.member.token, plan, map[string]any{"m": "talk", "in": map[string]any{"seed": 1}}).Get("routingPlan")
 		h.same("the same draw", again.Raw, planned.Raw)
 	}
+	h.explains(planned)
 	direct := h.data(h.member.token, plan, map[string]any{"m": "vendor/small"}).Get("routingPlan")
 	h.same("slug/model", direct.Get("candidates.#.provider.slug"), `["vendor"]`)
 	h.same("its strategy", direct.Get("strategy"), "")

@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"time"
 
 	"aihigress/graph/model"
 	"aihigress/internal/authz"
@@ -31,23 +33,46 @@ func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanIn
 		return nil, err
 	}
 	plan := &model.RoutingPlan{Model: name, Candidates: []model.RoutingCandidate{}}
-	policy := routing.Weighted
-	if logical != nil {
-		policy = routing.Policy(logical.Strategy)
+	if plan.Strategy = in.Strategy; plan.Strategy == nil && logical != nil {
 		plan.Strategy = filled(catalog.Strategy(logical.Strategy))
+	}
+	policy := routing.Weighted
+	if plan.Strategy != nil {
+		policy = routing.Policy(*plan.Strategy)
 	}
 	seed := rand.Uint64()
 	if in.Seed != nil {
 		seed = uint64(*in.Seed)
 	}
-	for _, t := range policy.Plan(nil, routes, seed) {
+	board := r.domain.Health
+	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Now: board.Now(), Seed: seed}) {
 		loadersOf(ctx).providers.expect(t.Route.Provider.ID)
-		plan.Candidates = append(plan.Candidates, model.RoutingCandidate{
-			ProviderID: t.Route.Provider.ID, UpstreamID: t.Route.UpstreamID, Score: t.Score, Reasons: t.Reasons(),
-		})
+		plan.Candidates = append(plan.Candidates, candidate(policy, &t))
 	}
 	return plan, nil
 }
+
+// candidate is a target as the schema has it.
+func candidate(policy routing.Policy, t *routing.Target) model.RoutingCandidate {
+	c := model.RoutingCandidate{
+		ProviderID: t.Route.Provider.ID, KeyID: t.Health().Key, UpstreamID: t.Route.UpstreamID,
+		Score: t.Chance, Reasons: t.Reasons(), Excluded: t.LeftOut,
+	}
+	if policy.Compares() {
+		terms := &t.Terms
+		c.Terms = &model.RoutingTerms{
+			Score: terms.Score, FirstToken: span(terms.FirstToken), Generation: span(terms.Generation), ErrorRate: terms.Errors,
+			InFlight: int(terms.InFlight), Known: terms.Known,
+		}
+		if !math.IsNaN(terms.Price) {
+			c.Terms.Price = &terms.Price
+		}
+	}
+	return c
+}
+
+// span is a number of seconds as a Duration.
+func span(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 // caller is a key as the data plane knows it, for those who may see the key.
 func (r *Resolver) caller(ctx context.Context, now *snapshot.Snapshot, key id.Key) (*snapshot.Key, error) {

@@ -110,6 +110,10 @@ func (r *providerResolver) Health(ctx context.Context, obj *provider.Provider) (
 	return &obj.Health, nil
 }
 
+func (r *providerResolver) Circuits(ctx context.Context, obj *provider.Provider) ([]model.Circuit, error) {
+	return r.circuits(ctx, obj)
+}
+
 func (r *providerResolver) Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error) {
 	keys, _, err := loadersOf(ctx).secrets.load(ctx, obj.ID)
 	return keys, err

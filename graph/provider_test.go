@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"aihigress/internal/health"
 	"aihigress/internal/provider"
 )
 
@@ -193,4 +194,21 @@ func TestProviderHealthChanged(t *testing.T) {
 		}
 	})
 	h.same("what the other subscription sees first", seen.Get("payload.data.providerHealthChanged.provider.slug"), "other")
+
+	live := h.listen(h.member.token, "subscription { providerHealthChanged { state provider { slug circuits { reason upstreamId } } } }")
+	for _, p := range []provider.Provider{hidden, vendor} {
+		for range 6 { // of which the fifth is news
+			attempt, _ := h.domain.Health.Begin(health.Target{Provider: p.ID, Model: "small"}, true)
+			attempt.End(health.Result{Class: health.TimedOut})
+		}
+	}
+	proof, _ := h.domain.Health.Begin(health.Target{Provider: other.ID, Model: "small"}, true)
+	proof.End(health.Result{Class: health.OK}) // no news
+	proof, _ = h.domain.Health.Begin(health.Target{Provider: vendor.ID, Model: "small"}, true)
+	_, opened, _ := live.next()
+	h.same("what live traffic tells", opened.Get("data.providerHealthChanged").Raw,
+		`{"state":"UNHEALTHY","provider":{"slug":"vendor","circuits":[{"reason":"timeouts","upstreamId":"small"}]}}`)
+	proof.End(health.Result{Class: health.OK})
+	_, closed, _ := live.next()
+	h.same("and then", closed.Get("data.providerHealthChanged").Raw, `{"state":"UNHEALTHY","provider":{"slug":"vendor","circuits":[]}}`)
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"aihigress/internal/authz"
 	"aihigress/internal/event"
@@ -47,15 +48,34 @@ func (r *Resolver) healthChanges(ctx context.Context, text *string) (<-chan *pro
 		only = &wanted
 	}
 	seen := make(chan provider.Health)
-	changes := event.Subscribe[provider.Health](ctx, r.domain.Bus, provider.TopicHealth)
+	probes := event.Subscribe[provider.Health](ctx, r.domain.Bus, provider.TopicHealth)
+	circuits := r.domain.Changes.Subscribe(ctx)
 	go func() {
 		defer close(seen)
-		for health := range changes {
-			if only != nil && health.ProviderID != *only || !r.sees(ctx, health.ProviderID) {
+		for probes != nil || circuits != nil {
+			var change provider.Health
+			var ok bool
+			select {
+			case change, ok = <-probes:
+				if !ok {
+					probes = nil
+				} else if only == nil || change.ProviderID == *only {
+					_, ok = r.seen(ctx, change.ProviderID)
+				} else {
+					ok = false
+				}
+			case c, more := <-circuits:
+				if !more {
+					circuits = nil
+				} else if only == nil || c.Place.Provider == *only {
+					change, ok = r.seen(ctx, c.Place.Provider)
+				}
+			}
+			if !ok {
 				continue
 			}
 			select {
-			case seen <- health:
+			case seen <- change:
 			case <-ctx.Done():
 				return
 			}
@@ -64,11 +84,20 @@ func (r *Resolver) healthChanges(ctx context.Context, text *string) (<-chan *pro
 	return pointers(ctx, seen, nil)
 }
 
-// sees reports whether the actor may see a provider now. Where that cannot be told, the change is left out.
-func (r *Resolver) sees(ctx context.Context, target id.Provider) bool {
-	_, err := r.domain.Providers.Get(ctx, target)
-	if err != nil && fault.KindOf(err) != fault.NotFound {
-		web.NoteError(ctx, err)
+// seen is what the last probe says of a provider, if the actor may see it now. Where that cannot be told, the change is
+// left out.
+func (r *Resolver) seen(ctx context.Context, target id.Provider) (provider.Health, bool) {
+	p, err := r.domain.Providers.Get(ctx, target)
+	if err != nil {
+		if fault.KindOf(err) != fault.NotFound {
+			web.NoteError(ctx, err)
+		}
+		return provider.Health{}, false
 	}
-	return err == nil
+	health := p.Health
+	if health.CheckedAt.IsZero() {
+		now := time.Now()
+		health = provider.Health{ProviderID: target, State: provider.Unknown, CheckedAt: now, ChangedAt: now}
+	}
+	return health, true
 }

@@ -28,6 +28,8 @@ type RouteResolver interface {
 }
 type RoutingCandidateResolver interface {
 	Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error)
+
+	Key(ctx context.Context, obj *model.RoutingCandidate) (*provider.Key, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -726,6 +728,38 @@ func (ec *executionContext) fieldContext_RoutingCandidate_upstreamId(_ context.C
 	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "String")
 }
 
+func (ec *executionContext) _RoutingCandidate_key(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingCandidate_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RoutingCandidate().Key(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Key) graphql.Marshaler {
+			return ec.marshalOProviderKey2ᚖaihigressᚋinternalᚋproviderᚐKey(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingCandidate_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoutingCandidate",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RoutingCandidate_score(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -747,6 +781,38 @@ func (ec *executionContext) _RoutingCandidate_score(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_RoutingCandidate_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "Float")
+}
+
+func (ec *executionContext) _RoutingCandidate_terms(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingCandidate_terms(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Terms, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RoutingTerms) graphql.Marshaler {
+			return ec.marshalORoutingTerms2ᚖaihigressᚋgraphᚋmodelᚐRoutingTerms(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingCandidate_terms(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoutingCandidate",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RoutingTerms(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RoutingCandidate_reasons(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
@@ -871,6 +937,167 @@ func (ec *executionContext) fieldContext_RoutingPlan_candidates(_ context.Contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RoutingTerms_score(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
+}
+
+func (ec *executionContext) _RoutingTerms_firstToken(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_firstToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstToken, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_firstToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _RoutingTerms_generation(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_generation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Generation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_generation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _RoutingTerms_price(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_price(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Price, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_price(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
+}
+
+func (ec *executionContext) _RoutingTerms_errorRate(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_errorRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_errorRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
+}
+
+func (ec *executionContext) _RoutingTerms_inFlight(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_inFlight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InFlight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_inFlight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RoutingTerms_known(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_known(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Known, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_known(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
 }
 
 func (ec *executionContext) _UpdateModelPayload_model(ctx context.Context, field graphql.CollectedField, obj *model.UpdateModelPayload) (ret graphql.Marshaler) {
@@ -1239,7 +1466,7 @@ func (ec *executionContext) unmarshalInputRoutingPlanInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"apiKeyId", "seed"}
+	fieldsInOrder := [...]string{"apiKeyId", "seed", "strategy"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1260,6 +1487,13 @@ func (ec *executionContext) unmarshalInputRoutingPlanInput(ctx context.Context, 
 				return it, err
 			}
 			it.Seed = data
+		case "strategy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("strategy"))
+			data, err := ec.unmarshalOStrategy2ᚖaihigressᚋinternalᚋcatalogᚐStrategy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Strategy = data
 		}
 	}
 	return it, nil
@@ -1682,9 +1916,20 @@ func (ec *executionContext) _RoutingCandidate(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "key":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RoutingCandidate_key(ctx, field, obj)
+				})
 		case "score":
 			out.Values[i] = ec._RoutingCandidate_score(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "terms":
+			out.Values[i] = ec._RoutingCandidate_terms(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reasons":
@@ -1737,6 +1982,69 @@ func (ec *executionContext) _RoutingPlan(ctx context.Context, sel ast.SelectionS
 			}
 		case "candidates":
 			out.Values[i] = ec._RoutingPlan_candidates(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var routingTermsImplementors = []string{"RoutingTerms"}
+
+func (ec *executionContext) _RoutingTerms(ctx context.Context, sel ast.SelectionSet, obj *model.RoutingTerms) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, routingTermsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RoutingTerms")
+		case "score":
+			out.Values[i] = ec._RoutingTerms_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "firstToken":
+			out.Values[i] = ec._RoutingTerms_firstToken(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "generation":
+			out.Values[i] = ec._RoutingTerms_generation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "price":
+			out.Values[i] = ec._RoutingTerms_price(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "errorRate":
+			out.Values[i] = ec._RoutingTerms_errorRate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "inFlight":
+			out.Values[i] = ec._RoutingTerms_inFlight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "known":
+			out.Values[i] = ec._RoutingTerms_known(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1972,12 +2280,24 @@ func (ec *executionContext) marshalNStrategy2aihigressᚋinternalᚋcatalogᚐSt
 
 var (
 	unmarshalNStrategy2aihigressᚋinternalᚋcatalogᚐStrategy = map[string]catalog.Strategy{
-		"WEIGHTED": catalog.Weighted,
-		"PRIORITY": catalog.Priority,
+		"LATENCY":     catalog.Latency,
+		"COST":        catalog.Cost,
+		"RELIABILITY": catalog.Reliability,
+		"BALANCED":    catalog.Balanced,
+		"WEIGHTED":    catalog.Weighted,
+		"PRIORITY":    catalog.Priority,
+		"LEAST_BUSY":  catalog.LeastBusy,
+		"ROUND_ROBIN": catalog.RoundRobin,
 	}
 	marshalNStrategy2aihigressᚋinternalᚋcatalogᚐStrategy = map[catalog.Strategy]string{
-		catalog.Weighted: "WEIGHTED",
-		catalog.Priority: "PRIORITY",
+		catalog.Latency:     "LATENCY",
+		catalog.Cost:        "COST",
+		catalog.Reliability: "RELIABILITY",
+		catalog.Balanced:    "BALANCED",
+		catalog.Weighted:    "WEIGHTED",
+		catalog.Priority:    "PRIORITY",
+		catalog.LeastBusy:   "LEAST_BUSY",
+		catalog.RoundRobin:  "ROUND_ROBIN",
 	}
 )
 
@@ -2070,6 +2390,13 @@ func (ec *executionContext) unmarshalORoutingPlanInput2ᚖaihigressᚋgraphᚋmo
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalORoutingTerms2ᚖaihigressᚋgraphᚋmodelᚐRoutingTerms(ctx context.Context, sel ast.SelectionSet, v *model.RoutingTerms) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RoutingTerms(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOStrategy2ᚖaihigressᚋinternalᚋcatalogᚐStrategy(ctx context.Context, v any) (*catalog.Strategy, error) {
 	if v == nil {
 		return nil, nil
@@ -2091,12 +2418,24 @@ func (ec *executionContext) marshalOStrategy2ᚖaihigressᚋinternalᚋcatalog�
 
 var (
 	unmarshalOStrategy2ᚖaihigressᚋinternalᚋcatalogᚐStrategy = map[string]catalog.Strategy{
-		"WEIGHTED": catalog.Weighted,
-		"PRIORITY": catalog.Priority,
+		"LATENCY":     catalog.Latency,
+		"COST":        catalog.Cost,
+		"RELIABILITY": catalog.Reliability,
+		"BALANCED":    catalog.Balanced,
+		"WEIGHTED":    catalog.Weighted,
+		"PRIORITY":    catalog.Priority,
+		"LEAST_BUSY":  catalog.LeastBusy,
+		"ROUND_ROBIN": catalog.RoundRobin,
 	}
 	marshalOStrategy2ᚖaihigressᚋinternalᚋcatalogᚐStrategy = map[catalog.Strategy]string{
-		catalog.Weighted: "WEIGHTED",
-		catalog.Priority: "PRIORITY",
+		catalog.Latency:     "LATENCY",
+		catalog.Cost:        "COST",
+		catalog.Reliability: "RELIABILITY",
+		catalog.Balanced:    "BALANCED",
+		catalog.Weighted:    "WEIGHTED",
+		catalog.Priority:    "PRIORITY",
+		catalog.LeastBusy:   "LEAST_BUSY",
+		catalog.RoundRobin:  "ROUND_ROBIN",
 	}
 )
 

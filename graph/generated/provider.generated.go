@@ -29,6 +29,7 @@ type ProviderResolver interface {
 	Paths(ctx context.Context, obj *provider.Provider) ([]model.ProviderPath, error)
 
 	Health(ctx context.Context, obj *provider.Provider) (*provider.Health, error)
+	Circuits(ctx context.Context, obj *provider.Provider) ([]model.Circuit, error)
 	Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error)
 	Models(ctx context.Context, obj *provider.Provider) ([]provider.Model, error)
 }
@@ -158,6 +159,199 @@ func (ec *executionContext) fieldContext_AddProviderKeyPayload_userErrors(_ cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Circuit_scope(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_scope(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scope, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.CircuitScope) graphql.Marshaler {
+			return ec.marshalNCircuitScope2aihigressᚋgraphᚋmodelᚐCircuitScope(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_scope(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "CircuitScope")
+}
+
+func (ec *executionContext) _Circuit_upstreamId(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_upstreamId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpstreamID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_upstreamId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "String")
+}
+
+func (ec *executionContext) _Circuit_key(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Key) graphql.Marshaler {
+			return ec.marshalOProviderKey2ᚖaihigressᚋinternalᚋproviderᚐKey(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Circuit",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Circuit_halfOpen(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_halfOpen(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HalfOpen, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_halfOpen(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Circuit_reason(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "String")
+}
+
+func (ec *executionContext) _Circuit_since(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Circuit_until(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_until(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Until, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Circuit_asked(ctx context.Context, field graphql.CollectedField, obj *model.Circuit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Circuit_asked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Asked, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Circuit_asked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Circuit", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _CreateProviderPayload_provider(ctx context.Context, field graphql.CollectedField, obj *model.CreateProviderPayload) (ret graphql.Marshaler) {
@@ -889,6 +1083,38 @@ func (ec *executionContext) fieldContext_Provider_health(_ context.Context, fiel
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ProviderHealth(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Provider_circuits(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_circuits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Provider().Circuits(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.Circuit) graphql.Marshaler {
+			return ec.marshalNCircuit2ᚕaihigressᚋgraphᚋmodelᚐCircuitᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_circuits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Provider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Circuit(ctx, field)
 		},
 	}
 	return fc, nil
@@ -3508,6 +3734,74 @@ func (ec *executionContext) _AddProviderKeyPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var circuitImplementors = []string{"Circuit"}
+
+func (ec *executionContext) _Circuit(ctx context.Context, sel ast.SelectionSet, obj *model.Circuit) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, circuitImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Circuit")
+		case "scope":
+			out.Values[i] = ec._Circuit_scope(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "upstreamId":
+			out.Values[i] = ec._Circuit_upstreamId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "key":
+			out.Values[i] = ec._Circuit_key(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "halfOpen":
+			out.Values[i] = ec._Circuit_halfOpen(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Circuit_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._Circuit_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "until":
+			out.Values[i] = ec._Circuit_until(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asked":
+			out.Values[i] = ec._Circuit_asked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var createProviderPayloadImplementors = []string{"CreateProviderPayload"}
 
 func (ec *executionContext) _CreateProviderPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateProviderPayload) graphql.Marshaler {
@@ -3803,6 +4097,12 @@ func (ec *executionContext) _Provider(ctx context.Context, sel ast.SelectionSet,
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Provider_health(ctx, field, obj)
+				})
+		case "circuits":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Provider_circuits(ctx, field, obj)
 				})
 		case "keys":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -4489,6 +4789,36 @@ func (ec *executionContext) marshalNAddProviderKeyPayload2ᚖaihigressᚋgraph�
 		return graphql.Null
 	}
 	return ec._AddProviderKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCircuit2aihigressᚋgraphᚋmodelᚐCircuit(ctx context.Context, sel ast.SelectionSet, v model.Circuit) graphql.Marshaler {
+	return ec._Circuit(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNCircuit2ᚕaihigressᚋgraphᚋmodelᚐCircuitᚄ(ctx context.Context, sel ast.SelectionSet, v []model.Circuit) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCircuit2aihigressᚋgraphᚋmodelᚐCircuit(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNCircuitScope2aihigressᚋgraphᚋmodelᚐCircuitScope(ctx context.Context, v any) (model.CircuitScope, error) {
+	var res model.CircuitScope
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCircuitScope2aihigressᚋgraphᚋmodelᚐCircuitScope(ctx context.Context, sel ast.SelectionSet, v model.CircuitScope) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNCreateProviderInput2aihigressᚋgraphᚋmodelᚐCreateProviderInput(ctx context.Context, v any) (model.CreateProviderInput, error) {

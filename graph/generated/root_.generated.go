@@ -125,6 +125,17 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Circuit struct {
+		Asked      func(childComplexity int) int
+		HalfOpen   func(childComplexity int) int
+		Key        func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		Scope      func(childComplexity int) int
+		Since      func(childComplexity int) int
+		Until      func(childComplexity int) int
+		UpstreamID func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Secret     func(childComplexity int) int
@@ -328,6 +339,7 @@ type ComplexityRoot struct {
 		AllowPrivate   func(childComplexity int) int
 		AskStreamUsage func(childComplexity int) int
 		BaseURL        func(childComplexity int) int
+		Circuits       func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
 		Dialect        func(childComplexity int) int
 		Enabled        func(childComplexity int) int
@@ -511,9 +523,11 @@ type ComplexityRoot struct {
 
 	RoutingCandidate struct {
 		Excluded   func(childComplexity int) int
+		Key        func(childComplexity int) int
 		Provider   func(childComplexity int) int
 		Reasons    func(childComplexity int) int
 		Score      func(childComplexity int) int
+		Terms      func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
 	}
 
@@ -521,6 +535,16 @@ type ComplexityRoot struct {
 		Candidates func(childComplexity int) int
 		Model      func(childComplexity int) int
 		Strategy   func(childComplexity int) int
+	}
+
+	RoutingTerms struct {
+		ErrorRate  func(childComplexity int) int
+		FirstToken func(childComplexity int) int
+		Generation func(childComplexity int) int
+		InFlight   func(childComplexity int) int
+		Known      func(childComplexity int) int
+		Price      func(childComplexity int) int
+		Score      func(childComplexity int) int
 	}
 
 	Session struct {
@@ -921,6 +945,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ChangePasswordPayload.UserErrors(childComplexity), true
+
+	case "Circuit.asked":
+		if e.ComplexityRoot.Circuit.Asked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Asked(childComplexity), true
+	case "Circuit.halfOpen":
+		if e.ComplexityRoot.Circuit.HalfOpen == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.HalfOpen(childComplexity), true
+	case "Circuit.key":
+		if e.ComplexityRoot.Circuit.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Key(childComplexity), true
+	case "Circuit.reason":
+		if e.ComplexityRoot.Circuit.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Reason(childComplexity), true
+	case "Circuit.scope":
+		if e.ComplexityRoot.Circuit.Scope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Scope(childComplexity), true
+	case "Circuit.since":
+		if e.ComplexityRoot.Circuit.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Since(childComplexity), true
+	case "Circuit.until":
+		if e.ComplexityRoot.Circuit.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.Until(childComplexity), true
+	case "Circuit.upstreamId":
+		if e.ComplexityRoot.Circuit.UpstreamID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Circuit.UpstreamID(childComplexity), true
 
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
@@ -1839,6 +1912,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.BaseURL(childComplexity), true
+	case "Provider.circuits":
+		if e.ComplexityRoot.Provider.Circuits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.Circuits(childComplexity), true
 	case "Provider.createdAt":
 		if e.ComplexityRoot.Provider.CreatedAt == nil {
 			break
@@ -2648,6 +2727,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingCandidate.Excluded(childComplexity), true
+	case "RoutingCandidate.key":
+		if e.ComplexityRoot.RoutingCandidate.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingCandidate.Key(childComplexity), true
 	case "RoutingCandidate.provider":
 		if e.ComplexityRoot.RoutingCandidate.Provider == nil {
 			break
@@ -2666,6 +2751,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingCandidate.Score(childComplexity), true
+	case "RoutingCandidate.terms":
+		if e.ComplexityRoot.RoutingCandidate.Terms == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingCandidate.Terms(childComplexity), true
 	case "RoutingCandidate.upstreamId":
 		if e.ComplexityRoot.RoutingCandidate.UpstreamID == nil {
 			break
@@ -2691,6 +2782,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingPlan.Strategy(childComplexity), true
+
+	case "RoutingTerms.errorRate":
+		if e.ComplexityRoot.RoutingTerms.ErrorRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.ErrorRate(childComplexity), true
+	case "RoutingTerms.firstToken":
+		if e.ComplexityRoot.RoutingTerms.FirstToken == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.FirstToken(childComplexity), true
+	case "RoutingTerms.generation":
+		if e.ComplexityRoot.RoutingTerms.Generation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.Generation(childComplexity), true
+	case "RoutingTerms.inFlight":
+		if e.ComplexityRoot.RoutingTerms.InFlight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.InFlight(childComplexity), true
+	case "RoutingTerms.known":
+		if e.ComplexityRoot.RoutingTerms.Known == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.Known(childComplexity), true
+	case "RoutingTerms.price":
+		if e.ComplexityRoot.RoutingTerms.Price == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.Price(childComplexity), true
+	case "RoutingTerms.score":
+		if e.ComplexityRoot.RoutingTerms.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.Score(childComplexity), true
 
 	case "Session.createdAt":
 		if e.ComplexityRoot.Session.CreatedAt == nil {
@@ -3756,12 +3890,24 @@ extend type Subscription {
   liveMetrics(filter: MetricFilter): LiveMetrics!
 }
 `, BuiltIn: false},
-	{Name: "../schema/model.graphqls", Input: `"How a model chooses among its routes."
+	{Name: "../schema/model.graphqls", Input: `"How a model chooses among its routes of one priority; a lower priority number always comes first."
 enum Strategy {
+  "The soonest to have answered."
+  LATENCY
+  "The cheapest for the request."
+  COST
+  "Who fails least."
+  RELIABILITY
+  "All three together."
+  BALANCED
   "By chance, in proportion to weight."
   WEIGHTED
-  "The lowest priority number first; by weight among equals."
+  "The heaviest, always."
   PRIORITY
+  "Who has least to do for its weight."
+  LEAST_BUSY
+  "Who has waited longest."
+  ROUND_ROBIN
 }
 
 "What becomes of what a request asks for and the model that serves it cannot take."
@@ -3934,30 +4080,54 @@ input RoutingPlanInput {
   apiKeyId: ID
   "Makes the draw repeatable."
   seed: Int64
+  "Plan as for a call with this x-aihigress-strategy; the model's own where it is left out."
+  strategy: Strategy
 }
 
 "In which order a call would be tried."
 type RoutingPlan {
   "The name that was asked for."
   model: String!
-  "Of the logical model; null where the name is not one."
+  "What it was planned by; null where the name is no logical model and none was given."
   strategy: Strategy
   "In the order they would be tried, then those left out."
   candidates: [RoutingCandidate!]!
 }
 
-"One route of a plan."
+"One route of a plan, with one of its keys."
 type RoutingCandidate {
   "Who would be called; null where you may not see it."
   provider: Provider
   "What it would be called with."
   upstreamId: String!
+  "The key it would be called with; null where the provider needs none, or you may not see it."
+  key: ProviderKey
   "Its chance to be first, 0 to 1; 0 for what was left out."
   score: Float!
+  "What the strategy compares; null where it compares nothing."
+  terms: RoutingTerms
   "Why it stands where it stands, or why it was left out."
   reasons: [String!]!
   "Whether it was left out."
   excluded: Boolean!
+}
+
+"What a strategy compares. What is not known of one route is taken to be the mean of the others."
+type RoutingTerms {
+  "What the strategy makes of the rest; lower is better."
+  score: Float!
+  "How long the first token of a stream takes."
+  firstToken: Duration!
+  "How long the expected answer takes from then on."
+  generation: Duration!
+  "Credits that the expected request costs; null where nobody knows, or the strategy does not ask."
+  price: Float
+  "The share of attempts that fail, 0 to 1."
+  errorRate: Float!
+  "Attempts that run now, on the node that answers."
+  inFlight: Int!
+  "How many attempts the figures stand for, each counting the less the older it is."
+  known: Float!
 }
 
 extend type Query {
@@ -4104,6 +4274,8 @@ type Provider implements Node {
   createdAt: Time!
   "What the last probe saw; null before the first."
   health: ProviderHealth
+  "What live traffic has put out of use for a while, as the node knows it that answers."
+  circuits: [Circuit!]!
   "Its vendor keys, without their secrets; null where they are not shown to you."
   keys: [ProviderKey!]
   "What it offers."
@@ -4148,10 +4320,42 @@ type ProviderHealth {
   latency: Duration!
   "What went wrong, without addresses and secrets."
   error: String!
-  "When the last probe was."
+  "When the last probe was; of a circuit's change at a provider that was never probed, when that was."
   checkedAt: Time!
   "When state became what it is."
   changedAt: Time!
+}
+
+"What a circuit stands for: what failed, and so takes no traffic."
+enum CircuitScope {
+  "A key, for every model."
+  KEY
+  "A model, with every key."
+  MODEL
+  "The provider."
+  PROVIDER
+  "One model with one key."
+  TARGET
+}
+
+"A part of a provider that is out of use, because too much failed there."
+type Circuit {
+  "What it stands for."
+  scope: CircuitScope!
+  "What the provider calls the model; null where it is about every model."
+  upstreamId: String
+  "The key; null where it is about every key, or keys are not shown to you."
+  key: ProviderKey
+  "Whether it may be tried again, by one request at a time. The first that is answered puts it to use."
+  halfOpen: Boolean!
+  "What failed last, in a few words."
+  reason: String!
+  "When it was put out of use."
+  since: Time!
+  "When it may be tried again."
+  until: Time!
+  "Whether the vendor named that time."
+  asked: Boolean!
 }
 
 "A vendor credential. Its secret is never shown."
@@ -4577,7 +4781,7 @@ extend type Mutation {
 }
 
 extend type Subscription {
-  "A provider became healthy or unhealthy; of one provider, or of all that you may see."
+  "A probe finds a provider healthy or unhealthy that was not, or one of its circuits changes; of one provider, or of all that you may see."
   providerHealthChanged(providerId: ID): ProviderHealth!
 }
 `, BuiltIn: false},
@@ -5212,6 +5416,28 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Circuit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "scope":
+		return ec.fieldContext_Circuit_scope(ctx, field)
+	case "upstreamId":
+		return ec.fieldContext_Circuit_upstreamId(ctx, field)
+	case "key":
+		return ec.fieldContext_Circuit_key(ctx, field)
+	case "halfOpen":
+		return ec.fieldContext_Circuit_halfOpen(ctx, field)
+	case "reason":
+		return ec.fieldContext_Circuit_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_Circuit_since(ctx, field)
+	case "until":
+		return ec.fieldContext_Circuit_until(ctx, field)
+	case "asked":
+		return ec.fieldContext_Circuit_asked(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Circuit", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -5588,6 +5814,8 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_createdAt(ctx, field)
 	case "health":
 		return ec.fieldContext_Provider_health(ctx, field)
+	case "circuits":
+		return ec.fieldContext_Provider_circuits(ctx, field)
 	case "keys":
 		return ec.fieldContext_Provider_keys(ctx, field)
 	case "models":
@@ -5898,8 +6126,12 @@ func (ec *executionContext) childFields_RoutingCandidate(ctx context.Context, fi
 		return ec.fieldContext_RoutingCandidate_provider(ctx, field)
 	case "upstreamId":
 		return ec.fieldContext_RoutingCandidate_upstreamId(ctx, field)
+	case "key":
+		return ec.fieldContext_RoutingCandidate_key(ctx, field)
 	case "score":
 		return ec.fieldContext_RoutingCandidate_score(ctx, field)
+	case "terms":
+		return ec.fieldContext_RoutingCandidate_terms(ctx, field)
 	case "reasons":
 		return ec.fieldContext_RoutingCandidate_reasons(ctx, field)
 	case "excluded":
@@ -5918,6 +6150,26 @@ func (ec *executionContext) childFields_RoutingPlan(ctx context.Context, field g
 		return ec.fieldContext_RoutingPlan_candidates(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RoutingPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_RoutingTerms(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "score":
+		return ec.fieldContext_RoutingTerms_score(ctx, field)
+	case "firstToken":
+		return ec.fieldContext_RoutingTerms_firstToken(ctx, field)
+	case "generation":
+		return ec.fieldContext_RoutingTerms_generation(ctx, field)
+	case "price":
+		return ec.fieldContext_RoutingTerms_price(ctx, field)
+	case "errorRate":
+		return ec.fieldContext_RoutingTerms_errorRate(ctx, field)
+	case "inFlight":
+		return ec.fieldContext_RoutingTerms_inFlight(ctx, field)
+	case "known":
+		return ec.fieldContext_RoutingTerms_known(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RoutingTerms", field.Name)
 }
 
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

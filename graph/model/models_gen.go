@@ -66,6 +66,26 @@ type ChangePasswordPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// A part of a provider that is out of use, because too much failed there.
+type Circuit struct {
+	// What it stands for.
+	Scope CircuitScope `json:"scope"`
+	// What the provider calls the model; null where it is about every model.
+	UpstreamID *string `json:"upstreamId,omitempty"`
+	// The key; null where it is about every key, or keys are not shown to you.
+	Key *provider.Key `json:"key,omitempty"`
+	// Whether it may be tried again, by one request at a time. The first that is answered puts it to use.
+	HalfOpen bool `json:"halfOpen"`
+	// What failed last, in a few words.
+	Reason string `json:"reason"`
+	// When it was put out of use.
+	Since time.Time `json:"since"`
+	// When it may be tried again.
+	Until time.Time `json:"until"`
+	// Whether the vendor named that time.
+	Asked bool `json:"asked"`
+}
+
 // A new key.
 type CreateAPIKeyInput struct {
 	// What its owner calls it.
@@ -530,7 +550,7 @@ type RouteInput struct {
 type RoutingPlan struct {
 	// The name that was asked for.
 	Model string `json:"model"`
-	// Of the logical model; null where the name is not one.
+	// What it was planned by; null where the name is no logical model and none was given.
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
 	// In the order they would be tried, then those left out.
 	Candidates []RoutingCandidate `json:"candidates"`
@@ -542,6 +562,26 @@ type RoutingPlanInput struct {
 	APIKeyID *scalar.KeyID `json:"apiKeyId,omitempty"`
 	// Makes the draw repeatable.
 	Seed *int64 `json:"seed,omitempty"`
+	// Plan as for a call with this x-aihigress-strategy; the model's own where it is left out.
+	Strategy *catalog.Strategy `json:"strategy,omitempty"`
+}
+
+// What a strategy compares. What is not known of one route is taken to be the mean of the others.
+type RoutingTerms struct {
+	// What the strategy makes of the rest; lower is better.
+	Score float64 `json:"score"`
+	// How long the first token of a stream takes.
+	FirstToken time.Duration `json:"firstToken"`
+	// How long the expected answer takes from then on.
+	Generation time.Duration `json:"generation"`
+	// Credits that the expected request costs; null where nobody knows, or the strategy does not ask.
+	Price *float64 `json:"price,omitempty"`
+	// The share of attempts that fail, 0 to 1.
+	ErrorRate float64 `json:"errorRate"`
+	// Attempts that run now, on the node that answers.
+	InFlight int `json:"inFlight"`
+	// How many attempts the figures stand for, each counting the less the older it is.
+	Known float64 `json:"known"`
 }
 
 // Switches a provider on or off.
@@ -772,6 +812,70 @@ type UserError struct {
 	Message string `json:"message"`
 	// The way to the input field that is wrong, from the top of input.
 	Path []string `json:"path,omitempty"`
+}
+
+// What a circuit stands for: what failed, and so takes no traffic.
+type CircuitScope string
+
+const (
+	// A key, for every model.
+	CircuitScopeKey CircuitScope = "KEY"
+	// A model, with every key.
+	CircuitScopeModel CircuitScope = "MODEL"
+	// The provider.
+	CircuitScopeProvider CircuitScope = "PROVIDER"
+	// One model with one key.
+	CircuitScopeTarget CircuitScope = "TARGET"
+)
+
+var AllCircuitScope = []CircuitScope{
+	CircuitScopeKey,
+	CircuitScopeModel,
+	CircuitScopeProvider,
+	CircuitScopeTarget,
+}
+
+func (e CircuitScope) IsValid() bool {
+	switch e {
+	case CircuitScopeKey, CircuitScopeModel, CircuitScopeProvider, CircuitScopeTarget:
+		return true
+	}
+	return false
+}
+
+func (e CircuitScope) String() string {
+	return string(e)
+}
+
+func (e *CircuitScope) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CircuitScope(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CircuitScope", str)
+	}
+	return nil
+}
+
+func (e CircuitScope) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CircuitScope) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CircuitScope) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // What a series can be split by.

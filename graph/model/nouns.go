@@ -52,8 +52,10 @@ func (o *Order) Ascending(byDefault bool) bool {
 // A RoutingCandidate is one route of a plan.
 type RoutingCandidate struct {
 	ProviderID id.Provider
+	KeyID      id.ProviderKey // zero where the provider needs none
 	UpstreamID string
 	Score      float64
+	Terms      *RoutingTerms
 	Reasons    []string
 	Excluded   bool
 }

@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/config"
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/limit"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -58,6 +59,8 @@ type Gateway struct {
 
 	snapshots *snapshot.Store
 	bus       *event.Bus
+	board     *health.Board
+	health    *health.Share
 	limiter   *limit.Limiter
 	spool     *usage.Spool
 	meter     *usage.Meter

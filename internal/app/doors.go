@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/limit"
 	"aihigress/internal/pin"
 	"aihigress/internal/provider"
@@ -37,6 +38,8 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.keys = apikey.New(g.pool, g.audit)
 	g.models = catalog.New(g.pool, g.audit)
 	g.limiter = limit.New(g.redis, g.log, time.Now)
+	g.board = health.New(health.Options{OnChange: g.healthChanged})
+	g.health = health.NewShare(g.board, g.bus)
 	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
 	inserter, err := jobs.NewInserter(g.pool)
 	if err != nil {
@@ -73,7 +76,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
+		Health: g.board, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
@@ -83,6 +86,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
+		Health: g.board, Changes: g.health,
 	})
 
 	g.metrics = g.newMetrics()
@@ -99,6 +103,23 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.handler = web.Wrap(mux, web.Options{Log: g.log, Proxies: o.Config.Proxies})
 	return nil
+}
+
+// healthChanged tells of a circuit that this node's traffic changed: once, and not of every failure.
+func (g *Gateway) healthChanged(c health.Change) {
+	attrs := []any{"provider", c.Place.Provider, "scope", c.Place.Scope}
+	if c.Place.Model != "" {
+		attrs = append(attrs, "model", c.Place.Model)
+	}
+	if !c.Place.Key.IsZero() {
+		attrs = append(attrs, "provider_key", c.Place.Key)
+	}
+	if c.Open != nil {
+		g.log.Warn("a provider's circuit is open", append(attrs, "reason", c.Open.Why, "until", c.Open.Until)...)
+	} else {
+		g.log.Info("a provider's circuit is closed", attrs...)
+	}
+	g.health.Tell(context.Background(), c)
 }
 
 // untilDrain ends event streams and WebSockets when the node drains: they would go on forever, and their clients connect

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,15 +71,46 @@ type Share struct {
 	board *Board
 	bus   *event.Bus
 	node  string
+
+	mu       sync.Mutex
+	watchers map[chan Change]struct{}
 }
 
 // NewShare shares a board over a bus. Whoever makes the board passes its changes on to Tell.
 func NewShare(board *Board, bus *event.Bus) *Share {
-	return &Share{board: board, bus: bus, node: uuid.NewString()}
+	return &Share{board: board, bus: bus, node: uuid.NewString(), watchers: map[chan Change]struct{}{}}
 }
 
-// Tell tells the other nodes of a change. It does not block.
+// Subscribe is every change that the board has taken in from now on, whichever node it comes from. Whoever is too slow
+// loses some. The channel is closed when ctx ends.
+func (s *Share) Subscribe(ctx context.Context) <-chan Change {
+	watcher := make(chan Change, event.Buffer)
+	s.mu.Lock()
+	s.watchers[watcher] = struct{}{}
+	s.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watchers, watcher)
+		close(watcher)
+	})
+	return watcher
+}
+
+func (s *Share) show(c Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for watcher := range s.watchers {
+		select {
+		case watcher <- c:
+		default:
+		}
+	}
+}
+
+// Tell tells subscribers and the other nodes of a change. It does not block.
 func (s *Share) Tell(ctx context.Context, c Change) {
+	s.show(c)
 	n := news{Node: s.node, Place: c.Place}
 	if c.Open != nil {
 		n.Open, n.Why, n.For, n.Asked = true, c.Open.Why, c.Open.Until.Sub(s.board.Now()), c.Open.Asked
@@ -102,7 +134,9 @@ func (s *Share) Run(ctx context.Context) error {
 			if !ok {
 				circuits = nil
 			} else if n.Node != s.node {
-				s.board.adopt(n)
+				if c, ok := s.board.adopt(n); ok {
+					s.show(c)
+				}
 			}
 		case r, ok := <-figures:
 			if !ok {
@@ -146,15 +180,15 @@ func (b *Board) learn(reports []Report) {
 	}
 }
 
-// adopt takes over what another node found out about a circuit.
-func (b *Board) adopt(n news) {
+// adopt takes over what another node found out about a circuit. It reports whether that is news.
+func (b *Board) adopt(n news) (Change, bool) {
 	if n.Place.Scope < OfKey || n.Place.Scope >= scopes || n.Why >= classes {
-		return // a newer release may know more
+		return Change{}, false // a newer release may know more
 	}
 	now := b.o.Now()
 	circ := b.circuit(n.Place, now, n.Open)
 	if circ == nil {
-		return
+		return Change{}, false
 	}
 	lock := b.lockOf(n.Place.Provider)
 	lock.Lock()
@@ -162,14 +196,18 @@ func (b *Board) adopt(n news) {
 	switch o := circ.open.Load(); {
 	case !n.Open && o != nil:
 		circ.close(now)
+		return Change{n.Place, nil}, true
 	case n.Open && n.For > 0:
 		until := now.Add(min(n.For, maxRetryAfter))
 		if o == nil || until.After(o.Until) {
-			circ.open.Store(&Opening{Why: n.Why, Since: now, Until: until, Asked: n.Asked})
+			o = &Opening{Why: n.Why, Since: now, Until: until, Asked: n.Asked}
+			circ.open.Store(o)
 			circ.trying.Store(false)
 			circ.level = min(circ.level+1, tooMany)
+			return Change{n.Place, o}, true
 		}
 	}
+	return Change{}, false
 }
 
 // circuit finds a circuit, or makes one that no cell needs yet if there is room.

@@ -100,7 +100,7 @@ func (p Policy) order(choices []choice, d *dice) {
 			continue // a trial waits for its turn as it always does
 		case c.weight == 0 && c.peers > 0:
 			c.place = inf
-		case p == RoundRobin || p.compares():
+		case p == RoundRobin || p.Compares():
 			c.place = c.score
 		default:
 			c.place = d.wait(int(c.weight))
@@ -113,7 +113,7 @@ func (p Policy) order(choices []choice, d *dice) {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.place, b.place), cmp.Compare(a.from, b.from))
 	}
 	slices.SortFunc(choices, byPlace)
-	if !p.compares() {
+	if !p.Compares() {
 		return
 	}
 	for from := 0; from < len(choices); {
@@ -246,11 +246,11 @@ func (p Policy) leadChances(peers []choice) []float64 {
 		return chances
 	}
 	switch {
-	case p == Priority || p == RoundRobin || peers[0].peers == 0 && !p.compares():
+	case p == Priority || p == RoundRobin || peers[0].peers == 0 && !p.Compares():
 		chances[0] = 1
 	case peers[0].trial:
 		chances[0] = 1
-	case !p.compares():
+	case !p.Compares():
 		for i := range peers {
 			chances[i] = peers[i].weight / peers[i].peers
 		}

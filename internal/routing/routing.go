@@ -95,7 +95,7 @@ func (p Policy) Explain(in Input) []Target {
 func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	var room [MaxTargets]Target // most plans need no memory but dst
 	targets := p.targets(room[:0], in)
-	if p.compares() {
+	if p.Compares() {
 		p.estimate(targets, in)
 		p.score(targets)
 	}
@@ -111,8 +111,8 @@ func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	return assemble(dst, choices, targets)
 }
 
-// compares reports whether the policy goes by what is known of the targets.
-func (p Policy) compares() bool {
+// Compares reports whether the policy goes by what is known of the targets.
+func (p Policy) Compares() bool {
 	return p == Latency || p == Cost || p == Reliability || p == Balanced || p == LeastBusy
 }
 

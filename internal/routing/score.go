@@ -195,7 +195,7 @@ func (t *Target) Reasons() []string {
 // figures is the terms that the policy goes by.
 func (t *Target) figures() []string {
 	terms := &t.Terms
-	if !t.policy.compares() {
+	if !t.policy.Compares() {
 		return nil
 	}
 	if t.policy == LeastBusy {
