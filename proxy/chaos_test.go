@@ -51,6 +51,16 @@ type called struct {
 	slug string
 }
 
+// onlySlow reports whether the troubles make nothing fail.
+func (f *fleet) onlySlow() bool {
+	for _, t := range f.troubles {
+		if !strings.HasPrefix(t.knobs, "ttft") {
+			return false
+		}
+	}
+	return true
+}
+
 // forced says why an attempt should not have been made, if so.
 func (f *fleet) forced(t health.Target, now time.Time) string {
 	better := 0
@@ -247,6 +257,10 @@ func judgeChaos(t *testing.T, f *fleet, outcomes []usage.Event, truncate bool, o
 		case since >= over+10*time.Second:
 			after[a.slug]++
 		}
+	}
+	t.Logf("%d of %d requests failed; attempts before %v and after %v, %d in all", failed, len(outcomes), before, after, len(f.asked))
+	if len(f.asked) == len(outcomes) && !truncate && !f.onlySlow() {
+		t.Error("no trouble was met")
 	}
 	for slug, n := range before { // over 20 seconds before and 30 after
 		if strategy == "round_robin" && after[slug] < n {

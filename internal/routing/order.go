@@ -23,6 +23,7 @@ type choice struct {
 	priority int
 	weight   float64
 	score    float64 // lower is better: the mean of its targets in use, by the weight of their keys
+	load     float64 // attempts in flight, by weight
 	cold     bool    // little is known of it
 	trial    bool
 	explored bool
@@ -36,7 +37,7 @@ func choose(choices []choice, targets []Target) []choice {
 	lowest := math.MaxInt
 	for from := 0; from < len(targets); {
 		c := choice{from: from, first: -1}
-		known, weights, weighted, plain, n, began := 0.0, 0.0, 0.0, 0.0, 0.0, int64(0)
+		known, weights, weighted, plain, n, began, busy := 0.0, 0.0, 0.0, 0.0, 0.0, int64(0), int64(0)
 		for c.to = from; c.to < len(targets) && targets[c.to].Route == targets[from].Route; c.to++ {
 			t := &targets[c.to]
 			if t.LeftOut {
@@ -51,6 +52,7 @@ func choose(choices []choice, targets []Target) []choice {
 			weighted += weight * t.Terms.Score
 			plain += t.Terms.Score
 			began = max(began, t.Standing.Began)
+			busy += t.Standing.InFlight
 			n++
 		}
 		if from = c.to; c.first < 0 {
@@ -59,6 +61,7 @@ func choose(choices []choice, targets []Target) []choice {
 		t := &targets[c.first]
 		c.priority, c.weight = t.Route.Priority, float64(max(t.Route.Weight, 0))
 		c.cold = known < coldBelow
+		c.load = float64(busy) / max(c.weight, 1)
 		c.trial = t.Standing.State == health.HalfOpen && c.weight > 0
 		switch {
 		case t.policy == RoundRobin:
@@ -131,7 +134,7 @@ func (p Policy) order(choices []choice, d *dice) {
 }
 
 // lead says which of the choices of one priority, in the order of their scores, goes first. Of those that are about as
-// good as the best it takes two by chance and then the better, so that the nodes of a cluster, and the requests between
+// good as the best it takes two by chance and then the less busy, so that the nodes of a cluster, and the requests between
 // two measurements, do not all run to the same one.
 func (p Policy) lead(peers []choice, d *dice) int {
 	if len(peers) < 2 || peers[0].trial {
@@ -180,11 +183,11 @@ func (p Policy) near(peers []choice) (n int, weights float64) {
 	limit := peers[0].score
 	switch p {
 	case Latency:
-		limit *= 1.5
+		limit *= 1.1
 	case Reliability:
-		limit += 0.05
+		limit += 0.02
 	case Balanced:
-		limit += 0.25
+		limit += 0.1
 	case LeastBusy:
 		limit++
 	case Cost, Weighted, Priority, RoundRobin:
@@ -210,9 +213,9 @@ func pick(peers []choice, weights float64, but int, d *dice) int {
 	return last
 }
 
-// better is which of two has the lower score; the first where they are even.
+// better is which of two has less to do for its weight; the first where they are even.
 func better(peers []choice, a, b int) int {
-	if peers[b].score < peers[a].score {
+	if peers[b].load < peers[a].load {
 		return b
 	}
 	return a
