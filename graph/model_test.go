@@ -7,7 +7,9 @@ import (
 	"github.com/tidwall/gjson"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/catalog"
 	"aihigress/internal/health"
+	"aihigress/internal/routing"
 )
 
 func TestModels(t *testing.T) {
@@ -49,6 +51,19 @@ func TestModels(t *testing.T) {
 	const remove = `mutation($id: ID!) { deleteModel(input: {id: $id}) { deletedId userErrors { code } } }`
 	h.same("what is gone", h.data(h.admin.token, remove, map[string]any{"id": id}).Get("deleteModel.deletedId"), id)
 	h.same("gone twice", h.refused(h.admin.token, remove, map[string]any{"id": id}), "NOT_FOUND")
+}
+
+// The schema's strategies, the catalogue's and the router's are the same.
+func TestStrategiesAreThePolicies(t *testing.T) {
+	t.Parallel()
+	for i, strategy := range catalog.Strategies {
+		if i >= len(routing.Policies) || string(routing.Policies[i]) != string(strategy) {
+			t.Errorf("the router does not know %s", strategy)
+		}
+	}
+	if len(routing.Policies) != len(catalog.Strategies) {
+		t.Errorf("the router knows %v", routing.Policies)
+	}
 }
 
 // explains asks for the terms of a score, and for what is left out while it is out of use.

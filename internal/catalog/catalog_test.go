@@ -92,6 +92,11 @@ func TestLifeOfAModel(t *testing.T) {
 		t.Errorf("get: %v\n%s", err, cmp.Diff(made, got))
 	}
 
+	for _, strategy := range catalog.Strategies {
+		if changed, err := f.Update(f.admin, made.ID, catalog.UpdateInput{Strategy: &strategy}); err != nil || changed.Strategy != strategy {
+			t.Errorf("%s: %v, it is %s", strategy, err, changed.Strategy)
+		}
+	}
 	name, priority, off := "smarter", catalog.Priority, false
 	routes := []catalog.RouteInput{{ProviderID: b, UpstreamID: "other"}, {ProviderID: a, UpstreamID: "gpt", Priority: 9}}
 	changed, err := f.Update(f.admin, made.ID, catalog.UpdateInput{

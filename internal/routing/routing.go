@@ -62,7 +62,6 @@ type Target struct {
 	now       time.Time
 	peers     float64 // weight of all routes in use of the same priority
 	keyPeers  float64 // weight of all keys in use of the provider
-	choice    int     // its route, among those that have a target in use
 	round     int     // how many keys of its route come before it
 	draw      float64 // among the keys of its route
 	waits     bool    // for routes of a lower priority number

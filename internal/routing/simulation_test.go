@@ -224,14 +224,17 @@ func check(t *testing.T, policy routing.Policy, illness string, o *outcome, befo
 	if o.failed*2000 > sum(o.all[:]) {
 		t.Errorf("%s, %s: %d requests were not answered though two providers were well", illness, policy, o.failed)
 	}
-	learns := policy == routing.Reliability || policy == routing.Balanced
+	patience := time.Minute // for the traffic to come back
+	if policy == routing.Reliability || policy == routing.Balanced {
+		patience = 4 * time.Minute // what failed while the circuit was closed has to be forgotten
+	}
 	sees := policy == routing.Latency || policy == routing.Balanced || policy == routing.LeastBusy // who is slow
 	switch {
 	case before < 0.25:
 		t.Errorf("%s, %s: the best provider has %.3f of the traffic before", illness, policy, before)
 	case illness == "fails" && (left < 0 || left > 90*time.Second || during > 0.1):
 		t.Errorf("fails, %s: left after %v, share while bad %.3f", policy, left, during)
-	case illness == "fails" && (back < 0 || back > time.Minute) && !(learns && back > 0 && back <= 4*time.Minute):
+	case illness == "fails" && (back < 0 || back > patience):
 		t.Errorf("fails, %s: back after %v", policy, back)
 	case illness == "slow" && sees && (left < 0 || left > 2*time.Minute || during > 0.1 || back < 0 || back > 3*time.Minute):
 		t.Errorf("slow, %s: left after %v, share while bad %.3f, back after %v", policy, left, during, back)
