@@ -114,9 +114,11 @@ func (g *Gateway) healthChanged(c health.Change) {
 	if !c.Place.Key.IsZero() {
 		attrs = append(attrs, "provider_key", c.Place.Key)
 	}
-	if c.Open != nil {
+	switch {
+	case c.Again:
+	case c.Open != nil:
 		g.log.Warn("a provider's circuit is open", append(attrs, "reason", c.Open.Why, "until", c.Open.Until)...)
-	} else {
+	default:
 		g.log.Info("a provider's circuit is closed", attrs...)
 	}
 	g.health.Tell(context.Background(), c)

@@ -121,7 +121,7 @@ func (a *Attempt) speed(tokens int64, now time.Time) float64 {
 func (a *Attempt) prove(now time.Time) (changes []Change) {
 	for _, circ := range a.cell.chain {
 		if circ != nil && circ.prove(a.began, now) {
-			changes = append(changes, Change{circ.place, nil})
+			changes = append(changes, Change{Place: circ.place})
 		}
 	}
 	if len(changes) > 0 {
@@ -134,8 +134,9 @@ func (a *Attempt) prove(now time.Time) (changes []Change) {
 // blame counts a failure at the circuits of its scope.
 func (a *Attempt) blame(r Result, now time.Time, changes []Change) []Change {
 	fail := func(circ *circuit, retryAfter time.Duration) {
+		again := circ.open.Load() != nil
 		if circ.fail(r.Class, retryAfter, a.began, now) {
-			changes = append(changes, Change{circ.place, circ.open.Load()})
+			changes = append(changes, Change{circ.place, circ.open.Load(), again})
 		}
 	}
 	provider, model, key, target := a.cell.chain[0], a.cell.chain[1], a.cell.chain[2], a.cell.chain[3]

@@ -31,6 +31,7 @@ type Target struct {
 type Change struct {
 	Place Place
 	Open  *Opening // nil where it closed
+	Again bool     // it was open before: only the time is news
 }
 
 // Options of New.
@@ -152,7 +153,7 @@ func (b *Board) Ejected(provider id.Provider) []Change {
 	var open []Change
 	for _, c := range b.circuits {
 		if o := c.open.Load(); o != nil && c.place.Provider == provider {
-			open = append(open, Change{c.place, o})
+			open = append(open, Change{Place: c.place, Open: o})
 		}
 	}
 	return open

@@ -230,7 +230,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	if s := b.Look(target, c.Now()); s.Opening.Until != c.Now().Add(time.Hour) {
 		t.Errorf("nonsense is taken for %v", s.Opening.Until.Sub(c.Now()))
 	}
-	if len(changes) != 4 || changes[2].Open != nil || changes[3].Place.Scope != health.OfModel || changes[3].Place.Key != (id.ProviderKey{}) {
+	if len(changes) != 4 || changes[0].Again || !changes[1].Again || changes[2].Open != nil || changes[3].Place.Scope != health.OfModel || changes[3].Place.Key != (id.ProviderKey{}) {
 		t.Errorf("changes %+v", changes)
 	}
 }

@@ -81,8 +81,7 @@ func NewShare(board *Board, bus *event.Bus) *Share {
 	return &Share{board: board, bus: bus, node: uuid.NewString(), watchers: map[chan Change]struct{}{}}
 }
 
-// Subscribe is every change that the board has taken in from now on, whichever node it comes from. Whoever is too slow
-// loses some. The channel is closed when ctx ends.
+// Subscribe is what opens and closes on the board from now on, whichever node it comes from. Whoever is too slow loses some. The channel is closed when ctx ends.
 func (s *Share) Subscribe(ctx context.Context) <-chan Change {
 	watcher := make(chan Change, event.Buffer)
 	s.mu.Lock()
@@ -98,6 +97,9 @@ func (s *Share) Subscribe(ctx context.Context) <-chan Change {
 }
 
 func (s *Share) show(c Change) {
+	if c.Again {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for watcher := range s.watchers {
@@ -196,15 +198,16 @@ func (b *Board) adopt(n news) (Change, bool) {
 	switch o := circ.open.Load(); {
 	case !n.Open && o != nil:
 		circ.close(now)
-		return Change{n.Place, nil}, true
+		return Change{Place: n.Place}, true
 	case n.Open && n.For > 0:
 		until := now.Add(min(n.For, maxRetryAfter))
 		if o == nil || until.After(o.Until) {
+			again := o != nil
 			o = &Opening{Why: n.Why, Since: now, Until: until, Asked: n.Asked}
 			circ.open.Store(o)
 			circ.trying.Store(false)
 			circ.level = min(circ.level+1, tooMany)
-			return Change{n.Place, o}, true
+			return Change{n.Place, o, again}, true
 		}
 	}
 	return Change{}, false
