@@ -24,6 +24,11 @@ type turn struct {
 func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 	leading := true
 	turns = make([]turn, 0, len(r.Messages))
+	total := 0
+	for i := range r.Messages {
+		total += len(r.Messages[i].Blocks)
+	}
+	room := llm.RoomFor(total)
 	for i := range r.Messages {
 		m := &r.Messages[i]
 		d.If(m.Name != "", llm.FieldName)
@@ -36,7 +41,7 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 		case isSystem:
 			role, wrapped = llm.User, !leading
 		}
-		blocks := make([]llm.Block, 0, len(m.Blocks))
+		blocks := room.List(len(m.Blocks))
 		for j := range m.Blocks {
 			b := m.Blocks[j] // a copy: the request is the caller's
 			if !keep(&b, m.Role, d) {
