@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"strconv"
 	"sync"
 
@@ -21,13 +22,16 @@ var outputs = sync.Pool{New: func() any { return new(output) }}
 // maxKept is the largest output that is kept, in bytes.
 const maxKept = 64 << 10
 
-// finish gives what was written, in memory of its own, and the output back.
+// finish gives what was written, and the output back: with its memory where that is small, so that what was written gets
+// memory of its own.
 func (o *output) finish() ([]byte, error) {
-	b, err := append([]byte(nil), o.b...), o.err
-	if cap(o.b) <= maxKept {
-		o.b, o.err = o.b[:0], nil
-		outputs.Put(o)
+	b, err := o.b, o.err
+	if cap(b) > maxKept {
+		return b, err
 	}
+	b = bytes.Clone(b)
+	o.b, o.err = o.b[:0], nil
+	outputs.Put(o)
 	return b, err
 }
 

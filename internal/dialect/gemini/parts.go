@@ -123,13 +123,13 @@ func writeCall(c *llm.Call, id string) *wireCall {
 	switch args := llm.JSON(c.Input); {
 	case c.Custom:
 		w.Name += customSuffix
-		w.Args = mustJSON(map[string]string{customField: c.Input})
+		w.Args = sole(customField, c.Input)
 	case strings.TrimSpace(c.Input) == "":
 		w.Args = llm.JSON("{}")
 	case args.IsValid(written) && args.Kind() == '{':
 		w.Args = args
 	default:
-		w.Args = mustJSON(map[string]string{customField: c.Input})
+		w.Args = sole(customField, c.Input)
 	}
 	return w
 }
@@ -167,12 +167,18 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 // error as "error".
 func writeOutput(said string, isError bool) llm.JSON {
 	if isError {
-		return mustJSON(map[string]string{"error": said})
+		return sole("error", said)
 	}
 	if v := llm.JSON(strings.TrimSpace(said)); len(v) > 0 && v[0] == '{' && v.IsValid() && !ambiguous(v) {
 		return v
 	}
-	return mustJSON(map[string]string{"output": said})
+	return sole("output", said)
+}
+
+// sole is an object of one text.
+func sole(name, text string) llm.JSON {
+	b := make([]byte, 0, len(`{"":""}`)+len(name)+len(text)+len(text)/16) // some have to be escaped
+	return append(quote(append(quote(append(b, '{'), name), ':'), text), '}')
 }
 
 // ambiguous reports whether an object would be read back as something else.
