@@ -117,10 +117,10 @@ func sizeOf(w *request) int {
 	n := 1 << 10
 	for i := range w.Messages {
 		m := &w.Messages[i]
-		n += 64 + len(m.Content.text) + len(m.Content.text)/8 // what is escaped takes more
+		n += 64 + len(m.Content.text) + len(m.Content.text)/4 // what is escaped takes more
 		for j := range m.Content.parts {
 			if text := m.Content.parts[j].Text; text != nil {
-				n += 32 + len(*text) + len(*text)/8
+				n += 32 + len(*text) + len(*text)/4
 			}
 		}
 		for j := range m.ToolCalls {
