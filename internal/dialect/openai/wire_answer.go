@@ -6,6 +6,7 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -114,7 +115,7 @@ func (a *arguments) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*a = arguments(raw)
 		return err
 	}
-	return jsonscan.Text(d, (*string)(a))
+	return json.UnmarshalDecode(d, (*string)(a)) // which knows the short texts of streams
 }
 
 // loose is a text that some vendors write as another kind, which is taken for what it says, or for nothing.
@@ -124,7 +125,7 @@ type loose string
 func (l *loose) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	switch d.PeekKind() {
 	case '"':
-		return jsonscan.Text(d, (*string)(l))
+		return json.UnmarshalDecode(d, (*string)(l))
 	case '0':
 		raw, err := d.ReadValue()
 		*l = loose(raw)
