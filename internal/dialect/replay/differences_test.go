@@ -100,6 +100,13 @@ var differences = []difference{
 			}
 		}
 	}},
+	{messages, false, "answers have no pictures: one is a link to itself", func(_ *llm.Response, c *llm.Candidate, _ string) {
+		for i := range c.Blocks {
+			if m := &c.Blocks[i].Media; m.Kind == llm.Image {
+				c.Blocks[i] = llm.Block{Kind: llm.Text, Text: "![image](" + m.Address("") + ")"}
+			}
+		}
+	}},
 	{messages, false, "there are no tools of free text: what one is called with is the one member of an object", func(_ *llm.Response, c *llm.Candidate, _ string) {
 		for i := range c.Blocks {
 			if b := &c.Blocks[i]; b.Call.Custom {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,6 +77,9 @@ func shared(variable, name string) string {
 	return ""
 }
 
+// shortened are pictures whose middle the recordings leave out, which is no base64.
+var shortened = regexp.MustCompile(`UklGR[A-Za-z0-9+/]+\.\.\.[A-Za-z0-9+/]+=*`)
+
 // recordings are those of calls that generate. They are not part of the project: AIHIGRESS_RECORDINGS names their folder,
 // else it is looked for beside the project.
 func recordings(t *testing.T) []recording {
@@ -103,6 +107,7 @@ func recorded() ([]recording, error) {
 		if err != nil {
 			return nil, err
 		}
+		text = shortened.ReplaceAll(text, []byte("UklGRgAAAABXRUJQ"))
 		r := recording{file: filepath.Base(file)}
 		if err := json.Unmarshal(text, &r); err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)

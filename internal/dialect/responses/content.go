@@ -117,6 +117,25 @@ func dataURL(text string) (kind, data string, ok bool) {
 	return kind, data, true
 }
 
+// pictureCall is an item that holds a picture which the vendor made.
+const pictureCall = "image_generation_call"
+
+// drawn makes a block the picture that its item holds, so that callers of all dialects see it; the item stays beside it for
+// those of this one. An item without a picture, which failed, stays what it is.
+func drawn(b *llm.Block) {
+	var call struct {
+		Result string `json:"result"`
+		Format string `json:"output_format"`
+	}
+	if json.Unmarshal(b.Raw, &call, upstreams) != nil || call.Result == "" {
+		return
+	}
+	if call.Format == "" {
+		call.Format = "png" // the API's default
+	}
+	b.Kind, b.Media = llm.Media, llm.Attachment{Kind: llm.Image, MIMEType: "image/" + call.Format, Data: call.Result}
+}
+
 // fileType is the type of a file by its name; PDF where that says nothing, which is what the API takes most of all.
 func fileType(name string) string {
 	at := strings.LastIndexByte(name, '.')

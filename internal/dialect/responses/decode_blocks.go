@@ -246,7 +246,11 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 		if vendorRun(kind) {
 			d.uses++
 		}
-		_, err = d.begin(output, 0, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: kind, Raw: oneLine(raw)}, emit)
+		b := llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: kind, Raw: oneLine(raw)}
+		if kind == pictureCall {
+			drawn(&b)
+		}
+		_, err = d.begin(output, 0, b, emit)
 	}
 	if err != nil {
 		return err

@@ -9,16 +9,14 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 		return e.openPart(dst, ev.Index, b)
 	}
 	dst = e.closeMessage(dst)
+	if b.Vendor == llm.Responses && b.Type != "" && len(b.Raw) > 0 { // the whole item
+		output, raw := e.count, oneLine(b.Raw)
+		e.count++
+		return e.done(e.added(dst, output, func(d []byte) []byte { return append(d, raw...) }), output, raw)
+	}
 	switch b.Kind {
 	case llm.Thinking, llm.ToolCall:
 		return e.openItem(dst, ev)
-	case llm.Opaque:
-		if b.Vendor == llm.Responses && len(b.Raw) > 0 {
-			output, raw := e.count, oneLine(b.Raw)
-			e.count++
-			dst = e.added(dst, output, func(d []byte) []byte { return append(d, raw...) })
-			dst = e.done(dst, output, raw)
-		}
 	case llm.Media:
 		if b.Media.Kind == llm.Image && b.Media.Data != "" { // what the dialect's own models answer pictures with
 			output, id := e.next("ig")
@@ -30,7 +28,7 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 			})
 			dst = e.done(dst, output, item)
 		}
-	case llm.Text, llm.Refusal, llm.ToolResult:
+	case llm.Text, llm.Refusal, llm.ToolResult, llm.Opaque:
 	}
 	return dst
 }
