@@ -1,10 +1,7 @@
 package openai
 
 import (
-	"encoding/base64"
 	"fmt"
-	"mime"
-	"net/url"
 	"strings"
 
 	"aihigress/internal/dialect/refusal"
@@ -148,54 +145,11 @@ func located(kind llm.MediaKind, address, at string) (llm.Attachment, error) {
 		return a, nil
 	case "data":
 		var ok bool
-		if a.MIMEType, a.Data, ok = splitDataURL(address); ok {
+		if a.MIMEType, a.Data, ok = llm.SplitDataURL(address); ok {
 			return a, nil
 		}
 	}
 	return a, &llm.RequestError{Param: at, Code: "invalid_image_url", Message: "Invalid '" + at + "': expected an http or https address, or a base64-encoded data URL."}
-}
-
-// splitDataURL takes a data URL apart; data comes back as base64, whatever it was in.
-func splitDataURL(address string) (kind, data string, ok bool) {
-	head, data, found := strings.Cut(address[len("data:"):], ",")
-	if !found {
-		return "", "", false
-	}
-	if plain, is := strings.CutSuffix(head, ";base64"); is {
-		data, ok = base64Text(data)
-		return mediaType(plain), data, ok
-	}
-	text, err := url.PathUnescape(data)
-	if err != nil {
-		return "", "", false
-	}
-	return mediaType(head), base64.StdEncoding.EncodeToString([]byte(text)), true
-}
-
-// mediaType is a MIME type without its parameters.
-func mediaType(s string) string {
-	kind, _, err := mime.ParseMediaType(s)
-	if err != nil {
-		kind, _, _ = strings.Cut(s, ";")
-	}
-	return kind
-}
-
-// base64Text brings base64 into its standard form: that alphabet, padded, on one line. What is that already costs only a
-// look, since it may be megabytes.
-func base64Text(s string) (string, bool) {
-	if s == "" {
-		return "", false
-	}
-	if len(s)%4 == 0 && strings.IndexByte(s, '-') < 0 && strings.IndexByte(s, '_') < 0 && strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 {
-		return s, true
-	}
-	s = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "").Replace(s)
-	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
-	if err != nil {
-		return "", false
-	}
-	return base64.StdEncoding.EncodeToString(raw), true
 }
 
 func sound(in *inputAudio, at string) (llm.Attachment, error) {
@@ -207,7 +161,7 @@ func sound(in *inputAudio, at string) (llm.Attachment, error) {
 		}
 	}
 	var ok bool
-	if a.Data, ok = base64Text(data); !ok {
+	if a.Data, ok = llm.Base64(data); !ok {
 		return a, refusal.Invalid(at+".data", "expected base64-encoded sound.")
 	}
 	switch in.Format {
@@ -231,10 +185,10 @@ func document(f *file, at string) (llm.Attachment, error) {
 		return a, nil
 	}
 	var ok bool
-	if strings.HasPrefix(f.FileData, "data:") {
-		a.MIMEType, a.Data, ok = splitDataURL(f.FileData)
+	if llm.IsDataURL(f.FileData) {
+		a.MIMEType, a.Data, ok = llm.SplitDataURL(f.FileData)
 	} else {
-		a.Data, ok = base64Text(f.FileData)
+		a.Data, ok = llm.Base64(f.FileData)
 	}
 	if !ok {
 		return a, refusal.Invalid(at+".file_data", "expected a base64-encoded file, or a file_id.")

@@ -2,7 +2,6 @@ package responses
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"mime"
 	"strconv"
@@ -42,8 +41,7 @@ func contentOf(rd *reader, raw jsontext.Value, at string) ([]llm.Block, error) {
 }
 
 // blockOf reads one part.
-func blockOf(p *part, at string) (llm.Block, error) {
-	var b llm.Block
+func blockOf(p *part, at string) (b llm.Block, err error) {
 	switch p.Type {
 	case "input_text", "output_text", "text":
 		if p.Text == nil {
@@ -56,19 +54,29 @@ func blockOf(p *part, at string) (llm.Block, error) {
 			b.Text = *p.Refusal
 		}
 	case "input_image":
-		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Image, p.ImageURL, "", p)}
+		b.Kind = llm.Media
+		b.Media, err = attachment(llm.Image, p.ImageURL, "", p, at)
 	case "input_video":
-		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Video, p.VideoURL, "", p)}
+		b.Kind = llm.Media
+		b.Media, err = attachment(llm.Video, p.VideoURL, "", p, at)
 	case "input_file":
-		b = llm.Block{Kind: llm.Media, Media: attachment(llm.Document, p.FileURL, p.FileData, p)}
+		b.Kind = llm.Media
+		b.Media, err = attachment(llm.Document, p.FileURL, p.FileData, p, at)
 	case "input_audio":
 		b = llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio}}
 		if p.Audio != nil {
-			b.Media.MIMEType, b.Media.Data = soundType(p.Audio.Format), p.Audio.Data
+			var ok bool
+			b.Media.MIMEType = soundType(p.Audio.Format)
+			if b.Media.Data, ok = llm.Base64(p.Audio.Data); !ok && p.Audio.Data != "" {
+				err = refusal.Invalid(at+".input_audio.data", "expected base64-encoded sound.")
+			}
 		}
 	default:
 		return b, &llm.RequestError{Param: at + ".type", Code: "invalid_value", Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: "+
 			"'input_text', 'input_image', 'output_text', 'refusal', 'input_file', and 'input_audio'.", p.Type)}
+	}
+	if err != nil {
+		return b, err
 	}
 	if m := &b.Media; b.Kind == llm.Media && m.URL == "" && m.Data == "" && m.FileID == "" {
 		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' has neither content nor an address nor a file.", at)}
@@ -80,41 +88,28 @@ func blockOf(p *part, at string) (llm.Block, error) {
 }
 
 // attachment reads a file of a part: by address, which may hold it whole, by content, or by id.
-func attachment(kind llm.MediaKind, url, data string, p *part) llm.Attachment {
+func attachment(kind llm.MediaKind, url, data string, p *part, at string) (llm.Attachment, error) {
 	a := llm.Attachment{Kind: kind, Name: p.FileName, Detail: p.Detail, FileID: p.FileID}
 	if a.FileID != "" {
 		a.Origin = llm.Responses
 	}
-	a.URL, a.Data = url, data
-	if content := cmp.Or(data, url); strings.HasPrefix(content, "data:") {
-		a.URL = ""
-		a.MIMEType, a.Data, _ = dataURL(content)
+	ok := true
+	switch content := cmp.Or(data, url); {
+	case llm.IsDataURL(content):
+		a.MIMEType, a.Data, ok = llm.SplitDataURL(content)
+	case data != "":
+		a.URL = url
+		a.Data, ok = llm.Base64(data)
+	default:
+		a.URL = url
+	}
+	if !ok {
+		return a, refusal.Invalid(at, "its content is neither base64 nor a data URL that can be read.")
 	}
 	if a.Data != "" && a.MIMEType == "" && kind == llm.Document {
 		a.MIMEType = fileType(a.Name)
 	}
-	return a
-}
-
-// dataURL splits an address that holds its content in base64.
-func dataURL(text string) (kind, data string, ok bool) {
-	rest, ok := strings.CutPrefix(text, "data:")
-	if !ok {
-		return "", "", false
-	}
-	head, data, ok := strings.Cut(rest, ",")
-	if !ok {
-		return "", "", false
-	}
-	head, sealed := strings.CutSuffix(head, ";base64")
-	if !sealed {
-		data = base64.StdEncoding.EncodeToString([]byte(data))
-	}
-	kind, _, err := mime.ParseMediaType(head)
-	if err != nil {
-		kind = head
-	}
-	return kind, data, true
+	return a, nil
 }
 
 // pictureCall is an item that holds a picture which the vendor made.

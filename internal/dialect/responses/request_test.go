@@ -221,6 +221,9 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"a part without text", open + `{"role":"user","content":[{"type":"input_text"}]}]}`, "input[0].content[0].text", "missing_required_parameter"},
 		{"a part as a number", open + `{"role":"user","content":[{"type":"input_text","text":7}]}]}`, "input[0].content[0].text", "invalid_type"},
 		{"an empty picture", open + `{"role":"user","content":[{"type":"input_image"}]}]}`, "input[0].content[0]", "missing_required_parameter"},
+		{"a picture that is none", open + `{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,?"}]}]}`, "input[0].content[0]", "invalid_value"},
+		{"a file that is none", open + `{"role":"user","content":[{"type":"input_file","filename":"a.pdf","file_data":"?"}]}]}`, "input[0].content[0]", "invalid_value"},
+		{"a sound that is none", open + `{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"?","format":"wav"}}]}]}`, "input[0].content[0].input_audio.data", "invalid_value"},
 		{"a call without a name", open + `{"type":"function_call","call_id":"c","arguments":"{}"}]}`, "input[0]", "missing_required_parameter"},
 		{"a tool without a type", `{"model":"m","input":"x","tools":[{}]}`, "tools[0].type", "missing_required_parameter"},
 		{"a tool without a name", `{"model":"m","input":"x","tools":[{"type":"function"}]}`, "tools[0].name", "missing_required_parameter"},
@@ -234,6 +237,29 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		}
 		if e.Param != tt.param || e.Code != tt.code || e.Message == "" {
 			t.Errorf("%s: param %q, code %q, message %q; want param %q, code %q", tt.name, e.Param, e.Code, e.Message, tt.param, tt.code)
+		}
+	}
+}
+
+// TestContentOfFiles holds that a file reaches other dialects as base64 in its standard form, whatever it was in.
+func TestContentOfFiles(t *testing.T) {
+	t.Parallel()
+	for part, want := range map[string]llm.Attachment{
+		`{"type":"input_image","image_url":"data:image/png;base64,-_-_"}`:                    {Kind: llm.Image, MIMEType: "image/png", Data: "+/+/"},
+		`{"type":"input_image","image_url":"data:image/svg+xml,%3Csvg/%3E"}`:                 {Kind: llm.Image, MIMEType: "image/svg+xml", Data: "PHN2Zy8+"},
+		`{"type":"input_file","filename":"a.txt","file_data":"data:text/plain,a%20b"}`:       {Kind: llm.Document, MIMEType: "text/plain", Name: "a.txt", Data: "YSBi"},
+		`{"type":"input_file","filename":"a.pdf","file_data":"JVBERg"}`:                      {Kind: llm.Document, MIMEType: "application/pdf", Name: "a.pdf", Data: "JVBERg=="},
+		`{"type":"input_audio","input_audio":{"data":"-_-_","format":"wav"}}`:                {Kind: llm.Audio, MIMEType: "audio/wav", Data: "+/+/"},
+		`{"type":"input_file","file_url":"https://example.com/a.pdf"}`:                       {Kind: llm.Document, URL: "https://example.com/a.pdf"},
+		`{"type":"input_image","image_url":"data:image/png;base64,iVBORw==","detail":"low"}`: {Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw==", Detail: "low"},
+	} {
+		r, err := responses.Dialect{}.DecodeRequest([]byte(`{"model":"m","input":[{"role":"user","content":[`+part+`]}]}`), dialect.At{})
+		if err != nil {
+			t.Errorf("%s: %v", part, err)
+			continue
+		}
+		if got := r.Messages[0].Blocks[0].Media; got != want {
+			t.Errorf("%s is read as %+v", part, got)
 		}
 	}
 }
