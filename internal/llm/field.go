@@ -18,6 +18,8 @@ const (
 	FieldVideo        Field = "video"
 	FieldDocument     Field = "document"
 	FieldFile         Field = "file"         // a file known to another vendor
+	FieldFileName     Field = "file.name"    // of what is attached
+	FieldAudioFormat  Field = "audio.format" // of spoken answers
 	FieldResultMedia  Field = "result.media" // media within a tool's result
 	FieldThinking     Field = "thinking"     // thinking of earlier turns that another vendor signed
 	FieldCitations    Field = "citations"

@@ -192,6 +192,9 @@ const Dynamic = -1
 // IsZero reports whether the caller said nothing about thinking.
 func (r Reasoning) IsZero() bool { return r == Reasoning{} }
 
+// Measured reports whether thinking is to be shown in a certain length, which none but OpenAI's models can be asked for.
+func (r Reasoning) Measured() bool { return r.Summary == "concise" || r.Summary == "detailed" }
+
 // AudioOut is how spoken answers are wanted.
 type AudioOut struct {
 	Voice  string

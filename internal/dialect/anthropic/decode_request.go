@@ -246,7 +246,7 @@ func (d *blockDecoder) blocks(from content) []llm.Block {
 	for i := range from {
 		fine := d.err == nil
 		if to = d.append(to, &from[i]); fine && d.err != nil {
-			within(strconv.Itoa(i), d.err)
+			d.err = within(strconv.Itoa(i), d.err)
 		}
 	}
 	return to
@@ -345,7 +345,7 @@ func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 	fine := d.err == nil
 	blocks := d.blocks(c)
 	if fine && d.err != nil {
-		within("content", d.err)
+		d.err = within("content", d.err)
 	}
 	return blocks
 }

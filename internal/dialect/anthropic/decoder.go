@@ -232,7 +232,7 @@ func (d *decoder) delta(b *openBlock, emit dialect.Emit) error {
 	case w.Type == "thinking_delta" && b.kind == llm.Thinking:
 		return d.piece(b, w.Thinking, emit)
 	case w.Type == "text_delta" && b.kind == llm.Text:
-		return d.piece(b, string(w.Text), emit)
+		return d.piece(b, w.Text, emit)
 	case w.Type == "input_json_delta" && b.text != nil:
 		return d.custom(b, w.PartialJSON, emit)
 	case w.Type == "input_json_delta" && (b.kind == llm.ToolCall || b.answer):

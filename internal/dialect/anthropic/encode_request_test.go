@@ -131,6 +131,7 @@ func TestEncodeParameters(t *testing.T) {
 		{"before thinking", "claude-3-5-haiku-20241022", llm.Request{Reasoning: llm.Reasoning{Effort: "low"}}, `"max_tokens":8192,` + hi, "[reasoning]"},
 		{"adaptive", "claude-sonnet-4-6", llm.Request{Reasoning: llm.Reasoning{Effort: "xhigh", Summary: "auto"}}, `"max_tokens":32000,` + hi + `,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"high"}`, "[]"},
 		{"a budget where there are none", "claude-opus-5", llm.Request{Reasoning: llm.Reasoning{Budget: 5000}}, `"max_tokens":32000,` + hi + `,"thinking":{"type":"adaptive"},"output_config":{"effort":"medium"}`, "[]"},
+		{"thinking at length", "claude-sonnet-4-6", llm.Request{Reasoning: llm.Reasoning{Effort: "high", Summary: "detailed"}}, `"max_tokens":32000,` + hi + `,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"high"}`, "[reasoning.summary]"},
 		{"shown, where there is some", "claude-opus-4-6", llm.Request{Reasoning: llm.Reasoning{Summary: "auto"}}, `"max_tokens":32000,` + hi + `,"thinking":{"type":"adaptive","display":"summarized"}`, "[]"},
 		{"shown, where there is none", "claude-sonnet-4-5", llm.Request{Reasoning: llm.Reasoning{Summary: "auto"}}, `"max_tokens":32000,` + hi, "[reasoning.summary]"},
 		{"hidden, where there is none", "claude-opus-4-6", llm.Request{Reasoning: llm.Reasoning{Summary: "none"}}, `"max_tokens":32000,` + hi, "[]"},

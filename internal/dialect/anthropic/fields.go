@@ -8,6 +8,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldImageURL:     "messages[].content[].image.source.url",
 	llm.FieldDocument:     "messages[].content[].document",
 	llm.FieldFile:         "messages[].content[].source.file_id",
+	llm.FieldFileName:     "messages[].content[].document.title",
 	llm.FieldResultMedia:  "messages[].content[].tool_result.content",
 	llm.FieldThinking:     "messages[].content[].thinking",
 	llm.FieldCitations:    "messages[].content[].citations",

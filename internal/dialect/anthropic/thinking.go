@@ -21,6 +21,7 @@ func (w *requestWriter) chooseThinking() {
 		asked = w.model.adaptive()
 		w.drops.If(!asked, llm.FieldSummary)
 	}
+	w.drops.If(r.Measured(), llm.FieldSummary)
 	if w.forced() {
 		// A tool must be called, which the API does not allow beside thinking. Who demands a call or a format breaks without it;
 		// who asked for thinking gets a worse answer at most.

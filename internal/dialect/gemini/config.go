@@ -128,6 +128,7 @@ func (e *requestEncoder) config() {
 		s.VoiceConfig.PrebuiltVoiceConfig.VoiceName = r.AudioOut.Voice
 		w.SpeechConfig = mustJSON(s)
 	}
+	d.If(r.AudioOut.Format != "" && r.AudioOut.Format != "pcm16", llm.FieldAudioFormat) // sound comes as it comes: as samples
 	e.format(w)
 	e.out.GenerationConfig = w // which is written if there is anything in it
 }

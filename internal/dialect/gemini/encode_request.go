@@ -251,25 +251,29 @@ func (e *requestEncoder) media(a *llm.Attachment) (wirePart, bool) {
 	if a.Context != "" {
 		e.drops.Add(llm.FieldDocument)
 	}
-	mime := a.MIMEType
+	mime, name := a.MIMEType, a.Name
+	if e.in != nil && e.in.Dialect != llm.Gemini && !onVertex(e.target.Host) {
+		name = "" // Vertex AI alone takes it, of all who may be asked for it
+		e.drops.If(a.Name != "", llm.FieldFileName)
+	}
 	switch {
 	case a.Text != "" && a.Data == "":
 		if mime == "" {
 			mime = "text/plain"
 		}
-		return wirePart{InlineData: &wireBlob{MIMEType: mime, Data: base64.StdEncoding.EncodeToString([]byte(a.Text))}}, true
+		return wirePart{InlineData: &wireBlob{MIMEType: mime, Data: base64.StdEncoding.EncodeToString([]byte(a.Text)), DisplayName: name}}, true
 	case a.Data != "":
 		if mime == "" {
 			mime = guess(a.Name, a.Kind)
 		}
-		return wirePart{InlineData: &wireBlob{MIMEType: mime, Data: a.Data}}, true
+		return wirePart{InlineData: &wireBlob{MIMEType: mime, Data: a.Data, DisplayName: name}}, true
 	case a.URL != "" && isURL(a.URL):
 		if mime == "" {
 			mime = guess(a.URL, a.Kind)
 		}
-		return wirePart{FileData: &wireFile{MIMEType: mime, FileURI: a.URL}}, true
+		return wirePart{FileData: &wireFile{MIMEType: mime, FileURI: a.URL, DisplayName: name}}, true
 	case a.FileID != "" && a.Origin == llm.Gemini:
-		return wirePart{FileData: &wireFile{MIMEType: mime, FileURI: a.FileID}}, true
+		return wirePart{FileData: &wireFile{MIMEType: mime, FileURI: a.FileID, DisplayName: name}}, true
 	case a.FileID != "":
 		e.drops.Add(llm.FieldFile)
 	default:

@@ -39,6 +39,7 @@ func TestEncodeRequest(t *testing.T) {
 	native := llm.State{Origin: llm.Gemini, Data: "AAAA"}
 	other := llm.State{Origin: llm.Anthropic, Data: "sig"}
 	png := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}}
+	named := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "JVBERg==", Name: "a.pdf"}}
 	tests := []struct {
 		name    string
 		in      llm.Request
@@ -106,6 +107,16 @@ func TestEncodeRequest(t *testing.T) {
 			dialect.Target{}, `{"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"x"}]},{"role":"user","parts":[{"text":"hi"}]}]}`, nil},
 		{"voice", llm.Request{Messages: hi, Modalities: []string{"audio"}, AudioOut: llm.AudioOut{Voice: "Kore"}}, dialect.Target{},
 			`{` + hiWire + `,"generationConfig":{"responseModalities":["AUDIO"],"speechConfig":{"voiceConfig":{"prebuiltVoiceConfig":{"voiceName":"Kore"}}}}}`, nil},
+		{"a voice in a format", llm.Request{Messages: hi, Modalities: []string{"audio"}, AudioOut: llm.AudioOut{Format: "mp3"}}, dialect.Target{},
+			`{` + hiWire + `,"generationConfig":{"responseModalities":["AUDIO"]}}`, []llm.Field{llm.FieldAudioFormat}},
+		{"thinking at length", llm.Request{Messages: hi, Reasoning: llm.Reasoning{Budget: 2000, Summary: "detailed"}}, dialect.Target{Model: "gemini-2.5-flash"},
+			`{` + hiWire + `,"generationConfig":{"thinkingConfig":{"includeThoughts":true,"thinkingBudget":2000}}}`, []llm.Field{llm.FieldSummary}},
+		{"a file with a name", llm.Request{Messages: []llm.Message{say(llm.User, named)}}, dialect.Target{Host: "generativelanguage.googleapis.com"},
+			`{"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"application/pdf","data":"JVBERg=="}}]}]}`, []llm.Field{llm.FieldFileName}},
+		{"a file with a name on Vertex", llm.Request{Messages: []llm.Message{say(llm.User, named)}}, dialect.Target{Host: "us-east5-aiplatform.googleapis.com"},
+			`{"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"application/pdf","data":"JVBERg==","displayName":"a.pdf"}}]}]}`, nil},
+		{"a file of Google's own caller", llm.Request{Dialect: llm.Gemini, Messages: []llm.Message{say(llm.User, named)}}, dialect.Target{Host: "generativelanguage.googleapis.com"},
+			`{"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"application/pdf","data":"JVBERg==","displayName":"a.pdf"}}]}]}`, nil},
 		{"own fields go back", llm.Request{Messages: hi, Extra: map[string]llm.JSON{"cachedContent": llm.JSON(`"c"`), "generationConfig.mediaResolution": llm.JSON(`"X"`), "toolConfig.retrievalConfig": llm.JSON(`{}`)},
 			Safety: llm.JSON(`[{"category":1}]`)}, dialect.Target{},
 			`{` + hiWire + `,"toolConfig":{"retrievalConfig":{}},"generationConfig":{"mediaResolution":"X"},"safetySettings":[{"category":1}],"cachedContent":"c"}`, nil},

@@ -11,6 +11,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldVideo:       "contents.parts.inlineData",
 	llm.FieldDocument:    "contents.parts.inlineData",
 	llm.FieldFile:        "contents.parts.fileData",
+	llm.FieldFileName:    "contents.parts.inlineData.displayName",
 	llm.FieldResultMedia: "contents.parts.functionResponse.parts",
 	llm.FieldThinking:    "contents.parts.thoughtSignature",
 	llm.FieldCitations:   "groundingMetadata",

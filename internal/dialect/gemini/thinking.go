@@ -38,6 +38,7 @@ func thinkingConfig(r llm.Reasoning, model string, drops *llm.Drops) *wireThinki
 	if r.IsZero() {
 		return nil
 	}
+	drops.If(r.Measured(), llm.FieldSummary)
 	v := versionOf(model)
 	off := r.Off || r.Effort == "none"
 	known := v != version{}

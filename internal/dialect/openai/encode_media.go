@@ -11,7 +11,7 @@ import (
 // media writes an attachment.
 func (e *requestEncoder) media(a *llm.Attachment) (part, bool) {
 	if a.FileID != "" {
-		if ours(a.Origin) {
+		if ours(a.Origin) && a.Kind == llm.Document { // Responses takes pictures by id, and chat files alone
 			return part{Type: "file", File: &file{FileID: a.FileID}}, true
 		}
 		e.drops.Add(llm.FieldFile)

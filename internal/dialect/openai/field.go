@@ -12,6 +12,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldVideo:        "messages.content.video_url",
 	llm.FieldDocument:     "messages.content.file",
 	llm.FieldFile:         "messages.content.file.file_id",
+	llm.FieldFileName:     "messages.content.file.filename",
 	llm.FieldResultMedia:  "messages.content.image_url",
 	llm.FieldThinking:     "messages.reasoning_details",
 	llm.FieldCitations:    "messages.annotations",

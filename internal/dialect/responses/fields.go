@@ -12,6 +12,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldVideo:       "input_video",
 	llm.FieldDocument:    "input_file",
 	llm.FieldFile:        "file_id",
+	llm.FieldFileName:    "input_file.filename",
 	llm.FieldResultMedia: "function_call_output.output",
 	llm.FieldThinking:    "reasoning.encrypted_content",
 	llm.FieldCitations:   "output_text.annotations",
