@@ -77,6 +77,14 @@ func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (boo
 		d.failed = true
 		return true, emit(&llm.Event{Kind: llm.Failed, Err: Dialect{}.DecodeError(0, data)})
 	}
+	if w.UsageMetadata != nil {
+		var now report
+		w.UsageMetadata.read(&now)
+		d.last.settle(&now)
+		if w.UsageMetadata.ServiceTier != "" {
+			d.tier = w.UsageMetadata.ServiceTier
+		}
+	}
 	if err := d.start(w, emit); err != nil {
 		return false, err
 	}
@@ -98,14 +106,6 @@ func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (boo
 			}
 		}
 	}
-	if w.UsageMetadata != nil {
-		var now report
-		w.UsageMetadata.read(&now)
-		d.last.settle(&now)
-		if w.UsageMetadata.ServiceTier != "" {
-			d.tier = w.UsageMetadata.ServiceTier
-		}
-	}
 	if d.whole() {
 		return false, d.use(emit)
 	}
@@ -118,13 +118,11 @@ func (d *decoder) start(w *wireResponse, emit dialect.Emit) error {
 		return nil
 	}
 	d.started, d.id = true, w.ResponseID
-	e := llm.Event{Kind: llm.Start, ID: w.ResponseID, Model: w.ModelVersion}
+	e := llm.Event{Kind: llm.Start, ID: w.ResponseID, Model: w.ModelVersion, ServiceTier: d.tier}
 	if at, err := time.Parse(time.RFC3339, w.CreateTime); err == nil {
 		e.Created = at.Unix()
 	}
-	if w.UsageMetadata != nil {
-		e.ServiceTier = w.UsageMetadata.ServiceTier
-	}
+	e.Usage, _ = d.Usage() // the input's is whole from the first event on
 	return emit(&e)
 }
 

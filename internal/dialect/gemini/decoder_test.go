@@ -70,6 +70,20 @@ func TestDecoderBlocks(t *testing.T) {
 	}
 }
 
+// TestDecoderStart holds that the beginning tells the usage of its own event: Anthropic's callers read the input's there.
+func TestDecoderStart(t *testing.T) {
+	t.Parallel()
+	all, _, _ := decodeAll(t, [][]byte{
+		[]byte(`{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":1,"totalTokenCount":10,"serviceTier":"flex"},"modelVersion":"m"}`),
+		[]byte(`{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13}}`)})
+	if got := all[0]; got.Kind != llm.Start || got.Usage != (llm.Usage{Input: 9, Output: 1}) || got.ServiceTier != "flex" {
+		t.Errorf("it begins with %+v", got)
+	}
+	if r := fold(all); r.Usage != (llm.Usage{Input: 9, Output: 4}) {
+		t.Errorf("usage %+v", r.Usage)
+	}
+}
+
 func TestDecoderFinish(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
