@@ -104,7 +104,7 @@ func (t *translation) replied() *setback {
 		return over.setback
 	}
 	if err != nil {
-		return t.setback(err)
+		return t.broke(t.setback(err))
 	}
 	t.c.seen.reporter = counted{used}
 	return t.deliver(body)

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"encoding/base64"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -107,6 +108,22 @@ func TestImagesByGemini(t *testing.T) {
 		if e := w.only(); tt.status == 200 && (e.Usage.ImageOutput == 0 || e.Outcome != usage.OK) || w.credit.stillHeld() != 0 {
 			t.Errorf("%s: %+v", tt.name, e)
 		}
+	}
+}
+
+// A vendor's complaint within a 200 keeps what its header says of when to come back.
+func TestComplaintsOfOperations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		answer(`{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"slow down"}}`)(w, r)
+	}}}, ofDialect("gemini", "/v1beta"))
+	a := w.post("/images/generations", `{"model":"m","prompt":"a cat"}`)
+	if a.StatusCode != 429 || a.Header.Get("Retry-After") != "7" || !strings.Contains(a.body, "slow down") {
+		t.Errorf("%d, Retry-After %q: %s", a.StatusCode, a.Header.Get("Retry-After"), a.body)
+	}
+	if e := w.only(); e.Outcome != usage.UpstreamError || w.credit.stillHeld() != 0 {
+		t.Errorf("%+v", e)
 	}
 }
 
