@@ -54,6 +54,8 @@ func TestFailover(t *testing.T) {
 		{"no answer", hangUp, false, 0, "broken"},
 		{"no answer to a stream", hangUp, true, 0, "broken"},
 		{"error in 200", answer(`{"error":{"message":"x","code":502}}`), false, 0, "502"},
+		{"nothing in 200", answer(`{}`), false, 0, "upstream_malformed"},
+		{"an error of another form in 200", answer(`{"object":"error","message":"x","code":404}`), false, 0, "upstream_malformed"},
 		{"HTML in 200", script(200, "text/html", "<html>"), false, 0, "upstream_malformed"},
 		{"compressed unasked", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")

@@ -59,6 +59,7 @@ type watch struct {
 
 	chunk   dialect.Chunk
 	root    bool // the document is an object or a list
+	none    bool // it is a list of nothing
 	errs    failure.Scan
 	now     report // of the answer at hand
 	last    report // the latest that said something
@@ -86,7 +87,7 @@ func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
 // begin gets ready for a document.
 func (w *watch) begin() {
 	w.scanner.Init(answerPaths, w)
-	w.chunk, w.root, w.base, w.args = dialect.Chunk{}, false, 0, -1
+	w.chunk, w.root, w.none, w.base, w.args = dialect.Chunk{}, false, false, 0, -1
 	w.errs.Reset()
 }
 
@@ -98,7 +99,7 @@ func (w *watch) Event(data []byte) (dialect.Chunk, error) {
 	w.begin()
 	_, err := w.Write(data)
 	if err == nil {
-		err = w.End()
+		err = w.end()
 	}
 	return w.chunk, err
 }
@@ -119,8 +120,19 @@ func (w *watch) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// End implements dialect.Watch.
+// End implements dialect.Watch. A list without an answer in it is malformed.
 func (w *watch) End() error {
+	if err := w.end(); err != nil {
+		return err
+	}
+	if w.none {
+		return fmt.Errorf("%w: an empty list", dialect.ErrMalformed)
+	}
+	return nil
+}
+
+// end ends a document.
+func (w *watch) end() error {
 	err := w.scanner.End()
 	switch {
 	case err != nil:
@@ -158,8 +170,10 @@ func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	switch {
 	case id == idAnswer:
 		w.root = kind == jsonscan.Object || kind == jsonscan.Array
+		w.none = kind == jsonscan.Array
 		w.now, w.queries = report{}, 0
 	case id == idAnswers:
+		w.none = false
 		w.now, w.queries = report{}, 0
 	case id == idFinish || id == idBlock || id >= idModals && id < idAmounts:
 		w.word = w.word[:0]

@@ -162,3 +162,16 @@ func TestEncodeError(t *testing.T) {
 		}
 	}
 }
+
+func TestBodyThatIsEmpty(t *testing.T) {
+	t.Parallel()
+	for body, good := range map[string]bool{`[]`: false, ` [ ] `: false, `[{"candidates":[]}]`: true, `{"totalTokens":1}`: true, `[{"usageMetadata":{}},{}]`: true} {
+		w := gemini.Dialect{}.Watch(nil)
+		if _, err := w.Write([]byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.End(); errors.Is(err, dialect.ErrMalformed) == good {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}

@@ -9,9 +9,15 @@ import (
 	"aihigress/internal/llm"
 )
 
-// Watch implements dialect.Dialect. It reads chat completions, and the answers of the other endpoints too: legacy
-// completions, embeddings and whatever else has OpenAI's usage.
-func (Dialect) Watch(onText func(part []byte)) dialect.Watch { return newWatch(onText) }
+// Watch implements dialect.Dialect. It reads chat completions and legacy ones. A whole one with neither choices nor usage
+// is malformed: some relays answer 200 with an object that says nothing, or that there was an error in their own way.
+func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
+	w := newWatch(onText)
+	w.generates = true
+	return w
+}
+
+// newWatch reads the answers of other endpoints too: embeddings and whatever else has OpenAI's usage.
 
 func newWatch(onText func(part []byte)) *watch {
 	w := &watch{onText: onText}
@@ -21,12 +27,14 @@ func newWatch(onText func(part []byte)) *watch {
 
 // watch reads one answer as it passes. It keeps counts and short texts only.
 type watch struct {
-	onText  func(part []byte)
-	scanner jsonscan.Scanner
+	onText    func(part []byte)
+	generates bool // what is read must be an answer of a model
+	scanner   jsonscan.Scanner
 
 	chunk     dialect.Chunk
 	root      bool // the document is an object
-	emptyList bool // choices is an empty list
+	choices   bool // there is a list of them
+	emptyList bool // which is empty
 	errs      failure.Scan
 
 	report, groq, choice report // usage at its three places in the document at hand
@@ -36,7 +44,7 @@ type watch struct {
 // begin gets ready for a document.
 func (r *watch) begin() {
 	r.scanner.Init(responsePaths, r)
-	r.chunk, r.root, r.emptyList = dialect.Chunk{}, false, false
+	r.chunk, r.root, r.choices, r.emptyList = dialect.Chunk{}, false, false, false
 	r.report, r.groq, r.choice = report{}, report{}, report{}
 	r.errs.Reset()
 }
@@ -49,7 +57,7 @@ func (r *watch) Event(data []byte) (dialect.Chunk, error) {
 	r.begin()
 	_, err := r.Write(data)
 	if err == nil {
-		err = r.End()
+		err = r.end()
 	}
 	return r.chunk, err
 }
@@ -65,6 +73,17 @@ func (r *watch) Write(p []byte) (int, error) {
 
 // End implements dialect.Watch.
 func (r *watch) End() error {
+	if err := r.end(); err != nil {
+		return err
+	}
+	if r.generates && !r.choices && !r.chunk.Usage && r.chunk.Error == nil {
+		return fmt.Errorf("%w: neither choices nor usage", dialect.ErrMalformed)
+	}
+	return nil
+}
+
+// end ends a document.
+func (r *watch) end() error {
 	err := r.scanner.End()
 	switch {
 	case err != nil:
@@ -161,7 +180,8 @@ func (r *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	case idAnswer:
 		r.root = kind == jsonscan.Object
 	case idChoices:
-		r.emptyList = kind == jsonscan.Array
+		r.choices = kind == jsonscan.Array
+		r.emptyList = r.choices
 	case idChoice:
 		r.emptyList = false
 	case idFinish:

@@ -161,6 +161,27 @@ func TestBodyThatIsCut(t *testing.T) {
 	}
 }
 
+// TestBodyThatSaysNothing holds which whole answers of a model are none. Other endpoints have theirs.
+func TestBodyThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	for body, good := range map[string]bool{
+		`{}`: false, `{"object":"error","message":"no such model","code":404}`: false, `{"choices":null}`: false, `{"id":"x","object":"chat.completion"}`: false,
+		`{"choices":[]}`: true, `{"choices":[],"prompt_filter_results":[]}`: true, `{"usage":{"prompt_tokens":1}}`: true, `{"error":{"message":"x"}}`: true,
+	} {
+		for name, w := range map[string]dialect.Watch{"generation": openai.Dialect{}.Watch(nil), "embeddings": openai.Embeddings{}.Watch()} {
+			if _, err := w.Write([]byte(body)); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.End(); errors.Is(err, dialect.ErrMalformed) == (good || name == "embeddings") {
+				t.Errorf("%s by %s: %v", body, name, err)
+			}
+		}
+	}
+	if _, err := (openai.Dialect{}).Watch(nil).Event([]byte(`{"id":"x"}`)); err != nil {
+		t.Errorf("a chunk may say nothing: %v", err)
+	}
+}
+
 func TestErrorInABodyWith200(t *testing.T) {
 	t.Parallel()
 	r := openai.Dialect{}.Watch(nil)
