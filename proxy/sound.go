@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"aihigress/internal/usage"
 )
 
 // sounds reports whether an answer is sound, which is played while it comes.
@@ -41,7 +39,7 @@ func (c *call) sound(ctx context.Context, response *http.Response) *setback {
 			return s
 		}
 		if err != nil { // the proper end
-			return c.endSound(response, piece[:n], passed)
+			return c.endWhole(response, piece[:n], passed)
 		}
 		if n < 2 {
 			held = n
@@ -57,18 +55,4 @@ func (c *call) sound(ctx context.Context, response *http.Response) *setback {
 		}
 		piece[0], held = piece[n-1], 1
 	}
-}
-
-// endSound books the call and sends what was held back.
-func (c *call) endSound(response *http.Response, rest []byte, passed bool) *setback {
-	c.attempts.note(response.StatusCode, "")
-	if !c.settle(usage.OK, response.StatusCode, "") {
-		c.fail(c.unbooked())
-		return nil
-	}
-	if !passed {
-		c.commitWhole(response)
-	}
-	_ = c.answer.write(rest, true) // booked either way
-	return nil
 }

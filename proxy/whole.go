@@ -56,6 +56,11 @@ func (c *call) whole(ctx context.Context, response *http.Response) *setback {
 		}
 		piece, ahead, n = ahead, piece, more
 	}
+	return c.endWhole(response, piece[:n], passed)
+}
+
+// endWhole books the call and sends what was held back.
+func (c *call) endWhole(response *http.Response, rest []byte, passed bool) *setback {
 	c.remember(c.seen.watch.ResponseID())
 	c.attempts.note(response.StatusCode, "")
 	if !c.settle(usage.OK, response.StatusCode, "") {
@@ -65,7 +70,7 @@ func (c *call) whole(ctx context.Context, response *http.Response) *setback {
 	if !passed {
 		c.commitWhole(response)
 	}
-	_ = c.answer.write(piece[:n], false) // booked either way
+	_ = c.answer.write(rest, false) // booked either way
 	return nil
 }
 
