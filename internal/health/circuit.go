@@ -109,6 +109,7 @@ func (c *circuit) fail(why Class, retryAfter time.Duration, began, now time.Time
 		// It is open already, and this one was on its way. Only the vendor's own word makes it longer.
 		if until := now.Add(min(retryAfter, maxRetryAfter)); retryAfter > 0 && until.After(o.Until) {
 			c.open.Store(&Opening{Why: why, Since: o.Since, Until: until, Asked: true})
+			c.trying.Store(false) // who tried the shorter opening does not give this one back
 			return true
 		}
 		return false

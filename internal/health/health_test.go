@@ -271,6 +271,29 @@ func TestOneAttemptTriesWhatIsHalfOpen(t *testing.T) {
 	}
 }
 
+// A vendor that asks for more time while a trial is under way must not leave the circuit tried for good.
+func TestLongerRetryAfterDuringATrialDoesNotStickTheCircuit(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	b := health.New(health.Options{Now: c.Now})
+	late, _ := b.Begin(target, false)
+	try(b, target, health.Result{Class: health.RateLimited})
+	c.sleep(2 * time.Second)
+	trial, ok := b.Begin(target, false)
+	if !ok {
+		t.Fatal("the half-open circuit takes no trial")
+	}
+	late.End(health.Result{Class: health.RateLimited, RetryAfter: 20 * time.Second})
+	trial.End(health.Result{Class: health.Cancelled})
+	if _, ok := b.Begin(target, false); ok {
+		t.Error("Retry-After is not obeyed")
+	}
+	c.sleep(20 * time.Second)
+	if !try(b, target, health.Result{Class: health.OK}) {
+		t.Errorf("it does not come back: %+v", b.Look(target, c.Now()))
+	}
+}
+
 // Whatever is done to a board: what is open takes nothing but what is forced on it, a half-open circuit is tried by one at
 // a time, requests that are wrong change nothing, and everything comes back.
 func TestBoardAgainstAnything(t *testing.T) {
