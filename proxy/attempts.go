@@ -34,12 +34,14 @@ type setback struct {
 	status     int // the vendor's; 0 where none came
 	failure    failure
 	retryAfter time.Duration // the vendor's; 0 where it did not say
+	unsent     bool          // no connection: the vendor cannot have seen the request
 }
 
 // progress is how far the attempts of a call have come. The masks have a bit for each target of the plan.
 type progress struct {
 	target  *routing.Target // the one that is being tried
 	count   int
+	repeats int // of these, on a target that could not be connected to
 	started time.Time
 	live    health.Attempt // as the board watches it
 	log     []usage.Attempt
@@ -131,7 +133,12 @@ func (c *call) attempt() {
 	for c.attempts.count < c.p.o.MaxAttempts {
 		target := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health)
 		if target == nil {
-			break
+			if target = c.again(last); target == nil {
+				break
+			}
+		} else if !c.mayRetry(target, c.p.o.Health.Now()) {
+			c.attempts.ended(health.Cancelled, 0, 0)
+			continue
 		}
 		w, err := c.wayTo(target)
 		if err != nil {
@@ -154,6 +161,8 @@ func (c *call) attempt() {
 	}
 	_, bad := errors.AsType[*llm.RequestError](unfit)
 	switch {
+	case last != nil && c.gone(): // between two attempts
+		c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
 	case c.endpoint.estimate != nil && !bad && (last == nil || last.scope != ofRequest):
 		c.estimated()
 	case last != nil:
@@ -263,7 +272,7 @@ func (c *call) unreached(ctx context.Context, err error) *setback {
 		return &setback{scope: ofRequest, failure: describe(c.upload.failed(), c.requestID)}
 	}
 	web.Note(c.r.Context(), slog.String("attempt_error", err.Error()))
-	s := &setback{scope: ofProvider, failure: describe(err, c.requestID)}
+	s := &setback{scope: ofProvider, failure: describe(err, c.requestID), unsent: upstream.Unconnected(err)}
 	switch e, ok := fault.As(err); {
 	case !ok || e.Kind == fault.Internal:
 		s.failure = ours(http.StatusBadGateway, "upstream_error", codeUnavailable, "The provider could not be called.")

@@ -181,6 +181,7 @@ func (c *call) resolve() error {
 	if model != nil {
 		c.unsupported = model.Unsupported
 	}
+	c.p.retries.called(c.facts.Model, budgetOf(model), c.p.o.Health.Now())
 	c.plan = policy.Plan(c.planned[:0], routing.Input{
 		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
 	})

@@ -103,6 +103,7 @@ type Proxy struct {
 	bodies  budget
 	spooled budget // on disk
 	keys    pace
+	retries retries
 
 	unauthenticated atomic.Int64
 }

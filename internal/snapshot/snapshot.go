@@ -67,6 +67,8 @@ type Model struct {
 	// Unsupported says what becomes of what a target cannot take: "drop" (and name it), "reject", or "keep" (pass unknown
 	// fields on under their own names). It is of the model and not of a provider; slug/model drops.
 	Unsupported string
+	RetryBudget int     // attempts beyond the first, in percent of the model's calls; 0 is the usual budget
+	Hedge       bool    // a slow first token is raced by a second attempt
 	Routes      []Route // the enabled ones to enabled providers, in order of priority
 	CreatedAt   time.Time
 }

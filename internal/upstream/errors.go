@@ -32,6 +32,13 @@ func Unsent(err error) bool {
 	return false
 }
 
+// Unconnected reports whether err says that no connection came about, by what may be over in a moment. That is one of the
+// cases of Unsent.
+func Unconnected(err error) bool {
+	failure, ok := fault.As(err)
+	return ok && (failure.Code == CodeConnect || failure.Code == CodeConnectTimeout || failure.Code == CodeTLS)
+}
+
 // classify gives a transport's error its code. Messages name no host: they reach callers. What the caller cancelled
 // stays as it is.
 func classify(ctx context.Context, err error) error {

@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"aihigress/internal/routing"
+)
+
+const (
+	// maxRepeats is how often a call asks a target again that could not be connected to.
+	maxRepeats = 2
+	// firstBackoff is how long it waits before the first time at most; each wait may be twice as long as the one before.
+	firstBackoff = 200 * time.Millisecond
+)
+
+// again waits a moment and gives back the target that failed last, to be tried once more: where no other is left, the
+// vendor has not seen the request, and what failed was the connection, which is often there again at once. In all other
+// cases it is nil, since what failed is not asked twice.
+func (c *call) again(last *setback) *routing.Target {
+	a := &c.attempts
+	if last == nil || !last.unsent || a.repeats == maxRepeats || !c.p.retries.take(c.facts.Model, c.p.o.Health.Now()) {
+		return nil
+	}
+	longest := firstBackoff << a.repeats
+	wait := longest/2 + rand.N(longest/2)
+	a.repeats++
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+		return nil
+	}
+	live, inUse := c.p.o.Health.Begin(a.target.Health(), false)
+	if !inUse {
+		return nil
+	}
+	a.live = live
+	return a.target
+}
