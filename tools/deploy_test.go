@@ -3,6 +3,7 @@ package tools
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,8 +23,10 @@ func TestComposeFile(t *testing.T) {
 			t.Errorf("the gateway is not given %s", name)
 		}
 	}
-	if len(gateway.Volumes) != 1 || gateway.Volumes[0].Type != types.VolumeTypeVolume || gateway.Volumes[0].Target != "/var/lib/aihigress/spool" {
-		t.Errorf("the spool has no volume: %+v", gateway.Volumes)
+	for _, path := range []string{"/var/lib/aihigress/spool", "/tmp"} { // all else of the container is read-only
+		if !slices.ContainsFunc(gateway.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Type == types.VolumeTypeVolume && v.Target == path }) {
+			t.Errorf("%s has no volume: %+v", path, gateway.Volumes)
+		}
 	}
 	if c := gateway.DependsOn["migrate"].Condition; c != types.ServiceConditionCompletedSuccessfully {
 		t.Errorf("the gateway starts when migrate is %q", c)
