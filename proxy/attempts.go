@@ -161,8 +161,7 @@ func (c *call) attempt() {
 	}
 	_, bad := errors.AsType[*llm.RequestError](unfit)
 	switch {
-	case last != nil && c.gone(): // between two attempts
-		c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
+	case c.settled: // its caller left between two attempts
 	case c.endpoint.estimate != nil && !bad && (last == nil || last.scope != ofRequest):
 		c.estimated()
 	case last != nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"aihigress/internal/routing"
+	"aihigress/internal/usage"
 )
 
 const (
@@ -30,6 +31,9 @@ func (c *call) again(last *setback) *routing.Target {
 	select {
 	case <-timer.C:
 	case <-c.ctx.Done():
+		if c.gone() {
+			c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
+		}
 		return nil
 	}
 	live, inUse := c.p.o.Health.Begin(a.target.Health(), false)

@@ -48,6 +48,7 @@ func (c *call) booked(outcome usage.Outcome) {
 		tokens = c.event.Usage.Output
 	}
 	c.attempts.ended(health.OK, 0, tokens)
+	c.continues()
 }
 
 // class is what a setback says to the health of its target.

@@ -55,6 +55,8 @@ type call struct {
 	hold        Hold
 	answer      *answer
 
+	conversation conversation
+
 	attempts progress
 	sending  upstream.Sending
 	seen     reading
@@ -182,9 +184,11 @@ func (c *call) resolve() error {
 		c.unsupported = model.Unsupported
 	}
 	c.p.retries.called(c.facts.Model, budgetOf(model), c.p.o.Health.Now())
-	c.plan = policy.Plan(c.planned[:0], routing.Input{
+	in := routing.Input{
 		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
-	})
+	}
+	c.converse(&in)
+	c.plan = policy.Plan(c.planned[:0], in)
 	if err := c.followState(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aihigress/internal/affinity"
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
@@ -73,8 +74,9 @@ type Options struct {
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger
-	Health   *health.Board // nil is a new one
-	Pins     Pins          // nil keeps no notes: requests that go on from an answer are asked of every account in turn
+	Health   *health.Board   // nil is a new one
+	Affinity *affinity.Table // nil is a new one
+	Pins     Pins            // nil keeps no notes: requests that go on from an answer are asked of every account in turn
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
@@ -116,6 +118,9 @@ var ErrStopping = errors.New("the gateway is stopping")
 func New(o Options) *Proxy {
 	if o.Health == nil {
 		o.Health = health.New(health.Options{})
+	}
+	if o.Affinity == nil {
+		o.Affinity = affinity.New()
 	}
 	defaultTo(&o.MaxBody, 64<<20)
 	defaultTo(&o.MaxBodies, 1<<30)

@@ -29,7 +29,7 @@ func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect)
 	}
 	e := d.DecodeError(r.StatusCode, raw)
 	s := judge(e, c.attempts.target.Route.Provider)
-	if s.scope == ofRequest && c.knowsNot(e) {
+	if s.scope == ofRequest && c.knowsNot(e) || s.failure.header != nil && c.lacksState(e) {
 		s.scope = ofKey
 	}
 	if s.failure.header != nil {

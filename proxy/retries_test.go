@@ -23,7 +23,9 @@ import (
 // An upstreamFunc answers calls of vendors.
 type upstreamFunc func(ctx context.Context, c upstream.Call) (*http.Response, error)
 
-func (f upstreamFunc) Do(ctx context.Context, c upstream.Call) (*http.Response, error) { return f(ctx, c) }
+func (f upstreamFunc) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
+	return f(ctx, c)
+}
 
 // lonely serves the model "m" by providers with one key each, in the time of synctest.
 func lonely(t *testing.T, providers int, u proxy.Upstream, change ...func(*snapshot.Model)) (call func(ctx context.Context, body string) int, _ *meter) {

@@ -378,6 +378,9 @@ func (u *uploaded) Facts() *dialect.Facts {
 	return &u.facts
 }
 
+// Thread implements dialect.Scanned: an upload goes on with nothing.
+func (*uploaded) Thread() dialect.Thread { return dialect.Thread{} }
+
 // Patch implements dialect.Scanned: an upload is not in memory, and is changed where it is sent.
 func (*uploaded) Patch(body []byte, _ dialect.Patch) [][]byte { return [][]byte{body} }
 

@@ -17,6 +17,7 @@ import (
 	"aihigress/db"
 	"aihigress/graph"
 	"aihigress/internal/account"
+	"aihigress/internal/affinity"
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
@@ -61,6 +62,7 @@ type Gateway struct {
 	bus       *event.Bus
 	board     *health.Board
 	health    *health.Share
+	affinity  *affinity.Table
 	limiter   *limit.Limiter
 	spool     *usage.Spool
 	meter     *usage.Meter

@@ -9,6 +9,7 @@ import (
 
 	"aihigress/graph"
 	"aihigress/internal/account"
+	"aihigress/internal/affinity"
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
@@ -40,6 +41,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.limiter = limit.New(g.redis, g.log, time.Now)
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
+	g.affinity = affinity.New()
 	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
 	inserter, err := jobs.NewInserter(g.pool)
 	if err != nil {
@@ -76,7 +78,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		Health: g.board, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
+		Health: g.board, Affinity: g.affinity, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{

@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"provider":           words("authz db audit pricing catalog event"),
 	"snapshot":           words("authz db pricing"),
 	"health":             words("event"),
+	"affinity":           words("event health"),
 	"routing":            words("health pricing snapshot"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect dialect/anthropic"),
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("apikey credit health limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"proxy":           words("affinity apikey credit health limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"graph":           words("account apikey audit auth authz catalog credit event health provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit health provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit health provider usage routing authz graph/scalar"),
@@ -64,7 +65,7 @@ var allowed = map[string][]string{
 	"jobs":            words("auth authz catalog credit provider usage"),
 
 	// Assembly.
-	"app":   words("account apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }

@@ -72,6 +72,8 @@ type At struct {
 // Scanned is a request that was scanned.
 type Scanned interface {
 	Facts() *Facts
+	// Thread is the conversation of a request that has one; the zero Thread of all others.
+	Thread() Thread
 	// Patch returns the body that was scanned with another model name and what else is asked for. All other bytes stay as and
 	// where they are. It comes in pieces, one after the other, that share memory with the original: it must not change
 	// while they are in use.

@@ -26,6 +26,9 @@ type choice struct {
 	load     float64 // attempts in flight, by weight
 	cold     bool    // little is known of it
 	trial    bool
+	held     bool    // its first target has the conversation in its cache
+	heldAt   float64 // the score of that target
+	kept     bool    // it goes first for that
 	explored bool
 	place    float64 // among routes of its priority
 	peers    float64 // weight of all routes in use of its priority
@@ -63,6 +66,7 @@ func choose(choices []choice, targets []Target) []choice {
 		c.cold = known < coldBelow
 		c.load = float64(busy) / max(c.weight, 1)
 		c.trial = t.Standing.State == health.HalfOpen && c.weight > 0
+		c.held, c.heldAt = t.Held, t.Terms.Score
 		switch {
 		case t.policy == RoundRobin:
 			c.score = float64(began)
@@ -116,20 +120,61 @@ func (p Policy) order(choices []choice, d *dice) {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.place, b.place), cmp.Compare(a.from, b.from))
 	}
 	slices.SortFunc(choices, byPlace)
-	if !p.Compares() {
-		return
-	}
 	for from := 0; from < len(choices); {
 		to := from
 		for to < len(choices) && choices[to].priority == choices[from].priority {
 			to++
 		}
-		if first := p.lead(choices[from:to], d); first > 0 {
-			lead := choices[from+first]
-			copy(choices[from+1:from+first+1], choices[from:from+first])
-			choices[from] = lead
+		peers := choices[from:to]
+		if held := p.keeps(peers); held >= 0 {
+			peers[held].kept = true
+			advance(peers, held)
+		} else if p.Compares() {
+			advance(peers, p.lead(peers, d))
 		}
 		from = to
+	}
+}
+
+// advance moves one of the choices before all others.
+func advance(choices []choice, at int) {
+	lead := choices[at]
+	copy(choices[1:at+1], choices[:at])
+	choices[0] = lead
+}
+
+// keeps is the choice among those of one priority that has the conversation and is to go first for it: not where it would
+// be much worse, by what the policy goes by. It is -1 where there is none.
+func (p Policy) keeps(peers []choice) int {
+	at := slices.IndexFunc(peers, func(c choice) bool { return c.held })
+	if at < 0 || peers[at].weight == 0 && peers[at].peers > 0 || peers[0].trial && at > 0 {
+		return -1
+	}
+	limit, best := inf, peers[0].score
+	switch p {
+	case Latency: // a cached prompt is read in a fraction of the time
+		limit = 1.5 * best
+	case Cost: // its price is that of a cached prompt already
+		limit = best
+	case Reliability:
+		limit = best + 0.05
+	case Balanced:
+		limit = best + 0.5
+	case LeastBusy:
+		limit = best + 4
+	case Weighted, Priority, RoundRobin:
+	}
+	if p.Compares() && peers[at].heldAt > limit {
+		return -1
+	}
+	return at
+}
+
+// bind moves the choice that has the conversation before all others: it alone knows what the request goes on from.
+func bind(choices []choice) {
+	if at := slices.IndexFunc(choices, func(c choice) bool { return c.held }); at >= 0 {
+		choices[at].kept, choices[at].waits = true, false
+		advance(choices, at)
 	}
 }
 
@@ -226,6 +271,7 @@ func (c *choice) tell(t *Target, round int) {
 	t.peers, t.waits = c.peers, c.waits
 	t.trial = c.trial && round == 0
 	t.exploring = c.explored && round == 0
+	t.kept = c.kept && round == 0
 }
 
 // chances works out the chance of each target to be tried first. The choices are in order.
@@ -249,6 +295,8 @@ func (p Policy) leadChances(peers []choice) []float64 {
 		return chances
 	}
 	switch {
+	case peers[0].kept:
+		chances[0] = 1
 	case p == Priority || p == RoundRobin || peers[0].peers == 0 && !p.Compares():
 		chances[0] = 1
 	case peers[0].trial:

@@ -44,6 +44,11 @@ type Input struct {
 	Now    time.Time // by the clock of Health
 	Seed   uint64
 
+	// Held is where the vendor has the beginning of this conversation in its cache; its Model may be empty, and zero is
+	// nowhere. It comes first while it is in use and not much worse than the others, or with Bound, however much worse.
+	Held  health.Target
+	Bound bool
+
 	// What the request takes, in tokens: it decides what is cheap and what is fast.
 	Prompt int64
 	Output int64 // at most; 0 is not said
@@ -55,6 +60,7 @@ type Target struct {
 	Key      *snapshot.ProviderKey // nil where the provider needs none
 	Standing health.Standing
 	LeftOut  bool    // it is out of use: to be tried only when nothing else is left
+	Held     bool    // it has the beginning of this conversation in its cache
 	Terms    Terms   // of a policy that compares them
 	Chance   float64 // of being tried first, from 0 to 1; Explain alone works it out
 
@@ -67,6 +73,7 @@ type Target struct {
 	waits     bool    // for routes of a lower priority number
 	trial     bool    // goes first, to try a half-open circuit
 	exploring bool    // went first to be learned about
+	kept      bool    // went first since it has the conversation
 }
 
 // Health is the target as the board knows it.
@@ -100,10 +107,13 @@ func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	}
 	d := dice{}
 	d.Seed(in.Seed, 0)
-	orderKeys(p, targets, &d)
+	orderKeys(p, targets, in.Bound, &d)
 	var routes [MaxTargets]choice
 	choices := choose(routes[:0], targets)
 	p.order(choices, &d)
+	if in.Bound {
+		bind(choices)
+	}
 	if explain {
 		p.chances(choices, targets)
 	}
@@ -127,6 +137,7 @@ func (p Policy) targets(all []Target, in *Input) []Target {
 			t.Standing = in.Health.Look(t.Health(), in.Now)
 			t.LeftOut = t.Standing.State == health.Open
 		}
+		t.Held = in.holds(t)
 	}
 	for i := range in.Routes {
 		route := &in.Routes[i]
@@ -141,9 +152,23 @@ func (p Policy) targets(all []Target, in *Input) []Target {
 	return all
 }
 
+// holds reports whether a target is the one that has the conversation.
+func (in *Input) holds(t *Target) bool {
+	if in.Held.Provider.IsZero() || in.Held.Provider != t.Route.Provider.ID || in.Held.Model != "" && in.Held.Model != t.Route.UpstreamID {
+		return false
+	}
+	return t.Key == nil || t.Key.ID == in.Held.Key
+}
+
+// Draws of keys that come before all that is drawn by chance.
+const (
+	heldDraw  = -2
+	trialDraw = -1
+)
+
 // orderKeys says of each target which round of its route it takes: those in use first, among them one that is half open,
 // then by chance in proportion to weight, or as the policy has it.
-func orderKeys(p Policy, targets []Target, d *dice) {
+func orderKeys(p Policy, targets []Target, bound bool, d *dice) {
 	for from := 0; from < len(targets); {
 		to, weights := from, 0.0
 		for ; to < len(targets) && targets[to].Route == targets[from].Route; to++ {
@@ -161,7 +186,10 @@ func orderKeys(p Policy, targets []Target, d *dice) {
 				t.draw = d.wait(t.Key.Weight)
 			}
 			if t.Standing.State == health.HalfOpen && t.Key.Weight > 0 {
-				t.draw = -1
+				t.draw = trialDraw
+			}
+			if t.Held && (t.Key.Weight > 0 || bound) {
+				t.draw = heldDraw
 			}
 		}
 		for i := from; i < to; i++ {
@@ -228,14 +256,17 @@ func (t *Target) lessBad(other *Target) bool {
 
 // keyShare is the chance of a target to be the first of its route.
 func (t *Target) keyShare(peers []Target) float64 {
-	trials, inUse := 0, 0
+	trials, held, inUse := 0, 0, 0
 	for i := range peers {
 		if peers[i].LeftOut {
 			continue
 		}
 		inUse++
-		if peers[i].draw == -1 {
+		switch peers[i].draw {
+		case trialDraw:
 			trials++
+		case heldDraw:
+			held++
 		}
 	}
 	byWeight := t.policy != LeastBusy && t.policy != RoundRobin
@@ -244,7 +275,7 @@ func (t *Target) keyShare(peers []Target) float64 {
 		return 0
 	case inUse == 1:
 		return 1
-	case trials == 0 && byWeight && t.keyPeers > 0:
+	case trials+held == 0 && byWeight && t.keyPeers > 0:
 		return float64(max(t.Key.Weight, 0)) / t.keyPeers
 	case t.round == 0: // the order is set
 		return 1

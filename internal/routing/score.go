@@ -14,6 +14,9 @@ import (
 // usualOutput is how long an answer is taken to be, in tokens, where nobody says.
 const usualOutput = 300
 
+// cachedShare is how much of a conversation's prompt is taken to be read from the cache, in percent.
+const cachedShare = 80
+
 // Terms is what a policy compares. Of a target that was never tried, a figure is the mean of the others'.
 type Terms struct {
 	FirstToken float64 // seconds to the first token of a stream
@@ -55,10 +58,10 @@ func (p Policy) estimate(targets []Target, in *Input) {
 		switch {
 		case !asksPrice:
 			terms.Price = math.NaN()
-		case i > 0 && t.Route == targets[i-1].Route:
+		case i > 0 && t.Route == targets[i-1].Route && t.Held == targets[i-1].Held:
 			terms.Price = targets[i-1].Terms.Price
 		default:
-			terms.Price = price(t.Route, in.Prompt, output)
+			terms.Price = price(t.Route, in.Prompt, output, t.Held)
 		}
 	}
 }
@@ -84,12 +87,18 @@ func (m *mean) or(s *health.Spread) float64 {
 	return 0
 }
 
-// price is what the request costs by a route, in credits; NaN is unknown.
-func price(r *snapshot.Route, prompt, output int64) float64 {
+// price is what the request costs by a route, in credits; NaN is unknown. Of a prompt whose beginning is cached, most is
+// taken to be: all but the last turn.
+func price(r *snapshot.Route, prompt, output int64, held bool) float64 {
 	if r.Upstream == nil {
 		return math.NaN()
 	}
-	amount, priced := r.Upstream.Rate.Cost(llm.Usage{Input: max(prompt, 1), Output: output})
+	u := llm.Usage{Input: max(prompt, 1), Output: output}
+	if held {
+		u.CachedInput = u.Input * cachedShare / 100
+		u.Input -= u.CachedInput
+	}
+	amount, priced := r.Upstream.Rate.Cost(u)
 	if !priced {
 		return math.NaN()
 	}
@@ -169,6 +178,8 @@ func (t *Target) Reasons() []string {
 	switch {
 	case t.trial:
 		reasons = append(reasons, fmt.Sprintf("half open after %s: one attempt tries it", t.Standing.Opening.Why))
+	case t.kept:
+		reasons = append(reasons, "has the beginning of this conversation in its cache")
 	case t.exploring:
 		reasons = append(reasons, "first this time, to learn about it")
 	}

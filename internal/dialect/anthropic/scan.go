@@ -9,7 +9,10 @@ import (
 	"aihigress/internal/llm"
 )
 
-const maxModel = 512 // bytes of a model name
+const (
+	maxModel = 512 // bytes of a model name
+	maxName  = 256 // bytes that are kept of other names
+)
 
 // span is a part of a body. An absent one has end zero.
 type span struct{ start, end int64 }
@@ -18,7 +21,8 @@ func (s span) present() bool { return s.end > 0 }
 
 // scanned is a request that was scanned, with the places that Patch may change.
 type scanned struct {
-	facts dialect.Facts
+	facts  dialect.Facts
+	thread dialect.ThreadReader
 
 	model, version   span // values of model and anthropic_version
 	system, metadata span
@@ -33,6 +37,9 @@ type scanned struct {
 
 // Facts implements dialect.Scanned.
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// Thread implements dialect.Scanned.
+func (s *scanned) Thread() dialect.Thread { return s.thread.Thread }
 
 const (
 	idRoot jsonscan.ID = iota + 1
@@ -54,6 +61,8 @@ const (
 	idSource
 	idSourceType
 	idSourceData
+	idRole
+	idFileID
 )
 
 var requestPaths = func() *jsonscan.Paths {
@@ -70,6 +79,7 @@ var requestPaths = func() *jsonscan.Paths {
 		"messages":           idMessages,
 		"messages[]":         idMessage,
 		"messages[].content": idText,
+		"messages[].role":    idRole,
 		"tools":              idTools,
 		"tools[]":            idTool,
 	}
@@ -81,6 +91,7 @@ var requestPaths = func() *jsonscan.Paths {
 		paths[block+".source"] = idSource
 		paths[block+".source.type"] = idSourceType
 		paths[block+".source.data"] = idSourceData
+		paths[block+".source.file_id"] = idFileID
 		paths[block+".source.content"] = idText
 		paths[block+".source.content[].text"] = idText
 	}
@@ -166,6 +177,7 @@ type requestScan struct {
 	tool    int64 // where the tool, or the input of a call, begins
 	source  source
 	limited bool // max_tokens is given
+	user    bool // the message at hand is a user's
 }
 
 // source is the source of a picture or a document. The data of a plain text is read by the model as it stands; that of
@@ -229,6 +241,8 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.req.facts.HasTools = r.req.facts.HasTools || id == idTool
 	case idMessage:
 		r.req.facts.Messages++
+		r.req.thread.Open()
+		r.user = false
 	case idSource:
 		r.source = source{}
 	}
@@ -241,6 +255,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	switch id {
 	case idText:
 		r.req.facts.TextBytes += int64(len(part))
+		r.req.thread.Text(part)
 		return
 	case idSystem, idSystemText:
 		r.req.facts.TextBytes += int64(len(part))
@@ -250,9 +265,9 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 		return
 	case idModel:
 		keep = maxModel + 1
-	case idUserID:
-		keep = len(claudeUser)
-	case idBlockType, idSourceType:
+	case idUserID, idFileID:
+		keep = maxName
+	case idBlockType, idSourceType, idRole:
 		keep = 32
 	}
 	r.text = jsonscan.Keep(r.text, part, keep)
@@ -282,6 +297,13 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		req.metadata.end = at
 	case idUserID:
 		req.userID, req.claudeUser = value, isClaudeUser(string(r.text))
+		req.thread.Name = string(r.text)
+	case idRole:
+		r.user = string(r.text) == "user"
+	case idMessage:
+		req.thread.Close(r.user)
+	case idFileID:
+		req.thread.State = string(r.text)
 	case idTool, idInput:
 		req.facts.TextBytes += at - r.tool
 	case idBlockType:

@@ -99,6 +99,9 @@ type scanned struct {
 // Facts implements dialect.Scanned.
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
 
+// Thread implements dialect.Scanned: nothing goes on with anything.
+func (*scanned) Thread() dialect.Thread { return dialect.Thread{} }
+
 // Patch implements dialect.Scanned. Only the model changes.
 func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 	if s.insert > 0 {

@@ -27,6 +27,9 @@ func (Dialect) KeepAlive() []byte { return []byte("\n\n") }
 // maxModel is how long a model's name may be, in bytes.
 const maxModel = 512
 
+// maxName is how much is kept of other names, in bytes.
+const maxName = 256
+
 // snake is how protobuf spells a camelCase name otherwise.
 func snake(camel string) string {
 	b := make([]byte, 0, len(camel)+4)

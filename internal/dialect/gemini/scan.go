@@ -29,6 +29,9 @@ const (
 	idConfig
 	idMaxTokens
 	idN
+	idRole
+	idFileURI
+	idCached
 )
 
 // requestPaths are the places of a generateContent request, on its own and within a countTokens request.
@@ -36,6 +39,8 @@ var requestPaths = func() *jsonscan.Paths {
 	body := map[string]jsonscan.ID{
 		"contents":                         idContents,
 		"contents[]":                       idContent,
+		"contents([]).role":                idRole,
+		"cachedContent":                    idCached,
 		"tools":                            idTools,
 		"tools[]":                          idTool,
 		"generationConfig":                 idConfig,
@@ -53,6 +58,7 @@ var requestPaths = func() *jsonscan.Paths {
 			for _, at := range []string{file, "functionResponse.parts([])." + file} {
 				body[part+at] = idFile
 				body[part+at+".mimeType"] = idFileType
+				body[part+at+".fileUri"] = idFileURI
 			}
 		}
 	}
@@ -80,6 +86,7 @@ type span struct{ start, end int64 }
 // request is what was scanned.
 type request struct {
 	facts  dialect.Facts
+	thread dialect.ThreadReader
 	models [2]named // model at the top and in generateContentRequest, where they are given
 }
 
@@ -92,6 +99,9 @@ type named struct {
 
 // Facts implements dialect.Scanned.
 func (r *request) Facts() *dialect.Facts { return &r.facts }
+
+// Thread implements dialect.Scanned.
+func (r *request) Thread() dialect.Thread { return r.thread.Thread }
 
 // Patch implements dialect.Scanned. The model's name stands in the address; where some SDKs repeat it in the body, it is
 // changed there too and keeps what stands before it ("models/…").
@@ -162,6 +172,7 @@ type requestScan struct {
 	raw   int64  // where the JSON at hand begins
 	text  []byte // of the string at hand, where it is wanted
 	typed bool   // the file at hand has told its type
+	model bool   // the message at hand is a model's
 }
 
 func (s *requestScan) fail(param, format string, args ...any) {
@@ -215,6 +226,8 @@ func (s *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	case idContent, idContents:
 		if kind == jsonscan.Object {
 			facts.Messages++
+			s.req.thread.Open()
+			s.model = false
 		}
 	case idTools, idTool, idRaw:
 		s.raw = at
@@ -232,6 +245,11 @@ func (s *requestScan) Text(id jsonscan.ID, part []byte) {
 	switch id {
 	case idText:
 		s.req.facts.TextBytes += int64(len(part))
+		s.req.thread.Text(part)
+	case idRole:
+		limit = 32
+	case idFileURI, idCached:
+		limit = maxName
 	case idModel, idInnerModel:
 		limit = maxModel + 1
 	case idFileType, idMaxTokens, idN:
@@ -261,6 +279,18 @@ func (s *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		if isRaw(id, kind) {
 			facts.TextBytes += at - s.raw
 		}
+	case idRole:
+		s.model = string(s.text) == "model"
+	case idContent, idContents:
+		if kind == jsonscan.Object {
+			s.req.thread.Close(!s.model)
+		}
+	case idFileURI:
+		if bytes.Contains(s.text, []byte("/files/")) { // of the Files API: others are addresses that anybody can fetch
+			s.req.thread.State = string(s.text)
+		}
+	case idCached:
+		s.req.thread.State = string(s.text)
 	case idFileType:
 		s.file(s.text)
 	case idFile:

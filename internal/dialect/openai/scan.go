@@ -1,13 +1,18 @@
 package openai
 
 import (
+	"cmp"
+
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 )
 
-const maxModel = 512 // bytes of a model name
+const (
+	maxModel = 512 // bytes of a model name
+	maxName  = 256 // bytes that are kept of other names
+)
 
 // Scan implements dialect.Dialect: a chat completion request, which has messages.
 func (Dialect) Scan(body []byte, _ dialect.At) (dialect.Scanned, error) {
@@ -40,6 +45,7 @@ func emptyMessages() *llm.RequestError {
 // scanned is a request of a chat completion, a completion or an embedding, as far as it was read.
 type scanned struct {
 	facts   dialect.Facts
+	thread  dialect.ThreadReader
 	listed  bool // there is a list of messages
 	model   span
 	options span // value of stream_options
@@ -49,6 +55,9 @@ type scanned struct {
 
 // Facts implements dialect.Scanned.
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// Thread implements dialect.Scanned.
+func (s *scanned) Thread() dialect.Thread { return s.thread.Thread }
 
 // PromptText implements dialect.Scanned. It is for estimates, so a body that breaks off gives what came before.
 func (*scanned) PromptText(body []byte, onText func(part []byte)) {
@@ -79,6 +88,10 @@ const (
 	idPromptText
 	idInput
 	idInputToken
+	idRole
+	idCacheKey
+	idUser
+	idFileID
 )
 
 var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
@@ -96,6 +109,10 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"functions[]":                           idToolList,
 	"messages":                              idMessages,
 	"messages[]":                            idMessage,
+	"messages[].role":                       idRole,
+	"prompt_cache_key":                      idCacheKey,
+	"user":                                  idUser,
+	"messages[].content[].file.file_id":     idFileID,
 	"messages[].content":                    idPromptText,
 	"messages[].content[].type":             idPartType,
 	"messages[].content[].text":             idPromptText,
@@ -149,6 +166,7 @@ type requestScan struct {
 	text                     []byte
 	start                    int64
 	toolStart                int64
+	user                     bool // the message at hand is a user's
 	maxTokens, maxCompletion int64
 }
 
@@ -197,6 +215,8 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.req.listed = kind == jsonscan.Array
 	case idMessage:
 		r.req.facts.Messages++
+		r.req.thread.Open()
+		r.user = false
 	}
 }
 
@@ -213,6 +233,9 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	switch id {
 	case idPromptText, idInput:
 		r.req.facts.TextBytes += int64(len(part))
+		r.req.thread.Text(part)
+	case idRole, idCacheKey, idUser, idFileID:
+		limit = maxName
 	case idModel:
 		limit = maxModel + 1
 	case idPartType:
@@ -245,6 +268,16 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		r.req.facts.TextBytes += at - r.toolStart
 	case idPartType:
 		r.partType(string(r.text))
+	case idRole:
+		r.user = string(r.text) == "user"
+	case idMessage:
+		r.req.thread.Close(r.user)
+	case idCacheKey:
+		r.req.thread.Name = string(r.text)
+	case idUser:
+		r.req.thread.Name = cmp.Or(r.req.thread.Name, string(r.text))
+	case idFileID:
+		r.req.thread.State = string(r.text)
 	case idInput, idInputToken:
 		if kind == jsonscan.Number {
 			r.req.facts.InputTokens++

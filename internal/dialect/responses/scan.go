@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"cmp"
+
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
@@ -13,6 +15,7 @@ const (
 	maxModel = 512 // bytes of a model name
 	maxID    = 512 // bytes of an answer's id
 	maxWord  = 64  // bytes of a type or status that are kept
+	maxName  = 256 // bytes that are kept of other names
 )
 
 const (
@@ -31,6 +34,12 @@ const (
 	idPartType
 	idText
 	idInstructions
+	idRole
+	idCacheKey
+	idUser
+	idFileID
+	idInclude
+	idSealed
 )
 
 var requestPaths = func() *jsonscan.Paths {
@@ -50,6 +59,13 @@ var requestPaths = func() *jsonscan.Paths {
 		"tools[]":              idTool,
 		"input[]":              idItem,
 		"input[].output.type":  idPartType, // a computer's screenshot
+
+		"input[].role":              idRole,
+		"prompt_cache_key":          idCacheKey,
+		"user":                      idUser,
+		"input[].content[].file_id": idFileID,
+		"include[]":                 idInclude,
+		"input[].encrypted_content": idSealed,
 	}
 	for _, list := range []string{"content", "output"} {
 		paths["input[]."+list] = idText
@@ -80,11 +96,15 @@ type span struct{ start, end int64 }
 
 // scanned implements dialect.Scanned.
 type scanned struct {
-	facts dialect.Facts
-	model span
+	facts  dialect.Facts
+	thread dialect.ThreadReader
+	model  span
 }
 
 func (s *scanned) Facts() *dialect.Facts { return &s.facts }
+
+// Thread implements dialect.Scanned.
+func (s *scanned) Thread() dialect.Thread { return s.thread.Thread }
 
 // PromptText implements dialect.Scanned. A body that breaks off gives what came before.
 func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
@@ -129,6 +149,7 @@ type requestScan struct {
 	stores    bool
 	hasInput  bool
 	hasState  bool
+	user      bool // the item at hand is a user's message
 }
 
 func (r *requestScan) fail(err *llm.RequestError) {
@@ -179,10 +200,13 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		}
 		if kind == jsonscan.String {
 			r.req.facts.Messages = 1
+			r.req.thread.Open()
 		}
 	case idItem:
 		r.hasInput = true
 		r.req.facts.Messages++
+		r.req.thread.Open()
+		r.user = false
 	case idState:
 		r.hasState = r.hasState || kind != jsonscan.Null
 	case idTool:
@@ -198,8 +222,12 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idInput:
 		r.hasInput = true
 		r.req.facts.TextBytes += int64(len(part))
+		r.req.thread.Text(part)
 	case idText, idInstructions:
 		r.req.facts.TextBytes += int64(len(part))
+		r.req.thread.Text(part)
+	case idRole, idCacheKey, idUser, idFileID, idInclude:
+		limit = maxName
 	case idModel:
 		limit = maxModel + 1
 	case idPrevious:
@@ -237,6 +265,24 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		f.MaxTokens = r.positive("max_output_tokens", kind, raw)
 	case idTool:
 		f.TextBytes += at - r.toolStart
+	case idRole:
+		r.user = string(r.text) == "user"
+	case idItem:
+		r.req.thread.Close(r.user)
+	case idInput:
+		if kind == jsonscan.String {
+			r.req.thread.Close(true)
+		}
+	case idCacheKey:
+		r.req.thread.Name = string(r.text)
+	case idUser:
+		r.req.thread.Name = cmp.Or(r.req.thread.Name, string(r.text))
+	case idFileID:
+		r.req.thread.State = string(r.text)
+	case idInclude:
+		r.req.thread.Sealed = r.req.thread.Sealed || string(r.text) == "reasoning.encrypted_content"
+	case idSealed:
+		r.req.thread.Sealed = r.req.thread.Sealed || kind == jsonscan.String
 	case idPartType:
 		switch string(r.text) {
 		case "input_image", "computer_screenshot":
