@@ -287,7 +287,7 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 	}
 	if by != nil {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &by.ID, by.Slug, "small-2"
-		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second}}
+		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second, Charge: 7}}
 	}
 	if err := h.meter.Admitted(h.Context(), &e); err != nil {
 		h.Fatal(err)

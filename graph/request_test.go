@@ -6,7 +6,7 @@ import (
 )
 
 const requestFields = ` { id requestId startedAt apiKey { name } user { email } model provider { slug } upstreamModel dialect endpoint streamed httpStatus
-	outcome errorCode attempts { provider key status error startedAt duration } duration timeToFirstToken
+	outcome errorCode attempts { provider key status error startedAt duration charge } duration timeToFirstToken
 	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost unpriced tags { name value } }`
 
 func TestRequests(t *testing.T) {
@@ -24,7 +24,7 @@ func TestRequests(t *testing.T) {
 		"upstreamModel": "small-2", "dialect": "OPENAI", "httpStatus": 200, "outcome": "OK", "errorCode": "", "duration": 1.5, "timeToFirstToken": 0.2,
 		"usage":  `{"inputTokens":16,"cachedInputTokens":5,"cacheWriteTokens":1,"outputTokens":20,"reasoningTokens":4,"imageInputTokens":2,"imageOutputTokens":3,"toolUses":1,"estimated":false}`,
 		"charge": "0.01", "cost": "0.01", "unpriced": false, "tags": `[{"name":"team","value":"search"}]`,
-		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "startedAt": e.StartedAt.Format(time.RFC3339Nano),
+		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "attempts.0.charge": "0.000000007", "startedAt": e.StartedAt.Format(time.RFC3339Nano),
 	} {
 		h.same(field, seen.Get(field), want)
 	}

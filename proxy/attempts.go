@@ -37,31 +37,63 @@ type setback struct {
 	unsent     bool          // no connection: the vendor cannot have seen the request
 }
 
+// An attempt is one call of a target on its way.
+type attempt struct {
+	target   *routing.Target
+	live     health.Attempt // as the board watches it
+	way      *way
+	started  time.Time
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	sending  *upstream.Sending
+	response *http.Response
+	err      error
+
+	rival // of one that runs beside another
+}
+
 // progress is how far the attempts of a call have come. The masks have a bit for each target of the plan.
 type progress struct {
-	target  *routing.Target // the one that is being tried
+	current *attempt // the one that is gone on with; nil where none was made
+	beside  *attempt // that runs and is the next one; nil where none does
+	lost    []loser
 	count   int
 	repeats int // of these, on a target that could not be connected to
-	started time.Time
-	live    health.Attempt // as the board watches it
 	log     []usage.Attempt
 
 	out  uint32 // tried, bound to fail like one that was, or with a key that has no room
 	last uint32 // better not: their provider failed
 
 	wait time.Duration // the shortest until a key that was passed over has room; zero where none was
+
+	first attempt // room for the one that most calls make
 }
+
+// exhausted reports whether every target is ruled out.
+func (a *progress) exhausted(plan []routing.Target) bool { return a.out == 1<<len(plan)-1 }
 
 // The masks have room for the longest plan.
 const _ = uint32(1) << (routing.MaxTargets - 1)
 
-// next is the first target that is not ruled out and whose key has room, one of a provider that has not failed before
-// others, and one that is out of use only when there is no other; nil is none. The board watches it from here on.
-func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board) *routing.Target {
+// target is the one that is tried, or was last; nil where none was.
+func (a *progress) target() *routing.Target {
+	if a.current == nil {
+		return nil
+	}
+	return a.current.target
+}
+
+// next is an attempt on the first target that is not ruled out and whose key has room, one of a provider that has not
+// failed before others, and with force, one that is out of use where there is no other; nil is none. The board watches it
+// from here on.
+func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, force bool) *attempt {
 	for _, pass := range [...]struct {
 		out   uint32
 		force bool
 	}{{a.last, false}, {0, false}, {0, true}} {
+		if pass.force && !force {
+			break
+		}
 		for i := range plan {
 			if (a.out|pass.out)&(1<<i) != 0 {
 				continue
@@ -71,29 +103,44 @@ func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board) 
 				continue
 			}
 			a.out |= 1 << i
-			a.live = live
 			if wait := keys.take(plan[i].Key, time.Now()); wait > 0 {
-				a.ended(health.Cancelled, 0, 0)
+				live.End(health.Result{Class: health.Cancelled})
 				if a.wait == 0 || wait < a.wait {
 					a.wait = wait
 				}
 				continue
 			}
-			return &plan[i]
+			return a.room(&plan[i], live)
 		}
 	}
 	return nil
 }
 
-// begin counts an attempt.
-func (a *progress) begin(t *routing.Target) {
-	a.target, a.started = t, time.Now()
+// room makes an attempt that has not begun.
+func (a *progress) room(t *routing.Target, live health.Attempt) *attempt {
+	made := &a.first
+	if a.first.target != nil {
+		made = new(attempt)
+	}
+	*made = attempt{target: t, live: live}
+	return made
+}
+
+// begin counts an attempt, which goes the way from here on.
+func (a *progress) begin(made *attempt, w *way, parent context.Context) {
+	made.way, made.started = w, time.Now()
+	made.ctx, made.cancel = context.WithCancelCause(parent)
 	a.count++
+}
+
+// end tells the board how the attempt ended. Only the first word counts.
+func (a *attempt) end(class health.Class, retryAfter time.Duration, tokens int64) {
+	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
 }
 
 // rule draws the conclusions from a failure of the present target.
 func (a *progress) rule(plan []routing.Target, s scope) {
-	failed := a.target
+	failed := a.current.target
 	for i := range plan {
 		t := &plan[i]
 		if t.Route.Provider.ID != failed.Route.Provider.ID {
@@ -117,37 +164,34 @@ func (a *progress) rule(plan []routing.Target, s scope) {
 
 // note writes down how the present attempt ended.
 func (a *progress) note(status int, code string) {
+	a.log = append(a.log, a.current.entry(status, code))
+}
+
+// entry is an attempt as it is logged.
+func (a *attempt) entry(status int, code string) usage.Attempt {
 	p := a.target.Route.Provider
 	entry := usage.Attempt{ProviderID: p.ID, ProviderSlug: p.Slug, Status: status, Error: code,
 		StartedAt: a.started, Duration: time.Since(a.started)}
 	if a.target.Key != nil {
 		entry.KeyID = a.target.Key.ID
 	}
-	a.log = append(a.log, entry)
+	return entry
 }
 
 // attempt tries the targets of the plan until one answers, the commit point has passed, or nothing is left.
 func (c *call) attempt() {
 	var last *setback
 	var unfit error // why a target was not asked
-	for c.attempts.count < c.p.o.MaxAttempts {
-		target := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health)
-		if target == nil {
-			if target = c.again(last); target == nil {
-				break
-			}
-		} else if !c.mayRetry(target, c.p.o.Health.Now()) {
-			c.attempts.ended(health.Cancelled, 0, 0)
-			continue
+	for c.attempts.count < c.p.o.MaxAttempts || c.attempts.beside != nil {
+		a, err := c.choose(last)
+		if a == nil && err == nil {
+			break
 		}
-		w, err := c.wayTo(target)
 		if err != nil {
-			c.attempts.ended(health.Cancelled, 0, 0)
 			unfit = err
 			continue
 		}
-		c.attempts.begin(target)
-		s := c.try(w)
+		s := c.try(a)
 		if s == nil {
 			return
 		}
@@ -173,6 +217,32 @@ func (c *call) attempt() {
 	}
 }
 
+// choose begins the next attempt, or takes the one that runs already. It is nil where nothing is left to try; the error says
+// that a target cannot take the call, and others may.
+func (c *call) choose(last *setback) (*attempt, error) {
+	if a := c.attempts.beside; a != nil {
+		c.attempts.beside = nil
+		return a, nil
+	}
+	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, true)
+	switch {
+	case a == nil:
+		if a = c.again(last); a == nil {
+			return nil, nil
+		}
+	case !c.mayRetry(a.target, c.p.o.Health.Now()):
+		a.end(health.Cancelled, 0, 0)
+		return c.choose(last) // no deeper than the plan is long
+	}
+	w, err := c.wayTo(a.target)
+	if err != nil {
+		a.end(health.Cancelled, 0, 0)
+		return nil, err
+	}
+	c.attempts.begin(a, w, c.ctx)
+	return a, nil
+}
+
 // unfit refuses a call that no target can take.
 func (c *call) unfit(err error) {
 	if e, ok := fault.As(err); ok && e.Code != codeOverloaded {
@@ -187,35 +257,20 @@ func (c *call) unfit(err error) {
 }
 
 // try makes one attempt. A nil setback says that the call is over: answered, or its caller gone.
-func (c *call) try(w *way) (s *setback) {
+func (c *call) try(a *attempt) (s *setback) {
+	a = c.send(a)
+	c.attempts.current = a
 	defer func() {
 		if s != nil {
-			c.attempts.ended(s.class(), s.retryAfter, 0)
+			a.end(s.class(), s.retryAfter, 0)
 		}
-		c.attempts.ended(health.Cancelled, 0, 0) // what was neither booked nor found fault with: its caller is gone
+		a.end(health.Cancelled, 0, 0) // what was neither booked nor found fault with: its caller is gone
+		a.cancel(nil)
 	}()
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	defer cancel(nil)
-	limit := c.p.o.FirstByte
-	if w.streams && c.upload == nil { // an upload takes its time
-		limit = c.p.o.FirstToken
-	}
 	c.seen.begin()
-	c.answer.attempt(limit, cancel, w)
-
-	t := c.attempts.target
-	outgoing := upstream.Call{
-		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
-		Header:  c.upstreamHeader(w),
-		Body:    w.body,
-		Sending: &c.sending,
-	}
-	if c.upload != nil && w.passes {
-		outgoing.Reader, outgoing.Length = c.upload.open(ctx, w.route.UpstreamID)
-	}
-	response, err := c.p.o.Upstream.Do(ctx, outgoing)
-	if err != nil {
-		return c.unreached(ctx, err)
+	w, ctx, cancel, response := a.way, a.ctx, a.cancel, a.response
+	if a.err != nil {
+		return c.unreached(ctx, a.err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 200 { // 101: what follows is another protocol, and ends when its sender likes
@@ -247,6 +302,29 @@ func (c *call) try(w *way) (s *setback) {
 	// A vendor that was asked for a stream may still answer whole, and the other way round: translated like any other.
 	tr := translation{c: c, ctx: ctx, cancel: cancel, response: response, way: w}
 	return tr.run(streams)
+}
+
+// outgoing is the call of a vendor that an attempt makes.
+func (c *call) outgoing(a *attempt) upstream.Call {
+	t, w := a.target, a.way
+	out := upstream.Call{
+		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
+		Header:  c.upstreamHeader(w),
+		Body:    w.body,
+		Sending: a.sending,
+	}
+	if c.upload != nil && w.passes {
+		out.Reader, out.Length = c.upload.open(a.ctx, w.route.UpstreamID)
+	}
+	return out
+}
+
+// patience is how long an attempt may take to begin its answer.
+func (c *call) patience(a *attempt) time.Duration {
+	if a.way.streams && c.upload == nil { // an upload takes its time
+		return c.p.o.FirstToken
+	}
+	return c.p.o.FirstByte
 }
 
 // eventStream reports whether a response is a stream of events. Some vendors do not say.
@@ -344,7 +422,7 @@ func (c *call) fail(f *failure) {
 
 // name puts into the header who answered, at which attempt.
 func (c *call) name(h http.Header) {
-	if c.attempts.target == nil {
+	if c.attempts.current == nil {
 		return
 	}
 	if w := c.answer.way; w != nil {

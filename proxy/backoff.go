@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"aihigress/internal/routing"
 	"aihigress/internal/usage"
 )
 
@@ -15,10 +14,10 @@ const (
 	firstBackoff = 200 * time.Millisecond
 )
 
-// again waits a moment and gives back the target that failed last, to be tried once more: where no other is left, the
+// again waits a moment and then tries the target that failed last once more: where no other is left, the
 // vendor has not seen the request, and what failed was the connection, which is often there again at once. In all other
 // cases it is nil, since what failed is not asked twice.
-func (c *call) again(last *setback) *routing.Target {
+func (c *call) again(last *setback) *attempt {
 	a := &c.attempts
 	if last == nil || !last.unsent || a.repeats == maxRepeats || !c.p.retries.take(c.facts.Model, c.p.o.Health.Now()) {
 		return nil
@@ -36,10 +35,10 @@ func (c *call) again(last *setback) *routing.Target {
 		}
 		return nil
 	}
-	live, inUse := c.p.o.Health.Begin(a.target.Health(), false)
+	target := a.current.target
+	live, inUse := c.p.o.Health.Begin(target.Health(), false)
 	if !inUse {
 		return nil
 	}
-	a.live = live
-	return a.target
+	return a.room(target, live)
 }

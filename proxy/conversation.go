@@ -86,10 +86,7 @@ func (c *call) conversationHash(kind, name string) uint64 {
 
 // continues notes where the call was answered, for the next turn.
 func (c *call) continues() {
-	v, t, now := &c.conversation, c.attempts.target, c.p.o.Health.Now()
-	if t == nil { // the gateway itself answered
-		return
-	}
+	v, t, now := &c.conversation, c.attempts.target(), c.p.o.Health.Now()
 	at := t.Health()
 	if v.hash != 0 {
 		c.p.o.Affinity.Note(v.hash, at, now)

@@ -33,21 +33,16 @@ func (c *call) policy(model *snapshot.Model) (routing.Policy, error) {
 	return routing.Weighted, nil
 }
 
-// ended tells the board how the present attempt ended. Only the first word counts.
-func (a *progress) ended(class health.Class, retryAfter time.Duration, tokens int64) {
-	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
-}
-
 // booked tells the board of an attempt that answered the call.
 func (c *call) booked(outcome usage.Outcome) {
-	if outcome != usage.OK {
+	if outcome != usage.OK || c.attempts.current == nil {
 		return
 	}
 	tokens := int64(0)
 	if c.endpoint.output {
 		tokens = c.event.Usage.Output
 	}
-	c.attempts.ended(health.OK, 0, tokens)
+	c.attempts.current.end(health.OK, 0, tokens)
 	c.continues()
 }
 

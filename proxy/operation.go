@@ -119,7 +119,7 @@ func (*ended) Error() string { return "another call of the attempt brought nothi
 // another makes one more call of the same kind within an attempt, when the target's key has room for it, and reads its
 // answer. The error is an *ended.
 func (t *translation) another(body []byte) ([]byte, error) {
-	c, target := t.c, t.c.attempts.target
+	c, target := t.c, t.c.attempts.target()
 	for wait := c.p.keys.take(target.Key, time.Now()); wait > 0; wait = c.p.keys.take(target.Key, time.Now()) {
 		select {
 		case <-time.After(wait):
@@ -129,7 +129,7 @@ func (t *translation) another(body []byte) ([]byte, error) {
 	}
 	response, err := c.p.o.Upstream.Do(t.ctx, upstream.Call{
 		Provider: target.Route.Provider, Key: target.Key, Path: t.way.address.Path, Query: t.way.query,
-		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Sending: &c.sending,
+		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Sending: c.attempts.current.sending,
 	})
 	if err != nil {
 		return nil, &ended{c.unreached(t.ctx, err)}

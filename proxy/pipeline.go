@@ -48,6 +48,7 @@ type call struct {
 	encodedSize int64        // the same of the last translated body
 	carried     int8         // whether the body carries foreign state: 0 unknown, 1 no, 2 yes
 	unsupported string       // the model's policy for what a target cannot take
+	hedges      bool         // a second attempt is sent beside a slow one
 	total       time.Time    // when the call must be over
 	plan        []routing.Target
 	prompt      int64 // tokens of the input, estimated
@@ -59,6 +60,7 @@ type call struct {
 
 	attempts progress
 	sending  upstream.Sending
+	hedged   upstream.Sending // of attempts beside others
 	seen     reading
 	event    usage.Event
 	settled  bool
@@ -181,7 +183,7 @@ func (c *call) resolve() error {
 		return err
 	}
 	if model != nil {
-		c.unsupported = model.Unsupported
+		c.unsupported, c.hedges = model.Unsupported, model.Hedge
 	}
 	c.p.retries.called(c.facts.Model, budgetOf(model), c.p.o.Health.Now())
 	in := routing.Input{
@@ -225,13 +227,14 @@ func (c *call) admit() error {
 	return nil
 }
 
-// ceiling is the most that the call can cost at any of its routes. Routes without a price are left out; priced is false
-// where the first of the plan has none.
+// ceiling is the most that the call can cost at any of its routes, with an attempt that is outpaced. Routes without a price
+// are left out; priced is false where the first of the plan has none.
 func (c *call) ceiling() (highest money.Amount, priced bool) {
 	if c.endpoint.free {
 		return 0, true
 	}
 	prompt := densePrompt(c.facts) + c.upload.dense()
+	var outpaced money.Amount
 	for i := range c.plan {
 		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
 		if c.endpoint.output {
@@ -239,11 +242,15 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 		}
 		amount, ok := rate.Ceiling(prompt, maxOutput)
 		highest = max(highest, amount)
+		if c.hedges && c.event.Streamed {
+			lost, _ := rate.Ceiling(prompt, hedgeOutput)
+			outpaced = max(outpaced, lost)
+		}
 		if i == 0 {
 			priced = ok
 		}
 	}
-	return highest, priced
+	return highest + outpaced, priced
 }
 
 // maxOutput is how long the answers may get together: what the caller allows, else what is usual, within what the model

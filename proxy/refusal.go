@@ -28,7 +28,7 @@ func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect)
 		return s
 	}
 	e := d.DecodeError(r.StatusCode, raw)
-	s := judge(e, c.attempts.target.Route.Provider)
+	s := judge(e, c.attempts.target().Route.Provider)
 	if s.scope == ofRequest && c.knowsNot(e) || s.failure.header != nil && c.lacksState(e) {
 		s.scope = ofKey
 	}

@@ -27,18 +27,20 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	c.settled = true
 	defer c.giveBack()
 	e := &c.event
+	lost := c.lost()
 	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
 	e.Duration = time.Since(e.StartedAt)
 	e.Attempts = c.attempts.log
 	e.Usage = c.used(outcome)
-	if c.attempts.target == nil {
+	if c.attempts.current == nil {
 		e.Usage, e.ProviderID, e.ProviderSlug, e.UpstreamModel = llm.Usage{}, nil, "", ""
 		c.price(nil)
 	} else {
-		route := c.attempts.target.Route
+		route := c.attempts.target().Route
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &route.Provider.ID, route.Provider.Slug, route.UpstreamID
 		c.price(route)
 	}
+	e.Add(lost)
 	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
@@ -81,7 +83,7 @@ func (c *call) release() {
 	}
 	if c.body != nil {
 		c.p.bodies.give(c.decodedSize + c.encodedSize)
-		c.body.free(c.sending.Idle())
+		c.body.free(c.sending.Idle() && c.hedged.Idle())
 	}
 	c.seen.close()
 }
@@ -103,7 +105,7 @@ func (c *call) used(outcome usage.Outcome) llm.Usage {
 		}
 		return u
 	}
-	sent := outcome == usage.Cancelled && c.sending.Sent()
+	sent := outcome == usage.Cancelled && c.attempts.current != nil && c.attempts.current.sending.Sent()
 	if !c.seen.accepted && !sent {
 		return llm.Usage{} // no vendor has worked on it, as far as anybody can tell
 	}

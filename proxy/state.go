@@ -78,7 +78,7 @@ func (c *call) remember(answer string) {
 	if answer == "" || !c.facts.Stores || c.p.o.Pins == nil {
 		return
 	}
-	t := c.attempts.target
+	t := c.attempts.target()
 	at := pin.Pin{Account: c.key.AccountID, Provider: t.Route.Provider.ID}
 	if t.Key != nil {
 		at.Key = t.Key.ID

@@ -76,7 +76,7 @@ func (r *relay) take(event sse.Event, partial bool) (over bool, _ *setback) {
 	case err != nil:
 		return true, r.broke(malformed(r.response.StatusCode))
 	case chunk.Error != nil:
-		return true, r.broke(complained(chunk.Error, r.c.attempts.target.Route.Provider))
+		return true, r.broke(complained(chunk.Error, r.c.attempts.target().Route.Provider))
 	case chunk.Done && !r.passed && !chunk.Content && !chunk.Finish:
 		return true, malformed(r.response.StatusCode)
 	case chunk.Done:
@@ -130,7 +130,7 @@ func (r *relay) commit() {
 	}
 	r.passed = true
 	r.c.event.FirstToken = time.Since(r.c.event.StartedAt)
-	r.c.attempts.live.First()
+	r.c.attempts.current.live.First()
 	r.c.answer.commit(r.response.StatusCode, func(h http.Header) {
 		callerHeader(h, r.response.Header)
 		if h.Get("Content-Type") == "" {
@@ -198,7 +198,7 @@ func (r *relay) broke(s *setback) *setback {
 	if r.partial {
 		_ = r.c.answer.write([]byte("\n\n"), false) // else the event that tells the failure would go on with its lines
 	}
-	r.c.attempts.ended(s.class(), 0, 0)
+	r.c.attempts.current.end(s.class(), 0, 0)
 	r.c.attempts.note(r.response.StatusCode, s.failure.reason())
 	r.c.settle(usage.Truncated, r.response.StatusCode, s.failure.reason())
 	r.c.fail(&s.failure)

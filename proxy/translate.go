@@ -226,7 +226,7 @@ func (t *translation) commit() {
 	t.passed = true
 	t.c.event.FirstToken = time.Since(t.c.event.StartedAt)
 	if t.events != nil {
-		t.c.attempts.live.First()
+		t.c.attempts.current.live.First()
 	}
 	t.c.answer.commit(t.response.StatusCode, func(h http.Header) {
 		translatedHeader(h, t.response.Header, t.way.same)
@@ -443,7 +443,7 @@ func (t *translation) broke(s *setback) *setback {
 	if len(t.out) > 0 {
 		_ = t.c.answer.write(t.out, false) // whole events from before the failure
 	}
-	t.c.attempts.ended(s.class(), 0, 0)
+	t.c.attempts.current.end(s.class(), 0, 0)
 	t.c.attempts.note(t.response.StatusCode, s.failure.reason())
 	t.c.settle(usage.Truncated, t.response.StatusCode, s.failure.reason())
 	t.c.fail(&s.failure)

@@ -102,7 +102,7 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 	case errors.Is(err, io.EOF) && c.seen.watch.Error() == nil:
 		return nil
 	case errors.Is(err, io.EOF):
-		s := complained(c.seen.watch.Error(), c.attempts.target.Route.Provider)
+		s := complained(c.seen.watch.Error(), c.attempts.target().Route.Provider)
 		if s.failure.header != nil {
 			s.failure.header = response.Header
 		}
@@ -123,7 +123,7 @@ func (c *call) check(ctx context.Context, response *http.Response, err error) *s
 // abort cuts the connection after the commit point: half a body must not pass for a whole one.
 func (c *call) abort(response *http.Response, s *setback) {
 	if s != nil {
-		c.attempts.ended(s.class(), 0, 0)
+		c.attempts.current.end(s.class(), 0, 0)
 		c.attempts.note(response.StatusCode, s.failure.reason())
 		c.settle(usage.Truncated, response.StatusCode, s.failure.reason())
 	}

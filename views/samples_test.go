@@ -79,6 +79,7 @@ func sampleRequests() []usage.Request {
 			Charge: ptr(money.Amount(12_340_000)), Cost: ptr(money.Amount(10_000_000)), Tags: map[string]string{"team": "search"},
 			Attempts: []usage.Attempt{
 				{ProviderSlug: "broken", Status: 503, Error: "upstream_error", StartedAt: at.Add(20 * time.Millisecond), Duration: 400 * time.Millisecond},
+				{ProviderSlug: "slow", Status: 200, Error: "hedge_lost", StartedAt: at.Add(420 * time.Millisecond), Duration: 500 * time.Millisecond, Charge: 1_000_000},
 				{ProviderSlug: "example", Status: 200, StartedAt: at.Add(450 * time.Millisecond), Duration: 2700 * time.Millisecond},
 			},
 		}

@@ -88,6 +88,7 @@ type ComplexityRoot struct {
 	}
 
 	Attempt struct {
+		Charge       func(childComplexity int) int
 		Duration     func(childComplexity int) int
 		Error        func(childComplexity int) int
 		Key          func(childComplexity int) int
@@ -803,6 +804,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "Attempt.charge":
+		if e.ComplexityRoot.Attempt.Charge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attempt.Charge(childComplexity), true
 	case "Attempt.duration":
 		if e.ComplexityRoot.Attempt.Duration == nil {
 			break
@@ -4863,6 +4870,8 @@ type Attempt {
   startedAt: Time!
   "How long it took."
   duration: Duration!
+  "What it adds to the request's charge and cost, where it worked beside the attempt that answered and was slower."
+  charge: Amount!
 }
 
 "Tokens of a call."
@@ -5354,6 +5363,8 @@ func (ec *executionContext) childFields_Attempt(ctx context.Context, field graph
 		return ec.fieldContext_Attempt_startedAt(ctx, field)
 	case "duration":
 		return ec.fieldContext_Attempt_duration(ctx, field)
+	case "charge":
+		return ec.fieldContext_Attempt_charge(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Attempt", field.Name)
 }

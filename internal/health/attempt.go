@@ -81,11 +81,7 @@ func (a *Attempt) End(r Result) {
 	case r.Class.shared():
 		changes = a.blame(r, now, changes)
 	}
-	for i, o := range a.claimed {
-		if o != nil && c.chain[i].open.Load() == o {
-			c.chain[i].trying.Store(false) // neither proved nor refuted: the next attempt may try
-		}
-	}
+	a.release()
 	if r.Class == OK || r.Class.shared() {
 		report := Report{Target: c.target, Attempts: 1}
 		if r.Class != OK {
@@ -105,6 +101,32 @@ func (a *Attempt) End(r Result) {
 	board := a.board
 	*a = Attempt{}
 	board.tell(changes)
+}
+
+// Outpaced ends an attempt that was given up since another one was faster: nothing is learned but that its first token takes
+// so long at least.
+func (a *Attempt) Outpaced() {
+	if a.cell == nil {
+		return
+	}
+	c, now := a.cell, a.board.o.Now()
+	report := Report{Target: c.target, FirstToken: Mean{1, now.Sub(a.began).Seconds()}}
+	c.lock.Lock()
+	a.release()
+	c.learn(&report, now)
+	c.fresh.add(&report)
+	c.lock.Unlock()
+	c.inFlight.Add(-1)
+	*a = Attempt{}
+}
+
+// release gives back half-open circuits that were neither proved nor refuted: the next attempt may try them.
+func (a *Attempt) release() {
+	for i, o := range a.claimed {
+		if o != nil && a.cell.chain[i].open.Load() == o {
+			a.cell.chain[i].trying.Store(false)
+		}
+	}
 }
 
 // speed is the tokens per second: of a stream from its first token on, of a whole answer from the start.

@@ -92,6 +92,11 @@ func (d *decoder) event() Event {
 			*n = d.varint()
 		}
 	}
+	if len(d.rest) > 0 { // and the second here
+		for i := range e.Attempts {
+			e.Attempts[i].Charge = money.Amount(max(d.varint(), 0))
+		}
+	}
 	e.Usage, _ = u.Clamp()
 	e.Usage.Estimated = flags&flagEstimated != 0
 	return e

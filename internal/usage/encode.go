@@ -73,10 +73,14 @@ func appendEvent(b []byte, e *Event) []byte {
 	if e.Cost != nil {
 		b = binary.AppendVarint(b, int64(*e.Cost))
 	}
-	b = appendAttempts(b, e.Attempts)
+	b = appendAttempts(b, e.kept())
 	b = appendTags(b, e.Tags)
 	for _, n := range [...]int64{u.ImageInput, u.ImageOutput, u.ToolUses} {
 		b = binary.AppendVarint(b, n)
+	}
+	attempts := e.kept()
+	for i := range attempts {
+		b = binary.AppendVarint(b, int64(attempts[i].Charge))
 	}
 	return b
 }
@@ -97,9 +101,10 @@ func (e *Event) flags() byte {
 	return flags
 }
 
-// appendAttempts keeps the last attempts where there are too many: they tell how it ended.
+// kept is the last attempts where there are too many: they tell how it ended.
+func (e *Event) kept() []Attempt { return e.Attempts[max(0, len(e.Attempts)-maxAttempts):] }
+
 func appendAttempts(b []byte, attempts []Attempt) []byte {
-	attempts = attempts[max(0, len(attempts)-maxAttempts):]
 	b = binary.AppendUvarint(b, uint64(len(attempts)))
 	for i := range attempts {
 		a := &attempts[i]

@@ -78,6 +78,7 @@ func drawEvent(t *rapid.T) Event {
 			ProviderID: drawID[id.Provider](t, "provider"), ProviderSlug: drawText(t, "slug"),
 			KeyID: drawID[id.ProviderKey](t, "provider key"), Status: rapid.IntRange(0, 599).Draw(t, "status"),
 			Error: drawText(t, "error"), StartedAt: drawTime(t, "started"), Duration: drawDuration(t, "duration"),
+			Charge: money.Amount(rapid.Int64Min(0).Draw(t, "charge")),
 		})
 	}
 	if n := rapid.IntRange(0, 3).Draw(t, "tags"); n > 0 {
@@ -116,7 +117,7 @@ func TestLargestEventFits(t *testing.T) {
 		Tags:  map[string]string{},
 	}
 	for i := range 1000 {
-		e.Attempts = append(e.Attempts, Attempt{ProviderSlug: long, Error: long, Status: i, Duration: 1<<63 - 1})
+		e.Attempts = append(e.Attempts, Attempt{ProviderSlug: long, Error: long, Status: i, Duration: 1<<63 - 1, Charge: money.MaxAmount})
 		e.Tags[strings.Repeat("t", 300)+time.Duration(i).String()] = long
 		e.Tags[time.Duration(i).String()+long] = long
 	}
@@ -165,16 +166,21 @@ func TestFieldsOfTheFutureAreIgnored(t *testing.T) {
 }
 
 // What a node wrote before an update is booked after it.
-func TestEventsOfTheFirstVersionAreRead(t *testing.T) {
+func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
 	t.Parallel()
 	want := sampleEvent(time.Unix(1_700_000_000, 0))
 	payload := appendRecord(nil, finishedRecord, &want)
-	_, got, err := decodeRecord(payload[:len(payload)-3]) // without images and tool uses, each a byte of zero
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got, sameEvent); diff != "" {
-		t.Error(diff)
+	for version, without := range []int{
+		4, // images, tool uses and the charge of the one attempt, each a byte of zero
+		1, // the charge
+	} {
+		_, got, err := decodeRecord(payload[:len(payload)-without])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, sameEvent); diff != "" {
+			t.Errorf("version %d: %s", version+1, diff)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func TestRequestComesBackAsItWasBooked(t *testing.T) {
 	h := newHouse(t)
 	want := h.event(noon)
 	want.Tags = map[string]string{"team": "blue"}
-	want.Attempts = append(want.Attempts, Attempt{ProviderSlug: "other", Status: 503, Error: "overloaded", StartedAt: noon})
+	want.Attempts = append(want.Attempts, Attempt{ProviderSlug: "other", Status: 503, Error: "overloaded", StartedAt: noon, Charge: 12})
 	want.Usage.CacheWrite1h, want.Usage.Reasoning = 5, 7
 	want.Usage.ImageInput, want.Usage.ImageOutput, want.Usage.ToolUses = 11, 13, 2
 	bare := h.event(noon.Add(time.Second))

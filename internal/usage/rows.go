@@ -190,6 +190,9 @@ func (w *rowWriter) attempts(name string, attempts []Attempt) {
 		}
 		w.time("started_at", a.StartedAt)
 		w.number("duration_ns", int64(a.Duration))
+		if a.Charge != 0 {
+			w.text("charge", a.Charge.String())
+		}
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ']')

@@ -98,6 +98,16 @@ type Attempt struct {
 	Error        string         `json:"error,omitempty"`
 	StartedAt    time.Time      `json:"started_at"`
 	Duration     time.Duration  `json:"duration_ns"`
+	// Charge is what it adds to the request's, where it worked beside the attempt that answered and lost.
+	Charge money.Amount `json:"charge,omitzero"`
+}
+
+// Add adds to what the request costs, where its price is known.
+func (e *Event) Add(amount money.Amount) {
+	if amount != 0 && e.Charge != nil && e.Cost != nil {
+		charge, cost := *e.Charge+amount, *e.Cost+amount
+		e.Charge, e.Cost = &charge, &cost
+	}
 }
 
 // NewID makes the identifier of a request that started at the given time. Both must be of the same instant: a request

@@ -309,6 +309,7 @@ var chinese = map[string]string{
 	"Image output tokens":       "图像输出词元",
 	"Tools run by the provider": "提供商执行的工具次数",
 	"Attempts":                  "尝试",
+	"adds %s":                   "另计 %s",
 	"No attempt was made":       "未向上游发送",
 	"The gateway refused the request before sending it to a provider.": "网关在发送给提供商之前就拒绝了该请求。",
 	"the provider charges %s": "提供商收费 %s",
