@@ -487,3 +487,27 @@ func TestManyAtOnce(t *testing.T) {
 		t.Error("nothing ever changed")
 	}
 }
+
+// An attempt that another one outpaced says that the target is slow, and not that it fails.
+func TestOutpacedIsSlowAndNoFailure(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	b := health.New(health.Options{Now: c.Now})
+	for range 20 {
+		a, _ := b.Begin(target, false)
+		c.sleep(3 * time.Second)
+		a.Outpaced()
+		a.Outpaced()
+	}
+	s := b.Look(target, c.Now())
+	if weight, _ := s.Stats.Reliability(c.Now()); s.State != health.Closed || s.InFlight != 0 || weight != 0 || math.Abs(s.Stats.FirstToken.Mean-3) > 1e-6 {
+		t.Errorf("%+v %+v", s, s.Stats)
+	}
+	try(b, target, health.Result{Class: health.RateLimited})
+	c.sleep(2 * time.Second)
+	trial, _ := b.Begin(target, false)
+	trial.Outpaced()
+	if s := b.Look(target, c.Now()); s.State != health.HalfOpen {
+		t.Errorf("an outpaced trial leaves %+v", s)
+	}
+}
