@@ -50,7 +50,8 @@ func (b *Board) Begin(t Target, force bool) (Attempt, bool) {
 	return a, true
 }
 
-// First notes the first content of a stream: whatever comes of it, the target answers.
+// First notes the first content of a stream: whatever comes of it, the target answers. How long it took is learned at once:
+// the stream may go on for minutes.
 func (a *Attempt) First() {
 	if a.cell == nil || !a.first.IsZero() {
 		return
@@ -58,6 +59,7 @@ func (a *Attempt) First() {
 	a.first = a.board.o.Now()
 	a.cell.lock.Lock()
 	changes := a.prove(a.first)
+	a.cell.took(a.first.Sub(a.began), a.first)
 	a.cell.lock.Unlock()
 	a.board.tell(changes)
 }
@@ -87,9 +89,6 @@ func (a *Attempt) End(r Result) {
 		if r.Class != OK {
 			report.Failed[r.Class] = 1
 		}
-		if !a.first.IsZero() {
-			report.FirstToken = Mean{1, a.first.Sub(a.began).Seconds()}
-		}
 		if r.Class == OK && r.Tokens > 0 {
 			report.Speed = Mean{1, a.speed(r.Tokens, now)}
 		}
@@ -110,11 +109,9 @@ func (a *Attempt) Outpaced() {
 		return
 	}
 	c, now := a.cell, a.board.o.Now()
-	report := Report{Target: c.target, FirstToken: Mean{1, now.Sub(a.began).Seconds()}}
 	c.lock.Lock()
 	a.release()
-	c.learn(&report, now)
-	c.fresh.add(&report)
+	c.took(now.Sub(a.began), now)
 	c.lock.Unlock()
 	c.inFlight.Add(-1)
 	*a = Attempt{}
@@ -176,9 +173,17 @@ func (a *Attempt) blame(r Result, now time.Time, changes []Change) []Change {
 	return changes
 }
 
+// took learns how long a first token took. The lock of the cell is held.
+func (c *cell) took(wait time.Duration, now time.Time) {
+	report := Report{Target: c.target, FirstToken: Mean{1, wait.Seconds()}}
+	c.learn(&report, now)
+	c.fresh.add(&report)
+}
+
 // learn takes attempts into the figures. The lock of the cell is held.
 func (c *cell) learn(r *Report, now time.Time) {
 	w := c.sums.weight(now)
+	c.sums.notice(r)
 	c.sums.attempts += w * float64(r.Attempts)
 	for i, n := range r.Failed {
 		c.sums.failed[i] += w * float64(n)

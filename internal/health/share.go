@@ -161,7 +161,7 @@ func (b *Board) report(limit int) []Report {
 			break
 		}
 		c.lock.Lock()
-		if c.fresh.Attempts > 0 {
+		if c.fresh.Attempts > 0 || c.fresh.FirstToken.Count > 0 {
 			c.fresh.Target = c.target
 			fresh = append(fresh, c.fresh)
 			c.fresh = Report{}

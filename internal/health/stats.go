@@ -63,6 +63,35 @@ type sums struct {
 	failed     [classes]float64
 	firstToken digest
 	speed      digest
+
+	wins int // attempts in a row that went well
+}
+
+const (
+	// forgivenBy is how many attempts in a row must go well for half of the failures before to be forgotten.
+	forgivenBy = 5
+	// farOff is by which factor a figure must be off its mean, surprising times in a row, for what was known to be
+	// forgotten: the target is another one now. By mere chance that is rare: about once in a hundred times even where figures
+	// are spread as widely as an exponential distribution.
+	farOff, surprising = 4, 3
+)
+
+// notice finds out that a target has changed, for better or worse, sooner than its past would fade.
+func (s *sums) notice(r *Report) {
+	bad := uint32(0)
+	for _, n := range r.Failed {
+		bad += n
+	}
+	if bad > 0 {
+		s.wins = 0
+	} else if s.wins += int(r.Attempts); s.wins >= forgivenBy {
+		s.wins = 0
+		for i := range s.failed {
+			s.failed[i] /= 2
+		}
+	}
+	s.firstToken.notice(r.FirstToken)
+	s.speed.notice(r.Speed)
 }
 
 // weight is what a sample weighs now.
@@ -114,12 +143,31 @@ func (s *sums) stats(now time.Time) *Stats {
 type digest struct {
 	buckets    [buckets]float64
 	count, sum float64
+	surprises  int // samples in a row that are far above the mean; below zero, far below
 }
 
 const (
 	buckets = 48
 	least   = 1.0 / 1024 // a millisecond, or a token in a quarter of an hour
 )
+
+// notice is told of samples before they are added.
+func (d *digest) notice(m Mean) {
+	if m.Count == 0 || d.count == 0 {
+		return
+	}
+	switch mean := d.sum / d.count; {
+	case m.Mean > farOff*mean:
+		d.surprises = max(d.surprises, 0) + 1
+	case m.Mean < mean/farOff:
+		d.surprises = min(d.surprises, 0) - 1
+	default:
+		d.surprises = 0
+	}
+	if d.surprises == surprising || d.surprises == -surprising {
+		*d = digest{}
+	}
+}
 
 func (d *digest) add(value, weight float64) {
 	if !(value > 0) || math.IsInf(value, 1) { // neither is NaN

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"aihigress/internal/health"
 )
@@ -12,6 +13,9 @@ import (
 const (
 	// explores is the share of requests that go first to a target little is known of, where there is one.
 	explores = 0.05
+	// stale is how long a target may have had no attempt before it counts as little known: what is shunned must be looked at
+	// again, or nobody would notice that it is well.
+	stale = time.Second
 	// coldBelow is how many attempts, weighted by their age, the figures of a target must stand for to be gone by.
 	coldBelow = 5
 )
@@ -63,7 +67,7 @@ func choose(choices []choice, targets []Target) []choice {
 		}
 		t := &targets[c.first]
 		c.priority, c.weight = t.Route.Priority, float64(max(t.Route.Weight, 0))
-		c.cold = known < coldBelow
+		c.cold = known < coldBelow || t.now.UnixNano()-began > int64(stale)
 		c.load = float64(busy) / max(c.weight, 1)
 		c.trial = t.Standing.State == health.HalfOpen && c.weight > 0
 		c.held, c.heldAt = t.Held, t.Terms.Score

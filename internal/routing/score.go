@@ -127,9 +127,9 @@ func (p Policy) score(targets []Target) {
 				t.Score = math.MaxFloat64 // it may cost anything
 			}
 		case Reliability:
-			t.Score = t.Errors
+			t.Score = t.surely()
 		case Balanced:
-			t.Score = over(t.seconds(), soonest) + over(t.Price, cheapest) + errorsCount*t.Errors
+			t.Score = over(t.seconds(), soonest) + over(t.Price, cheapest) + errorsCount*t.surely()
 		case LeastBusy:
 			t.Score = float64(t.InFlight) / float64(max(targets[i].Route.Weight, 1))
 		case Weighted, Priority, RoundRobin:
@@ -162,7 +162,13 @@ func over(value, least float64) float64 {
 // seconds is how long the answer takes, tries that fail included: these cost as much again.
 func (t *Terms) seconds() float64 {
 	const least = 0.01 // of success, so that nothing is divided by nothing
-	return (t.FirstToken + t.Generation) / max(1-t.Errors, least)
+	return (t.FirstToken + t.Generation) / max(1-t.surely(), least)
+}
+
+// surely is the share of attempts that fails for all that is known: the rate less its standard error. A failure or two of a
+// hundred may be chance, and who is not known yet has the benefit of the doubt.
+func (t *Terms) surely() float64 {
+	return max(0, t.Errors-math.Sqrt(t.Errors*(1-t.Errors)/(t.Known+1)))
 }
 
 // Reasons says for people why the target stands where it stands. It is made only when asked for.
