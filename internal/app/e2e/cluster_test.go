@@ -45,6 +45,7 @@ func TestTwoNodes(t *testing.T) {
 	t.Run("a revoked key", func(t *testing.T) { p.revokedKey(t) })
 	t.Run("a sign-out", func(t *testing.T) { p.signOut(t) })
 	t.Run("limits", func(t *testing.T) { p.limits(t) })
+	t.Run("a breaker", func(t *testing.T) { p.breaker(t) })
 	t.Run("live metrics", func(t *testing.T) { p.liveMetrics(t) })
 	t.Run("a stopped node", func(t *testing.T) { p.stoppedNode(t) })
 	t.Run("a killed node", func(t *testing.T) { p.killedNode(t) })
@@ -116,6 +117,30 @@ func (p *pair) limits(t *testing.T) {
 	if answered[c] == 0 || answered[onB] == 0 || limited[c] == 0 || limited[onB] == 0 {
 		t.Errorf("answered %d and %d, limited %d and %d; want some of each on both", answered[c], answered[onB], limited[c], limited[onB])
 	}
+}
+
+// breaker has one node find out that a provider fails: the other one leaves it out without having asked it.
+func (p *pair) breaker(t *testing.T) {
+	c := newTenant(t, p.admin, p.vendor, terms{vendor: "sim-chat?error=500"})
+	client := c.sdk()
+	for range 8 { // the last ones keep it open for longer
+		if _, err := client.Chat.Completions.New(t.Context(), hello(c.model)); err == nil {
+			t.Fatal("a vendor that fails has answered")
+		}
+	}
+	onB := *p.admin
+	onB.url = p.b.url
+	took := eventually(t, patience(time.Second), "the other node leaves the provider out", func() bool {
+		var data struct {
+			RoutingPlan struct {
+				Candidates []struct{ Excluded bool }
+			}
+		}
+		const plan = `query($model: String!, $key: ID) { routingPlan(model: $model, input: {apiKeyId: $key}) { candidates { excluded } } }`
+		onB.do(t, plan, vars{"model": c.model, "key": c.keyID}, &data)
+		return len(data.RoutingPlan.Candidates) == 1 && data.RoutingPlan.Candidates[0].Excluded
+	})
+	t.Logf("left out by the other node after %s", took.Round(time.Millisecond))
 }
 
 // liveMetrics watches one node's subscription while the other one is called.
