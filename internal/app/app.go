@@ -106,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *Gateway, err error) {
 	redisOptions.Protocol = 2                 // without push messages, for which every answer would be searched
 	redisOptions.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	g.redis = redis.NewClient(redisOptions)
-	if g.spool, err = usage.OpenSpool(o.Config.SpoolDir, o.Log); err != nil {
+	if g.spool, err = usage.OpenSpool(o.Config.SpoolDir, o.Log, usage.MaxBytes(o.Config.SpoolMaxBytes)); err != nil {
 		return nil, err
 	}
 	if err := g.domains(keyring); err != nil {

@@ -41,6 +41,7 @@ const helpText = `aihigress is an AI gateway.
   aihigress serve      run it: DATABASE_URL, REDIS_URL and AIHIGRESS_MASTER_KEY say where
   aihigress migrate    up | status: the database's schema
   aihigress admin      create --email E: the first admin of a new install
+  aihigress spool      status | verify | replay: what a node has answered and not yet booked
   aihigress simulator  a fake vendor to call
   aihigress version
 
@@ -50,7 +51,7 @@ Each command has -h.
 // Main runs one command and returns the process's exit code.
 func Main(ctx context.Context, c Command) int {
 	commands := map[string]func(context.Context, []string) error{
-		"dev": c.dev, "serve": c.serve, "migrate": c.migrate, "admin": c.admin, "simulator": c.simulator, "version": c.version,
+		"dev": c.dev, "serve": c.serve, "migrate": c.migrate, "admin": c.admin, "spool": c.spool, "simulator": c.simulator, "version": c.version,
 	}
 	if len(c.Args) == 0 {
 		fmt.Fprint(c.Stderr, helpText)

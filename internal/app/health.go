@@ -26,6 +26,9 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.Reasons = append(s.Reasons, "booking what the last run left in the spool")
 	}
+	if g.spool.Full() {
+		s.Reasons = append(s.Reasons, "the spool is full")
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
 	if err := g.pool.Ping(ctx); err != nil {

@@ -40,6 +40,12 @@ func (g *Gateway) newMetrics() http.Handler {
 	counter("unauthenticated_total", "Calls without a valid key.", func() float64 { return float64(g.proxy.Unauthenticated()) })
 	gauge("requests_in_flight", "Calls under way.", func() float64 { return float64(g.meter.InFlight()) })
 	gauge("spool_bytes", "What the spool takes on the disk. Above a few segments of 16 MiB booking lags behind.", func() float64 { return float64(g.spool.Bytes()) })
+	gauge("spool_full", "1 while calls are refused since the spool has SPOOL_MAX_BYTES.", func() float64 {
+		if g.spool.Full() {
+			return 1
+		}
+		return 0
+	})
 	counter("spool_booked_total", "Requests booked from the spool.", func() float64 { return float64(g.booker.Stats().Booked) })
 	counter("spool_damaged_total", "Records of the spool that could not be read.", func() float64 { return float64(g.booker.Stats().Damaged) })
 	counter("spool_quarantined_total", "Records that Postgres refuses, set aside.", func() float64 { return float64(g.booker.Stats().Quarantined) })

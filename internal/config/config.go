@@ -35,6 +35,7 @@ type Config struct {
 	MaxUploadBytes   int64         `env:"MAX_UPLOAD_BYTES" envDefault:"67108864"`  // the same for files that are uploaded: sound, pictures
 	MaxUploadDisk    int64         `env:"MAX_UPLOAD_DISK" envDefault:"4294967296"` // bytes of all uploads in TMPDIR at one time; more are 503
 	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"`    // older days of the request log are dropped; ledger entries stay
+	SpoolMaxBytes    int64         `env:"SPOOL_MAX_BYTES" envDefault:"8589934592"` // what the spool may take on the disk; beyond it calls are 503. 0 is no limit
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
 	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
@@ -129,6 +130,9 @@ func (c *Config) check() (problems []error) {
 	}
 	if c.MaxUploadDisk < c.MaxUploadBytes {
 		wrong("MAX_UPLOAD_DISK must be at least MAX_UPLOAD_BYTES")
+	}
+	if c.SpoolMaxBytes != 0 && c.SpoolMaxBytes < 64<<20 {
+		wrong("SPOOL_MAX_BYTES must be at least 67108864, or 0 for no limit")
 	}
 	if c.DatabaseConns < 4 {
 		wrong("DATABASE_MAX_CONNS must be at least 4")

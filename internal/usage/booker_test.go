@@ -210,6 +210,38 @@ func TestPoisonIsPutAside(t *testing.T) {
 	}
 }
 
+// What was put aside is booked once its cause is mended, and what is refused again is put aside again.
+func TestQuarantineIsRequeued(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := openSpool(t, h.dir)
+	account := id.New[id.Account]()
+	for i := range 5 {
+		e := h.event(time.Now())
+		switch i {
+		case 1, 2:
+			e.AccountID = account // of no one yet
+		case 3:
+			e.Outcome = "NEVER_HEARD_OF"
+		}
+		must(t, s.Finish(e))
+	}
+	b := h.booker(s)
+	must(t, b.Drain(job(t.Context())))
+	h.ledgerAgrees(2)
+	user, _ := h.open()
+	h.exec(`UPDATE credit_accounts SET id = $1 WHERE user_id = $2`, account, user)
+	n, err := s.Requeue()
+	must(t, err, b.Drain(job(t.Context())))
+	if n != 3 {
+		t.Errorf("%d were put back, want 3", n)
+	}
+	h.ledgerAgrees(4)
+	if left, err := quarantined(h.dir); err != nil || len(left) != 1 {
+		t.Errorf("%d are put aside, want 1: %v", len(left), err)
+	}
+}
+
 // lossyLedger books, and then tells a lie about how it went.
 type lossyLedger struct {
 	Ledger

@@ -59,6 +59,9 @@ func OpenSpool(dir string, log *slog.Logger, options ...SpoolOption) (_ *Spool, 
 	if s.file, err = createSegment(dir, s.first); err != nil {
 		return nil, err
 	}
+	if s.bytes, err = sizeOf(dir); err != nil {
+		return nil, errors.Join(err, s.file.Close())
+	}
 	if err := s.recover(open, last.at); err != nil {
 		return nil, errors.Join(err, s.file.Close())
 	}

@@ -106,19 +106,44 @@ func openSegment(dir string, n int64) (_ *os.File, size int64, err error) {
 	return f, info.Size(), nil
 }
 
-// removeSegments removes the segments before the given one.
-func removeSegments(dir string, before int64) error {
+// removeSegments removes the segments before the given one, and tells how many bytes they had.
+func removeSegments(dir string, before int64) (freed int64, err error) {
 	numbers, err := listSegments(dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, n := range numbers {
 		if n >= before {
-			return nil
+			break
 		}
-		if err := os.Remove(filepath.Join(dir, segmentName(n))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove booked spool segment: %w", err)
+		path := filepath.Join(dir, segmentName(n))
+		info, err := os.Stat(path)
+		if err == nil {
+			err = os.Remove(path)
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return freed, fmt.Errorf("remove booked spool segment: %w", err)
+		}
+		freed += info.Size()
 	}
-	return nil
+	return freed, nil
+}
+
+// sizeOf is what the segments of a folder take together, in bytes.
+func sizeOf(dir string) (total int64, err error) {
+	numbers, err := listSegments(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range numbers {
+		info, err := os.Stat(filepath.Join(dir, segmentName(n)))
+		if err != nil {
+			return 0, fmt.Errorf("size of spool: %w", err)
+		}
+		total += info.Size()
+	}
+	return total, nil
 }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
 
@@ -23,6 +23,7 @@ type Spool struct {
 	log         *slog.Logger
 	segmentSize int64
 	syncEvery   time.Duration
+	maxBytes    int64 // 0 is no limit
 	lock        *os.File
 	first       int64         // the first segment of this process; those before it are only read
 	recovered   int           // requests that were in flight when the last process ended
@@ -31,11 +32,14 @@ type Spool struct {
 	stop    chan struct{} // ends the flusher
 	flusher sync.WaitGroup
 
-	mu     sync.Mutex
-	file   *os.File
-	end    Position            // where the next record goes
-	open   map[id.Request]span // admitted, not finished; all in the current segment
-	closed bool
+	mu         sync.Mutex
+	file       *os.File
+	end        Position            // where the next record goes
+	open       map[id.Request]span // admitted, not finished; all in the current segment
+	bytes      int64               // of all segments
+	full       bool                // nothing is admitted
+	complained time.Time           // last, of the disk
+	closed     bool
 }
 
 // A span is the place of an open admission in the current segment.
@@ -53,6 +57,18 @@ func SegmentSize(n int64) SpoolOption { return func(s *Spool) { s.segmentSize = 
 // SyncEvery has the spool flushed to the disk at this interval, off the request path: the most that a power cut can take.
 // The default leaves it to the kernel.
 func SyncEvery(d time.Duration) SpoolOption { return func(s *Spool) { s.syncEvery = d } }
+
+// MaxBytes bounds what the spool takes on the disk. Beyond it nothing is admitted, until a tenth is free again: see ErrFull.
+// What was admitted before is finished all the same. The default is no limit.
+func MaxBytes(n int64) SpoolOption { return func(s *Spool) { s.maxBytes = n } }
+
+// ErrFull refuses requests that could not be written down: the spool has its MaxBytes, or the disk takes no more. Both come
+// of a database that is away for long. What was admitted before loses nothing.
+var ErrFull = fault.New(fault.Limited, "The gateway cannot record more requests until its database is back. Try again later.").
+	WithCode("gateway_overloaded").After(10 * time.Second)
+
+// finishing is what is left free for the end of each request that is open, in bytes: more than nearly all take.
+const finishing = 2 << 10
 
 // errClosed says that a spool has been closed.
 var errClosed = errors.New("the spool is closed")
@@ -95,6 +111,9 @@ func (s *Spool) write(kind recordKind, request id.Request, frame []byte) error {
 	if s.closed {
 		return errClosed
 	}
+	if kind == admittedRecord && s.overfull() {
+		return ErrFull
+	}
 	if s.end.Offset >= s.segmentSize {
 		if err := s.rotate(); err != nil {
 			// The old segment goes on: a record in a segment that is too long is better than none.
@@ -103,8 +122,14 @@ func (s *Spool) write(kind recordKind, request id.Request, frame []byte) error {
 	}
 	// Always at the known end: what a failed write left behind is overwritten by the next.
 	if _, err := s.file.WriteAt(frame, s.end.Offset); err != nil {
-		return fmt.Errorf("write spool: %w", err)
+		err = fmt.Errorf("write spool: %w", err)
+		if kind == admittedRecord {
+			s.complain(err)
+			return errors.Join(ErrFull, err)
+		}
+		return err
 	}
+	s.bytes += int64(len(frame))
 	if kind == admittedRecord {
 		s.open[request] = span{s.end.Offset, int32(len(frame))}
 	} else {
@@ -141,6 +166,7 @@ func (s *Spool) rotate() error {
 		}
 	}
 	s.file.Close() // nothing is buffered: every write has been seen to succeed
+	s.bytes += next.Offset
 	s.file, s.end, s.open = file, next, carried
 	return nil
 }
@@ -152,24 +178,56 @@ func (s *Spool) tail() (end Position, open int) {
 	return s.end, len(s.open)
 }
 
+// overfull reports whether nothing may be admitted, and raises the alarm where that has changed.
+func (s *Spool) overfull() bool {
+	if s.maxBytes == 0 {
+		return false
+	}
+	used := s.bytes + int64(len(s.open)+1)*finishing
+	switch {
+	case !s.full && used > s.maxBytes:
+		s.full = true
+		s.log.Error("the spool is full: requests are refused until Postgres takes what is in it", "bytes", s.bytes, "limit", s.maxBytes)
+	case s.full && used < s.maxBytes-s.maxBytes/10:
+		s.full = false
+		s.log.Info("the spool has room again", "bytes", s.bytes)
+	}
+	return s.full
+}
+
+// complainEvery is how often a disk that takes nothing is told of.
+const complainEvery = 10 * time.Second
+
+func (s *Spool) complain(err error) {
+	if now := time.Now(); now.Sub(s.complained) > complainEvery {
+		s.complained = now
+		s.log.Error("the spool cannot be written: requests are refused", "error", err)
+	}
+}
+
 // Bytes is what the spool takes on the disk. Segments are removed as a whole once they are booked, so that it is more than
 // a few segments only where booking lags behind.
 func (s *Spool) Bytes() int64 {
-	numbers, err := listSegments(s.dir)
-	if err != nil {
-		return 0
-	}
-	var total int64
-	for _, n := range numbers {
-		if info, err := os.Stat(filepath.Join(s.dir, segmentName(n))); err == nil { // else it has just been removed
-			total += info.Size()
-		}
-	}
-	return total
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes
+}
+
+// Full reports whether requests are refused since the spool has its MaxBytes.
+func (s *Spool) Full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overfull()
 }
 
 // release removes the segments before the given one, which are booked.
-func (s *Spool) release(before int64) error { return removeSegments(s.dir, before) }
+func (s *Spool) release(before int64) error {
+	freed, err := removeSegments(s.dir, before)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= freed
+	return err
+}
 
 // Close closes the spool and gives up its folder. What is not booked is found by the next OpenSpool.
 func (s *Spool) Close() error {

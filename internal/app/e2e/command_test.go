@@ -22,6 +22,8 @@ func TestCommands(t *testing.T) {
 		{"migrate", 2, "", "up or status"},
 		{"migrate up", 2, "", "DATABASE_URL"},
 		{"admin", 2, "", "create"},
+		{"spool", 2, "", "status, verify or replay"},
+		{"spool replay", 2, "", "DATABASE_URL"},
 		{"simulator --listen nowhere", 1, "", "cannot listen on nowhere"},
 	} {
 		code, stdout, stderr := finish(t, launch{}, strings.Fields(c.args)...)
