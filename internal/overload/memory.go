@@ -77,6 +77,9 @@ func (m *Memory) Limit() uint64 {
 	return m.limit
 }
 
+// High is the mark in bytes above which calls are turned away.
+func (m *Memory) High() uint64 { return m.high }
+
 // Run weighs memory until ctx ends.
 func (m *Memory) Run(ctx context.Context) error {
 	if m == nil {

@@ -334,3 +334,39 @@ func TestFloodDoesNotStarve(t *testing.T) {
 		}
 	})
 }
+
+// Limits grow by time. What that makes free is for those who wait, and not for who happens to come then.
+func TestNobodyOvertakesWhoWaits(t *testing.T) {
+	t.Parallel()
+	now := noon
+	gate := overload.New(overload.Options{Now: func() time.Time { return now }, Start: 4})
+	target := health.Target{Model: "a"}
+	var held [4]overload.Slot
+	for i := range held {
+		held[i], _ = gate.Take(target)
+	}
+	now = now.Add(time.Second)
+	held[0].End(health.Overloaded) // two are too many now
+	call, slot, err := gate.Enqueue(id.New[id.Key](), []health.Target{target})
+	if slot != (overload.Slot{}) || err != nil {
+		t.Fatalf("%+v, %v: want to wait", slot, err)
+	}
+	now = now.Add(20 * time.Second) // and four are not
+	if _, free := gate.Take(target); free {
+		t.Error("a call that comes later gets the slot")
+	}
+	if _, granted := call.Granted(); !granted {
+		t.Error("the call that waits does not get it")
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	gate := overload.New(overload.Options{})
+	target := health.Target{Provider: id.New[id.Provider](), Model: "gpt", Key: id.New[id.ProviderKey]()}
+	b.ReportAllocs()
+	for b.Loop() {
+		slot, _ := gate.Take(target)
+		slot.First()
+		slot.End(health.OK)
+	}
+}
