@@ -87,12 +87,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Loads: g.gate.Loads, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
-		Health: g.board, Changes: g.health,
+		Health: g.board, Changes: g.health, Gate: g.gate,
 	})
 
 	g.metrics = g.newMetrics()

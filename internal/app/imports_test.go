@@ -55,11 +55,11 @@ var allowed = map[string][]string{
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
 	"proxy":           words("affinity apikey credit health limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit event health provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph":           words("account apikey audit auth authz catalog credit event health overload provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit health provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit health provider usage routing authz graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit event provider pricing sse usage web views/assets views/i18n views/ui"),
+	"views":           words("account apikey audit auth authz catalog credit event overload provider pricing sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},

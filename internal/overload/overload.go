@@ -9,6 +9,9 @@
 package overload
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,7 +169,7 @@ type Load struct {
 	Waiting  int  // calls that wait for it, and perhaps for others too
 }
 
-// Loads is the load of a provider's targets that have anything to do or are limited, in no order.
+// Loads is the load of a provider's targets that have anything to do or are limited, the busiest first.
 func (g *Gate) Loads(provider id.Provider) []Load {
 	now := g.o.Now()
 	g.mu.Lock()
@@ -180,6 +183,10 @@ func (g *Gate) Loads(provider id.Provider) []Load {
 			loads = append(loads, l)
 		}
 	}
+	slices.SortFunc(loads, func(a, b Load) int {
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.InFlight, a.InFlight), cmp.Compare(a.Target.Model, b.Target.Model),
+			bytes.Compare(a.Target.Key.UUID[:], b.Target.Key.UUID[:]))
+	})
 	return loads
 }
 
