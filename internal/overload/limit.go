@@ -22,14 +22,18 @@ const (
 	halfLife = 10 * time.Second
 
 	// samples is how many first tokens are looked at together.
-	samples = 20
-	// slower is how many times as long as usual, and slowerBy by how much, the mean first token comes when that is a sign.
+	samples = 10
+	// slower is how many times as long as usual, and slowerBy by how much, the mean first token comes when it is late; busier is
+	// how many times as much as usual must have been in flight then for that to be the reason.
 	slower   = 2
 	slowerBy = 500 * time.Millisecond
+	busier   = 1.3
 	// helped is the share that the first token must come sooner after a cut for the cut to have been of use.
 	helped = 0.1
-	// creeps is by how much what is usual grows with each look.
-	creeps = 0.02
+	// alike is by how much later than usual the first token may come for what is in flight to be usual too.
+	alike = 0.02
+	// creeps is by how much what is usual grows with each look, while no more than usual is in flight.
+	creeps = 0.002
 )
 
 // A limit is how many attempts a target may have in flight. A sign of overload cuts it below what was in flight; then it
@@ -43,12 +47,17 @@ type limit struct {
 	ended, bad float64   // recent attempts, and those of them that were refused
 	counted    time.Time // when these were right
 
-	sum    float64 // of the logarithms of the first tokens, in seconds, since the last look
-	n      int
-	usual  float64 // their mean as it usually is
-	known  bool    // whether it is known
-	slow   float64 // the mean that the last cut was made for
+	look   latency
+	usual  latency // as it usually is
+	slow   float64 // the mean logarithm that the last cut was made for
 	waited bool    // whether it was made for that
+}
+
+// A latency is how long first tokens take while so many attempts are in flight.
+type latency struct {
+	n   int
+	log float64 // of seconds: a sum of n, or their mean; so that one very long prompt does not count for all
+	in  float64 // in flight, in the same way
 }
 
 // at is the limit, at least 1.
@@ -68,15 +77,16 @@ func (l *limit) at(now time.Time) int {
 // cuts reports whether there is a sign of overload that is not forgotten.
 func (l *limit) cuts() bool { return l.knee > 0 }
 
-// reduce cuts the limit, where so many are in flight.
+// reduce cuts the limit, where so many in flight were too much.
 func (l *limit) reduce(now time.Time, inFlight int) {
 	l.knee = min(float64(l.at(now)), float64(max(inFlight, few)))
 	l.cut = now
-	l.sum, l.n, l.waited = 0, 0, false
+	l.look, l.waited = latency{}, false
 	l.ended, l.bad = 0, 0
 }
 
-// end learns from an attempt that ended, one of so many in flight.
+// end learns from an attempt that ended. It began as one of so many in flight: that is what the target thought too much, and
+// not what is in flight when its answer comes.
 func (l *limit) end(class health.Class, began, now time.Time, inFlight int) {
 	bad := class == health.RateLimited || class == health.Overloaded || class == health.TimedOut
 	if !bad && class != health.OK || began.Before(l.cut) {
@@ -93,34 +103,45 @@ func (l *limit) end(class health.Class, began, now time.Time, inFlight int) {
 	}
 }
 
-// first learns from the first content of an attempt, one of so many in flight.
+// first learns from the first content of an attempt.
 func (l *limit) first(began, now time.Time, inFlight int) {
 	if began.Before(l.cut) {
 		return
 	}
 	l.grow(inFlight)
-	l.sum += math.Log(max(now.Sub(began), time.Millisecond).Seconds())
-	if l.n++; l.n < samples {
+	l.look.log += math.Log(max(now.Sub(began), time.Millisecond).Seconds())
+	l.look.in += float64(inFlight)
+	if l.look.n++; l.look.n < samples {
 		return
 	}
-	mean := l.sum / samples // of logarithms, so that one very long prompt does not count for all
-	l.sum, l.n = 0, 0
+	seen := latency{samples, l.look.log / samples, l.look.in / samples}
+	l.look = latency{}
+	late := seen.log > l.usual.log+math.Log(slower) && math.Exp(seen.log)-math.Exp(l.usual.log) > slowerBy.Seconds() && seen.in >= few
 	switch {
-	case !l.known:
-		l.usual, l.known = mean, true
-	case l.waited && mean > l.slow+math.Log(1-helped):
+	case l.usual.n == 0:
+		l.usual = seen
+	case l.waited && seen.log > l.slow+math.Log(1-helped):
 		// Less in flight made it no faster: it is slow for reasons of its own, and has all the more in flight for it.
-		l.usual, l.knee, l.waited = mean, 0, false
-	case inFlight >= few && mean > l.usual+math.Log(slower) && math.Exp(mean)-math.Exp(l.usual) > slowerBy.Seconds():
-		l.reduce(now, inFlight)
-		l.slow, l.waited = mean, true
+		l.usual, l.knee, l.waited = seen, 0, false
+	case late && seen.in < busier*l.usual.in:
+		l.usual = seen // the same
+	case late:
+		l.reduce(now, int(seen.in))
+		l.slow, l.waited = seen.log, true
 	default:
 		l.waited = false
-		l.usual += min((mean-l.usual)/2, math.Log(1+creeps))
+		if seen.log < l.usual.log {
+			l.usual.log += (seen.log - l.usual.log) / 4
+		} else if seen.in <= l.usual.in {
+			l.usual.log += min(seen.log-l.usual.log, math.Log(1+creeps))
+		}
+		if seen.log < l.usual.log+math.Log(1+alike) {
+			l.usual.in += (seen.in - l.usual.in) / 2
+		}
 	}
 }
 
-// grow raises the top where a target does well with all that it may have in flight.
+// grow raises the top where a target does well with the last that it may have in flight.
 func (l *limit) grow(inFlight int) {
 	if l.knee == 0 && inFlight >= int(l.top) {
 		l.top++

@@ -135,7 +135,7 @@ func TestTopGrowsWithSuccess(t *testing.T) {
 
 // firsts is a look's worth of first tokens.
 func firsts(l *overload.Limit, now time.Time, took time.Duration, inFlight int) time.Time {
-	for range 20 {
+	for range 10 {
 		now = now.Add(10 * time.Millisecond)
 		l.First(now, now.Add(took), inFlight)
 	}

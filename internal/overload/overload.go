@@ -70,6 +70,7 @@ type Slot struct {
 	gate   *Gate
 	target *target
 	began  time.Time
+	nth    int // of those in flight then
 	first  bool
 }
 
@@ -93,7 +94,7 @@ func (g *Gate) take(t *target, now time.Time) (Slot, bool) {
 func (g *Gate) begin(t *target, now time.Time) Slot {
 	t.inFlight++
 	t.drain.taken(now, t.inFlight >= t.limit.at(now))
-	return Slot{gate: g, target: t, began: now}
+	return Slot{gate: g, target: t, began: now, nth: t.inFlight}
 }
 
 // Of reports whether the slot is one of the target's.
@@ -108,7 +109,7 @@ func (s *Slot) First() {
 	g, t, now := s.gate, s.target, s.gate.o.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t.limit.first(s.began, now, t.inFlight)
+	t.limit.first(s.began, now, s.nth)
 	g.serve(t, now)
 }
 
@@ -121,7 +122,7 @@ func (s *Slot) End(class health.Class) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.drain.freed(now, t.inFlight >= t.limit.at(now))
-	t.limit.end(class, s.began, now, t.inFlight)
+	t.limit.end(class, s.began, now, s.nth)
 	t.inFlight--
 	t.used = now
 	*s = Slot{}
