@@ -99,12 +99,13 @@ func TestMemoryOfTheProcess(t *testing.T) { //nolint:paralleltest // see above
 			t.Fatal("full of garbage")
 		}
 	}
-	ballast := make([]byte, 240*mib)
-	if !look() {
-		t.Errorf("not full with %d of %d in use", overload.Heap{}.InUse(), limit)
-	}
-	runtime.KeepAlive(ballast)
-	ballast = nil
+	func() {
+		ballast := make([]byte, 240*mib)
+		if !look() {
+			t.Errorf("not full with %d of %d in use", overload.Heap{}.InUse(), limit)
+		}
+		runtime.KeepAlive(ballast)
+	}()
 	if look() {
 		t.Errorf("still full with %d of %d in use", overload.Heap{}.InUse(), limit)
 	}
