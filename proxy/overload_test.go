@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -162,6 +163,44 @@ func TestWaitIsBounded(t *testing.T) {
 				c.empty()
 			})
 		})
+	}
+}
+
+// A caller who leaves while waiting for a second attempt pays nothing for the first, which failed.
+func TestLeavingBetweenAttemptsIsFree(t *testing.T) {
+	t.Parallel()
+	busy, done := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, []vendor{
+		{handler: func(w http.ResponseWriter, r *http.Request) { close(busy); <-done; answer(completion)(w, r) }},
+		{handler: script(http.StatusInternalServerError, "application/json", "{}")},
+	}, func(o *proxy.Options, _ *snapshot.Contents) { o.Gate = overload.New(overload.Options{Start: 1}) })
+	first := make(chan answered)
+	go func() { first <- w.post("/chat/completions", chat) }()
+	<-busy
+	ctx, leave := context.WithCancel(t.Context())
+	second := make(chan error)
+	go func() {
+		r := w.request("/chat/completions", chat, "Authorization", "Bearer "+w.key).WithContext(ctx)
+		_, err := http.DefaultTransport.RoundTrip(r) //nolint:bodyclose // there is none
+		second <- err
+	}()
+	for w.o.Gate.Totals().Waiting == 0 { // the attempt at v1 has failed then
+		runtime.Gosched()
+	}
+	w.meter.signal = make(chan struct{})
+	leave()
+	if err := <-second; err == nil {
+		t.Fatal("answered")
+	}
+	<-w.meter.signal
+	e := w.only()
+	if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.Usage.TotalInput() != 0 || e.Charge == nil || *e.Charge != 0 {
+		t.Errorf("booked as %+v", e)
+	}
+	w.meter.signal = nil
+	close(done)
+	if a := <-first; a.StatusCode != http.StatusOK {
+		t.Errorf("the other call: %d %s", a.StatusCode, a.body)
 	}
 }
 
