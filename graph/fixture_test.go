@@ -41,6 +41,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -163,6 +164,7 @@ func (h *house) openDomain() {
 	})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
 	o.Changes = health.NewShare(o.Health, o.Bus)
+	o.Gate = overload.New(overload.Options{})
 	h.domain = o
 
 	spool := must(usage.OpenSpool(h.TempDir(), quiet))(h.T)

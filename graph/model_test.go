@@ -74,6 +74,7 @@ func (h *house) explains(planned gjson.Result) {
 		terms { score firstToken generation price errorRate inFlight known } } } }`
 	h.same("what weights need", planned.Get("candidates.0.terms").Raw, "")
 	slug := planned.Get("candidates.0.provider.slug").String()
+	h.loads(slug)
 	now, _ := h.domain.Snapshots.Current().ProviderBySlug(slug)
 	target := health.Target{Provider: now.ID, Model: planned.Get("candidates.0.upstreamId").String(), Key: now.Keys[0].ID}
 	attempt, _ := h.domain.Health.Begin(target, false)
@@ -96,6 +97,23 @@ func (h *house) explains(planned gjson.Result) {
 	h.same("its key", circuit.Get("key.id"), now.Keys[0].ID.String())
 	seen := h.data(h.member.token, plan, nil).Get(`routingPlan.candidates.@reverse.0`)
 	h.same("keys, for a member", seen.Get("key").Raw+seen.Get("provider.circuits.0.key").Raw, "nullnull")
+}
+
+// loads asks what is under way at a provider.
+func (h *house) loads(slug string) {
+	h.Helper()
+	now, _ := h.domain.Snapshots.Current().ProviderBySlug(slug)
+	target := health.Target{Provider: now.ID, Model: "large", Key: now.Keys[0].ID}
+	first, _ := h.domain.Gate.Take(target)
+	second, _ := h.domain.Gate.Take(target)
+	first.End(health.Overloaded)
+	const query = `query($slug: String) { providers(filter: {query: $slug}) { nodes { loads { upstreamId key { id } inFlight limit limited waiting } } } }`
+	of := func(token string) string {
+		return h.data(token, query, map[string]any{"slug": slug}).Get("providers.nodes.0.loads").Raw
+	}
+	h.same("the load", of(h.admin.token), `[{"upstreamId":"large","key":{"id":"`+target.Key.String()+`"},"inFlight":1,"limit":7,"limited":true,"waiting":0}]`)
+	h.same("the load, for a member", of(h.member.token), `[{"upstreamId":"large","key":null,"inFlight":1,"limit":7,"limited":true,"waiting":0}]`)
+	second.End(health.Cancelled)
 }
 
 // plans asks how calls of the model talk would be routed.

@@ -114,6 +114,10 @@ func (r *providerResolver) Circuits(ctx context.Context, obj *provider.Provider)
 	return r.circuits(ctx, obj)
 }
 
+func (r *providerResolver) Loads(ctx context.Context, obj *provider.Provider) ([]model.TargetLoad, error) {
+	return r.loads(ctx, obj)
+}
+
 func (r *providerResolver) Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error) {
 	keys, _, err := loadersOf(ctx).secrets.load(ctx, obj.ID)
 	return keys, err

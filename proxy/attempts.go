@@ -12,6 +12,7 @@ import (
 	"aihigress/internal/fault"
 	"aihigress/internal/health"
 	"aihigress/internal/llm"
+	"aihigress/internal/overload"
 	"aihigress/internal/routing"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
@@ -40,7 +41,7 @@ type setback struct {
 // An attempt is one call of a target on its way.
 type attempt struct {
 	target   *routing.Target
-	live     health.Attempt // as the board watches it
+	live     watch
 	way      *way
 	started  time.Time
 	ctx      context.Context
@@ -50,6 +51,8 @@ type attempt struct {
 	err      error
 
 	rival // of one that runs beside another
+
+	before *attempt // that was made before it
 }
 
 // progress is how far the attempts of a call have come. The masks have a bit for each target of the plan.
@@ -65,8 +68,10 @@ type progress struct {
 	last uint32 // better not: their provider failed
 
 	wait time.Duration // the shortest until a key that was passed over has room; zero where none was
+	line queueing
 
-	first attempt // room for the one that most calls make
+	first attempt  // room for the one that most calls make
+	made  *attempt // last
 }
 
 // exhausted reports whether every target is ruled out.
@@ -83,10 +88,12 @@ func (a *progress) target() *routing.Target {
 	return a.current.target
 }
 
-// next is an attempt on the first target that is not ruled out and whose key has room, one of a provider that has not
-// failed before others, and with force, one that is out of use where there is no other; nil is none. The board watches it
-// from here on.
-func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, force bool) *attempt {
+// next is an attempt on the first target that is not ruled out, has a slot free and whose key has room, one of a provider
+// that has not failed before others, and with force, one that is out of use where there is no other, not even one to wait
+// for; nil is none. The board and the gate watch it from here on.
+func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, gate *overload.Gate, force bool) *attempt {
+	a.line.full = 0
+	defer a.line.drop()
 	for _, pass := range [...]struct {
 		out   uint32
 		force bool
@@ -95,11 +102,18 @@ func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, 
 			break
 		}
 		for i := range plan {
-			if (a.out|pass.out)&(1<<i) != 0 {
+			if (a.out|pass.out)&(1<<i) != 0 || pass.force && a.line.full != 0 {
 				continue
 			}
-			live, inUse := board.Begin(plan[i].Health(), pass.force)
+			attempt, inUse := board.Begin(plan[i].Health(), pass.force)
 			if !inUse {
+				continue
+			}
+			slot, free := a.line.slot(gate, plan[i].Health())
+			live := watch{attempt, slot}
+			if !free {
+				live.End(health.Result{Class: health.Cancelled})
+				a.line.full |= 1 << i
 				continue
 			}
 			a.out |= 1 << i
@@ -117,13 +131,21 @@ func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, 
 }
 
 // room makes an attempt that has not begun.
-func (a *progress) room(t *routing.Target, live health.Attempt) *attempt {
+func (a *progress) room(t *routing.Target, live watch) *attempt {
 	made := &a.first
 	if a.first.target != nil {
 		made = new(attempt)
 	}
-	*made = attempt{target: t, live: live}
+	*made = attempt{target: t, live: live, before: a.made}
+	a.made = made
 	return made
+}
+
+// abandon ends what a panic has left without an end.
+func (a *progress) abandon() {
+	for made := a.made; made != nil; made = made.before {
+		made.end(health.Cancelled, 0, 0)
+	}
 }
 
 // begin counts an attempt, which goes the way from here on.
@@ -133,7 +155,7 @@ func (a *progress) begin(made *attempt, w *way, parent context.Context) {
 	a.count++
 }
 
-// end tells the board how the attempt ended. Only the first word counts.
+// end tells the board and the gate how the attempt ended. Only the first word counts.
 func (a *attempt) end(class health.Class, retryAfter time.Duration, tokens int64) {
 	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
 }
@@ -212,6 +234,8 @@ func (c *call) attempt() {
 		c.giveUp(last)
 	case unfit != nil:
 		c.unfit(unfit)
+	case c.attempts.line.over != nil:
+		c.crowded()
 	default:
 		c.busy()
 	}
@@ -224,7 +248,10 @@ func (c *call) choose(last *setback) (*attempt, error) {
 		c.attempts.beside = nil
 		return a, nil
 	}
-	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, true)
+	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, true)
+	for a == nil && c.queue() {
+		a = c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, true)
+	}
 	switch {
 	case a == nil:
 		if a = c.again(last); a == nil {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"aihigress/internal/health"
 	"aihigress/internal/usage"
 )
 
@@ -36,8 +37,14 @@ func (c *call) again(last *setback) *attempt {
 		return nil
 	}
 	target := a.current.target
-	live, inUse := c.p.o.Health.Begin(target.Health(), false)
+	attempt, inUse := c.p.o.Health.Begin(target.Health(), false)
 	if !inUse {
+		return nil
+	}
+	slot, free := c.p.o.Gate.Take(target.Health())
+	live := watch{attempt, slot}
+	if !free {
+		live.End(health.Result{Class: health.Cancelled})
 		return nil
 	}
 	return a.room(target, live)

@@ -34,8 +34,14 @@ type budget struct {
 	limit int64
 }
 
+// take takes n bytes, where there is room. What is large leaves an eighth for what is small: a few who send much must not
+// keep all others out.
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) <= b.limit {
+	limit := b.limit
+	if n > bodySizes[len(bodySizes)-1] {
+		limit -= limit / 8
+	}
+	if b.used.Add(n) <= limit {
 		return true
 	}
 	b.used.Add(-n)

@@ -104,7 +104,7 @@ func (c *call) hedge(slow *attempt) *attempt {
 	if c.attempts.count >= c.p.o.MaxAttempts || c.attempts.exhausted(c.plan) || !c.p.retries.take(c.facts.Model, c.p.o.Health.Now()) {
 		return nil
 	}
-	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, false)
+	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, false)
 	if a == nil {
 		return nil
 	}

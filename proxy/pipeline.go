@@ -86,7 +86,7 @@ func (c *call) serve() {
 		return
 	}
 	c.open(start)
-	for _, step := range [...]func() error{c.read, c.resolve, c.spooled, c.admit} {
+	for _, step := range [...]func() error{c.shed, c.read, c.resolve, c.spooled, c.admit} {
 		if err := step(); err != nil {
 			c.refuse(err)
 			return
@@ -320,6 +320,7 @@ func (c *call) end() {
 	if c.answer != nil {
 		c.answer.close()
 	}
+	c.attempts.abandon()
 	c.release()
 }
 

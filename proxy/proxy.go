@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/limit"
 	"aihigress/internal/money"
+	"aihigress/internal/overload"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
@@ -74,9 +75,11 @@ type Options struct {
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger
-	Health   *health.Board   // nil is a new one
-	Affinity *affinity.Table // nil is a new one
-	Pins     Pins            // nil keeps no notes: requests that go on from an answer are asked of every account in turn
+	Health   *health.Board    // nil is a new one
+	Gate     *overload.Gate   // nil is a new one
+	Memory   *overload.Memory // nil has no limit
+	Affinity *affinity.Table  // nil is a new one
+	Pins     Pins             // nil keeps no notes: requests that go on from an answer are asked of every account in turn
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
@@ -94,6 +97,7 @@ type Options struct {
 	Total      time.Duration // of the whole call; 30 minutes. x-aihigress-timeout-ms may shorten it
 	Read       time.Duration // a caller may be silent within a request body; 1 minute
 	Write      time.Duration // a caller may take to accept what is written; 1 minute
+	Queue      time.Duration // a call waits for a target that is at its limit; 8 seconds, less than Early so that a refusal has its status
 	KeepAlive  time.Duration // silence after which a stream gets a comment; 15 seconds
 	Early      time.Duration // a caller of a stream waits before the header goes out without content; 10 seconds
 }
@@ -119,6 +123,9 @@ func New(o Options) *Proxy {
 	if o.Health == nil {
 		o.Health = health.New(health.Options{})
 	}
+	if o.Gate == nil {
+		o.Gate = overload.New(overload.Options{Now: o.Health.Now})
+	}
 	if o.Affinity == nil {
 		o.Affinity = affinity.New()
 	}
@@ -135,6 +142,7 @@ func New(o Options) *Proxy {
 	defaultTo(&o.Total, 30*time.Minute)
 	defaultTo(&o.Read, time.Minute)
 	defaultTo(&o.Write, time.Minute)
+	defaultTo(&o.Queue, 8*time.Second)
 	defaultTo(&o.KeepAlive, 15*time.Second)
 	defaultTo(&o.Early, 10*time.Second)
 	p := &Proxy{o: o, bodies: budget{limit: o.MaxBodies}, spooled: budget{limit: o.MaxSpooled}}

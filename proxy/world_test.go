@@ -20,6 +20,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/limit"
 	"aihigress/internal/money"
+	"aihigress/internal/overload"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -65,8 +66,13 @@ func newWorld(t *testing.T, vendors []vendor, change ...func(*proxy.Options, *sn
 	contents.Models = []*snapshot.Model{model}
 	w.o = proxy.Options{
 		Config: w, Limits: unlimited{}, Credit: w.credit, Meter: w.meter, Upstream: client,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Gate: overload.New(overload.Options{}),
 	}
+	t.Cleanup(func() { // whatever happened to its calls
+		if got := w.o.Gate.Totals(); got.InFlight != 0 || got.Waiting != 0 {
+			t.Errorf("slots of the gate are lost: %+v", got)
+		}
+	})
 	for _, f := range change {
 		f(&w.o, &contents)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/id"
+	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/views/i18n"
@@ -15,9 +16,23 @@ type providerView struct {
 	Provider  provider.Provider
 	Keys      []provider.Key
 	Models    []provider.Model
+	Loads     []overload.Load
 	MayChange bool
 	Watch     int      // how often the page still looks for the result of a probe or discovery
 	Problems  problems // of the forms that add a key or a model
+}
+
+// maxLoads is how many loads are shown.
+const maxLoads = 20
+
+// keyHint is how a key of the provider is told from others; empty where it is gone or there is none.
+func (v providerView) keyHint(key id.ProviderKey) string {
+	for i := range v.Keys {
+		if v.Keys[i].ID == key {
+			return v.Keys[i].Hint
+		}
+	}
+	return ""
 }
 
 // watchTimes is how often a page looks for what it asked a job to do, once in two seconds.
@@ -52,6 +67,8 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	if v.Models, err = c.Providers.Models(ctx, providerID); err != nil {
 		return v, err
 	}
+	v.Loads = c.Loads(providerID)
+	v.Loads = v.Loads[:min(len(v.Loads), maxLoads)]
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
 		v.Keys, err = c.Providers.Keys(ctx, providerID)
 	}

@@ -2,6 +2,11 @@ package views_test
 
 import (
 	"testing"
+
+	"aihigress/internal/authz"
+	"aihigress/internal/health"
+	"aihigress/internal/page"
+	"aihigress/internal/provider"
 )
 
 func TestProviderFromBeginningToEnd(t *testing.T) {
@@ -125,4 +130,32 @@ func TestProvidersForMembers(t *testing.T) {
 	member.post(path+"/edit", "name", "Mine", "slug", "mine", "baseUrl", "https://evil.example", "weight", "1").is(403)
 	member.post(path + "/probe").is(403)
 	member.post("/providers/new", "name", "x", "slug", "x", "dialect", "openai", "baseUrl", "https://x.example").is(403)
+}
+
+// What a provider has to do is shown with the key that it does it with, to those who may see keys.
+func TestProviderLoads(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	path := b.post("/providers/new", "name", "Example", "slug", "example", "dialect", "openai", "baseUrl", "https://api.example.com/v1",
+		"visibility", "public", "weight", "1", "secret", "sk-upstream-very-secret-1234").provider()
+	b.get(path).is(200).hides("Under way")
+	all, err := s.providers.List(authz.With(t.Context(), authz.Job("test")), provider.Filter{}, page.Args{First: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.providers.Keys(authz.With(t.Context(), authz.Job("test")), all.Items[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := health.Target{Provider: all.Items[0].ID, Model: "large-2", Key: keys[0].ID}
+	for range 3 {
+		slot, _ := s.gate.Take(target)
+		defer slot.End(health.Cancelled)
+	}
+	b.get(path).is(200).shows("Under way", "large-2", keys[0].Hint).hides("Held back")
+	slot, _ := s.gate.Take(target)
+	slot.End(health.Overloaded)
+	b.get(path).is(200).shows("Held back")
+	s.signIn(t, memberEmail).get(path).is(200).shows("Under way", "large-2").hides(keys[0].Hint)
 }

@@ -15,6 +15,8 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/id"
+	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -38,8 +40,9 @@ type Options struct {
 	Providers *provider.Providers
 	Reports   *usage.Reports
 	Audit     *audit.Log
-	Jobs      http.Handler // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
-	PublicURL string       // where callers reach the gateway, for the examples; "" takes it from the request
+	Loads     func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
+	Jobs      http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
+	PublicURL string                            // where callers reach the gateway, for the examples; "" takes it from the request
 	Log       *slog.Logger
 }
 

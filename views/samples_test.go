@@ -14,9 +14,11 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/overload"
 	"aihigress/internal/page"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
@@ -48,6 +50,13 @@ func sampleKeys() []apikey.Key {
 		{ID: id.New[id.Key](), UserID: sampleUser.ID, Name: "production", Hint: "sk-hg-3f…Qz8", Limits: limits, CreatedAt: sampleTime},
 		{ID: id.New[id.Key](), UserID: sampleMember.ID, Name: "a key with a name as long as anybody would make it", Hint: "sk-hg-9a…0bC", CreatedAt: sampleTime, ExpiresAt: &sampleTime},
 		{ID: id.New[id.Key](), UserID: sampleMember.ID, Name: "old", Hint: "sk-hg-aa…xyz", CreatedAt: sampleTime, RevokedAt: &sampleTime},
+	}
+}
+
+func sampleLoads() []overload.Load {
+	return []overload.Load{
+		{Target: health.Target{Model: "large-2", Key: id.New[id.ProviderKey]()}, InFlight: 42, Limit: 41, Limited: true, Waiting: 7},
+		{Target: health.Target{Model: "a-model-with-a-name-as-long-as-vendors-make-them-2026-03-14"}, InFlight: 3, Limit: 1000},
 	}
 }
 
@@ -143,7 +152,7 @@ func samples(p ui.Page) map[string]templ.Component {
 		"providers-empty": providersPage(p, providersView{MayCreate: true}),
 		"presets":         presetsPage(p, catalog.Presets()),
 		"provider-new":    providerNewPage(p, providerForm{Name: "Example", Problems: bad}),
-		"provider": providerPage(p, providerView{Provider: sampleProvider, MayChange: true, Models: models,
+		"provider": providerPage(p, providerView{Provider: sampleProvider, MayChange: true, Models: models, Loads: sampleLoads(),
 			Keys: []provider.Key{{ID: id.New[id.ProviderKey](), Label: "first", Hint: "sk-…abc", CreatedAt: sampleTime}, {ID: id.New[id.ProviderKey](), Hint: "sk-…def", CreatedAt: sampleTime}}}),
 		"provider-member": providerPage(p, providerView{Provider: sampleProvider}),
 		"provider-edit":   providerEditPage(p, sampleProvider, providerFormOf(sampleProvider)),

@@ -28,6 +28,7 @@ import (
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/event"
 	"aihigress/internal/id"
+	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/web"
@@ -51,6 +52,7 @@ type site struct {
 	ledger    *credit.Ledger
 	providers *provider.Providers
 	bus       *event.Bus
+	gate      *overload.Gate
 	admin     account.User
 	member    account.User
 }
@@ -87,7 +89,7 @@ func newSite(t *testing.T) *site {
 	}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	trail := audit.New(pool)
-	s := &site{pool: pool, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
+	s := &site{gate: overload.New(overload.Options{}), pool: pool, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
 	s.users = account.New(pool, trail, s.ledger)
 	s.providers = provider.New(provider.Options{
 		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Log: logger,
@@ -97,7 +99,7 @@ func newSite(t *testing.T) *site {
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
-		Reports: reports, Audit: trail, PublicURL: "https://gateway.example.com", Log: logger,
+		Reports: reports, Audit: trail, Loads: s.gate.Loads, PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))
 	t.Cleanup(s.server.Close)

@@ -30,6 +30,7 @@ type ProviderResolver interface {
 
 	Health(ctx context.Context, obj *provider.Provider) (*provider.Health, error)
 	Circuits(ctx context.Context, obj *provider.Provider) ([]model.Circuit, error)
+	Loads(ctx context.Context, obj *provider.Provider) ([]model.TargetLoad, error)
 	Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error)
 	Models(ctx context.Context, obj *provider.Provider) ([]provider.Model, error)
 }
@@ -1115,6 +1116,38 @@ func (ec *executionContext) fieldContext_Provider_circuits(_ context.Context, fi
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Circuit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Provider_loads(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_loads(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Provider().Loads(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.TargetLoad) graphql.Marshaler {
+			return ec.marshalNTargetLoad2ᚕaihigressᚋgraphᚋmodelᚐTargetLoadᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_loads(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Provider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TargetLoad(ctx, field)
 		},
 	}
 	return fc, nil
@@ -2408,6 +2441,153 @@ func (ec *executionContext) fieldContext_SetProviderEnabledPayload_userErrors(_ 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _TargetLoad_upstreamId(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_upstreamId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpstreamID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_upstreamId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "String")
+}
+
+func (ec *executionContext) _TargetLoad_key(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Key) graphql.Marshaler {
+			return ec.marshalOProviderKey2ᚖaihigressᚋinternalᚋproviderᚐKey(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TargetLoad",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TargetLoad_inFlight(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_inFlight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InFlight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_inFlight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "Int")
+}
+
+func (ec *executionContext) _TargetLoad_limit(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "Int")
+}
+
+func (ec *executionContext) _TargetLoad_limited(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_limited(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limited, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_limited(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _TargetLoad_waiting(ctx context.Context, field graphql.CollectedField, obj *model.TargetLoad) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TargetLoad_waiting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Waiting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TargetLoad_waiting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "Int")
 }
 
 func (ec *executionContext) _UpdateProviderModelPayload_model(ctx context.Context, field graphql.CollectedField, obj *model.UpdateProviderModelPayload) (ret graphql.Marshaler) {
@@ -4104,6 +4284,12 @@ func (ec *executionContext) _Provider(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Provider_circuits(ctx, field, obj)
 				})
+		case "loads":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Provider_loads(ctx, field, obj)
+				})
 		case "keys":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -4698,6 +4884,64 @@ func (ec *executionContext) _SetProviderEnabledPayload(ctx context.Context, sel 
 	return out
 }
 
+var targetLoadImplementors = []string{"TargetLoad"}
+
+func (ec *executionContext) _TargetLoad(ctx context.Context, sel ast.SelectionSet, obj *model.TargetLoad) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, targetLoadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TargetLoad")
+		case "upstreamId":
+			out.Values[i] = ec._TargetLoad_upstreamId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "key":
+			out.Values[i] = ec._TargetLoad_key(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "inFlight":
+			out.Values[i] = ec._TargetLoad_inFlight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "limit":
+			out.Values[i] = ec._TargetLoad_limit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "limited":
+			out.Values[i] = ec._TargetLoad_limited(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "waiting":
+			out.Values[i] = ec._TargetLoad_waiting(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var updateProviderModelPayloadImplementors = []string{"UpdateProviderModelPayload"}
 
 func (ec *executionContext) _UpdateProviderModelPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateProviderModelPayload) graphql.Marshaler {
@@ -5210,6 +5454,26 @@ func (ec *executionContext) marshalNSetProviderEnabledPayload2ᚖaihigressᚋgra
 		return graphql.Null
 	}
 	return ec._SetProviderEnabledPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTargetLoad2aihigressᚋgraphᚋmodelᚐTargetLoad(ctx context.Context, sel ast.SelectionSet, v model.TargetLoad) graphql.Marshaler {
+	return ec._TargetLoad(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNTargetLoad2ᚕaihigressᚋgraphᚋmodelᚐTargetLoadᚄ(ctx context.Context, sel ast.SelectionSet, v []model.TargetLoad) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTargetLoad2aihigressᚋgraphᚋmodelᚐTargetLoad(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNUpdateProviderInput2aihigressᚋgraphᚋmodelᚐUpdateProviderInput(ctx context.Context, v any) (model.UpdateProviderInput, error) {

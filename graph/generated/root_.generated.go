@@ -349,6 +349,7 @@ type ComplexityRoot struct {
 		ID             func(childComplexity int) int
 		Keys           func(childComplexity int) int
 		Kind           func(childComplexity int) int
+		Loads          func(childComplexity int) int
 		Models         func(childComplexity int) int
 		Name           func(childComplexity int) int
 		Paths          func(childComplexity int) int
@@ -591,6 +592,15 @@ type ComplexityRoot struct {
 	Tag struct {
 		Name  func(childComplexity int) int
 		Value func(childComplexity int) int
+	}
+
+	TargetLoad struct {
+		InFlight   func(childComplexity int) int
+		Key        func(childComplexity int) int
+		Limit      func(childComplexity int) int
+		Limited    func(childComplexity int) int
+		UpstreamID func(childComplexity int) int
+		Waiting    func(childComplexity int) int
 	}
 
 	UpdateApiKeyPayload struct {
@@ -1973,6 +1983,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.Kind(childComplexity), true
+	case "Provider.loads":
+		if e.ComplexityRoot.Provider.Loads == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.Loads(childComplexity), true
 	case "Provider.models":
 		if e.ComplexityRoot.Provider.Models == nil {
 			break
@@ -2998,6 +3014,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tag.Value(childComplexity), true
+
+	case "TargetLoad.inFlight":
+		if e.ComplexityRoot.TargetLoad.InFlight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.InFlight(childComplexity), true
+	case "TargetLoad.key":
+		if e.ComplexityRoot.TargetLoad.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.Key(childComplexity), true
+	case "TargetLoad.limit":
+		if e.ComplexityRoot.TargetLoad.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.Limit(childComplexity), true
+	case "TargetLoad.limited":
+		if e.ComplexityRoot.TargetLoad.Limited == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.Limited(childComplexity), true
+	case "TargetLoad.upstreamId":
+		if e.ComplexityRoot.TargetLoad.UpstreamID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.UpstreamID(childComplexity), true
+	case "TargetLoad.waiting":
+		if e.ComplexityRoot.TargetLoad.Waiting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TargetLoad.Waiting(childComplexity), true
 
 	case "UpdateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.UpdateApiKeyPayload.APIKey == nil {
@@ -4283,6 +4336,8 @@ type Provider implements Node {
   health: ProviderHealth
   "What live traffic has put out of use for a while, as the node knows it that answers."
   circuits: [Circuit!]!
+  "What is under way at it, the busiest first, as the node knows it that answers. What has nothing to do and is not held back is left out."
+  loads: [TargetLoad!]!
   "Its vendor keys, without their secrets; null where they are not shown to you."
   keys: [ProviderKey!]
   "What it offers."
@@ -4363,6 +4418,22 @@ type Circuit {
   until: Time!
   "Whether the vendor named that time."
   asked: Boolean!
+}
+
+"How much a model of a provider has to do with one key, and how much it may have."
+type TargetLoad {
+  "What the provider calls the model."
+  upstreamId: String!
+  "The key; null where there is none, or keys are not shown to you."
+  key: ProviderKey
+  "Attempts under way."
+  inFlight: Int!
+  "How many may be under way at once: what it has shown to bear."
+  limit: Int!
+  "Whether a sign of overload has lowered the limit: the provider refuses or does not answer in time, or first tokens come late."
+  limited: Boolean!
+  "Calls that wait for it, and perhaps for others too."
+  waiting: Int!
 }
 
 "A vendor credential. Its secret is never shown."
@@ -5827,6 +5898,8 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_health(ctx, field)
 	case "circuits":
 		return ec.fieldContext_Provider_circuits(ctx, field)
+	case "loads":
+		return ec.fieldContext_Provider_loads(ctx, field)
 	case "keys":
 		return ec.fieldContext_Provider_keys(ctx, field)
 	case "models":
@@ -6259,6 +6332,24 @@ func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.C
 		return ec.fieldContext_Tag_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
+}
+
+func (ec *executionContext) childFields_TargetLoad(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "upstreamId":
+		return ec.fieldContext_TargetLoad_upstreamId(ctx, field)
+	case "key":
+		return ec.fieldContext_TargetLoad_key(ctx, field)
+	case "inFlight":
+		return ec.fieldContext_TargetLoad_inFlight(ctx, field)
+	case "limit":
+		return ec.fieldContext_TargetLoad_limit(ctx, field)
+	case "limited":
+		return ec.fieldContext_TargetLoad_limited(ctx, field)
+	case "waiting":
+		return ec.fieldContext_TargetLoad_waiting(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TargetLoad", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

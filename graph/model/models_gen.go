@@ -660,6 +660,22 @@ type Tag struct {
 	Value string `json:"value"`
 }
 
+// How much a model of a provider has to do with one key, and how much it may have.
+type TargetLoad struct {
+	// What the provider calls the model.
+	UpstreamID string `json:"upstreamId"`
+	// The key; null where there is none, or keys are not shown to you.
+	Key *provider.Key `json:"key,omitempty"`
+	// Attempts under way.
+	InFlight int `json:"inFlight"`
+	// How many may be under way at once: what it has shown to bear.
+	Limit int `json:"limit"`
+	// Whether a sign of overload has lowered the limit: the provider refuses or does not answer in time, or first tokens come late.
+	Limited bool `json:"limited"`
+	// Calls that wait for it, and perhaps for others too.
+	Waiting int `json:"waiting"`
+}
+
 // A span of time: from is in it, to is not.
 type TimeRangeInput struct {
 	// Where it begins.

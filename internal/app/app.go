@@ -26,6 +26,7 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
+	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -63,6 +64,8 @@ type Gateway struct {
 	board     *health.Board
 	health    *health.Share
 	affinity  *affinity.Table
+	gate      *overload.Gate
+	memory    *overload.Memory
 	limiter   *limit.Limiter
 	spool     *usage.Spool
 	meter     *usage.Meter

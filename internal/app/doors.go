@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
+	"aihigress/internal/overload"
 	"aihigress/internal/pin"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -42,6 +43,8 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
 	g.affinity = affinity.New()
+	g.gate = overload.New(overload.Options{Now: g.board.Now})
+	g.memory = newMemory(g.options.Config.MemoryLimit, g.log)
 	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
 	inserter, err := jobs.NewInserter(g.pool)
 	if err != nil {
@@ -78,17 +81,18 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		Health: g.board, Affinity: g.affinity, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
+		Health: g.board, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
+		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Loads: g.gate.Loads, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
-		Health: g.board, Changes: g.health,
+		Health: g.board, Changes: g.health, Gate: g.gate,
 	})
 
 	g.metrics = g.newMetrics()
@@ -98,8 +102,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	mux.Handle(graph.Path, g.untilDrain(g.graph))
 	mux.Handle(graph.Path+"/", g.graph) // the files of its page
 	mux.Handle("/", g.untilDrain(console))
-	mux.HandleFunc("GET /healthz", g.healthz)
-	mux.HandleFunc("GET /readyz", g.readyz)
+	g.mountHealth(mux)
 	if o.Config.MetricsListen == "" {
 		mux.Handle("GET /metrics", g.platformKeyOnly(g.metrics))
 	}

@@ -21,6 +21,9 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	if g.draining.Load() {
 		s.Reasons = append(s.Reasons, "draining")
 	}
+	if g.memory.Full() {
+		s.Reasons = append(s.Reasons, "memory runs short: new calls are refused")
+	}
 	select {
 	case <-g.booker.CaughtUp():
 	default:
@@ -49,6 +52,12 @@ func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(s); err != nil {
 		g.log.Debug("readiness not written", "error", err)
 	}
+}
+
+// mountHealth mounts the two.
+func (g *Gateway) mountHealth(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", g.healthz)
+	mux.HandleFunc("GET /readyz", g.readyz)
 }
 
 // healthz is 200 as long as the process answers.

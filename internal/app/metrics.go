@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/overload"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/web"
 )
@@ -39,6 +40,19 @@ func (g *Gateway) newMetrics() http.Handler {
 	gauge("snapshot_age_seconds", "Since the configuration was last read.", func() float64 { return time.Since(g.snapshots.Current().LoadedAt).Seconds() })
 	counter("unauthenticated_total", "Calls without a valid key.", func() float64 { return float64(g.proxy.Unauthenticated()) })
 	gauge("requests_in_flight", "Calls under way.", func() float64 { return float64(g.meter.InFlight()) })
+	gauge("attempts_in_flight", "Attempts that hold a slot of their target.", func() float64 { return float64(g.gate.Totals().InFlight) })
+	gauge("calls_waiting", "Calls that wait for a target with a free slot.", func() float64 { return float64(g.gate.Totals().Waiting) })
+	gauge("targets_limited", "Targets whose limit of attempts in flight is lowered by a sign of overload.", func() float64 { return float64(g.gate.Totals().Limited) })
+	shed := func(cause string, value func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "aihigress_calls_shed_total", Help: "Calls refused for overload, by cause.", ConstLabels: prometheus.Labels{"cause": cause},
+		}, value))
+	}
+	for _, cause := range overload.Causes {
+		shed(cause.String(), func() float64 { return float64(g.gate.Totals().Refused[cause]) })
+	}
+	shed("memory", func() float64 { return float64(g.memory.Refused()) })
+	gauge("memory_limit_bytes", "Of this process; 0 is none.", func() float64 { return float64(g.memory.Limit()) })
 	gauge("spool_bytes", "What the spool takes on the disk. Above a few segments of 16 MiB booking lags behind.", func() float64 { return float64(g.spool.Bytes()) })
 	gauge("spool_full", "1 while calls are refused since the spool has SPOOL_MAX_BYTES.", func() float64 {
 		if g.spool.Full() {
@@ -68,6 +82,7 @@ func (g *Gateway) serveMetrics(ctx context.Context, work *errgroup.Group) (*http
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", g.metrics)
+	g.mountHealth(mux) // they answer here while the node drains, when the other listener is closed
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	server := g.server(mux)

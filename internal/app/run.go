@@ -34,7 +34,7 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(con
 	work, background := errgroup.WithContext(background)
 	for name, run := range map[string]func(context.Context) error{
 		"configuration": g.snapshots.Run, "events": g.bus.Run, "limits": g.limiter.Run, "live figures": g.meter.Run,
-		"health": g.health.Run, "conversations": func(ctx context.Context) error { return g.affinity.Run(ctx, g.bus) }, "leases": g.leases.Run, "booker": g.booker.Run, "recovery": g.recover,
+		"health": g.health.Run, "conversations": func(ctx context.Context) error { return g.affinity.Run(ctx, g.bus) }, "leases": g.leases.Run, "memory": g.memory.Run, "booker": g.booker.Run, "recovery": g.recover,
 	} {
 		work.Go(func() error {
 			if err := run(background); err != nil && background.Err() == nil {
@@ -109,12 +109,13 @@ const (
 	drainTimeout = 15 * time.Second
 )
 
-// closeDoors takes no new calls and waits for those under way. What does not end in time is ended by cut: its caller is
-// told, and what it used is booked.
+// closeDoors takes no new calls, once load balancers had time to see that the node is not ready, and waits for those under
+// way. What does not end in time is ended by cut: its caller is told, and what it used is booked.
 func (g *Gateway) closeDoors(server *http.Server, cut context.CancelCauseFunc) error {
 	limit := g.options.Config.DrainTimeout
 	g.draining.Store(true)
-	g.log.Info("draining", "limit", limit)
+	g.log.Info("draining", "limit", limit, "delay", g.options.Config.DrainDelay)
+	time.Sleep(g.options.Config.DrainDelay)
 	g.stopPushing() // pages and subscriptions would go on forever
 
 	err := within(limit, server.Shutdown)

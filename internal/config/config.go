@@ -37,6 +37,8 @@ type Config struct {
 	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"`    // older days of the request log are dropped; ledger entries stay
 	SpoolMaxBytes    int64         `env:"SPOOL_MAX_BYTES" envDefault:"8589934592"` // what the spool may take on the disk; beyond it calls are 503. 0 is no limit
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
+	DrainDelay       time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`             // how long SIGTERM turns /readyz false before new calls are refused
+	MemoryLimit      uint64        `env:"MEMORY_LIMIT" envDefault:"0"`             // bytes of this process; near it new calls are 503. 0 is GOMEMLIMIT, else the cgroup's, else none
 	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
 	// What the texts above mean, filled in by Load.
@@ -133,6 +135,12 @@ func (c *Config) check() (problems []error) {
 	}
 	if c.SpoolMaxBytes != 0 && c.SpoolMaxBytes < 64<<20 {
 		wrong("SPOOL_MAX_BYTES must be at least 67108864, or 0 for no limit")
+	}
+	if c.MemoryLimit > 0 && c.MemoryLimit < 64<<20 {
+		wrong("MEMORY_LIMIT must be 0 or at least 67108864")
+	}
+	if c.DrainDelay < 0 {
+		wrong("DRAIN_DELAY must not be negative")
 	}
 	if c.DatabaseConns < 4 {
 		wrong("DATABASE_MAX_CONNS must be at least 4")

@@ -49,6 +49,8 @@ func TestBadValues(t *testing.T) {
 		"MAX_UPLOAD_BYTES":     "10",
 		"MAX_UPLOAD_DISK":      "1024",
 		"REQUEST_RETENTION":    "1h",
+		"MEMORY_LIMIT":         "512",
+		"DRAIN_DELAY":          "-1s",
 	} {
 		_, err := config.Load(good(map[string]string{name: value}))
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -138,12 +137,7 @@ func TestMetricsAreForOperators(t *testing.T) {
 	operator := &tenant{url: n.url, key: made.CreateAPIKey.Secret}
 	eventually(t, patience(testLag), "a platform key may read /metrics", func() bool { return operator.status(t, "/metrics") == http.StatusOK })
 
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that nobody has now
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := l.Addr().String()
-	l.Close()
+	own := freePort(t)
 	apart := startNode(t, s, t.TempDir(), "METRICS_LISTEN="+own)
 	resp, err := http.Get("http://" + own + "/metrics")
 	if err != nil {
