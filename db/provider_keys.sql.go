@@ -119,6 +119,35 @@ func (q *Queries) DueProviderKeys(ctx context.Context, db DBTX, arg DueProviderK
 	return items, nil
 }
 
+const getProviderKey = `-- name: GetProviderKey :one
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+FROM provider_keys
+WHERE id = $1
+`
+
+func (q *Queries) GetProviderKey(ctx context.Context, db DBTX, argID id.ProviderKey) (ProviderKey, error) {
+	row := db.QueryRow(ctx, getProviderKey, argID)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+	)
+	return i, err
+}
+
 const getProviderKeyForUpdate = `-- name: GetProviderKeyForUpdate :one
 SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 FROM provider_keys
@@ -300,13 +329,13 @@ const reviveProviderKey = `-- name: ReviveProviderKey :one
 UPDATE provider_keys
 SET disabled_reason = '',
     disabled_at = NULL,
-    checks = 0,
     check_at = NULL,
     updated_at = now()
 WHERE id = $1
 RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 `
 
+// checks stay, for one that dies again soon.
 func (q *Queries) ReviveProviderKey(ctx context.Context, db DBTX, argID id.ProviderKey) (ProviderKey, error) {
 	row := db.QueryRow(ctx, reviveProviderKey, argID)
 	var i ProviderKey

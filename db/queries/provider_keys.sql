@@ -67,11 +67,11 @@ SET disabled_reason = @disabled_reason,
 WHERE id = @id
 RETURNING *;
 
+-- checks stay, for one that dies again soon.
 -- name: ReviveProviderKey :one
 UPDATE provider_keys
 SET disabled_reason = '',
     disabled_at = NULL,
-    checks = 0,
     check_at = NULL,
     updated_at = now()
 WHERE id = @id
@@ -87,3 +87,8 @@ WHERE k.check_at <= @now
     AND p.deleted_at IS NULL
 ORDER BY k.check_at
 LIMIT @row_limit;
+
+-- name: GetProviderKey :one
+SELECT *
+FROM provider_keys
+WHERE id = @id;

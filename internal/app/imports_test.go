@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"affinity":           words("event health"),
 	"routing":            words("health pricing snapshot"),
 	"limit":              {},
-	"upstream":           words("snapshot provider dialect dialect/anthropic"),
+	"upstream":           words("snapshot provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses"),
 	"usage":              words("authz db credit event"),
 	"devstack":           words("devstack/flock"),
 	"devstack/flock":     {},
