@@ -30,20 +30,20 @@ func (f NotificationFilter) build() *filter {
 	return &w
 }
 
-func listNotifications(f NotificationFilter, after *NotificationKey, limit int) (string, []any) {
+func listNotifications(f NotificationFilter, after *NotificationKey, oldestFirst bool, limit int) (string, []any) {
 	w := f.build()
 	var key []any
 	if after != nil {
 		key = []any{after.At, after.ID}
 	}
-	order := w.behind(key, false, "created_at", "id")
+	order := w.behind(key, oldestFirst, "created_at", "id")
 	sql := "SELECT " + columns[Notification]() + " FROM notifications" + w.String() + order + " LIMIT " + w.param(limit)
 	return sql, w.args
 }
 
-// ListNotifications is the notifications behind after, newest first.
-func (q *Queries) ListNotifications(ctx context.Context, db DBTX, f NotificationFilter, after *NotificationKey, limit int) ([]Notification, error) {
-	sql, args := listNotifications(f, after, limit)
+// ListNotifications is the notifications behind after, newest first unless oldestFirst.
+func (q *Queries) ListNotifications(ctx context.Context, db DBTX, f NotificationFilter, after *NotificationKey, oldestFirst bool, limit int) ([]Notification, error) {
+	sql, args := listNotifications(f, after, oldestFirst, limit)
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -57,12 +58,14 @@ type Gateway struct {
 	ledger    *credit.Ledger
 	models    *catalog.Models
 	providers *provider.Providers
+	inbox     *notify.Inbox
 
 	snapshots *snapshot.Store
 	bus       *event.Bus
 	board     *health.Board
 	health    *health.Share
 	affinity  *affinity.Table
+	watch     *provider.Watch
 	limiter   *limit.Limiter
 	spool     *usage.Spool
 	meter     *usage.Meter

@@ -17,7 +17,8 @@ const UnreadLimit = 100
 
 // A Filter cuts the list. Zero fields do not cut.
 type Filter struct {
-	Unread bool
+	Unread      bool
+	OldestFirst bool
 }
 
 // Get is one of the actor's notifications.
@@ -36,7 +37,7 @@ func (in *Inbox) Get(ctx context.Context, notification id.Notification) (Notific
 	return fromRow(row), nil
 }
 
-// List is a page of the actor's notifications, newest first.
+// List is a page of the actor's notifications, newest first unless the filter says otherwise.
 func (in *Inbox) List(ctx context.Context, f Filter, args page.Args) (page.Page[Notification], error) {
 	var none page.Page[Notification]
 	grant, err := authz.Require(ctx, authz.NotificationRead)
@@ -55,7 +56,7 @@ func (in *Inbox) List(ctx context.Context, f Filter, args page.Args) (page.Page[
 		after = nil
 	}
 	filter := db.NotificationFilter{UserID: grant.UserID, Unread: f.Unread}
-	rows, err := in.q.ListNotifications(ctx, in.Pool, filter, after, size+1)
+	rows, err := in.q.ListNotifications(ctx, in.Pool, filter, after, f.OldestFirst, size+1)
 	if err != nil {
 		return none, fmt.Errorf("list notifications: %w", db.Classify(err))
 	}
@@ -83,7 +84,7 @@ func (in *Inbox) Unread(ctx context.Context) (int, error) {
 	return int(n), nil
 }
 
-// MarkRead marks those of the actor's unread notifications that are named, or all where none are, and returns them. What is
+// MarkRead marks those of the actor's unread notifications that are named, or all where ids is nil, and returns them. What is
 // another's or read already is left as it is.
 func (in *Inbox) MarkRead(ctx context.Context, ids []id.Notification) ([]Notification, error) {
 	grant, err := authz.Require(ctx, authz.NotificationRead)
@@ -91,11 +92,11 @@ func (in *Inbox) MarkRead(ctx context.Context, ids []id.Notification) ([]Notific
 		return nil, err
 	}
 	if len(ids) > keptOfUser {
-		return nil, fault.Field("ids", "at most %d notifications at once", keptOfUser)
+		return []Notification{}, fault.Field("ids", "at most %d notifications at once", keptOfUser)
 	}
 	now := in.Now().UTC()
 	rows, err := in.q.MarkNotificationsRead(ctx, in.Pool, db.MarkNotificationsReadParams{
-		UserID: grant.UserID, ReadAt: &now, Everything: len(ids) == 0, Ids: uuids(ids),
+		UserID: grant.UserID, ReadAt: &now, Everything: ids == nil, Ids: uuids(ids),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("mark notifications read: %w", db.Classify(err))
