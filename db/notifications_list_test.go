@@ -20,13 +20,13 @@ func TestNotificationListWalksAnIndex(t *testing.T) {
 	_, err = pool.Exec(t.Context(), `
 		INSERT INTO users (id, email, role, password_hash)
 		SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, i || '@example.com', 'member', ''
-		FROM generate_series(0, 9) AS i`)
+		FROM generate_series(0, 99) AS i`)
 	if err == nil {
 		_, err = pool.Exec(t.Context(), `
 		INSERT INTO notifications (id, user_id, kind, severity, title, created_at, read_at)
-		SELECT gen_random_uuid(), ('00000000-0000-7000-8000-' || lpad((i % 10)::text, 12, '0'))::uuid, 'test', 'info', '',
-			now() - i * interval '1 second', CASE WHEN i % 20 > 9 THEN now() END
-		FROM generate_series(1, 20000) AS i`)
+		SELECT gen_random_uuid(), ('00000000-0000-7000-8000-' || lpad((i % 100)::text, 12, '0'))::uuid, 'test', 'info', '',
+			now() - i * interval '1 second', CASE WHEN i % 200 > 99 THEN now() END
+		FROM generate_series(1, 40000) AS i`)
 	}
 	if err == nil {
 		_, err = pool.Exec(t.Context(), "ANALYZE notifications")
@@ -38,7 +38,7 @@ func TestNotificationListWalksAnIndex(t *testing.T) {
 	for name, unread := range map[string]bool{"notifications_user_id_idx": false, "notifications_unread_idx": true} {
 		filter := NotificationFilter{UserID: user, Unread: unread}
 		for _, oldestFirst := range []bool{false, true} {
-			key := &NotificationKey{At: time.Now().Add(-time.Minute), ID: id.New[id.Notification]()}
+			key := &NotificationKey{At: time.Now().Add(-5 * time.Hour), ID: id.New[id.Notification]()}
 			sql, args := listNotifications(filter, key, oldestFirst, 21)
 			if plan := explain(t, pool, sql, args...); !strings.Contains(plan, name) || strings.Contains(plan, "Sort") {
 				t.Errorf("unread %t, oldest first %t: want a walk of %s:\n%s", unread, oldestFirst, name, plan)
