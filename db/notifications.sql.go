@@ -340,7 +340,7 @@ ON CONFLICT (matter) DO UPDATE
 SET state = excluded.state,
     told_at = excluded.told_at,
     level = CASE
-        WHEN notification_matters.told_at < excluded.told_at - $4::interval THEN 0
+        WHEN notification_matters.told_at < excluded.told_at - 2 * $4::interval THEN 0
         ELSE least(notification_matters.level + 1, 10)
     END
 WHERE notification_matters.state <> excluded.state
@@ -352,13 +352,13 @@ RETURNING matter
 `
 
 type TellMatterParams struct {
-	Matter  string
-	State   string
-	Now     time.Time
-	Forget  pgtype.Interval
-	Pause   pgtype.Interval
-	Repeats bool
-	Repeat  pgtype.Interval
+	Matter   string
+	State    string
+	Now      time.Time
+	MaxPause pgtype.Interval
+	Pause    pgtype.Interval
+	Repeats  bool
+	Repeat   pgtype.Interval
 }
 
 // A row where the matter is to be told of: it is new, it changed and the last telling is long enough ago for how often it
@@ -368,7 +368,7 @@ func (q *Queries) TellMatter(ctx context.Context, db DBTX, arg TellMatterParams)
 		arg.Matter,
 		arg.State,
 		arg.Now,
-		arg.Forget,
+		arg.MaxPause,
 		arg.Pause,
 		arg.Repeats,
 		arg.Repeat,

@@ -75,11 +75,11 @@ ON CONFLICT (matter) DO UPDATE
 SET state = excluded.state,
     told_at = excluded.told_at,
     level = CASE
-        WHEN notification_matters.told_at < excluded.told_at - @forget::interval THEN 0
+        WHEN notification_matters.told_at < excluded.told_at - 2 * @max_pause::interval THEN 0
         ELSE least(notification_matters.level + 1, 10)
     END
 WHERE notification_matters.state <> excluded.state
-        AND notification_matters.told_at + least((1 << notification_matters.level) * @pause::interval, @forget::interval) <= excluded.told_at
+        AND notification_matters.told_at + least((1 << notification_matters.level) * @pause::interval, @max_pause::interval) <= excluded.told_at
     OR notification_matters.state = excluded.state
         AND @repeats::boolean
         AND notification_matters.told_at + @repeat::interval <= excluded.told_at

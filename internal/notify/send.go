@@ -21,8 +21,9 @@ const (
 	maxTitle    = 200 // bytes; more is cut
 	maxText     = 1000
 	maxAudience = 1000 // users who are told of one thing
-	// forget bounds the pause between two tellings of a matter that goes to and fro; one that kept still for so long starts anew.
-	forget = time.Hour
+	// maxPause bounds the pause between two tellings of a matter that goes to and fro; one that kept still for twice as long
+	// starts anew.
+	maxPause = time.Hour
 )
 
 // A Message is something to tell.
@@ -127,7 +128,7 @@ func (in *Inbox) due(ctx context.Context, tx pgx.Tx, m Message, now time.Time) (
 		return false, time.Time{}, nil // the usual case where another node was first: no lock is taken for it
 	}
 	_, err = in.q.TellMatter(ctx, tx, db.TellMatterParams{
-		Matter: m.Matter, State: m.State, Now: now, Pause: interval(m.Pause), Forget: interval(forget),
+		Matter: m.Matter, State: m.State, Now: now, Pause: interval(m.Pause), MaxPause: interval(maxPause),
 		Repeats: m.Repeat > 0, Repeat: interval(m.Repeat),
 	})
 	if err == nil {
@@ -142,7 +143,7 @@ func (in *Inbox) due(ctx context.Context, tx pgx.Tx, m Message, now time.Time) (
 	if before.State == m.State {
 		return false, time.Time{}, nil
 	}
-	return false, before.ToldAt.Add(min(m.Pause<<before.Level, forget)), nil
+	return false, before.ToldAt.Add(min(m.Pause<<before.Level, maxPause)), nil
 }
 
 // TopicReceived carries an Announcement for new notifications.
