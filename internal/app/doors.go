@@ -88,7 +88,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,

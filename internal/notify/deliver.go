@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -104,7 +105,7 @@ func (in *Inbox) Deliver(ctx context.Context, delivery id.Delivery, last bool) e
 		return fmt.Errorf("note delivery: %w", db.Classify(err))
 	}
 	if note.Error != "" && hook.Enabled {
-		return fault.New(fault.Upstream, "webhook: %s", note.Error)
+		return fault.Wrap(errors.New(note.Error), fault.Upstream, "the webhook was not delivered")
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func (p *Providers) observeProvider(ctx context.Context, row db.Provider, c heal
 		Title: row.Name + " answers again", Details: map[string]string{"provider": row.Name},
 	}
 	if c.Open != nil {
-		params.State, params.Error = string(Unhealthy), "live traffic: "+c.Open.Why.String()
+		params.State, params.Error = string(Unhealthy), c.Open.Why.String()
 		m.Kind, m.Severity, m.State, m.Over = KindDown, notify.Error, "down", false
 		m.Title = row.Name + " is out of use: " + c.Open.Why.String()
 		m.Text = "Too many calls failed there. Requests go elsewhere where they can; it is tried again every few seconds."

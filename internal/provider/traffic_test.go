@@ -102,7 +102,7 @@ func TestObserveProvider(t *testing.T) {
 	for range 3 {                            // nodes
 		f.observe(opened(health.OfProvider, at, health.Unreached))
 	}
-	if got := state(); got != "unhealthy traffic live traffic: not reached" {
+	if got := state(); got != "unhealthy traffic not reached" {
 		t.Errorf("while it is out of use: %s", got)
 	}
 	again := f.observe(closed(health.OfProvider, at))
