@@ -54,7 +54,7 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	if v.Models, err = c.Providers.Models(ctx, providerID); err != nil {
 		return v, err
 	}
-	v.Circuits = c.circuits(providerID)
+	v.Circuits = c.Health.Ejected(providerID)
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
 		v.Keys, err = c.Providers.Keys(ctx, providerID)
 	}

@@ -1,10 +1,8 @@
 package views
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/a-h/templ"
@@ -13,18 +11,6 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
-
-// maxCircuits is how many circuits are shown: a provider that takes any model's name can have many.
-const maxCircuits = 100
-
-// circuits is what live traffic has put out of use of a provider, the newest first.
-func (c *console) circuits(of id.Provider) []health.Change {
-	open := c.Health.Ejected(of)
-	slices.SortFunc(open, func(a, b health.Change) int {
-		return cmp.Or(b.Open.Since.Compare(a.Open.Since), cmp.Compare(a.Place.Scope, b.Place.Scope), cmp.Compare(a.Place.Model, b.Place.Model))
-	})
-	return open[:min(len(open), maxCircuits)]
-}
 
 // providerLive streams what is out of use whenever that changes.
 func (c *console) providerLive(w http.ResponseWriter, r *http.Request) error {
@@ -36,7 +22,7 @@ func (c *console) providerLive(w http.ResponseWriter, r *http.Request) error {
 		return only(ctx, c.Changes.Subscribe(ctx), v.Provider.ID), nil
 	}
 	draw := func([]health.Change) templ.Component {
-		v.Circuits = c.circuits(v.Provider.ID)
+		v.Circuits = c.Health.Ejected(v.Provider.ID)
 		return providerCircuits(v)
 	}
 	return stream(c, w, r, follow, draw)

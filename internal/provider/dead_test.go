@@ -191,7 +191,9 @@ func TestByHand(t *testing.T) {
 	f.check(key.ID, provider.KeyRefused)
 	for name, revive := range map[string]func() (provider.Key, error){
 		"enabled": func() (provider.Key, error) { return f.SetKeyEnabled(f.admin, key.ID, true) },
-		"rotated": func() (provider.Key, error) { return f.RotateKey(f.admin, key.ID, secret.NewText("another-secret-5678")) },
+		"rotated": func() (provider.Key, error) {
+			return f.RotateKey(f.admin, key.ID, secret.NewText("another-secret-5678"))
+		},
 	} {
 		if got, err := revive(); err != nil || got.Death != (provider.Death{}) || !got.Enabled {
 			t.Errorf("%s: %+v, %v", name, got, err)

@@ -138,5 +138,5 @@ var refusals = map[string]string{
 	"a webhook's secret has %d to %d printable ASCII characters and no spaces":             "签名密钥应为 %d 到 %d 个可见 ASCII 字符，不能有空格",
 	"behind %s stands base64 of at least %d bytes":                                         "%s 之后应为至少 %d 字节的 base64",
 	"at most %d notifications at once":                                                     "一次最多 %d 条通知",
-	"the webhook was not delivered": "Webhook 未能送达",
+	"the webhook was not delivered":                                                        "Webhook 未能送达",
 }

@@ -154,4 +154,3 @@ func checkNow(t *testing.T, s stores, key string) {
 		return !inserted.UniqueSkippedAsDuplicate
 	})
 }
-
