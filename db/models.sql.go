@@ -86,6 +86,28 @@ type Model struct {
 	Unsupported string
 }
 
+type Notification struct {
+	ID       id.Notification
+	UserID   id.User
+	Kind     string
+	Severity string
+	Title    string
+	Text     string
+	// Typed id of what it is about.
+	Subject   string
+	Details   json.RawMessage
+	CreatedAt time.Time
+	ReadAt    *time.Time
+}
+
+type NotificationMatter struct {
+	Matter string
+	State  string
+	ToldAt time.Time
+	// How often it changed lately: each doubles the time until the next is told.
+	Level int32
+}
+
 type Provider struct {
 	ID         id.Provider
 	OwnerID    *id.User
@@ -121,20 +143,26 @@ type ProviderHealth struct {
 	Error      string
 	CheckedAt  time.Time
 	ChangedAt  time.Time
+	Source     string
 }
 
 type ProviderKey struct {
-	ID           id.ProviderKey
-	ProviderID   id.Provider
-	Label        string
-	Hint         string
-	SecretKeyID  string
-	SecretSealed []byte
-	Weight       int32
-	MaxQps       *int32
-	Enabled      bool
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	ID             id.ProviderKey
+	ProviderID     id.Provider
+	Label          string
+	Hint           string
+	SecretKeyID    string
+	SecretSealed   []byte
+	Weight         int32
+	MaxQps         *int32
+	Enabled        bool
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	DisabledReason string
+	DisabledAt     *time.Time
+	// How often a disabled key was tried in vain: each doubles the time until check_at.
+	Checks  int32
+	CheckAt *time.Time
 }
 
 type ProviderModel struct {
@@ -308,4 +336,26 @@ type User struct {
 	DisabledAt   *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+type Webhook struct {
+	ID           id.Webhook
+	UserID       id.User
+	Url          string
+	SecretKeyID  string
+	SecretSealed []byte
+	Enabled      bool
+	CreatedAt    time.Time
+}
+
+type WebhookDelivery struct {
+	ID             id.Delivery
+	WebhookID      id.Webhook
+	NotificationID id.Notification
+	State          string
+	Attempts       int32
+	HttpStatus     int32
+	Error          string
+	CreatedAt      time.Time
+	EndedAt        *time.Time
 }

@@ -13,8 +13,56 @@ import (
 	"github.com/google/uuid"
 )
 
+const getProviderHealth = `-- name: GetProviderHealth :one
+SELECT provider_id, state, http_status, latency_us, error, checked_at, changed_at, source
+FROM provider_health
+WHERE provider_id = $1
+`
+
+func (q *Queries) GetProviderHealth(ctx context.Context, db DBTX, providerID id.Provider) (ProviderHealth, error) {
+	row := db.QueryRow(ctx, getProviderHealth, providerID)
+	var i ProviderHealth
+	err := row.Scan(
+		&i.ProviderID,
+		&i.State,
+		&i.HttpStatus,
+		&i.LatencyUs,
+		&i.Error,
+		&i.CheckedAt,
+		&i.ChangedAt,
+		&i.Source,
+	)
+	return i, err
+}
+
+const providerAnswered = `-- name: ProviderAnswered :one
+SELECT EXISTS (
+    SELECT
+    FROM usage_buckets
+    WHERE step_seconds = 60
+        AND started_at >= $1
+        AND provider_id = $2
+        AND requests > refused + errors
+        AND output_tokens > 0
+) AS answered
+`
+
+type ProviderAnsweredParams struct {
+	Since      time.Time
+	ProviderID id.Provider
+}
+
+// Whether a call of any node's was answered by a provider since a moment, by the minute. One that its caller left counts as no
+// failure, so something must have been said too.
+func (q *Queries) ProviderAnswered(ctx context.Context, db DBTX, arg ProviderAnsweredParams) (bool, error) {
+	row := db.QueryRow(ctx, providerAnswered, arg.Since, arg.ProviderID)
+	var answered bool
+	err := row.Scan(&answered)
+	return answered, err
+}
+
 const providerHealthByIDs = `-- name: ProviderHealthByIDs :many
-SELECT provider_id, state, http_status, latency_us, error, checked_at, changed_at
+SELECT provider_id, state, http_status, latency_us, error, checked_at, changed_at, source
 FROM provider_health
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id
@@ -43,6 +91,7 @@ func (q *Queries) ProviderHealthByIDs(ctx context.Context, db DBTX, arg Provider
 			&i.Error,
 			&i.CheckedAt,
 			&i.ChangedAt,
+			&i.Source,
 		); err != nil {
 			return nil, err
 		}
@@ -55,19 +104,20 @@ func (q *Queries) ProviderHealthByIDs(ctx context.Context, db DBTX, arg Provider
 }
 
 const upsertProviderHealth = `-- name: UpsertProviderHealth :one
-INSERT INTO provider_health (provider_id, state, http_status, latency_us, error, checked_at, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $6)
+INSERT INTO provider_health (provider_id, state, http_status, latency_us, error, checked_at, changed_at, source)
+VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
 ON CONFLICT (provider_id) DO UPDATE
 SET state = excluded.state,
     http_status = excluded.http_status,
     latency_us = excluded.latency_us,
     error = excluded.error,
     checked_at = excluded.checked_at,
+    source = excluded.source,
     changed_at = CASE
         WHEN provider_health.state = excluded.state THEN provider_health.changed_at
         ELSE excluded.checked_at
     END
-RETURNING provider_id, state, http_status, latency_us, error, checked_at, changed_at
+RETURNING provider_id, state, http_status, latency_us, error, checked_at, changed_at, source
 `
 
 type UpsertProviderHealthParams struct {
@@ -77,6 +127,7 @@ type UpsertProviderHealthParams struct {
 	LatencyUs  int64
 	Error      string
 	CheckedAt  time.Time
+	Source     string
 }
 
 // changed_at moves with the state only.
@@ -88,6 +139,7 @@ func (q *Queries) UpsertProviderHealth(ctx context.Context, db DBTX, arg UpsertP
 		arg.LatencyUs,
 		arg.Error,
 		arg.CheckedAt,
+		arg.Source,
 	)
 	var i ProviderHealth
 	err := row.Scan(
@@ -98,6 +150,7 @@ func (q *Queries) UpsertProviderHealth(ctx context.Context, db DBTX, arg UpsertP
 		&i.Error,
 		&i.CheckedAt,
 		&i.ChangedAt,
+		&i.Source,
 	)
 	return i, err
 }

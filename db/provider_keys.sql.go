@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"aihigress/internal/id"
 	"github.com/google/uuid"
@@ -32,8 +33,123 @@ func (q *Queries) DeleteProviderKeysOfProvider(ctx context.Context, db DBTX, pro
 	return err
 }
 
+const disableProviderKey = `-- name: DisableProviderKey :one
+UPDATE provider_keys
+SET disabled_reason = $1,
+    disabled_at = coalesce(disabled_at, $2),
+    checks = $3,
+    check_at = $4,
+    updated_at = now()
+WHERE id = $5
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+`
+
+type DisableProviderKeyParams struct {
+	DisabledReason string
+	Now            *time.Time
+	Checks         int32
+	CheckAt        *time.Time
+	ID             id.ProviderKey
+}
+
+// By the gateway. disabled_at stays that of the first time.
+func (q *Queries) DisableProviderKey(ctx context.Context, db DBTX, arg DisableProviderKeyParams) (ProviderKey, error) {
+	row := db.QueryRow(ctx, disableProviderKey,
+		arg.DisabledReason,
+		arg.Now,
+		arg.Checks,
+		arg.CheckAt,
+		arg.ID,
+	)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+	)
+	return i, err
+}
+
+const dueProviderKeys = `-- name: DueProviderKeys :many
+SELECT k.id
+FROM provider_keys k
+JOIN providers p ON p.id = k.provider_id
+WHERE k.check_at <= $1
+    AND k.enabled
+    AND p.enabled
+    AND p.deleted_at IS NULL
+ORDER BY k.check_at
+LIMIT $2
+`
+
+type DueProviderKeysParams struct {
+	Now      *time.Time
+	RowLimit int32
+}
+
+func (q *Queries) DueProviderKeys(ctx context.Context, db DBTX, arg DueProviderKeysParams) ([]id.ProviderKey, error) {
+	rows, err := db.Query(ctx, dueProviderKeys, arg.Now, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []id.ProviderKey{}
+	for rows.Next() {
+		var id id.ProviderKey
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const getProviderKey = `-- name: GetProviderKey :one
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+FROM provider_keys
+WHERE id = $1
+`
+
+func (q *Queries) GetProviderKey(ctx context.Context, db DBTX, argID id.ProviderKey) (ProviderKey, error) {
+	row := db.QueryRow(ctx, getProviderKey, argID)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+	)
+	return i, err
+}
+
 const getProviderKeyForUpdate = `-- name: GetProviderKeyForUpdate :one
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 FROM provider_keys
 WHERE id = $1
 FOR UPDATE
@@ -54,6 +170,10 @@ func (q *Queries) GetProviderKeyForUpdate(ctx context.Context, db DBTX, argID id
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
 	)
 	return i, err
 }
@@ -61,7 +181,7 @@ func (q *Queries) GetProviderKeyForUpdate(ctx context.Context, db DBTX, argID id
 const insertProviderKey = `-- name: InsertProviderKey :one
 INSERT INTO provider_keys (id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 `
 
 type InsertProviderKeyParams struct {
@@ -99,12 +219,16 @@ func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProv
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
 	)
 	return i, err
 }
 
 const providerKeysByProvider = `-- name: ProviderKeysByProvider :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 FROM provider_keys
 WHERE provider_id = $1
 ORDER BY id
@@ -137,6 +261,10 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.DisabledReason,
+			&i.DisabledAt,
+			&i.Checks,
+			&i.CheckAt,
 		); err != nil {
 			return nil, err
 		}
@@ -149,7 +277,7 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 }
 
 const providerKeysByProviders = `-- name: ProviderKeysByProviders :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 FROM provider_keys
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id, id
@@ -182,6 +310,10 @@ func (q *Queries) ProviderKeysByProviders(ctx context.Context, db DBTX, arg Prov
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.DisabledReason,
+			&i.DisabledAt,
+			&i.Checks,
+			&i.CheckAt,
 		); err != nil {
 			return nil, err
 		}
@@ -193,14 +325,52 @@ func (q *Queries) ProviderKeysByProviders(ctx context.Context, db DBTX, arg Prov
 	return items, nil
 }
 
+const reviveProviderKey = `-- name: ReviveProviderKey :one
+UPDATE provider_keys
+SET disabled_reason = '',
+    disabled_at = NULL,
+    check_at = NULL,
+    updated_at = now()
+WHERE id = $1
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+`
+
+// checks stay, for one that dies again soon.
+func (q *Queries) ReviveProviderKey(ctx context.Context, db DBTX, argID id.ProviderKey) (ProviderKey, error) {
+	row := db.QueryRow(ctx, reviveProviderKey, argID)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+	)
+	return i, err
+}
+
 const rotateProviderKey = `-- name: RotateProviderKey :one
 UPDATE provider_keys
 SET hint = $1,
     secret_key_id = $2,
     secret_sealed = $3,
+    disabled_reason = '',
+    disabled_at = NULL,
+    checks = 0,
+    check_at = NULL,
     updated_at = now()
 WHERE id = $4
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
 `
 
 type RotateProviderKeyParams struct {
@@ -230,6 +400,51 @@ func (q *Queries) RotateProviderKey(ctx context.Context, db DBTX, arg RotateProv
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+	)
+	return i, err
+}
+
+const setProviderKeyEnabled = `-- name: SetProviderKeyEnabled :one
+UPDATE provider_keys
+SET enabled = $1,
+    disabled_reason = '',
+    disabled_at = NULL,
+    checks = 0,
+    check_at = NULL,
+    updated_at = now()
+WHERE id = $2
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+`
+
+type SetProviderKeyEnabledParams struct {
+	Enabled bool
+	ID      id.ProviderKey
+}
+
+// By an admin: what the gateway found out is forgotten.
+func (q *Queries) SetProviderKeyEnabled(ctx context.Context, db DBTX, arg SetProviderKeyEnabledParams) (ProviderKey, error) {
+	row := db.QueryRow(ctx, setProviderKeyEnabled, arg.Enabled, arg.ID)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
 	)
 	return i, err
 }

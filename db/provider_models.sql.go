@@ -162,6 +162,33 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 	return i, err
 }
 
+const providerModelKnown = `-- name: ProviderModelKnown :one
+SELECT EXISTS (
+    SELECT
+    FROM provider_models AS m
+    WHERE m.provider_id = $1
+        AND m.upstream_id = $2
+    UNION ALL
+    SELECT
+    FROM routes AS r
+    WHERE r.provider_id = $1
+        AND r.upstream_id = $2
+) AS known
+`
+
+type ProviderModelKnownParams struct {
+	ProviderID id.Provider
+	UpstreamID string
+}
+
+// Whether a model was set up: a provider's list or a route has it.
+func (q *Queries) ProviderModelKnown(ctx context.Context, db DBTX, arg ProviderModelKnownParams) (bool, error) {
+	row := db.QueryRow(ctx, providerModelKnown, arg.ProviderID, arg.UpstreamID)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
+}
+
 const providerModelsByProvider = `-- name: ProviderModelsByProvider :many
 SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
 FROM provider_models

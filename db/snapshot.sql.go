@@ -118,14 +118,15 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 }
 
 const snapshotProviderKeys = `-- name: SnapshotProviderKeys :many
-SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at
+SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at, k.disabled_reason, k.disabled_at, k.checks, k.check_at
 FROM provider_keys k
 JOIN providers p ON p.id = k.provider_id
-WHERE k.enabled AND p.enabled AND p.deleted_at IS NULL
+WHERE p.enabled AND p.deleted_at IS NULL
 ORDER BY k.id
 LIMIT $1
 `
 
+// Those that may not be used too: a provider that has only such is not one that needs no key.
 func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit int32) ([]ProviderKey, error) {
 	rows, err := db.Query(ctx, snapshotProviderKeys, rowLimit)
 	if err != nil {
@@ -147,6 +148,10 @@ func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit in
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.DisabledReason,
+			&i.DisabledAt,
+			&i.Checks,
+			&i.CheckAt,
 		); err != nil {
 			return nil, err
 		}

@@ -1,17 +1,12 @@
 package graph
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"aihigress/graph/model"
 	"aihigress/internal/health"
 	"aihigress/internal/provider"
 )
-
-// maxCircuits is how many circuits of a provider are shown: a provider that takes any model's name can have many.
-const maxCircuits = 100
 
 var circuitScopes = map[health.Scope]model.CircuitScope{
 	health.OfKey: model.CircuitScopeKey, health.OfModel: model.CircuitScopeModel,
@@ -20,13 +15,9 @@ var circuitScopes = map[health.Scope]model.CircuitScope{
 
 // circuits is what live traffic has put out of use of a provider, the newest first.
 func (r *Resolver) circuits(ctx context.Context, of *provider.Provider) ([]model.Circuit, error) {
-	open := r.domain.Health.Ejected(of.ID)
-	slices.SortFunc(open, func(a, b health.Change) int {
-		return cmp.Or(b.Open.Since.Compare(a.Open.Since), cmp.Compare(a.Place.Scope, b.Place.Scope), cmp.Compare(a.Place.Model, b.Place.Model))
-	})
 	now := r.domain.Health.Now()
 	shown := []model.Circuit{}
-	for _, c := range open[:min(len(open), maxCircuits)] {
+	for _, c := range r.domain.Health.Ejected(of.ID) {
 		circuit := model.Circuit{
 			Scope: circuitScopes[c.Place.Scope], UpstreamID: filled(c.Place.Model), HalfOpen: !now.Before(c.Open.Until),
 			Reason: c.Open.Why.String(), Since: c.Open.Since, Until: c.Open.Until, Asked: c.Open.Asked,

@@ -41,6 +41,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -105,12 +106,24 @@ type person struct {
 }
 
 // vendor is what the world answers to probes and discoveries.
-type vendor struct{ models []string }
+type vendor struct {
+	models  []string
+	verdict provider.Verdict
+}
 
 func (v *vendor) ListModels(context.Context, provider.Target) ([]string, error) { return v.models, nil }
 
 func (v *vendor) Probe(context.Context, provider.Target, string) (int, time.Duration, error) {
 	return 500, 20 * time.Millisecond, nil
+}
+
+func (v *vendor) CheckKey(context.Context, provider.Target, string) (provider.Verdict, error) {
+	return v.verdict, nil
+}
+
+// Post is what the world answers to webhooks.
+func (v *vendor) Post(context.Context, string, map[string]string, []byte) (int, error) {
+	return 410, nil
 }
 
 // counter counts queries.
@@ -159,8 +172,11 @@ func (h *house) openDomain() {
 	o.Auth = auth.New(auth.Options{
 		Pool: pool, Users: o.Users, Audit: o.Audit, Keyring: keyring, State: func() auth.State { return o.Snapshots.Current() },
 	})
+	o.Inbox = notify.New(notify.Options{
+		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Poster: h.vendor, Log: quiet,
+	})
 	o.Providers = provider.New(provider.Options{
-		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Log: quiet,
+		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Notify: o.Inbox, Log: quiet,
 	})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
 	o.Changes = health.NewShare(o.Health, o.Bus)

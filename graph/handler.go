@@ -19,6 +19,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
@@ -39,6 +40,7 @@ type Options struct {
 	Health    *health.Board
 	Changes   *health.Share // of Health
 	Gate      *overload.Gate
+	Inbox     *notify.Inbox
 	Bus       *event.Bus
 }
 

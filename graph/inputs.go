@@ -149,6 +149,26 @@ func headers(all map[string]string) []model.Header {
 	return list
 }
 
+func details(all map[string]string) []model.NotificationDetail {
+	list := make([]model.NotificationDetail, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, model.NotificationDetail{Name: name, Value: all[name]})
+	}
+	return list
+}
+
+// notificationIDs keeps nothing said apart from an empty list.
+func notificationIDs(in []scalar.NotificationID) []id.Notification {
+	if in == nil {
+		return nil
+	}
+	list := make([]id.Notification, len(in))
+	for i, v := range in {
+		list[i] = id.Notification(v)
+	}
+	return list
+}
+
 func pathMap(in []model.ProviderPathInput) map[string]string {
 	all := make(map[string]string, len(in))
 	for _, p := range in {

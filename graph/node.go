@@ -33,6 +33,8 @@ func (r *Resolver) node(ctx context.Context, text string) (model.Node, error) {
 		return find(ctx, text, d.Reports.Request)
 	case "aud":
 		return find(ctx, text, d.Audit.Get)
+	case "ntf":
+		return find(ctx, text, d.Inbox.Get)
 	}
 	return nil, nil
 }

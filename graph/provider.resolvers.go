@@ -51,6 +51,12 @@ func (r *mutationResolver) AddProviderKey(ctx context.Context, input model.AddPr
 	return &model.AddProviderKeyPayload{Key: &key, Provider: unless(err, changed), UserErrors: refused}, err
 }
 
+func (r *mutationResolver) SetProviderKeyEnabled(ctx context.Context, input model.SetProviderKeyEnabledInput) (*model.SetProviderKeyEnabledPayload, error) {
+	key, err := r.domain.Providers.SetKeyEnabled(ctx, id.ProviderKey(input.ID), input.Enabled)
+	refused, failed := refusals(err)
+	return &model.SetProviderKeyEnabledPayload{Key: unless(err, key), UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) RotateProviderKey(ctx context.Context, input model.RotateProviderKeyInput) (*model.RotateProviderKeyPayload, error) {
 	key, err := r.domain.Providers.RotateKey(ctx, id.ProviderKey(input.ID), secret.NewText(input.Secret))
 	refused, failed := refusals(err)
@@ -138,6 +144,10 @@ func (r *providerKeyResolver) ID(ctx context.Context, obj *provider.Key) (string
 
 func (r *providerKeyResolver) MaxQPS(ctx context.Context, obj *provider.Key) (*int, error) {
 	return filled(obj.MaxQPS), nil
+}
+
+func (r *providerKeyResolver) DisabledReason(ctx context.Context, obj *provider.Key) (*string, error) {
+	return filled(obj.DisabledReason), nil
 }
 
 func (r *providerModelResolver) ID(ctx context.Context, obj *provider.Model) (string, error) {

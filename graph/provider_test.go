@@ -170,7 +170,7 @@ func TestProviderHealthChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const fields = ` { state httpStatus latency error checkedAt changedAt provider { slug health { state } } } }`
+	const fields = ` { state source httpStatus latency error checkedAt changedAt provider { slug health { state } } } }`
 	all := h.listen(h.member.token, "subscription { providerHealthChanged"+fields)
 	w := h.connect(h.admin.token)
 	w.subscribe("1", `subscription { providerHealthChanged(providerId: "`+other.ID.String()+`")`+fields)
@@ -185,6 +185,7 @@ func TestProviderHealthChanged(t *testing.T) {
 	change := first.Get("data.providerHealthChanged")
 	h.same("what a member sees first", change.Get("provider.slug"), "vendor")
 	h.same("the state", change.Get("state"), "UNHEALTHY")
+	h.same("who says so", change.Get("source"), "PROBE")
 	h.same("the status", change.Get("httpStatus"), 500)
 	h.same("the latency", change.Get("latency"), 0.02)
 	h.same("the provider's health", change.Get("provider.health.state"), "UNHEALTHY")

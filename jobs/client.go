@@ -19,6 +19,7 @@ import (
 	"riverqueue.com/riverui"
 
 	"aihigress/internal/authz"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 )
 
@@ -39,6 +40,7 @@ type Options struct {
 	Ledger    Ledger
 	Reports   Reports
 	Sessions  Sessions
+	Inbox     Inbox
 	Retention time.Duration // how long requests are kept
 }
 
@@ -68,7 +70,7 @@ func newClient(o Options, periodic []*river.PeriodicJob, more ...func(*registry)
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		Logger:               o.Log,
 		Workers:              r.workers,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, provider.Queue: {MaxWorkers: 8}},
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, provider.Queue: {MaxWorkers: 8}, notify.Queue: {MaxWorkers: 8}},
 		PeriodicJobs:         periodic,
 		ErrorHandler:         reporter{o.Log},
 		Middleware:           []rivertype.Middleware{&actor{}},

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -28,6 +29,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -62,7 +64,12 @@ func (d *domain) DiscoverAll(ctx context.Context) (int, error) {
 	return 1, nil
 }
 func (d *domain) ProbeAll(ctx context.Context) (int, error) { d.note(ctx, "ProbeAll"); return 1, nil }
-func (d *domain) Recharge(ctx context.Context) (int, error) { d.note(ctx, "Recharge"); return 1, nil }
+func (d *domain) CheckKey(ctx context.Context, key id.ProviderKey, until time.Time) error {
+	d.note(ctx, "CheckKey "+key.String()+" "+until.String())
+	return nil
+}
+func (d *domain) CheckKeys(ctx context.Context) (int, error) { d.note(ctx, "CheckKeys"); return 1, nil }
+func (d *domain) Recharge(ctx context.Context) (int, error)  { d.note(ctx, "Recharge"); return 1, nil }
 func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
@@ -78,6 +85,16 @@ func (d *domain) DropExpired(ctx context.Context, retention time.Duration) error
 }
 func (d *domain) Sweep(ctx context.Context) (int64, error) { d.note(ctx, "Sweep"); return 1, nil }
 
+// inbox is the same for the notifications, whose Sweep is another.
+type inbox struct{ *domain }
+
+func (i inbox) Deliver(ctx context.Context, delivery id.Delivery, last bool) error {
+	i.note(ctx, fmt.Sprintf("Deliver %s %t", delivery, last))
+	return nil
+}
+
+func (i inbox) Sweep(ctx context.Context) (int64, error) { i.note(ctx, "Sweep inbox"); return 1, nil }
+
 func newPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), pgtest.New(t))
@@ -90,7 +107,7 @@ func newPool(t *testing.T) *pgxpool.Pool {
 
 func options(pool *pgxpool.Pool, d *domain) Options {
 	return Options{
-		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Ledger: d, Reports: d, Sessions: d, Retention: 72 * time.Hour,
+		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Ledger: d, Reports: d, Sessions: d, Inbox: inbox{d}, Retention: 72 * time.Hour,
 	}
 }
 
@@ -124,6 +141,7 @@ func next(t *testing.T, events <-chan *river.Event) *river.Event {
 func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 	t.Parallel()
 	pool, d, p := newPool(t), &domain{calls: map[string]string{}}, id.New[id.Provider]()
+	key, until, delivery := id.New[id.ProviderKey](), time.Unix(1_700_000_000, 0).UTC(), id.New[id.Delivery]()
 	c, err := newClient(options(pool, d), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -137,12 +155,16 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Probe " + p.String():    provider.ProbeArgs{ProviderID: p},
 		"DiscoverAll":            provider.DiscoverAllArgs{},
 		"ProbeAll":               provider.ProbeAllArgs{},
-		"Recharge":               credit.RechargeArgs{},
-		"SweepLeases":            credit.SweepArgs{},
-		"Fold":                   usage.FoldArgs{},
-		"EnsurePartitions":       usage.PartitionsArgs{},
-		"DropExpired 72h0m0s":    usage.RetentionArgs{},
-		"Sweep":                  auth.SweepArgs{},
+		"CheckKey " + key.String() + " " + until.String(): provider.KeyCheckArgs{KeyID: key, Until: until},
+		"CheckKeys": provider.KeyCheckAllArgs{},
+		"Deliver " + delivery.String() + " false": notify.DeliverArgs{DeliveryID: delivery},
+		"Sweep inbox":         notify.SweepArgs{},
+		"Recharge":            credit.RechargeArgs{},
+		"SweepLeases":         credit.SweepArgs{},
+		"Fold":                usage.FoldArgs{},
+		"EnsurePartitions":    usage.PartitionsArgs{},
+		"DropExpired 72h0m0s": usage.RetentionArgs{},
+		"Sweep":               auth.SweepArgs{},
 	}
 	var kinds []string
 	want := map[string]string{}

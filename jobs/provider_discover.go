@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -16,6 +17,8 @@ type Providers interface {
 	DiscoverAll(ctx context.Context) (int, error)
 	Probe(ctx context.Context, p id.Provider) (provider.Health, error)
 	ProbeAll(ctx context.Context) (int, error)
+	CheckKey(ctx context.Context, key id.ProviderKey, until time.Time) error
+	CheckKeys(ctx context.Context) (int, error)
 }
 
 // providerDiscover asks one provider for its models.

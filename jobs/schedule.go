@@ -7,6 +7,7 @@ import (
 
 	"aihigress/internal/auth"
 	"aihigress/internal/credit"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -20,7 +21,9 @@ func schedule() []*river.PeriodicJob {
 	}
 	return []*river.PeriodicJob{
 		every(6*time.Hour, provider.DiscoverAllArgs{}),
-		every(5*time.Minute, provider.ProbeAllArgs{}),
+		every(provider.ProbePeriod, provider.ProbeAllArgs{}),
+		every(time.Minute, provider.KeyCheckAllArgs{}),
+		every(time.Hour, notify.SweepArgs{}),
 		every(time.Minute, credit.RechargeArgs{}),
 		every(time.Minute, credit.SweepArgs{}),
 		every(time.Minute, usage.FoldArgs{}),

@@ -8,8 +8,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tidwall/gjson"
+
 	"aihigress/internal/apikey"
+	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
+	"aihigress/proxy"
 )
 
 // oops is an OpenAI error answer.
@@ -259,3 +263,24 @@ func readError(t *testing.T, a answered) errorObject {
 func mint() string { return apikey.Mint().Reveal() }
 
 func prefixes(text string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(text)} }
+
+// A provider whose keys are all dead is not called without one: another is, or the caller hears that nobody is left.
+func TestProviderWithoutAUsableKeyIsNotCalled(t *testing.T) {
+	t.Parallel()
+	asked := func(http.ResponseWriter, *http.Request) { t.Error("a provider was called without its key") }
+	dead := func(_ *proxy.Options, contents *snapshot.Contents) {
+		contents.Providers[0].Keys, contents.Providers[0].NeedsKey = nil, true
+	}
+	w := newWorld(t, []vendor{{handler: asked}, {handler: answer(`{"choices":[{"message":{"content":"x"}}]}`)}}, dead)
+	if got := w.post("/chat/completions", chat); got.StatusCode != 200 || got.Header.Get("X-Aihigress-Provider") != "v1" {
+		t.Errorf("%d: %s", got.StatusCode, got.body)
+	}
+	w = newWorld(t, []vendor{{handler: asked}}, dead)
+	got := w.post("/chat/completions", chat)
+	if got.StatusCode != 503 || gjson.Get(got.body, "error.code").String() != "no_provider" {
+		t.Errorf("%d: %s", got.StatusCode, got.body)
+	}
+	if e := w.only(); e.Outcome != usage.UpstreamError && e.Outcome != usage.Refused || len(e.Attempts) != 0 {
+		t.Errorf("logged as %s", e.Outcome)
+	}
+}

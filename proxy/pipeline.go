@@ -191,6 +191,9 @@ func (c *call) resolve() error {
 	}
 	c.converse(&in)
 	c.plan = policy.Plan(c.planned[:0], in)
+	if len(c.plan) == 0 {
+		return fault.New(fault.Upstream, "No provider of the model `%.100s` has a key that can be used.", c.facts.Model).WithCode("no_provider")
+	}
 	if err := c.followState(); err != nil {
 		return err
 	}

@@ -82,13 +82,13 @@ func judge(e *llm.Error, p *snapshot.Provider) *setback {
 	status := e.Status
 	s := &setback{scope: ofProvider, status: status}
 	switch {
-	case status == http.StatusPaymentRequired, status >= 400 && aboutQuota(e):
+	case status == http.StatusPaymentRequired, status >= 400 && e.AboutQuota():
 		s.scope = ofKey
 		s.failure = ours(http.StatusServiceUnavailable, "upstream_error", codeQuota, "The gateway's account at the provider is used up.")
 		return s
 	case status == http.StatusForbidden && refusesContent(e):
 		s.scope = ofRequest
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, aboutKey(e):
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, e.AboutKey():
 		s.scope = ofKey
 		s.failure = refusedKey()
 		return s
@@ -118,24 +118,4 @@ func judge(e *llm.Error, p *snapshot.Provider) *setback {
 // refusedKey is what the caller is told where a key of ours is no good.
 func refusedKey() failure {
 	return ours(http.StatusBadGateway, "upstream_error", codeAuth, "The provider refused the gateway's credential.")
-}
-
-// aboutQuota tells an account that is used up from one that is asked too fast, and from a request that is wrong: vendors
-// answer all of them with 429, 400 and 403. Anthropic says so in the message alone.
-func aboutQuota(e *llm.Error) bool {
-	if e.Class == llm.OutOfQuota {
-		return true
-	}
-	for _, word := range [...]string{e.Type, e.Code} {
-		word = strings.ToLower(word)
-		if strings.Contains(word, "quota") || strings.Contains(word, "billing") || strings.Contains(word, "balance") {
-			return true
-		}
-	}
-	return strings.Contains(strings.ToLower(e.Message), "credit balance is too low")
-}
-
-// aboutKey finds refusals of a credential that come with another status than 401 (Gemini: 400).
-func aboutKey(e *llm.Error) bool {
-	return e.Code == "invalid_api_key" || e.Code == "API_KEY_INVALID" || strings.Contains(strings.ToLower(e.Message), "api key not valid")
 }

@@ -37,6 +37,7 @@ func (c *console) frame(r *http.Request, section ui.Section, title string) ui.Pa
 	}
 	if actor, ok := authz.From(r.Context()); ok && actor.Kind == authz.User {
 		p.Viewer = ui.Viewer{Email: actor.Name, Admin: actor.Role == authz.Admin}
+		p.Unread = c.unread(r.Context())
 	}
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
@@ -17,6 +18,7 @@ type providerView struct {
 	Keys      []provider.Key
 	Models    []provider.Model
 	Loads     []overload.Load
+	Circuits  []health.Change
 	MayChange bool
 	Watch     int      // how often the page still looks for the result of a probe or discovery
 	Problems  problems // of the forms that add a key or a model
@@ -69,6 +71,7 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	}
 	v.Loads = c.Loads(providerID)
 	v.Loads = v.Loads[:min(len(v.Loads), maxLoads)]
+	v.Circuits = c.Health.Ejected(providerID)
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
 		v.Keys, err = c.Providers.Keys(ctx, providerID)
 	}
@@ -154,6 +157,23 @@ func (c *console) providerKeyRotate(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	return c.done(w, r, "/providers/"+providerID.String(), i18n.T(ctx, "The key is replaced. Running requests keep the old one."))
+}
+
+func (c *console) providerKeyEnabled(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	providerID, keyID, err := providerKeyIDs(r)
+	if err != nil {
+		return err
+	}
+	on := r.PostFormValue("enabled") == "true"
+	if _, err := c.Providers.SetKeyEnabled(ctx, keyID, on); err != nil {
+		return err
+	}
+	text := i18n.T(ctx, "The key is not used any more. Running requests keep it.")
+	if on {
+		text = i18n.T(ctx, "The key is used again.")
+	}
+	return c.done(w, r, "/providers/"+providerID.String(), text)
 }
 
 func (c *console) providerKeyRemove(w http.ResponseWriter, r *http.Request) error {

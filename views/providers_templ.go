@@ -198,7 +198,7 @@ func providersPage(p ui.Page, v providersView) templ.Component {
 				})
 				templ_7745c5c3_Err = ui.Table(i18n.T(ctx, "Providers"), []ui.Column{
 					{Label: i18n.T(ctx, "Name")}, {Label: i18n.T(ctx, "Status")}, {Label: i18n.T(ctx, "Dialect")},
-					{Label: i18n.T(ctx, "Base URL")}, {Label: i18n.T(ctx, "Last probe")},
+					{Label: i18n.T(ctx, "Base URL")}, {Label: i18n.T(ctx, "Last check")},
 				}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -434,7 +434,7 @@ func providerRow(pr provider.Provider) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Cell(i18n.T(ctx, "Last probe")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Cell(i18n.T(ctx, "Last check")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -27,7 +27,7 @@ func TestProviderFromBeginningToEnd(t *testing.T) {
 	b.post(path + "/probe").redirects(path + "?watch=15")
 	b.post(path + "/discover").redirects(path + "?watch=15")
 	b.get(path+"?watch=3").is(200).shows(`hx-get="`+path+`?watch=2"`, `hx-select-oob="#provider-facts,#provider-models"`)
-	b.get(path + "?watch=0").is(200).hides("hx-get=")
+	b.get(path + "?watch=0").is(200).hides(`hx-get="` + path)
 
 	b.post(path+"/edit", "name", "Example 2", "slug", "example", "baseUrl", "https://api.example.com/v2", "visibility", "public", "weight", "5").redirects(path)
 	b.get(path+"/edit").is(200).shows(`value="Example 2"`, `value="5"`).hides("very-secret")

@@ -15,7 +15,9 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
@@ -40,6 +42,9 @@ type Options struct {
 	Providers *provider.Providers
 	Reports   *usage.Reports
 	Audit     *audit.Log
+	Inbox     *notify.Inbox
+	Health    *health.Board
+	Changes   *health.Share                     // of Health
 	Loads     func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
 	Jobs      http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
 	PublicURL string                            // where callers reach the gateway, for the examples; "" takes it from the request
@@ -71,10 +76,20 @@ func New(o Options) http.Handler {
 	page("GET /requests/live", c.requestsLive)
 	page("GET /requests/{id}", c.request)
 
+	page("GET /notifications", c.notifications)
+	page("GET /notifications/live", c.notificationsLive)
+	page("GET /notifications/bell", c.bell)
+	page("POST /notifications/read", c.notificationsRead)
+	page("GET /notifications/webhooks", c.webhooks)
+	page("POST /notifications/webhooks", c.webhookCreate)
+	page("POST /notifications/webhooks/{id}/enabled", c.webhookEnabled)
+	page("POST /notifications/webhooks/{id}/delete", c.webhookDelete)
+
 	page("GET /providers", c.providers)
 	page("GET /providers/new", c.providerNew)
 	page("POST /providers/new", c.providerCreate)
 	page("GET /providers/{id}", c.provider)
+	page("GET /providers/{id}/live", c.providerLive)
 	page("GET /providers/{id}/edit", c.providerEdit)
 	page("POST /providers/{id}/edit", c.providerUpdate)
 	page("POST /providers/{id}/enabled", c.providerEnabled)
@@ -83,6 +98,7 @@ func New(o Options) http.Handler {
 	page("POST /providers/{id}/delete", c.providerDelete)
 	page("POST /providers/{id}/keys", c.providerKeyAdd)
 	page("POST /providers/{id}/keys/{key}/rotate", c.providerKeyRotate)
+	page("POST /providers/{id}/keys/{key}/enabled", c.providerKeyEnabled)
 	page("POST /providers/{id}/keys/{key}/delete", c.providerKeyRemove)
 	page("POST /providers/{id}/models", c.providerModelAdd)
 	page("GET /providers/{id}/models/{model}", c.providerModel)

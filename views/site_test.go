@@ -27,7 +27,9 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -53,6 +55,8 @@ type site struct {
 	providers *provider.Providers
 	bus       *event.Bus
 	gate      *overload.Gate
+	inbox     *notify.Inbox
+	health    *health.Board
 	admin     account.User
 	member    account.User
 }
@@ -69,6 +73,14 @@ func (everybody) ListModels(context.Context, provider.Target) ([]string, error) 
 
 func (everybody) Probe(context.Context, provider.Target, string) (int, time.Duration, error) {
 	return http.StatusOK, 20 * time.Millisecond, nil
+}
+
+func (everybody) CheckKey(context.Context, provider.Target, string) (provider.Verdict, error) {
+	return provider.KeyRefused, nil
+}
+
+func (everybody) Post(context.Context, string, map[string]string, []byte) (int, error) {
+	return http.StatusGone, nil
 }
 
 func newSite(t *testing.T) *site {
@@ -91,15 +103,22 @@ func newSite(t *testing.T) *site {
 	trail := audit.New(pool)
 	s := &site{gate: overload.New(overload.Options{}), pool: pool, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
 	s.users = account.New(pool, trail, s.ledger)
-	s.providers = provider.New(provider.Options{
-		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Log: logger,
-	})
 	reports, bus := newReports(t, pool, logger)
 	s.bus = bus
+	s.inbox = notify.New(notify.Options{
+		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: bus, Poster: everybody{}, Log: logger,
+	})
+	s.providers = provider.New(provider.Options{
+		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Notify: s.inbox, Log: logger,
+	})
+	var changes *health.Share
+	s.health = health.New(health.Options{OnChange: func(c health.Change) { changes.Tell(context.Background(), c) }})
+	changes = health.NewShare(s.health, bus)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
-		Reports: reports, Audit: trail, Loads: s.gate.Loads, PublicURL: "https://gateway.example.com", Log: logger,
+		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
+		PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))
 	t.Cleanup(s.server.Close)

@@ -21,6 +21,10 @@ UPDATE provider_keys
 SET hint = @hint,
     secret_key_id = @secret_key_id,
     secret_sealed = @secret_sealed,
+    disabled_reason = '',
+    disabled_at = NULL,
+    checks = 0,
+    check_at = NULL,
     updated_at = now()
 WHERE id = @id
 RETURNING *;
@@ -39,3 +43,52 @@ FROM provider_keys
 WHERE provider_id = ANY(@provider_ids::uuid[])
 ORDER BY provider_id, id
 LIMIT @row_limit;
+
+-- By an admin: what the gateway found out is forgotten.
+-- name: SetProviderKeyEnabled :one
+UPDATE provider_keys
+SET enabled = @enabled,
+    disabled_reason = '',
+    disabled_at = NULL,
+    checks = 0,
+    check_at = NULL,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- By the gateway. disabled_at stays that of the first time.
+-- name: DisableProviderKey :one
+UPDATE provider_keys
+SET disabled_reason = @disabled_reason,
+    disabled_at = coalesce(disabled_at, @now),
+    checks = @checks,
+    check_at = @check_at,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- checks stay, for one that dies again soon.
+-- name: ReviveProviderKey :one
+UPDATE provider_keys
+SET disabled_reason = '',
+    disabled_at = NULL,
+    check_at = NULL,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: DueProviderKeys :many
+SELECT k.id
+FROM provider_keys k
+JOIN providers p ON p.id = k.provider_id
+WHERE k.check_at <= @now
+    AND k.enabled
+    AND p.enabled
+    AND p.deleted_at IS NULL
+ORDER BY k.check_at
+LIMIT @row_limit;
+
+-- name: GetProviderKey :one
+SELECT *
+FROM provider_keys
+WHERE id = @id;

@@ -58,3 +58,17 @@ FROM provider_models
 WHERE provider_id = ANY(@provider_ids::uuid[])
 ORDER BY provider_id, upstream_id
 LIMIT @row_limit;
+
+-- Whether a model was set up: a provider's list or a route has it.
+-- name: ProviderModelKnown :one
+SELECT EXISTS (
+    SELECT
+    FROM provider_models AS m
+    WHERE m.provider_id = @provider_id
+        AND m.upstream_id = @upstream_id
+    UNION ALL
+    SELECT
+    FROM routes AS r
+    WHERE r.provider_id = @provider_id
+        AND r.upstream_id = @upstream_id
+) AS known;

@@ -19,11 +19,12 @@ WHERE enabled AND deleted_at IS NULL
 ORDER BY slug
 LIMIT @row_limit;
 
+-- Those that may not be used too: a provider that has only such is not one that needs no key.
 -- name: SnapshotProviderKeys :many
 SELECT k.*
 FROM provider_keys k
 JOIN providers p ON p.id = k.provider_id
-WHERE k.enabled AND p.enabled AND p.deleted_at IS NULL
+WHERE p.enabled AND p.deleted_at IS NULL
 ORDER BY k.id
 LIMIT @row_limit;
 

@@ -1595,6 +1595,20 @@ func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐModelID(ctx 
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐNotificationID(ctx context.Context, v any) (scalar.NotificationID, error) {
+	res, err := scalar.UnmarshalNotificationID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐNotificationID(ctx context.Context, sel ast.SelectionSet, v scalar.NotificationID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalNotificationID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐProviderID(ctx context.Context, v any) (scalar.ProviderID, error) {
 	res, err := scalar.UnmarshalProviderID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1659,6 +1673,20 @@ func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx
 func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx context.Context, sel ast.SelectionSet, v scalar.UserID) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalUserID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐWebhookID(ctx context.Context, v any) (scalar.WebhookID, error) {
+	res, err := scalar.UnmarshalWebhookID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐWebhookID(ctx context.Context, sel ast.SelectionSet, v scalar.WebhookID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalWebhookID(v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
 	}
@@ -1964,6 +1992,41 @@ func (ec *executionContext) marshalOID2string(ctx context.Context, sel ast.Selec
 	_ = ctx
 	res := graphql.MarshalID(v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOID2ᚕaihigressᚋgraphᚋscalarᚐNotificationIDᚄ(ctx context.Context, v any) ([]scalar.NotificationID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]scalar.NotificationID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐNotificationID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOID2ᚕaihigressᚋgraphᚋscalarᚐNotificationIDᚄ(ctx context.Context, sel ast.SelectionSet, v []scalar.NotificationID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2aihigressᚋgraphᚋscalarᚐNotificationID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOID2ᚕaihigressᚋgraphᚋscalarᚐProviderIDᚄ(ctx context.Context, v any) ([]scalar.ProviderID, error) {

@@ -41,6 +41,8 @@ type ProviderKeyResolver interface {
 	ID(ctx context.Context, obj *provider.Key) (string, error)
 
 	MaxQPS(ctx context.Context, obj *provider.Key) (*int, error)
+
+	DisabledReason(ctx context.Context, obj *provider.Key) (*string, error)
 }
 type ProviderModelResolver interface {
 	ID(ctx context.Context, obj *provider.Model) (string, error)
@@ -1446,6 +1448,29 @@ func (ec *executionContext) fieldContext_ProviderHealth_state(_ context.Context,
 	return graphql.NewScalarFieldContext("ProviderHealth", field, false, false, "HealthState")
 }
 
+func (ec *executionContext) _ProviderHealth_source(ctx context.Context, field graphql.CollectedField, obj *provider.Health) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderHealth_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v provider.Source) graphql.Marshaler {
+			return ec.marshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderHealth_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderHealth", field, false, false, "HealthSource")
+}
+
 func (ec *executionContext) _ProviderHealth_httpStatus(ctx context.Context, field graphql.CollectedField, obj *provider.Health) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1697,6 +1722,75 @@ func (ec *executionContext) _ProviderKey_enabled(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_ProviderKey_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ProviderKey", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ProviderKey_disabledReason(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_disabledReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().DisabledReason(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOKeyDeath2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_disabledReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "KeyDeath")
+}
+
+func (ec *executionContext) _ProviderKey_disabledAt(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_disabledAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DisabledAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_disabledAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, false, false, "Time")
+}
+
+func (ec *executionContext) _ProviderKey_checkAt(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_checkAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CheckAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_checkAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, false, false, "Time")
 }
 
 func (ec *executionContext) _ProviderKey_createdAt(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
@@ -2433,6 +2527,70 @@ func (ec *executionContext) _SetProviderEnabledPayload_userErrors(ctx context.Co
 func (ec *executionContext) fieldContext_SetProviderEnabledPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SetProviderEnabledPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetProviderKeyEnabledPayload_key(ctx context.Context, field graphql.CollectedField, obj *model.SetProviderKeyEnabledPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetProviderKeyEnabledPayload_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Key) graphql.Marshaler {
+			return ec.marshalOProviderKey2ᚖaihigressᚋinternalᚋproviderᚐKey(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetProviderKeyEnabledPayload_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetProviderKeyEnabledPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetProviderKeyEnabledPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetProviderKeyEnabledPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetProviderKeyEnabledPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetProviderKeyEnabledPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetProviderKeyEnabledPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -3653,6 +3811,55 @@ func UnmarshalSetProviderEnabledInput(ctx context.Context, raw any) (model.SetPr
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputSetProviderKeyEnabledInput(ctx context.Context, obj any) (model.SetProviderKeyEnabledInput, error) {
+	var it model.SetProviderKeyEnabledInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "enabled"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐProviderKeyID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetProviderKeyEnabledInput unmarshals raw into the SetProviderKeyEnabledInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetProviderKeyEnabledInput(ctx context.Context, raw any) (model.SetProviderKeyEnabledInput, error) {
+	var out model.SetProviderKeyEnabledInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetProviderKeyEnabledInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Context, obj any) (model.UpdateProviderInput, error) {
 	var it model.UpdateProviderInput
 	if obj == nil {
@@ -4427,6 +4634,11 @@ func (ec *executionContext) _ProviderHealth(ctx context.Context, sel ast.Selecti
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "source":
+			out.Values[i] = ec._ProviderHealth_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "httpStatus":
 			out.Values[i] = ec._ProviderHealth_httpStatus(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -4510,6 +4722,22 @@ func (ec *executionContext) _ProviderKey(ctx context.Context, sel ast.SelectionS
 		case "enabled":
 			out.Values[i] = ec._ProviderKey_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "disabledReason":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_disabledReason(ctx, field, obj)
+				})
+		case "disabledAt":
+			out.Values[i] = ec._ProviderKey_disabledAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "checkAt":
+			out.Values[i] = ec._ProviderKey_checkAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
@@ -4884,6 +5112,44 @@ func (ec *executionContext) _SetProviderEnabledPayload(ctx context.Context, sel 
 	return out
 }
 
+var setProviderKeyEnabledPayloadImplementors = []string{"SetProviderKeyEnabledPayload"}
+
+func (ec *executionContext) _SetProviderKeyEnabledPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetProviderKeyEnabledPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setProviderKeyEnabledPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetProviderKeyEnabledPayload")
+		case "key":
+			out.Values[i] = ec._SetProviderKeyEnabledPayload_key(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetProviderKeyEnabledPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var targetLoadImplementors = []string{"TargetLoad"}
 
 func (ec *executionContext) _TargetLoad(ctx context.Context, sel ast.SelectionSet, obj *model.TargetLoad) graphql.Marshaler {
@@ -5142,6 +5408,32 @@ func (ec *executionContext) unmarshalNHeaderInput2aihigressᚋgraphᚋmodelᚐHe
 	res, err := ec.unmarshalInputHeaderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
+
+func (ec *executionContext) unmarshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource(ctx context.Context, v any) (provider.Source, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource(ctx context.Context, sel ast.SelectionSet, v provider.Source) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "HealthSource!")
+	}
+	return res
+}
+
+var (
+	unmarshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource = map[string]provider.Source{
+		"PROBE":   provider.FromProbe,
+		"TRAFFIC": provider.FromTraffic,
+	}
+	marshalNHealthSource2aihigressᚋinternalᚋproviderᚐSource = map[provider.Source]string{
+		provider.FromProbe:   "PROBE",
+		provider.FromTraffic: "TRAFFIC",
+	}
+)
 
 func (ec *executionContext) unmarshalNHealthState2aihigressᚋinternalᚋproviderᚐState(ctx context.Context, v any) (provider.State, error) {
 	tmp, err := graphql.UnmarshalString(v)
@@ -5456,6 +5748,19 @@ func (ec *executionContext) marshalNSetProviderEnabledPayload2ᚖaihigressᚋgra
 	return ec._SetProviderEnabledPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSetProviderKeyEnabledInput2aihigressᚋgraphᚋmodelᚐSetProviderKeyEnabledInput(ctx context.Context, v any) (model.SetProviderKeyEnabledInput, error) {
+	res, err := ec.unmarshalInputSetProviderKeyEnabledInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetProviderKeyEnabledPayload2ᚖaihigressᚋgraphᚋmodelᚐSetProviderKeyEnabledPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetProviderKeyEnabledPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetProviderKeyEnabledPayload!")
+		return graphql.Null
+	}
+	return ec._SetProviderKeyEnabledPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNTargetLoad2aihigressᚋgraphᚋmodelᚐTargetLoad(ctx context.Context, sel ast.SelectionSet, v model.TargetLoad) graphql.Marshaler {
 	return ec._TargetLoad(ctx, sel, &v)
 }
@@ -5545,6 +5850,24 @@ func (ec *executionContext) unmarshalOHeaderInput2ᚕaihigressᚋgraphᚋmodel�
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOKeyDeath2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalKeyDeath(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOKeyDeath2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalKeyDeath(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOPricesInput2ᚖaihigressᚋgraphᚋmodelᚐPricesInput(ctx context.Context, v any) (*model.PricesInput, error) {

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 )
 
@@ -36,6 +37,7 @@ type ResolverRoot interface {
 	LiveMetrics() LiveMetricsResolver
 	Model() ModelResolver
 	Mutation() MutationResolver
+	Notification() NotificationResolver
 	Provider() ProviderResolver
 	ProviderHealth() ProviderHealthResolver
 	ProviderKey() ProviderKeyResolver
@@ -48,6 +50,8 @@ type ResolverRoot interface {
 	Session() SessionResolver
 	Subscription() SubscriptionResolver
 	User() UserResolver
+	Webhook() WebhookResolver
+	WebhookDelivery() WebhookDeliveryResolver
 }
 
 type DirectiveRoot struct {
@@ -158,6 +162,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateWebhookPayload struct {
+		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
+	}
+
 	CreditAccount struct {
 		Available func(childComplexity int) int
 		Balance   func(childComplexity int) int
@@ -199,6 +209,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DeleteWebhookPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DiscoverProviderModelsPayload struct {
 		Provider   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -234,6 +249,11 @@ type ComplexityRoot struct {
 		TimeToFirstTokenP50 func(childComplexity int) int
 		TimeToFirstTokenP95 func(childComplexity int) int
 		TokensPerSecond     func(childComplexity int) int
+	}
+
+	MarkNotificationsReadPayload struct {
+		Notifications func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
 	}
 
 	MetricLabel struct {
@@ -301,10 +321,13 @@ type ComplexityRoot struct {
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
 		CreateUser             func(childComplexity int, input account.CreateInput) int
+		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
 		DeleteModel            func(childComplexity int, input model.DeleteModelInput) int
 		DeleteProvider         func(childComplexity int, input model.DeleteProviderInput) int
+		DeleteWebhook          func(childComplexity int, input model.DeleteWebhookInput) int
 		DiscoverProviderModels func(childComplexity int, input model.DiscoverProviderModelsInput) int
 		GrantCredit            func(childComplexity int, input model.GrantCreditInput) int
+		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
@@ -313,6 +336,7 @@ type ComplexityRoot struct {
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
 		RotateProviderKey      func(childComplexity int, input model.RotateProviderKeyInput) int
 		SetProviderEnabled     func(childComplexity int, input model.SetProviderEnabledInput) int
+		SetProviderKeyEnabled  func(childComplexity int, input model.SetProviderKeyEnabledInput) int
 		SetRechargeRule        func(childComplexity int, input model.SetRechargeRuleInput) int
 		SignIn                 func(childComplexity int, input model.SignInInput) int
 		SignOut                func(childComplexity int) int
@@ -321,6 +345,36 @@ type ComplexityRoot struct {
 		UpdateProvider         func(childComplexity int, input model.UpdateProviderInput) int
 		UpdateProviderModel    func(childComplexity int, input model.UpdateProviderModelInput) int
 		UpdateUser             func(childComplexity int, input model.UpdateUserInput) int
+		UpdateWebhook          func(childComplexity int, input model.UpdateWebhookInput) int
+	}
+
+	Notification struct {
+		CreatedAt func(childComplexity int) int
+		Details   func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		ReadAt    func(childComplexity int) int
+		Severity  func(childComplexity int) int
+		Subject   func(childComplexity int) int
+		Text      func(childComplexity int) int
+		Title     func(childComplexity int) int
+	}
+
+	NotificationConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	NotificationDetail struct {
+		Name  func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
+	NotificationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -379,17 +433,21 @@ type ComplexityRoot struct {
 		HTTPStatus func(childComplexity int) int
 		Latency    func(childComplexity int) int
 		Provider   func(childComplexity int) int
+		Source     func(childComplexity int) int
 		State      func(childComplexity int) int
 	}
 
 	ProviderKey struct {
-		CreatedAt func(childComplexity int) int
-		Enabled   func(childComplexity int) int
-		Hint      func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Label     func(childComplexity int) int
-		MaxQPS    func(childComplexity int) int
-		Weight    func(childComplexity int) int
+		CheckAt        func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		DisabledAt     func(childComplexity int) int
+		DisabledReason func(childComplexity int) int
+		Enabled        func(childComplexity int) int
+		Hint           func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Label          func(childComplexity int) int
+		MaxQPS         func(childComplexity int) int
+		Weight         func(childComplexity int) int
 	}
 
 	ProviderModel struct {
@@ -429,12 +487,14 @@ type ComplexityRoot struct {
 		Metrics         func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
 		Models          func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
 		Node            func(childComplexity int, id string) int
+		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
 		ProviderPresets func(childComplexity int) int
 		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
+		Webhooks        func(childComplexity int) int
 	}
 
 	RechargeRule struct {
@@ -565,6 +625,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SetProviderKeyEnabledPayload struct {
+		Key        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	SetRechargeRulePayload struct {
 		Account    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -585,6 +650,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		LiveMetrics           func(childComplexity int, filter *model.MetricFilter) int
+		NotificationReceived  func(childComplexity int) int
 		ProviderHealthChanged func(childComplexity int, providerID *string) int
 		RequestLogged         func(childComplexity int, filter *model.RequestFilter) int
 	}
@@ -628,6 +694,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	UpdateWebhookPayload struct {
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
+	}
+
 	Usage struct {
 		CacheWrite5m func(childComplexity int) int
 		CachedInput  func(childComplexity int) int
@@ -667,6 +738,25 @@ type ComplexityRoot struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
+	}
+
+	Webhook struct {
+		CreatedAt  func(childComplexity int) int
+		Deliveries func(childComplexity int) int
+		Enabled    func(childComplexity int) int
+		ID         func(childComplexity int) int
+		URL        func(childComplexity int) int
+	}
+
+	WebhookDelivery struct {
+		Attempts   func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		EndedAt    func(childComplexity int) int
+		Error      func(childComplexity int) int
+		HTTPStatus func(childComplexity int) int
+		ID         func(childComplexity int) int
+		State      func(childComplexity int) int
+		Title      func(childComplexity int) int
 	}
 }
 
@@ -1070,6 +1160,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateUserPayload.UserErrors(childComplexity), true
 
+	case "CreateWebhookPayload.secret":
+		if e.ComplexityRoot.CreateWebhookPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookPayload.Secret(childComplexity), true
+	case "CreateWebhookPayload.userErrors":
+		if e.ComplexityRoot.CreateWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookPayload.UserErrors(childComplexity), true
+	case "CreateWebhookPayload.webhook":
+		if e.ComplexityRoot.CreateWebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookPayload.Webhook(childComplexity), true
+
 	case "CreditAccount.available":
 		if e.ComplexityRoot.CreditAccount.Available == nil {
 			break
@@ -1219,6 +1328,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteProviderPayload.UserErrors(childComplexity), true
 
+	case "DeleteWebhookPayload.deletedId":
+		if e.ComplexityRoot.DeleteWebhookPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWebhookPayload.DeletedID(childComplexity), true
+	case "DeleteWebhookPayload.userErrors":
+		if e.ComplexityRoot.DeleteWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWebhookPayload.UserErrors(childComplexity), true
+
 	case "DiscoverProviderModelsPayload.provider":
 		if e.ComplexityRoot.DiscoverProviderModelsPayload.Provider == nil {
 			break
@@ -1355,6 +1477,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveMetrics.TokensPerSecond(childComplexity), true
+
+	case "MarkNotificationsReadPayload.notifications":
+		if e.ComplexityRoot.MarkNotificationsReadPayload.Notifications == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkNotificationsReadPayload.Notifications(childComplexity), true
+	case "MarkNotificationsReadPayload.userErrors":
+		if e.ComplexityRoot.MarkNotificationsReadPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MarkNotificationsReadPayload.UserErrors(childComplexity), true
 
 	case "MetricLabel.dimension":
 		if e.ComplexityRoot.MetricLabel.Dimension == nil {
@@ -1651,6 +1786,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateUser(childComplexity, args["input"].(account.CreateInput)), true
+	case "Mutation.createWebhook":
+		if e.ComplexityRoot.Mutation.CreateWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateWebhook(childComplexity, args["input"].(model.CreateWebhookInput)), true
 	case "Mutation.deleteModel":
 		if e.ComplexityRoot.Mutation.DeleteModel == nil {
 			break
@@ -1673,6 +1819,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteProvider(childComplexity, args["input"].(model.DeleteProviderInput)), true
+	case "Mutation.deleteWebhook":
+		if e.ComplexityRoot.Mutation.DeleteWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteWebhook(childComplexity, args["input"].(model.DeleteWebhookInput)), true
 	case "Mutation.discoverProviderModels":
 		if e.ComplexityRoot.Mutation.DiscoverProviderModels == nil {
 			break
@@ -1695,6 +1852,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GrantCredit(childComplexity, args["input"].(model.GrantCreditInput)), true
+	case "Mutation.markNotificationsRead":
+		if e.ComplexityRoot.Mutation.MarkNotificationsRead == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_markNotificationsRead_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MarkNotificationsRead(childComplexity, args["input"].(model.MarkNotificationsReadInput)), true
 	case "Mutation.probeProvider":
 		if e.ComplexityRoot.Mutation.ProbeProvider == nil {
 			break
@@ -1783,6 +1951,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetProviderEnabled(childComplexity, args["input"].(model.SetProviderEnabledInput)), true
+	case "Mutation.setProviderKeyEnabled":
+		if e.ComplexityRoot.Mutation.SetProviderKeyEnabled == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setProviderKeyEnabled_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetProviderKeyEnabled(childComplexity, args["input"].(model.SetProviderKeyEnabledInput)), true
 	case "Mutation.setRechargeRule":
 		if e.ComplexityRoot.Mutation.SetRechargeRule == nil {
 			break
@@ -1866,6 +2045,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateUser(childComplexity, args["input"].(model.UpdateUserInput)), true
+	case "Mutation.updateWebhook":
+		if e.ComplexityRoot.Mutation.UpdateWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateWebhook(childComplexity, args["input"].(model.UpdateWebhookInput)), true
+
+	case "Notification.createdAt":
+		if e.ComplexityRoot.Notification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.CreatedAt(childComplexity), true
+	case "Notification.details":
+		if e.ComplexityRoot.Notification.Details == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Details(childComplexity), true
+	case "Notification.id":
+		if e.ComplexityRoot.Notification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ID(childComplexity), true
+	case "Notification.kind":
+		if e.ComplexityRoot.Notification.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Kind(childComplexity), true
+	case "Notification.readAt":
+		if e.ComplexityRoot.Notification.ReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.ReadAt(childComplexity), true
+	case "Notification.severity":
+		if e.ComplexityRoot.Notification.Severity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Severity(childComplexity), true
+	case "Notification.subject":
+		if e.ComplexityRoot.Notification.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Subject(childComplexity), true
+	case "Notification.text":
+		if e.ComplexityRoot.Notification.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Text(childComplexity), true
+	case "Notification.title":
+		if e.ComplexityRoot.Notification.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Notification.Title(childComplexity), true
+
+	case "NotificationConnection.edges":
+		if e.ComplexityRoot.NotificationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Edges(childComplexity), true
+	case "NotificationConnection.nodes":
+		if e.ComplexityRoot.NotificationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.Nodes(childComplexity), true
+	case "NotificationConnection.pageInfo":
+		if e.ComplexityRoot.NotificationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.PageInfo(childComplexity), true
+	case "NotificationConnection.totalCount":
+		if e.ComplexityRoot.NotificationConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationConnection.TotalCount(childComplexity), true
+
+	case "NotificationDetail.name":
+		if e.ComplexityRoot.NotificationDetail.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationDetail.Name(childComplexity), true
+	case "NotificationDetail.value":
+		if e.ComplexityRoot.NotificationDetail.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationDetail.Value(childComplexity), true
+
+	case "NotificationEdge.cursor":
+		if e.ComplexityRoot.NotificationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Cursor(childComplexity), true
+	case "NotificationEdge.node":
+		if e.ComplexityRoot.NotificationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NotificationEdge.Node(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2112,6 +2408,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProviderHealth.Provider(childComplexity), true
+	case "ProviderHealth.source":
+		if e.ComplexityRoot.ProviderHealth.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderHealth.Source(childComplexity), true
 	case "ProviderHealth.state":
 		if e.ComplexityRoot.ProviderHealth.State == nil {
 			break
@@ -2119,12 +2421,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProviderHealth.State(childComplexity), true
 
+	case "ProviderKey.checkAt":
+		if e.ComplexityRoot.ProviderKey.CheckAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.CheckAt(childComplexity), true
 	case "ProviderKey.createdAt":
 		if e.ComplexityRoot.ProviderKey.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ProviderKey.CreatedAt(childComplexity), true
+	case "ProviderKey.disabledAt":
+		if e.ComplexityRoot.ProviderKey.DisabledAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.DisabledAt(childComplexity), true
+	case "ProviderKey.disabledReason":
+		if e.ComplexityRoot.ProviderKey.DisabledReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.DisabledReason(childComplexity), true
 	case "ProviderKey.enabled":
 		if e.ComplexityRoot.ProviderKey.Enabled == nil {
 			break
@@ -2358,6 +2678,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Node(childComplexity, args["id"].(string)), true
+	case "Query.notifications":
+		if e.ComplexityRoot.Query.Notifications == nil {
+			break
+		}
+
+		args, err := ec.field_Query_notifications_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Notifications(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*notify.Filter), args["orderBy"].(*model.Order)), true
 	case "Query.providerPresets":
 		if e.ComplexityRoot.Query.ProviderPresets == nil {
 			break
@@ -2414,6 +2745,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.webhooks":
+		if e.ComplexityRoot.Query.Webhooks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Webhooks(childComplexity), true
 
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
@@ -2911,6 +3248,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetProviderEnabledPayload.UserErrors(childComplexity), true
 
+	case "SetProviderKeyEnabledPayload.key":
+		if e.ComplexityRoot.SetProviderKeyEnabledPayload.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetProviderKeyEnabledPayload.Key(childComplexity), true
+	case "SetProviderKeyEnabledPayload.userErrors":
+		if e.ComplexityRoot.SetProviderKeyEnabledPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetProviderKeyEnabledPayload.UserErrors(childComplexity), true
+
 	case "SetRechargeRulePayload.account":
 		if e.ComplexityRoot.SetRechargeRulePayload.Account == nil {
 			break
@@ -2979,6 +3329,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.LiveMetrics(childComplexity, args["filter"].(*model.MetricFilter)), true
+	case "Subscription.notificationReceived":
+		if e.ComplexityRoot.Subscription.NotificationReceived == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscription.NotificationReceived(childComplexity), true
 	case "Subscription.providerHealthChanged":
 		if e.ComplexityRoot.Subscription.ProviderHealthChanged == nil {
 			break
@@ -3116,6 +3472,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateUserPayload.UserErrors(childComplexity), true
+
+	case "UpdateWebhookPayload.userErrors":
+		if e.ComplexityRoot.UpdateWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateWebhookPayload.UserErrors(childComplexity), true
+	case "UpdateWebhookPayload.webhook":
+		if e.ComplexityRoot.UpdateWebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateWebhookPayload.Webhook(childComplexity), true
 
 	case "Usage.cacheWriteTokens":
 		if e.ComplexityRoot.Usage.CacheWrite5m == nil {
@@ -3278,6 +3647,86 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Path(childComplexity), true
 
+	case "Webhook.createdAt":
+		if e.ComplexityRoot.Webhook.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.CreatedAt(childComplexity), true
+	case "Webhook.deliveries":
+		if e.ComplexityRoot.Webhook.Deliveries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Deliveries(childComplexity), true
+	case "Webhook.enabled":
+		if e.ComplexityRoot.Webhook.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Enabled(childComplexity), true
+	case "Webhook.id":
+		if e.ComplexityRoot.Webhook.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ID(childComplexity), true
+	case "Webhook.url":
+		if e.ComplexityRoot.Webhook.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.URL(childComplexity), true
+
+	case "WebhookDelivery.attempts":
+		if e.ComplexityRoot.WebhookDelivery.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Attempts(childComplexity), true
+	case "WebhookDelivery.createdAt":
+		if e.ComplexityRoot.WebhookDelivery.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.CreatedAt(childComplexity), true
+	case "WebhookDelivery.endedAt":
+		if e.ComplexityRoot.WebhookDelivery.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.EndedAt(childComplexity), true
+	case "WebhookDelivery.error":
+		if e.ComplexityRoot.WebhookDelivery.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Error(childComplexity), true
+	case "WebhookDelivery.httpStatus":
+		if e.ComplexityRoot.WebhookDelivery.HTTPStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.HTTPStatus(childComplexity), true
+	case "WebhookDelivery.id":
+		if e.ComplexityRoot.WebhookDelivery.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.ID(childComplexity), true
+	case "WebhookDelivery.state":
+		if e.ComplexityRoot.WebhookDelivery.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.State(childComplexity), true
+	case "WebhookDelivery.title":
+		if e.ComplexityRoot.WebhookDelivery.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Title(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -3297,15 +3746,20 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
+			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteModelInput", ec.unmarshalInputDeleteModelInput),
 			graphql.NewInputUnmarshaler("DeleteProviderInput", ec.unmarshalInputDeleteProviderInput),
+			graphql.NewInputUnmarshaler("DeleteWebhookInput", ec.unmarshalInputDeleteWebhookInput),
 			graphql.NewInputUnmarshaler("DiscoverProviderModelsInput", ec.unmarshalInputDiscoverProviderModelsInput),
 			graphql.NewInputUnmarshaler("GrantCreditInput", ec.unmarshalInputGrantCreditInput),
 			graphql.NewInputUnmarshaler("HeaderInput", ec.unmarshalInputHeaderInput),
 			graphql.NewInputUnmarshaler("KeyLimitsInput", ec.unmarshalInputKeyLimitsInput),
+			graphql.NewInputUnmarshaler("MarkNotificationsReadInput", ec.unmarshalInputMarkNotificationsReadInput),
 			graphql.NewInputUnmarshaler("MetricFilter", ec.unmarshalInputMetricFilter),
 			graphql.NewInputUnmarshaler("ModelFilter", ec.unmarshalInputModelFilter),
 			graphql.NewInputUnmarshaler("ModelOrder", ec.unmarshalInputModelOrder),
+			graphql.NewInputUnmarshaler("NotificationFilter", ec.unmarshalInputNotificationFilter),
+			graphql.NewInputUnmarshaler("NotificationOrder", ec.unmarshalInputNotificationOrder),
 			graphql.NewInputUnmarshaler("PricesInput", ec.unmarshalInputPricesInput),
 			graphql.NewInputUnmarshaler("ProbeProviderInput", ec.unmarshalInputProbeProviderInput),
 			graphql.NewInputUnmarshaler("ProviderFilter", ec.unmarshalInputProviderFilter),
@@ -3324,6 +3778,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RouteInput", ec.unmarshalInputRouteInput),
 			graphql.NewInputUnmarshaler("RoutingPlanInput", ec.unmarshalInputRoutingPlanInput),
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
+			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
@@ -3332,6 +3787,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateProviderInput", ec.unmarshalInputUpdateProviderInput),
 			graphql.NewInputUnmarshaler("UpdateProviderModelInput", ec.unmarshalInputUpdateProviderModelInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
+			graphql.NewInputUnmarshaler("UpdateWebhookInput", ec.unmarshalInputUpdateWebhookInput),
 			graphql.NewInputUnmarshaler("UserFilter", ec.unmarshalInputUserFilter),
 			graphql.NewInputUnmarshaler("UserOrder", ec.unmarshalInputUserOrder),
 		)
@@ -4206,6 +4662,115 @@ extend type Mutation {
   deleteModel(input: DeleteModelInput!): DeleteModelPayload!
 }
 `, BuiltIn: false},
+	{Name: "../schema/notification.graphqls", Input: `"How much a notification matters."
+enum NotificationSeverity {
+  "Good to know: something is well again."
+  INFO
+  "Something is not as it should be."
+  WARNING
+  "Somebody must do something."
+  ERROR
+}
+
+"What you are told: of your own providers and account, and as an admin of the shared ones."
+type Notification implements Node {
+  "Its typed, opaque identifier."
+  id: ID!
+  "For programs, as in provider.down."
+  kind: String!
+  "How much it matters."
+  severity: NotificationSeverity!
+  "One line."
+  title: String!
+  "More of it; may be empty."
+  text: String!
+  "The id of what it is about."
+  subject: ID
+  "What title and text are made of."
+  details: [NotificationDetail!]!
+  "When it happened."
+  createdAt: Time!
+  "When you read it; null of an unread one."
+  readAt: Time
+}
+
+"A part of a notification."
+type NotificationDetail {
+  "As in provider, model, key, reason."
+  name: String!
+  "Its text."
+  value: String!
+}
+
+"A page of a list."
+type NotificationConnection {
+  "The rows, each with its cursor."
+  edges: [NotificationEdge!]!
+  "The rows alone."
+  nodes: [Notification!]!
+  "Where the page begins and ends."
+  pageInfo: PageInfo!
+  "How many there are, exact up to 10,000; null beyond."
+  totalCount: Int
+}
+
+"A row and its cursor."
+type NotificationEdge {
+  "Give it as after to go on behind this row."
+  cursor: String!
+  "The row."
+  node: Notification!
+}
+
+"Cuts the list to what fits all that is given."
+input NotificationFilter {
+  "Only those that are unread."
+  unread: Boolean
+}
+
+"What the list can be ordered by."
+enum NotificationOrderField {
+  "When it happened."
+  CREATED_AT
+}
+
+"In which order the list runs."
+input NotificationOrder {
+  "What is compared."
+  field: NotificationOrderField!
+  "Which way."
+  direction: OrderDirection!
+}
+
+"Names what was read."
+input MarkNotificationsReadInput {
+  "Those that were read; all where they are left out."
+  ids: [ID!]
+}
+
+"What came of it."
+type MarkNotificationsReadPayload {
+  "Those that were unread before."
+  notifications: [Notification!]!
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "What you were told, newest first unless said otherwise. The newest 1,000 of the last 90 days are kept."
+  notifications(first: Int, after: String, filter: NotificationFilter, orderBy: NotificationOrder): NotificationConnection!
+}
+
+extend type Mutation {
+  "Marks your notifications as read."
+  markNotificationsRead(input: MarkNotificationsReadInput!): MarkNotificationsReadPayload!
+}
+
+extend type Subscription {
+  "You are told something, on whichever node it happens."
+  notificationReceived: Notification!
+}
+`, BuiltIn: false},
 	{Name: "../schema/provider.graphqls", Input: `"The wire format an upstream speaks."
 enum Dialect {
   "OpenAI chat completions and what is compatible with it."
@@ -4332,7 +4897,7 @@ type Provider implements Node {
   enabled: Boolean!
   "When it was made."
   createdAt: Time!
-  "What the last probe saw; null before the first."
+  "What is known of it; null before the first probe or call."
   health: ProviderHealth
   "What live traffic has put out of use for a while, as the node knows it that answers."
   circuits: [Circuit!]!
@@ -4360,29 +4925,39 @@ input HeaderInput {
   value: String!
 }
 
-"What probes say."
+"What probes and live traffic say."
 enum HealthState {
-  "Not probed yet."
+  "Nothing is known yet."
   UNKNOWN
-  "The last probe was answered."
+  "The last probe was answered, or calls are."
   HEALTHY
-  "The last probe failed."
+  "The last probe failed, or so many calls did that the provider is out of use."
   UNHEALTHY
 }
 
-"What probes say of a provider."
+"Where a provider's health is known from."
+enum HealthSource {
+  "A probe. Providers that answered calls within five minutes are not probed."
+  PROBE
+  "Live traffic of all nodes."
+  TRAFFIC
+}
+
+"What probes and live traffic say of a provider."
 type ProviderHealth {
   "Whose health it is."
   provider: Provider
-  "What the last probe says."
+  "What the last probe says, or live traffic since."
   state: HealthState!
-  "The status of the last probe; 0 where no answer came."
+  "Who says so."
+  source: HealthSource!
+  "The status of a probe; 0 where no answer came, and of live traffic."
   httpStatus: Int!
-  "How long the last probe took."
+  "How long a probe took; 0 of live traffic."
   latency: Duration!
   "What went wrong, without addresses and secrets."
   error: String!
-  "When the last probe was; of a circuit's change at a provider that was never probed, when that was."
+  "When that was found; of a circuit's change at a provider of which nothing is known, when that was."
   checkedAt: Time!
   "When state became what it is."
   changedAt: Time!
@@ -4448,10 +5023,24 @@ type ProviderKey {
   weight: Int!
   "Calls a second at most, on each node."
   maxQps: Int
-  "Whether it is used."
+  "Whether you want it used."
   enabled: Boolean!
+  "Why the gateway does not use it; null of one that it does."
+  disabledReason: KeyDeath
+  "Since when the gateway does not use it."
+  disabledAt: Time
+  "When the gateway tries a disabled key again."
+  checkAt: Time
   "When it was made."
   createdAt: Time!
+}
+
+"Why the gateway does not use a key."
+enum KeyDeath {
+  "The vendor refuses it."
+  REFUSED
+  "Its account is used up."
+  QUOTA
 }
 
 "Where a price comes from."
@@ -4784,6 +5373,22 @@ type UpdateProviderModelPayload {
   userErrors: [UserError!]!
 }
 
+"Has a key used, or not."
+input SetProviderKeyEnabledInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "Whether it is to be used. One that the gateway disabled is used again at once."
+  enabled: Boolean!
+}
+
+"What came of it."
+type SetProviderKeyEnabledPayload {
+  "The key as it is now."
+  key: ProviderKey
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Names the model to strike out."
 input RemoveProviderModelInput {
   "Its typed, opaque identifier."
@@ -4844,6 +5449,8 @@ extend type Mutation {
   setProviderEnabled(input: SetProviderEnabledInput!): SetProviderEnabledPayload!
   "Gives a provider a further credential."
   addProviderKey(input: AddProviderKeyInput!): AddProviderKeyPayload!
+  "Has a credential used or not, also one that the gateway disabled because its vendor refuses it."
+  setProviderKeyEnabled(input: SetProviderKeyEnabledInput!): SetProviderKeyEnabledPayload!
   "Replaces the secret of a credential."
   rotateProviderKey(input: RotateProviderKeyInput!): RotateProviderKeyPayload!
   "Changes what is known of a provider's model: its prices, its alias, whether it is used."
@@ -4859,7 +5466,7 @@ extend type Mutation {
 }
 
 extend type Subscription {
-  "A probe finds a provider healthy or unhealthy that was not, or one of its circuits changes; of one provider, or of all that you may see."
+  "A probe or live traffic finds a provider healthy or unhealthy that was not, or one of its circuits changes; of one provider, or of all that you may see."
   providerHealthChanged(providerId: ID): ProviderHealth!
 }
 `, BuiltIn: false},
@@ -5347,6 +5954,114 @@ extend type Mutation {
   updateUser(input: UpdateUserInput!): UpdateUserPayload!
 }
 `, BuiltIn: false},
+	{Name: "../schema/webhook.graphqls", Input: `"An address that your notifications are sent to, as POST with a JSON body and a signature as standardwebhooks.com has it."
+type Webhook {
+  "Its typed, opaque identifier."
+  id: ID!
+  "Where it leads."
+  url: String!
+  "Whether anything is sent."
+  enabled: Boolean!
+  "When it was made."
+  createdAt: Time!
+  "The last 20 that were sent, newest first."
+  deliveries: [WebhookDelivery!]!
+}
+
+"How far a delivery is."
+enum WebhookDeliveryState {
+  "It waits for its first attempt, or the next."
+  PENDING
+  "The receiver answered with a status between 200 and 299."
+  DELIVERED
+  "It was given up after 8 attempts, within about two and a half hours."
+  FAILED
+}
+
+"A notification on its way to a webhook."
+type WebhookDelivery {
+  "Its typed, opaque identifier: what the header webhook-id carries."
+  id: ID!
+  "The notification's title."
+  title: String!
+  "How far it is."
+  state: WebhookDeliveryState!
+  "How often it was tried."
+  attempts: Int!
+  "The last answer's; 0 where none came."
+  httpStatus: Int!
+  "Why the last attempt failed."
+  error: String!
+  "When it was to be sent."
+  createdAt: Time!
+  "When it was delivered or given up."
+  endedAt: Time
+}
+
+"A new webhook."
+input CreateWebhookInput {
+  "Where it leads: https:// or http://, to the public Internet."
+  url: String!
+  "What signs it: 16 to 200 printable characters, or whsec_ and base64. One is made where it is left out."
+  secret: String
+}
+
+"What came of it."
+type CreateWebhookPayload {
+  "The webhook as it is now."
+  webhook: Webhook
+  "What signs it; shown only here."
+  secret: String
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Changes a webhook; what is left out stays as it is."
+input UpdateWebhookInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "Where it leads."
+  url: String
+  "Whether anything is sent."
+  enabled: Boolean
+}
+
+"What came of it."
+type UpdateWebhookPayload {
+  "The webhook as it is now."
+  webhook: Webhook
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the webhook to remove."
+input DeleteWebhookInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type DeleteWebhookPayload {
+  "What is gone."
+  deletedId: ID
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "Your webhooks, at most 5, oldest first."
+  webhooks: [Webhook!]!
+}
+
+extend type Mutation {
+  "Has your notifications sent to an address."
+  createWebhook(input: CreateWebhookInput!): CreateWebhookPayload!
+  "Changes one of your webhooks."
+  updateWebhook(input: UpdateWebhookInput!): UpdateWebhookPayload!
+  "Removes one of your webhooks, with its deliveries."
+  deleteWebhook(input: DeleteWebhookInput!): DeleteWebhookPayload!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -5562,6 +6277,18 @@ func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_CreateWebhookPayload_webhook(ctx, field)
+	case "secret":
+		return ec.fieldContext_CreateWebhookPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreditAccount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5644,6 +6371,16 @@ func (ec *executionContext) childFields_DeleteProviderPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type DeleteProviderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteWebhookPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWebhookPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DiscoverProviderModelsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -5716,6 +6453,16 @@ func (ec *executionContext) childFields_LiveMetrics(ctx context.Context, field g
 		return ec.fieldContext_LiveMetrics_timeToFirstTokenP95(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveMetrics", field.Name)
+}
+
+func (ec *executionContext) childFields_MarkNotificationsReadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "notifications":
+		return ec.fieldContext_MarkNotificationsReadPayload_notifications(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MarkNotificationsReadPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MarkNotificationsReadPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_MetricLabel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5834,6 +6581,64 @@ func (ec *executionContext) childFields_ModelEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type ModelEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Notification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Notification_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Notification_kind(ctx, field)
+	case "severity":
+		return ec.fieldContext_Notification_severity(ctx, field)
+	case "title":
+		return ec.fieldContext_Notification_title(ctx, field)
+	case "text":
+		return ec.fieldContext_Notification_text(ctx, field)
+	case "subject":
+		return ec.fieldContext_Notification_subject(ctx, field)
+	case "details":
+		return ec.fieldContext_Notification_details(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Notification_createdAt(ctx, field)
+	case "readAt":
+		return ec.fieldContext_Notification_readAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Notification", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NotificationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NotificationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NotificationConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_NotificationConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationDetail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_NotificationDetail_name(ctx, field)
+	case "value":
+		return ec.fieldContext_NotificationDetail_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationDetail", field.Name)
+}
+
+func (ec *executionContext) childFields_NotificationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_NotificationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_NotificationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NotificationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -5938,6 +6743,8 @@ func (ec *executionContext) childFields_ProviderHealth(ctx context.Context, fiel
 		return ec.fieldContext_ProviderHealth_provider(ctx, field)
 	case "state":
 		return ec.fieldContext_ProviderHealth_state(ctx, field)
+	case "source":
+		return ec.fieldContext_ProviderHealth_source(ctx, field)
 	case "httpStatus":
 		return ec.fieldContext_ProviderHealth_httpStatus(ctx, field)
 	case "latency":
@@ -5966,6 +6773,12 @@ func (ec *executionContext) childFields_ProviderKey(ctx context.Context, field g
 		return ec.fieldContext_ProviderKey_maxQps(ctx, field)
 	case "enabled":
 		return ec.fieldContext_ProviderKey_enabled(ctx, field)
+	case "disabledReason":
+		return ec.fieldContext_ProviderKey_disabledReason(ctx, field)
+	case "disabledAt":
+		return ec.fieldContext_ProviderKey_disabledAt(ctx, field)
+	case "checkAt":
+		return ec.fieldContext_ProviderKey_checkAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_ProviderKey_createdAt(ctx, field)
 	}
@@ -6288,6 +7101,16 @@ func (ec *executionContext) childFields_SetProviderEnabledPayload(ctx context.Co
 	return nil, fmt.Errorf("no field named %q was found under type SetProviderEnabledPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SetProviderKeyEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_SetProviderKeyEnabledPayload_key(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetProviderKeyEnabledPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetProviderKeyEnabledPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SetRechargeRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -6402,6 +7225,16 @@ func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type UpdateUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_UpdateWebhookPayload_webhook(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateWebhookPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "inputTokens":
@@ -6482,6 +7315,44 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 		return ec.fieldContext_UserError_path(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
+}
+
+func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Webhook_id(ctx, field)
+	case "url":
+		return ec.fieldContext_Webhook_url(ctx, field)
+	case "enabled":
+		return ec.fieldContext_Webhook_enabled(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Webhook_createdAt(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_Webhook_deliveries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Webhook", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookDelivery_id(ctx, field)
+	case "title":
+		return ec.fieldContext_WebhookDelivery_title(ctx, field)
+	case "state":
+		return ec.fieldContext_WebhookDelivery_state(ctx, field)
+	case "attempts":
+		return ec.fieldContext_WebhookDelivery_attempts(ctx, field)
+	case "httpStatus":
+		return ec.fieldContext_WebhookDelivery_httpStatus(ctx, field)
+	case "error":
+		return ec.fieldContext_WebhookDelivery_error(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookDelivery_createdAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_WebhookDelivery_endedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDelivery", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/money"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -190,6 +191,24 @@ type CreateUserPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// A new webhook.
+type CreateWebhookInput struct {
+	// Where it leads: https:// or http://, to the public Internet.
+	URL string `json:"url"`
+	// What signs it: 16 to 200 printable characters, or whsec_ and base64. One is made where it is left out.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// What came of it.
+type CreateWebhookPayload struct {
+	// The webhook as it is now.
+	Webhook *notify.Webhook `json:"webhook,omitempty"`
+	// What signs it; shown only here.
+	Secret *string `json:"secret,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Names the model to remove.
 type DeleteModelInput struct {
 	// Its typed, opaque identifier.
@@ -212,6 +231,20 @@ type DeleteProviderInput struct {
 
 // What came of it.
 type DeleteProviderPayload struct {
+	// What is gone.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the webhook to remove.
+type DeleteWebhookInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.WebhookID `json:"id"`
+}
+
+// What came of it.
+type DeleteWebhookPayload struct {
 	// What is gone.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// What its sender can mend; empty where all went well.
@@ -268,6 +301,20 @@ type HeaderInput struct {
 	Name string `json:"name"`
 	// Its text.
 	Value string `json:"value"`
+}
+
+// Names what was read.
+type MarkNotificationsReadInput struct {
+	// Those that were read; all where they are left out.
+	Ids []scalar.NotificationID `json:"ids,omitempty"`
+}
+
+// What came of it.
+type MarkNotificationsReadPayload struct {
+	// Those that were unread before.
+	Notifications []notify.Notification `json:"notifications"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Cuts the list to what fits all that is given.
@@ -342,6 +389,14 @@ type MetricSeriesSet struct {
 	Step time.Duration `json:"step"`
 	// One a group.
 	Series []MetricSeries `json:"series"`
+}
+
+// A part of a notification.
+type NotificationDetail struct {
+	// As in provider, model, key, reason.
+	Name string `json:"name"`
+	// Its text.
+	Value string `json:"value"`
 }
 
 // What a model costs; what is left out is unknown.
@@ -600,6 +655,22 @@ type SetProviderEnabledPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Has a key used, or not.
+type SetProviderKeyEnabledInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.ProviderKeyID `json:"id"`
+	// Whether it is to be used. One that the gateway disabled is used again at once.
+	Enabled bool `json:"enabled"`
+}
+
+// What came of it.
+type SetProviderKeyEnabledPayload struct {
+	// The key as it is now.
+	Key *provider.Key `json:"key,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Sets or replaces the rule.
 type SetRechargeRuleInput struct {
 	// Whose account it is for.
@@ -816,6 +887,24 @@ type UpdateUserInput struct {
 type UpdateUserPayload struct {
 	// The user.
 	User *account.User `json:"user,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Changes a webhook; what is left out stays as it is.
+type UpdateWebhookInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.WebhookID `json:"id"`
+	// Where it leads.
+	URL *string `json:"url,omitempty"`
+	// Whether anything is sent.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// What came of it.
+type UpdateWebhookPayload struct {
+	// The webhook as it is now.
+	Webhook *notify.Webhook `json:"webhook,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }

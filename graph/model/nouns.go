@@ -7,26 +7,29 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
 
 // The connections and edges of the schema.
 type (
-	UserConnection        = Connection[account.User]
-	UserEdge              = Edge[account.User]
-	ApiKeyConnection      = Connection[apikey.Key]
-	ApiKeyEdge            = Edge[apikey.Key]
-	AuditEventConnection  = Connection[audit.Event]
-	AuditEventEdge        = Edge[audit.Event]
-	ModelConnection       = Connection[catalog.Model]
-	ModelEdge             = Edge[catalog.Model]
-	ProviderConnection    = Connection[provider.Provider]
-	ProviderEdge          = Edge[provider.Provider]
-	RequestConnection     = Connection[usage.Request]
-	RequestEdge           = Edge[usage.Request]
-	CreditEntryConnection = Connection[credit.Entry]
-	CreditEntryEdge       = Edge[credit.Entry]
+	UserConnection         = Connection[account.User]
+	UserEdge               = Edge[account.User]
+	ApiKeyConnection       = Connection[apikey.Key]
+	ApiKeyEdge             = Edge[apikey.Key]
+	AuditEventConnection   = Connection[audit.Event]
+	AuditEventEdge         = Edge[audit.Event]
+	ModelConnection        = Connection[catalog.Model]
+	ModelEdge              = Edge[catalog.Model]
+	ProviderConnection     = Connection[provider.Provider]
+	ProviderEdge           = Edge[provider.Provider]
+	RequestConnection      = Connection[usage.Request]
+	RequestEdge            = Edge[usage.Request]
+	CreditEntryConnection  = Connection[credit.Entry]
+	CreditEntryEdge        = Edge[credit.Entry]
+	NotificationConnection = Connection[notify.Notification]
+	NotificationEdge       = Edge[notify.Notification]
 )
 
 // Node is anything that has an identifier.

@@ -37,6 +37,12 @@ func MarshalPriceSource(v string) graphql.Marshaler {
 // UnmarshalPriceSource is not used: no input has one.
 func UnmarshalPriceSource(v any) (string, error) { return lower(v) }
 
+// MarshalKeyDeath writes why a key is dead, which the domain keeps as text in lower case.
+func MarshalKeyDeath(v string) graphql.Marshaler { return upper(v) }
+
+// UnmarshalKeyDeath is not used: no input has one.
+func UnmarshalKeyDeath(v any) (string, error) { return lower(v) }
+
 func upper(v string) graphql.Marshaler { return graphql.MarshalString(strings.ToUpper(v)) }
 
 func lower(v any) (string, error) {

@@ -24,6 +24,8 @@ type (
 	ProviderKeyID   id.ProviderKey
 	ProviderModelID id.ProviderModel
 	ModelID         id.Model
+	NotificationID  id.Notification
+	WebhookID       id.Webhook
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -36,6 +38,10 @@ func MarshalProviderModelID(v ProviderModelID) graphql.Marshaler {
 	return marshal(id.ProviderModel(v))
 }
 func MarshalModelID(v ModelID) graphql.Marshaler { return marshal(id.Model(v)) }
+func MarshalNotificationID(v NotificationID) graphql.Marshaler {
+	return marshal(id.Notification(v))
+}
+func MarshalWebhookID(v WebhookID) graphql.Marshaler { return marshal(id.Webhook(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -51,6 +57,10 @@ func UnmarshalProviderModelID(v any) (ProviderModelID, error) {
 	return parse[id.ProviderModel, ProviderModelID](v)
 }
 func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](v) }
+func UnmarshalNotificationID(v any) (NotificationID, error) {
+	return parse[id.Notification, NotificationID](v)
+}
+func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
 
 func marshal(v fmt.Stringer) graphql.Marshaler { return graphql.MarshalID(v.String()) }
 

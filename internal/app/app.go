@@ -26,6 +26,7 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -58,6 +59,7 @@ type Gateway struct {
 	ledger    *credit.Ledger
 	models    *catalog.Models
 	providers *provider.Providers
+	inbox     *notify.Inbox
 
 	snapshots *snapshot.Store
 	bus       *event.Bus
@@ -66,6 +68,7 @@ type Gateway struct {
 	affinity  *affinity.Table
 	gate      *overload.Gate
 	memory    *overload.Memory
+	watch     *provider.Watch
 	limiter   *limit.Limiter
 	spool     *usage.Spool
 	meter     *usage.Meter

@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
+	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/pin"
 	"aihigress/internal/provider"
@@ -50,9 +51,13 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
 	}
-	g.providers = provider.New(provider.Options{
-		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Log: g.log,
+	g.inbox = notify.New(notify.Options{
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Poster: g.upstream, Log: g.log,
 	})
+	g.providers = provider.New(provider.Options{
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Notify: g.inbox, Log: g.log,
+	})
+	g.watch = provider.NewWatch(g.providers, g.health.Subscribe, g.log)
 	g.meter = usage.NewMeter(g.spool, g.bus)
 	g.booker = usage.NewBooker(usage.BookerOptions{
 		Pool: g.pool, Spool: g.spool, Ledger: g.ledger, Leases: g.leases, Bus: g.bus, Log: g.log,
@@ -69,7 +74,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		State: func() auth.State { return g.snapshots.Current() },
 	})
 	g.jobs, err = jobs.New(jobs.Options{
-		Pool: g.pool, Log: g.log, Providers: g.providers, Ledger: g.ledger, Reports: g.reports, Sessions: signIn,
+		Pool: g.pool, Log: g.log, Providers: g.providers, Ledger: g.ledger, Reports: g.reports, Sessions: signIn, Inbox: g.inbox,
 		Retention: o.Config.RequestRetention,
 	})
 	if err != nil {
@@ -87,11 +92,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Loads: g.gate.Loads, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads,
+		Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
+		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Changes: g.health, Gate: g.gate,
 	})
 

@@ -29,6 +29,11 @@ const (
 	UsageBook      Permission = "usage.book" // the spool's booking, partitions, roll-ups: the gateway itself
 	AuditRead      Permission = "audit.read"
 	JobRead        Permission = "job.read"
+
+	NotificationRead Permission = "notification.read" // one's own, and mark them read
+	NotificationSend Permission = "notification.send" // and their upkeep: the gateway itself
+	WebhookRead      Permission = "webhook.read"
+	WebhookWrite     Permission = "webhook.write"
 )
 
 // All lists every permission, for the role table's test and for pages that show it.
@@ -37,6 +42,7 @@ func All() []Permission {
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
 		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
+		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
 }
 
@@ -47,9 +53,11 @@ var roles = map[Role]map[Permission]reach{
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
 		ModelRead: all, ModelWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
+		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 	Member: {
 		SignIn: own, SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
 		ProviderRead: own, ModelRead: all, CreditRead: own, RequestRead: own, MetricsRead: own,
+		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 }

@@ -10,6 +10,8 @@
 package health
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,17 +148,23 @@ func (s *Standing) take(c *circuit, now time.Time) {
 	s.Trying = s.Trying || trying
 }
 
-// Ejected is every circuit of a provider that is not closed, half open ones included.
+// maxEjected is how many circuits Ejected gives: a provider that takes any model's name can have many.
+const maxEjected = 100
+
+// Ejected is the circuits of a provider that are not closed, half open ones included: the newest, and them first.
 func (b *Board) Ejected(provider id.Provider) []Change {
 	b.mu.RLock()
-	defer b.mu.RUnlock()
 	var open []Change
 	for _, c := range b.circuits {
 		if o := c.open.Load(); o != nil && c.place.Provider == provider {
 			open = append(open, Change{Place: c.place, Open: o})
 		}
 	}
-	return open
+	b.mu.RUnlock()
+	slices.SortFunc(open, func(x, y Change) int {
+		return cmp.Or(y.Open.Since.Compare(x.Open.Since), cmp.Compare(x.Place.Scope, y.Place.Scope), cmp.Compare(x.Place.Model, y.Place.Model))
+	})
+	return open[:min(len(open), maxEjected)]
 }
 
 // chain is the scopes of the circuits that an attempt must pass.

@@ -37,6 +37,9 @@ type (
 	nodeNoun          struct{}
 	requestNoun       struct{}
 	auditNoun         struct{}
+	notificationNoun  struct{}
+	webhookNoun       struct{}
+	deliveryNoun      struct{}
 )
 
 func (userNoun) prefix() string          { return "usr" }
@@ -52,6 +55,9 @@ func (entryNoun) prefix() string         { return "ent" }
 func (nodeNoun) prefix() string          { return "nod" }
 func (requestNoun) prefix() string       { return "req" }
 func (auditNoun) prefix() string         { return "aud" }
+func (notificationNoun) prefix() string  { return "ntf" }
+func (webhookNoun) prefix() string       { return "whk" }
+func (deliveryNoun) prefix() string      { return "dlv" }
 
 // The identifiers of the product's nouns.
 type (
@@ -68,6 +74,9 @@ type (
 	Node          = Of[nodeNoun]
 	Request       = Of[requestNoun]
 	Audit         = Of[auditNoun]
+	Notification  = Of[notificationNoun]
+	Webhook       = Of[webhookNoun]
+	Delivery      = Of[deliveryNoun]
 )
 
 // New makes an identifier that has never been used: New[id.User]().

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -102,6 +103,26 @@ func (e *Error) HTTPStatus() int {
 	case Unclassified, ServerError:
 	}
 	return http.StatusBadGateway
+}
+
+// AboutQuota tells an account that is used up from one that is asked too fast, and from a request that is wrong: vendors
+// answer all of them with 429, 400 and 403. Anthropic says so in the message alone.
+func (e *Error) AboutQuota() bool {
+	if e.Class == OutOfQuota {
+		return true
+	}
+	for _, word := range [...]string{e.Type, e.Code} {
+		word = strings.ToLower(word)
+		if strings.Contains(word, "quota") || strings.Contains(word, "billing") || strings.Contains(word, "balance") {
+			return true
+		}
+	}
+	return strings.Contains(strings.ToLower(e.Message), "credit balance is too low")
+}
+
+// AboutKey finds refusals of a credential that come with another status than 401 (Gemini: 400).
+func (e *Error) AboutKey() bool {
+	return e.Code == "invalid_api_key" || e.Code == "API_KEY_INVALID" || strings.Contains(strings.ToLower(e.Message), "api key not valid")
 }
 
 // A RequestError is what is wrong with a caller's request, in words for the caller. It is answered with 400.

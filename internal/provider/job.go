@@ -70,6 +70,32 @@ func (ProbeAllArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
 }
 
+// KeyCheckArgs is the job that does CheckKey for one key.
+type KeyCheckArgs struct {
+	KeyID id.ProviderKey `json:"key_id" river:"unique"`
+	// Until is when the vendor said that the key may be used again; zero where it did not.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Kind names the job.
+func (KeyCheckArgs) Kind() string { return "provider_key_check" }
+
+// InsertOpts: a vendor that is away says nothing of the key, so it is asked again.
+func (KeyCheckArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: Queue, MaxAttempts: 4, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
+// KeyCheckAllArgs is the periodic job that enqueues KeyCheckArgs for every disabled key whose time has come.
+type KeyCheckAllArgs struct{}
+
+// Kind names the job.
+func (KeyCheckAllArgs) Kind() string { return "provider_key_check_all" }
+
+// InsertOpts lets a period have one, whoever leads.
+func (KeyCheckAllArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: 30 * time.Second}}
+}
+
 // RequestDiscovery has a provider's models discovered soon.
 func (p *Providers) RequestDiscovery(ctx context.Context, provider id.Provider) error {
 	return p.request(ctx, provider, DiscoverArgs{provider})
@@ -110,15 +136,22 @@ func (p *Providers) enqueueTx(ctx context.Context, tx pgx.Tx, provider id.Provid
 
 // DiscoverAll enqueues a discovery of every enabled provider and counts them.
 func (p *Providers) DiscoverAll(ctx context.Context) (int, error) {
-	return p.each(ctx, func(provider id.Provider) river.JobArgs { return DiscoverArgs{provider} })
+	return p.each(ctx, func(provider id.Provider) (river.JobArgs, error) { return DiscoverArgs{provider}, nil })
 }
 
-// ProbeAll enqueues a probe of every enabled provider and counts them.
+// ProbeAll enqueues a probe of every enabled provider that live traffic says nothing good of, and counts them.
 func (p *Providers) ProbeAll(ctx context.Context) (int, error) {
-	return p.each(ctx, func(provider id.Provider) river.JobArgs { return ProbeArgs{provider} })
+	return p.each(ctx, func(provider id.Provider) (river.JobArgs, error) {
+		answers, err := p.answers(ctx, provider)
+		if err != nil || answers {
+			return nil, err
+		}
+		return ProbeArgs{provider}, nil
+	})
 }
 
-func (p *Providers) each(ctx context.Context, args func(id.Provider) river.JobArgs) (n int, err error) {
+// each enqueues what args gives for each enabled provider; nil is nothing.
+func (p *Providers) each(ctx context.Context, args func(id.Provider) (river.JobArgs, error)) (n int, err error) {
 	if _, err := authz.Require(ctx, authz.ProviderProbe); err != nil {
 		return 0, err
 	}
@@ -129,8 +162,15 @@ func (p *Providers) each(ctx context.Context, args func(id.Provider) river.JobAr
 			return n, fmt.Errorf("list providers: %w", db.Classify(err))
 		}
 		for _, provider := range ids {
-			if _, err := p.jobs.Insert(ctx, args(provider), nil); err != nil {
-				return n, fmt.Errorf("enqueue %s: %w", args(provider).Kind(), err)
+			job, err := args(provider)
+			if err != nil {
+				return n, err
+			}
+			if job == nil {
+				continue
+			}
+			if _, err := p.jobs.Insert(ctx, job, nil); err != nil {
+				return n, fmt.Errorf("enqueue %s: %w", job.Kind(), err)
 			}
 			n++
 		}

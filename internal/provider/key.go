@@ -23,8 +23,9 @@ type Key struct {
 	Hint       string // the secret's last characters
 	Weight     int    // share among the provider's keys
 	MaxQPS     int    // requests a second; 0 is no limit
-	Enabled    bool
+	Enabled    bool   // an admin wants it used
 	CreatedAt  time.Time
+	Death
 }
 
 // KeyInput is a new credential.
@@ -74,7 +75,8 @@ func (p *Providers) AddKey(ctx context.Context, provider id.Provider, in KeyInpu
 	return key, nil
 }
 
-// RotateKey puts another secret into a key's place; label, weight and limit stay.
+// RotateKey puts another secret into a key's place; label, weight and limit stay. What the gateway found out about the old one
+// is forgotten.
 func (p *Providers) RotateKey(ctx context.Context, key id.ProviderKey, text secret.Text) (Key, error) {
 	grant, err := authz.Require(ctx, authz.ProviderWrite)
 	if err != nil {
@@ -98,6 +100,9 @@ func (p *Providers) RotateKey(ctx context.Context, key id.ProviderKey, text secr
 		}
 		after = keyFromRow(row)
 		if err := p.enqueueTx(ctx, tx, row.ProviderID); err != nil {
+			return err
+		}
+		if _, err := p.notify.SendTx(ctx, tx, revived(provider, after, false)); err != nil {
 			return err
 		}
 		return p.audit.Record(ctx, tx, "provider.key.rotate", key.String(), map[string]any{
@@ -221,7 +226,7 @@ func checkSecret(text secret.Text, provider db.Provider) (checked secret.Text, h
 func keyFromRow(row db.ProviderKey) Key {
 	key := Key{
 		ID: row.ID, ProviderID: row.ProviderID, Label: row.Label, Hint: row.Hint, Weight: int(row.Weight),
-		Enabled: row.Enabled, CreatedAt: row.CreatedAt,
+		Enabled: row.Enabled, CreatedAt: row.CreatedAt, Death: deathFromRow(row),
 	}
 	if row.MaxQps != nil {
 		key.MaxQPS = int(*row.MaxQps)

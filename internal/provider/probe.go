@@ -15,7 +15,7 @@ import (
 // TopicHealth carries a Health whenever a provider's state changed.
 const TopicHealth = "health"
 
-// A State is what the last probe says of a provider.
+// A State is what the last probe or live traffic says of a provider.
 type State string
 
 // The states.
@@ -25,11 +25,21 @@ const (
 	Unhealthy State = "unhealthy"
 )
 
-// Health is what the last probe saw.
+// A Source is where a provider's health is known from.
+type Source string
+
+// The sources.
+const (
+	FromProbe   Source = "probe"
+	FromTraffic Source = "traffic"
+)
+
+// Health is what the last probe saw, or what live traffic told since.
 type Health struct {
 	ProviderID id.Provider
 	State      State
-	HTTPStatus int           // 0 where no answer came
+	Source     Source
+	HTTPStatus int           // of a probe; 0 where no answer came
 	Latency    time.Duration // of the whole probe
 	Error      string        // why it is unhealthy; safe to show
 	CheckedAt  time.Time     // zero where it was never probed
@@ -51,7 +61,7 @@ func (p *Providers) Probe(ctx context.Context, provider id.Provider) (Health, er
 	if err != nil {
 		return Health{}, fmt.Errorf("list provider models: %w", db.Classify(err))
 	}
-	params := db.UpsertProviderHealthParams{ProviderID: provider, State: string(Healthy)}
+	params := db.UpsertProviderHealthParams{ProviderID: provider, State: string(Healthy), Source: string(FromProbe)}
 	status, latency, err := p.probe(ctx, target, cheapest(models))
 	switch {
 	case ctx.Err() != nil:
@@ -65,13 +75,18 @@ func (p *Providers) Probe(ctx context.Context, provider id.Provider) (Health, er
 		params.State, params.Error = string(Unhealthy), fmt.Sprintf("HTTP %d", status)
 	}
 	params.HttpStatus, params.LatencyUs, params.CheckedAt = int32(status), latency.Microseconds(), time.Now()
+	return p.store(ctx, row.Slug, params)
+}
+
+// store keeps a provider's health, and tells of it where it changed.
+func (p *Providers) store(ctx context.Context, slug string, params db.UpsertProviderHealthParams) (Health, error) {
 	stored, err := p.q.UpsertProviderHealth(ctx, p.pool, params)
 	if err != nil {
-		return Health{}, fmt.Errorf("store health of %s: %w", row.Slug, db.Classify(err))
+		return Health{}, fmt.Errorf("store health of %s: %w", slug, db.Classify(err))
 	}
 	health := healthFromRow(stored)
 	if health.ChangedAt.Equal(health.CheckedAt) {
-		p.log.Info("provider's health changed", "provider", row.Slug, "state", health.State, "error", health.Error)
+		p.log.Info("provider's health changed", "provider", slug, "state", health.State, "source", health.Source, "error", health.Error)
 		p.bus.Publish(ctx, TopicHealth, health)
 	}
 	return health, nil
@@ -121,7 +136,7 @@ func cheapest(models []db.ProviderModel) (upstream string) {
 
 func healthFromRow(row db.ProviderHealth) Health {
 	return Health{
-		ProviderID: row.ProviderID, State: State(row.State), HTTPStatus: int(row.HttpStatus),
+		ProviderID: row.ProviderID, State: State(row.State), Source: Source(row.Source), HTTPStatus: int(row.HttpStatus),
 		Latency: time.Duration(row.LatencyUs) * time.Microsecond, Error: row.Error, CheckedAt: row.CheckedAt, ChangedAt: row.ChangedAt,
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/secret"
 )
 
@@ -89,6 +90,7 @@ type Providers struct {
 	jobs    Inserter
 	bus     Publisher
 	caller  Caller
+	notify  Notifier
 	log     *slog.Logger
 }
 
@@ -103,6 +105,12 @@ type Publisher interface {
 	Publish(ctx context.Context, topic string, payload any)
 }
 
+// A Notifier tells users what concerns them.
+type Notifier interface {
+	SendTx(ctx context.Context, tx pgx.Tx, m notify.Message) (notify.Sent, error)
+	Announce(ctx context.Context, sent notify.Sent)
+}
+
 // Options are what Providers need. All are required but the log.
 type Options struct {
 	Pool     *pgxpool.Pool
@@ -111,6 +119,7 @@ type Options struct {
 	Inserter Inserter
 	Bus      Publisher
 	Caller   Caller
+	Notify   Notifier
 	Log      *slog.Logger // nil is slog's default
 }
 
@@ -120,7 +129,8 @@ func New(o Options) *Providers {
 		o.Log = slog.Default()
 	}
 	return &Providers{
-		pool: o.Pool, q: db.New(), audit: o.Audit, keyring: o.Keyring, jobs: o.Inserter, bus: o.Bus, caller: o.Caller, log: o.Log,
+		pool: o.Pool, q: db.New(), audit: o.Audit, keyring: o.Keyring, jobs: o.Inserter, bus: o.Bus, caller: o.Caller,
+		notify: o.Notify, log: o.Log,
 	}
 }
 

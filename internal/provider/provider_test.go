@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -21,8 +23,10 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/catalog"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/event"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/notify"
 	"aihigress/internal/page"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -39,6 +43,7 @@ type vendor struct {
 	status  int
 	err     error
 	probed  []string
+	verdict provider.Verdict
 	target  provider.Target
 }
 
@@ -55,6 +60,14 @@ func (v *vendor) Probe(_ context.Context, t provider.Target, model string) (int,
 	v.target = t
 	v.probed = append(v.probed, model)
 	return v.status, time.Millisecond, v.err
+}
+
+func (v *vendor) CheckKey(_ context.Context, t provider.Target, model string) (provider.Verdict, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.target = t
+	v.probed = append(v.probed, model)
+	return v.verdict, v.err
 }
 
 // bus remembers what was published.
@@ -78,8 +91,13 @@ type fixture struct {
 	keyring       *secret.Keyring
 	vendor        *vendor
 	bus           *bus
+	inbox         *notify.Inbox
+	late          atomic.Int64 // by how much the inbox's clock is ahead
 	admin, member context.Context
 }
+
+// now is the inbox's clock.
+func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.late.Load())) }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
@@ -98,8 +116,13 @@ func open(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{T: t, pool: pool, keyring: keyring, vendor: &vendor{status: 200}, bus: &bus{}}
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // nobody is there: one node needs no Redis
+	t.Cleanup(func() { _ = rdb.Close() })
+	f.inbox = notify.New(notify.Options{
+		Pool: pool, Audit: audit.New(pool), Keyring: keyring, Inserter: inserter, Bus: event.New(rdb, quiet), Log: quiet, Now: f.now,
+	})
 	f.Providers = provider.New(provider.Options{
-		Pool: pool, Audit: audit.New(pool), Keyring: keyring, Inserter: inserter, Bus: f.bus, Caller: f.vendor, Log: quiet,
+		Pool: pool, Audit: audit.New(pool), Keyring: keyring, Inserter: inserter, Bus: f.bus, Caller: f.vendor, Notify: f.inbox, Log: quiet,
 	})
 	f.admin, f.member = f.as(authz.Admin), f.as(authz.Member)
 	return f

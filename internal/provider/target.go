@@ -33,10 +33,29 @@ type Caller interface {
 	ListModels(ctx context.Context, t Target) ([]string, error)
 	// Probe makes the smallest real request to a model. A status is no error, whatever it is.
 	Probe(ctx context.Context, t Target, model string) (status int, latency time.Duration, err error)
+	// CheckKey makes the smallest real request, to a model or for the list of models where it is "", to see what the vendor
+	// says of the key.
+	CheckKey(ctx context.Context, t Target, model string) (Verdict, error)
 }
 
-// target reads a provider and opens the first of its keys that is enabled.
+// target reads a provider and opens the first of its keys that may be used, or where none may, that an admin wants used.
 func (p *Providers) target(ctx context.Context, provider id.Provider) (db.Provider, Target, error) {
+	return p.targetWith(ctx, provider, func(keys []db.ProviderKey) []db.ProviderKey {
+		var usable, dead []db.ProviderKey
+		for _, key := range keys {
+			switch {
+			case key.Enabled && key.DisabledAt == nil:
+				usable = append(usable, key)
+			case key.Enabled:
+				dead = append(dead, key)
+			}
+		}
+		return append(usable, dead...)
+	})
+}
+
+// targetWith is target with the first that opens of the keys that pick gives.
+func (p *Providers) targetWith(ctx context.Context, provider id.Provider, pick func([]db.ProviderKey) []db.ProviderKey) (db.Provider, Target, error) {
 	row, err := p.q.GetProvider(ctx, p.pool, provider)
 	if err != nil {
 		return row, Target{}, fmt.Errorf("get provider: %w", db.Classify(err))
@@ -63,10 +82,7 @@ func (p *Providers) target(ctx context.Context, provider id.Provider) (db.Provid
 	if err != nil {
 		return row, Target{}, fmt.Errorf("list provider keys: %w", db.Classify(err))
 	}
-	for _, key := range keys {
-		if !key.Enabled {
-			continue
-		}
+	for _, key := range pick(keys) {
 		if t.Secret, err = p.keyring.Open(key.SecretSealed, key.SecretKeyID, KeyPlace(key.ID)); err == nil {
 			return row, t, nil
 		}

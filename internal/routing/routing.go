@@ -145,7 +145,7 @@ func (p Policy) targets(all []Target, in *Input) []Target {
 		for j := range keys {
 			add(route, &keys[j])
 		}
-		if len(keys) == 0 {
+		if len(keys) == 0 && !route.Provider.NeedsKey {
 			add(route, nil)
 		}
 	}

@@ -176,6 +176,20 @@ func TestEveryRouteComesBeforeSecondKeys(t *testing.T) {
 	}
 }
 
+// A provider whose keys are all dead is not asked without one.
+func TestProviderWithoutAUsableKeyIsNoTarget(t *testing.T) {
+	t.Parallel()
+	dead, open := route("dead", 1, 0), route("open", 1, 1)
+	dead.Provider.NeedsKey = true
+	plan := routing.Weighted.Plan(nil, routing.Input{Routes: []snapshot.Route{dead, open}})
+	if len(plan) != 1 || plan[0].Route.Provider.Slug != "open" {
+		t.Errorf("planned %d targets", len(plan))
+	}
+	if plan = routing.Weighted.Plan(nil, routing.Input{Routes: []snapshot.Route{dead}}); len(plan) != 0 {
+		t.Errorf("planned %s", name(plan[0]))
+	}
+}
+
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	priced := route("a", 1, 0, 2, 3)

@@ -200,6 +200,10 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 }
 
 func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
+	p.NeedsKey = true
+	if !row.Enabled || row.DisabledAt != nil {
+		return
+	}
 	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, "provider_keys/"+row.ID.String()) // provider.KeyPlace
 	if err != nil {
 		l.problem("key %s of provider %s is left out: %v", row.ID, p.Slug, err)

@@ -96,6 +96,7 @@ type Provider struct {
 	Streaming      string                    // "" is as asked; "only" answers with streams alone, "never" with none
 	Weight         int                       // of its routes where no logical model sets one
 	Keys           []ProviderKey             // enabled, and opened with the master key
+	NeedsKey       bool                      // it has keys, be they usable or not: it is not called without one
 	Models         map[string]*ProviderModel // by upstream id
 	AskStreamUsage bool
 	AllowPrivate   bool

@@ -326,3 +326,32 @@ func (b *syncBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+// A key that its vendor refuses leaves every node, and its provider is not called without one.
+func TestDeadKeysAreLeftOut(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pgtest.New(t))
+	f.run()
+	open, locked := f.provider("open"), f.provider("locked")
+	key := id.New[id.ProviderKey]()
+	sealed := f.keyring.Seal(secret.NewText("vendor secret"), "provider_keys/"+key.String())
+	f.exec("INSERT INTO provider_keys (id, provider_id, hint, secret_key_id, secret_sealed) VALUES ($1, $2, '', $3, $4)", key, locked, f.keyring.ID(), sealed)
+	keys := func(needs bool, n int) func(*snapshot.Snapshot) bool {
+		return func(s *snapshot.Snapshot) bool {
+			p, ok := s.Provider(locked)
+			return ok && p.NeedsKey == needs && len(p.Keys) == n
+		}
+	}
+	f.within(time.Second, keys(true, 1))
+	for _, change := range []string{
+		"disabled_reason = 'refused', disabled_at = now(), check_at = now()", "enabled = false, disabled_reason = '', disabled_at = NULL, check_at = NULL",
+	} {
+		f.exec("UPDATE provider_keys SET " + change)
+		f.within(time.Second, keys(true, 0))
+	}
+	f.exec("DELETE FROM provider_keys")
+	f.within(time.Second, keys(false, 0))
+	if p, ok := f.store.Current().Provider(open); !ok || p.NeedsKey {
+		t.Errorf("%+v", p)
+	}
+}

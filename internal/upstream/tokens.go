@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -171,11 +172,18 @@ func ask(ctx context.Context, secret string, client *http.Client, open bool) (va
 
 // tokenError is a failure without the answer's body, which may repeat what was sent and goes to the log.
 func tokenError(err error) error {
-	if failure, ok := errors.AsType[*auth.Error](err); ok && failure.Response != nil {
-		return errors.New("the token's server answered " + failure.Response.Status)
+	failure, ok := errors.AsType[*auth.Error](err)
+	switch {
+	case !ok || failure.Response == nil:
+		return err
+	case failure.Response.StatusCode >= 400 && failure.Response.StatusCode <= 403:
+		return fmt.Errorf("%w with %s", errRefusedAccount, failure.Response.Status)
 	}
-	return err
+	return errors.New("the token's server answered " + failure.Response.Status)
 }
+
+// errRefusedAccount says that it is the key and nothing else that got no token.
+var errRefusedAccount = errors.New("the token's server refused the account")
 
 func credential(cause error, message string) error {
 	return fault.Wrap(cause, fault.Upstream, "%s", message).WithCode(CodeCredential)

@@ -18,6 +18,7 @@ type Section string
 const (
 	Dashboard Section = "dashboard"
 	Requests  Section = "requests"
+	Notes     Section = "notifications"
 	Providers Section = "providers"
 	Models    Section = "models"
 	Keys      Section = "keys"
@@ -87,7 +88,11 @@ type Page struct {
 	Path    string // path and query of this page, to come back to after a change of language or theme
 	Viewer  Viewer
 	Notice  *Notice
+	Unread  int // notifications; UnreadLimit and more are shown alike
 }
+
+// UnreadLimit is how many unread notifications the bell tells apart.
+const UnreadLimit = 99
 
 // Tone colours a badge, a notice or a status.
 type Tone string
