@@ -19,6 +19,8 @@ type (
 	ApiKeyEdge            = Edge[apikey.Key]
 	AuditEventConnection  = Connection[audit.Event]
 	AuditEventEdge        = Edge[audit.Event]
+	AliasConnection       = Connection[catalog.Alias]
+	AliasEdge             = Edge[catalog.Alias]
 	ModelConnection       = Connection[catalog.Model]
 	ModelEdge             = Edge[catalog.Model]
 	ProviderConnection    = Connection[provider.Provider]
@@ -54,6 +56,7 @@ type RoutingCandidate struct {
 	ProviderID id.Provider
 	KeyID      id.ProviderKey // zero where the provider needs none
 	UpstreamID string
+	Region     string
 	Score      float64
 	Terms      *RoutingTerms
 	Reasons    []string

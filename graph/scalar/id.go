@@ -24,6 +24,7 @@ type (
 	ProviderKeyID   id.ProviderKey
 	ProviderModelID id.ProviderModel
 	ModelID         id.Model
+	AliasID         id.Alias
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -36,6 +37,7 @@ func MarshalProviderModelID(v ProviderModelID) graphql.Marshaler {
 	return marshal(id.ProviderModel(v))
 }
 func MarshalModelID(v ModelID) graphql.Marshaler { return marshal(id.Model(v)) }
+func MarshalAliasID(v AliasID) graphql.Marshaler { return marshal(id.Alias(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -51,6 +53,7 @@ func UnmarshalProviderModelID(v any) (ProviderModelID, error) {
 	return parse[id.ProviderModel, ProviderModelID](v)
 }
 func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](v) }
+func UnmarshalAliasID(v any) (AliasID, error) { return parse[id.Alias, AliasID](v) }
 
 func marshal(v fmt.Stringer) graphql.Marshaler { return graphql.MarshalID(v.String()) }
 

@@ -56,6 +56,7 @@ type Gateway struct {
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
 	models    *catalog.Models
+	aliases   *catalog.Aliases
 	providers *provider.Providers
 
 	snapshots *snapshot.Store
