@@ -14,7 +14,7 @@ import (
 )
 
 const apiKeysByIDs = `-- name: ApiKeysByIDs :many
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 FROM api_keys
 WHERE id = ANY($1::uuid[])
     AND ($2::uuid IS NULL OR user_id = $2::uuid)
@@ -54,6 +54,8 @@ func (q *Queries) ApiKeysByIDs(ctx context.Context, db DBTX, arg ApiKeysByIDsPar
 			&i.RevokedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Strategy,
+			&i.TimeoutMs,
 		); err != nil {
 			return nil, err
 		}
@@ -102,7 +104,7 @@ func (q *Queries) CountVisibleProviders(ctx context.Context, db DBTX, arg CountV
 }
 
 const getApiKey = `-- name: GetApiKey :one
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 FROM api_keys
 WHERE id = $1
 `
@@ -127,12 +129,14 @@ func (q *Queries) GetApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiKey,
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Strategy,
+		&i.TimeoutMs,
 	)
 	return i, err
 }
 
 const getApiKeyForUpdate = `-- name: GetApiKeyForUpdate :one
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 FROM api_keys
 WHERE id = $1
 FOR UPDATE
@@ -158,16 +162,18 @@ func (q *Queries) GetApiKeyForUpdate(ctx context.Context, db DBTX, argID id.Key)
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Strategy,
+		&i.TimeoutMs,
 	)
 	return i, err
 }
 
 const insertApiKey = `-- name: InsertApiKey :one
 INSERT INTO api_keys (id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges,
-    requests_per_minute, tokens_per_minute, concurrency, expires_at)
+    requests_per_minute, tokens_per_minute, concurrency, strategy, timeout_ms, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13)
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+    $10, $11, $12, $13, $14, $15)
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 `
 
 type InsertApiKeyParams struct {
@@ -183,6 +189,8 @@ type InsertApiKeyParams struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Strategy          string
+	TimeoutMs         int32
 	ExpiresAt         *time.Time
 }
 
@@ -200,6 +208,8 @@ func (q *Queries) InsertApiKey(ctx context.Context, db DBTX, arg InsertApiKeyPar
 		arg.RequestsPerMinute,
 		arg.TokensPerMinute,
 		arg.Concurrency,
+		arg.Strategy,
+		arg.TimeoutMs,
 		arg.ExpiresAt,
 	)
 	var i ApiKey
@@ -220,6 +230,8 @@ func (q *Queries) InsertApiKey(ctx context.Context, db DBTX, arg InsertApiKeyPar
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Strategy,
+		&i.TimeoutMs,
 	)
 	return i, err
 }
@@ -229,7 +241,7 @@ UPDATE api_keys
 SET revoked_at = now(),
     updated_at = now()
 WHERE id = $1
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 `
 
 func (q *Queries) RevokeApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiKey, error) {
@@ -252,6 +264,8 @@ func (q *Queries) RevokeApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiK
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Strategy,
+		&i.TimeoutMs,
 	)
 	return i, err
 }
@@ -265,10 +279,12 @@ SET name = $1,
     requests_per_minute = $5,
     tokens_per_minute = $6,
     concurrency = $7,
-    expires_at = $8,
+    strategy = $8,
+    timeout_ms = $9,
+    expires_at = $10,
     updated_at = now()
-WHERE id = $9
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at
+WHERE id = $11
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
 `
 
 type UpdateApiKeyParams struct {
@@ -279,6 +295,8 @@ type UpdateApiKeyParams struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Strategy          string
+	TimeoutMs         int32
 	ExpiresAt         *time.Time
 	ID                id.Key
 }
@@ -292,6 +310,8 @@ func (q *Queries) UpdateApiKey(ctx context.Context, db DBTX, arg UpdateApiKeyPar
 		arg.RequestsPerMinute,
 		arg.TokensPerMinute,
 		arg.Concurrency,
+		arg.Strategy,
+		arg.TimeoutMs,
 		arg.ExpiresAt,
 		arg.ID,
 	)
@@ -313,6 +333,8 @@ func (q *Queries) UpdateApiKey(ctx context.Context, db DBTX, arg UpdateApiKeyPar
 		&i.RevokedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Strategy,
+		&i.TimeoutMs,
 	)
 	return i, err
 }

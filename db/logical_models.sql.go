@@ -26,7 +26,7 @@ func (q *Queries) DeleteModel(ctx context.Context, db DBTX, argID id.Model) (int
 }
 
 const getModel = `-- name: GetModel :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 FROM models
 WHERE id = $1
 `
@@ -43,12 +43,18 @@ func (q *Queries) GetModel(ctx context.Context, db DBTX, argID id.Model) (Model,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.Unsupported,
+		&i.BalanceLatency,
+		&i.BalancePrice,
+		&i.BalanceErrors,
+		&i.Hedge,
+		&i.RetryBudget,
+		&i.RequestErrors,
 	)
 	return i, err
 }
 
 const getModelForUpdate = `-- name: GetModelForUpdate :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 FROM models
 WHERE id = $1
 FOR UPDATE
@@ -66,23 +72,37 @@ func (q *Queries) GetModelForUpdate(ctx context.Context, db DBTX, argID id.Model
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.Unsupported,
+		&i.BalanceLatency,
+		&i.BalancePrice,
+		&i.BalanceErrors,
+		&i.Hedge,
+		&i.RetryBudget,
+		&i.RequestErrors,
 	)
 	return i, err
 }
 
 const insertModel = `-- name: InsertModel :one
-INSERT INTO models (id, name, description, strategy, enabled, unsupported)
-VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported
+INSERT INTO models (id, name, description, strategy, enabled, unsupported, balance_latency, balance_price, balance_errors,
+    hedge, retry_budget, request_errors)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12)
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 `
 
 type InsertModelParams struct {
-	ID          id.Model
-	Name        string
-	Description string
-	Strategy    string
-	Enabled     bool
-	Unsupported string
+	ID             id.Model
+	Name           string
+	Description    string
+	Strategy       string
+	Enabled        bool
+	Unsupported    string
+	BalanceLatency float64
+	BalancePrice   float64
+	BalanceErrors  float64
+	Hedge          bool
+	RetryBudget    int32
+	RequestErrors  string
 }
 
 func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParams) (Model, error) {
@@ -93,6 +113,12 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		arg.Strategy,
 		arg.Enabled,
 		arg.Unsupported,
+		arg.BalanceLatency,
+		arg.BalancePrice,
+		arg.BalanceErrors,
+		arg.Hedge,
+		arg.RetryBudget,
+		arg.RequestErrors,
 	)
 	var i Model
 	err := row.Scan(
@@ -104,12 +130,18 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.Unsupported,
+		&i.BalanceLatency,
+		&i.BalancePrice,
+		&i.BalanceErrors,
+		&i.Hedge,
+		&i.RetryBudget,
+		&i.RequestErrors,
 	)
 	return i, err
 }
 
 const modelsByIDs = `-- name: ModelsByIDs :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 FROM models
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -139,6 +171,12 @@ func (q *Queries) ModelsByIDs(ctx context.Context, db DBTX, arg ModelsByIDsParam
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.Unsupported,
+			&i.BalanceLatency,
+			&i.BalancePrice,
+			&i.BalanceErrors,
+			&i.Hedge,
+			&i.RetryBudget,
+			&i.RequestErrors,
 		); err != nil {
 			return nil, err
 		}
@@ -157,18 +195,30 @@ SET name = $1,
     strategy = $3,
     enabled = $4,
     unsupported = $5,
+    balance_latency = $6,
+    balance_price = $7,
+    balance_errors = $8,
+    hedge = $9,
+    retry_budget = $10,
+    request_errors = $11,
     updated_at = now()
-WHERE id = $6
-RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported
+WHERE id = $12
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 `
 
 type UpdateModelParams struct {
-	Name        string
-	Description string
-	Strategy    string
-	Enabled     bool
-	Unsupported string
-	ID          id.Model
+	Name           string
+	Description    string
+	Strategy       string
+	Enabled        bool
+	Unsupported    string
+	BalanceLatency float64
+	BalancePrice   float64
+	BalanceErrors  float64
+	Hedge          bool
+	RetryBudget    int32
+	RequestErrors  string
+	ID             id.Model
 }
 
 func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParams) (Model, error) {
@@ -178,6 +228,12 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		arg.Strategy,
 		arg.Enabled,
 		arg.Unsupported,
+		arg.BalanceLatency,
+		arg.BalancePrice,
+		arg.BalanceErrors,
+		arg.Hedge,
+		arg.RetryBudget,
+		arg.RequestErrors,
 		arg.ID,
 	)
 	var i Model
@@ -190,6 +246,12 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.Unsupported,
+		&i.BalanceLatency,
+		&i.BalancePrice,
+		&i.BalanceErrors,
+		&i.Hedge,
+		&i.RetryBudget,
+		&i.RequestErrors,
 	)
 	return i, err
 }

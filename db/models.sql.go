@@ -13,6 +13,17 @@ import (
 	"github.com/google/uuid"
 )
 
+type Alias struct {
+	ID      id.Alias
+	OwnerID *id.User
+	// The name that callers send; one * in it stands for anything.
+	Pattern string
+	// The name that it stands for; a * in it is what that of the pattern stood for.
+	Target    string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
 type ApiKey struct {
 	ID         id.Key
 	UserID     id.User
@@ -32,6 +43,10 @@ type ApiKey struct {
 	RevokedAt         *time.Time
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	// Goes before the model's; empty is the model's.
+	Strategy string
+	// How long a call may take; 0 is as long as the gateway allows.
+	TimeoutMs int32
 }
 
 type AuditEvent struct {
@@ -84,6 +99,16 @@ type Model struct {
 	UpdatedAt   time.Time
 	// What becomes of what a target cannot take: left out and named, refused, or unknown fields passed on.
 	Unsupported string
+	// How much being slow counts in the balanced strategy; price and errors likewise.
+	BalanceLatency float64
+	BalancePrice   float64
+	BalanceErrors  float64
+	// Ask a second target where the first takes longer than it usually does.
+	Hedge bool
+	// How many retries there may be for 100 calls.
+	RetryBudget int32
+	// Where a provider refuses the request itself: the refusal is returned, or another provider tried.
+	RequestErrors string
 }
 
 type Notification struct {
@@ -276,6 +301,16 @@ type Route struct {
 	Priority   int32
 	Enabled    bool
 	CreatedAt  time.Time
+	// A label for people: where the provider serves it from.
+	Region string
+	// NULL is as the provider's model has them; empty is none.
+	Capabilities     []string
+	ContextTokens    *int64
+	MaxOutputTokens  *int64
+	InputPrice       *money.Price
+	CachedInputPrice *money.Price
+	CacheWritePrice  *money.Price
+	OutputPrice      *money.Price
 }
 
 type Session struct {

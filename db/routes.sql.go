@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"aihigress/internal/id"
+	"aihigress/internal/money"
 	"github.com/google/uuid"
 )
 
@@ -81,7 +82,7 @@ func (q *Queries) LockLiveProviders(ctx context.Context, db DBTX, ids []uuid.UUI
 }
 
 const routesByModelIDs = `-- name: RoutesByModelIDs :many
-SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at
+SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price
 FROM routes
 WHERE model_id = ANY($1::uuid[])
 ORDER BY model_id, priority, id
@@ -111,6 +112,14 @@ func (q *Queries) RoutesByModelIDs(ctx context.Context, db DBTX, arg RoutesByMod
 			&i.Priority,
 			&i.Enabled,
 			&i.CreatedAt,
+			&i.Region,
+			&i.Capabilities,
+			&i.ContextTokens,
+			&i.MaxOutputTokens,
+			&i.InputPrice,
+			&i.CachedInputPrice,
+			&i.CacheWritePrice,
+			&i.OutputPrice,
 		); err != nil {
 			return nil, err
 		}
@@ -124,22 +133,40 @@ func (q *Queries) RoutesByModelIDs(ctx context.Context, db DBTX, arg RoutesByMod
 
 const upsertRoute = `-- name: UpsertRoute :exec
 
-INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled, region, capabilities, context_tokens,
+    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $13, $14, $15)
 ON CONFLICT (model_id, provider_id, upstream_id) DO UPDATE
 SET weight = excluded.weight,
     priority = excluded.priority,
-    enabled = excluded.enabled
+    enabled = excluded.enabled,
+    region = excluded.region,
+    capabilities = excluded.capabilities,
+    context_tokens = excluded.context_tokens,
+    max_output_tokens = excluded.max_output_tokens,
+    input_price = excluded.input_price,
+    cached_input_price = excluded.cached_input_price,
+    cache_write_price = excluded.cache_write_price,
+    output_price = excluded.output_price
 `
 
 type UpsertRouteParams struct {
-	ID         id.Route
-	ModelID    id.Model
-	ProviderID id.Provider
-	UpstreamID string
-	Weight     int32
-	Priority   int32
-	Enabled    bool
+	ID               id.Route
+	ModelID          id.Model
+	ProviderID       id.Provider
+	UpstreamID       string
+	Weight           int32
+	Priority         int32
+	Enabled          bool
+	Region           string
+	Capabilities     []string
+	ContextTokens    *int64
+	MaxOutputTokens  *int64
+	InputPrice       *money.Price
+	CachedInputPrice *money.Price
+	CacheWritePrice  *money.Price
+	OutputPrice      *money.Price
 }
 
 // A route keeps its id as long as the model leads to the same provider's same model.
@@ -152,6 +179,14 @@ func (q *Queries) UpsertRoute(ctx context.Context, db DBTX, arg UpsertRouteParam
 		arg.Weight,
 		arg.Priority,
 		arg.Enabled,
+		arg.Region,
+		arg.Capabilities,
+		arg.ContextTokens,
+		arg.MaxOutputTokens,
+		arg.InputPrice,
+		arg.CachedInputPrice,
+		arg.CacheWritePrice,
+		arg.OutputPrice,
 	)
 	return err
 }

@@ -12,10 +12,44 @@ import (
 	"aihigress/internal/id"
 )
 
+const snapshotAliases = `-- name: SnapshotAliases :many
+SELECT id, owner_id, pattern, target, created_at, updated_at
+FROM aliases
+ORDER BY id
+LIMIT $1
+`
+
+func (q *Queries) SnapshotAliases(ctx context.Context, db DBTX, rowLimit int32) ([]Alias, error) {
+	rows, err := db.Query(ctx, snapshotAliases, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Alias{}
+	for rows.Next() {
+		var i Alias
+		if err := rows.Scan(
+			&i.ID,
+			&i.OwnerID,
+			&i.Pattern,
+			&i.Target,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const snapshotKeys = `-- name: SnapshotKeys :many
 
 SELECT k.id, k.user_id, k.name, k.hint, k.secret_hash, k.scopes, k.models, k.provider_ids, k.ip_ranges,
-    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.expires_at, u.role, a.id AS account_id
+    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.strategy, k.timeout_ms, k.expires_at, u.role, a.id AS account_id
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN credit_accounts a ON a.user_id = k.user_id
@@ -39,6 +73,8 @@ type SnapshotKeysRow struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Strategy          string
+	TimeoutMs         int32
 	ExpiresAt         *time.Time
 	Role              string
 	AccountID         id.Account
@@ -67,6 +103,8 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 			&i.RequestsPerMinute,
 			&i.TokensPerMinute,
 			&i.Concurrency,
+			&i.Strategy,
+			&i.TimeoutMs,
 			&i.ExpiresAt,
 			&i.Role,
 			&i.AccountID,
@@ -82,7 +120,7 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 }
 
 const snapshotModels = `-- name: SnapshotModels :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
 FROM models
 ORDER BY name
 LIMIT $1
@@ -106,6 +144,12 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.Unsupported,
+			&i.BalanceLatency,
+			&i.BalancePrice,
+			&i.BalanceErrors,
+			&i.Hedge,
+			&i.RetryBudget,
+			&i.RequestErrors,
 		); err != nil {
 			return nil, err
 		}
@@ -293,7 +337,7 @@ func (q *Queries) SnapshotRevokedSessions(ctx context.Context, db DBTX, arg Snap
 }
 
 const snapshotRoutes = `-- name: SnapshotRoutes :many
-SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at
+SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price
 FROM routes
 WHERE enabled
 ORDER BY model_id, priority, id
@@ -318,6 +362,14 @@ func (q *Queries) SnapshotRoutes(ctx context.Context, db DBTX, rowLimit int32) (
 			&i.Priority,
 			&i.Enabled,
 			&i.CreatedAt,
+			&i.Region,
+			&i.Capabilities,
+			&i.ContextTokens,
+			&i.MaxOutputTokens,
+			&i.InputPrice,
+			&i.CachedInputPrice,
+			&i.CacheWritePrice,
+			&i.OutputPrice,
 		); err != nil {
 			return nil, err
 		}

@@ -60,6 +60,9 @@ func costs() generated.ComplexityRoot {
 	c.Query.Models = func(child int, first *int, _ *string, _ *catalog.Filter, _ *model.Order) int {
 		return paged(first, child)
 	}
+	c.Query.Aliases = func(child int, first *int, _ *string, _ *model.AliasFilter, _ *model.Order) int {
+		return paged(first, child)
+	}
 	c.Query.AuditEvents = func(child int, first *int, _ *string, _ *audit.Filter, _ *model.Order) int {
 		return paged(first, child)
 	}

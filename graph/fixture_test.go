@@ -168,6 +168,7 @@ func (h *house) openDomain() {
 	o.Users = account.New(pool, o.Audit, o.Ledger)
 	o.Keys = apikey.New(pool, o.Audit)
 	o.Models = catalog.New(pool, o.Audit)
+	o.Aliases = catalog.NewAliases(pool, o.Audit)
 	o.Reports = usage.NewReports(pool, o.Bus)
 	o.Auth = auth.New(auth.Options{
 		Pool: pool, Users: o.Users, Audit: o.Audit, Keyring: keyring, State: func() auth.State { return o.Snapshots.Current() },

@@ -33,6 +33,7 @@ type Options struct {
 	Keys      *apikey.Keys
 	Ledger    *credit.Ledger
 	Models    *catalog.Models
+	Aliases   *catalog.Aliases
 	Providers *provider.Providers
 	Reports   *usage.Reports
 	Audit     *audit.Log

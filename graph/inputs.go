@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -50,6 +52,7 @@ func keyInput(in model.CreateAPIKeyInput) apikey.CreateInput {
 	return apikey.CreateInput{
 		Name: in.Name, UserID: id.User(orZero(in.UserID)), Scopes: in.Scopes, Models: in.Models, ProviderIDs: providerIDs(in.Providers),
 		IPRanges: in.IPRanges, Limits: orZero(in.Limits), ExpiresAt: in.ExpiresAt,
+		Strategy: orZero(in.Strategy), Timeout: milliseconds(in.TimeoutMs),
 	}
 }
 
@@ -60,20 +63,49 @@ func keyChange(in model.UpdateAPIKeyInput) apikey.UpdateInput {
 	if until, set := in.ExpiresAt.ValueOK(); set {
 		change.ExpiresAt = &until
 	}
+	if strategy, set := in.Strategy.ValueOK(); set {
+		change.Strategy = new(orZero(strategy))
+	}
+	if timeout, set := in.TimeoutMs.ValueOK(); set {
+		change.Timeout = new(milliseconds(timeout))
+	}
 	return change
+}
+
+// milliseconds is a number of them, which may be left out. What is no timeout stays none.
+func milliseconds(n *int) time.Duration {
+	const far = int64(math.MaxInt64 / time.Millisecond)
+	switch {
+	case n == nil:
+		return 0
+	case *n <= 0:
+		return -time.Millisecond
+	}
+	return time.Duration(min(int64(*n), far)) * time.Millisecond
+}
+
+func overrides(in *model.RouteOverridesInput) catalog.Overrides {
+	o := orZero(in)
+	return catalog.Overrides{
+		Rate:         pricing.Rate{Input: o.InputPrice, CachedInput: o.CachedInputPrice, CacheWrite: o.CacheWritePrice, Output: o.OutputPrice},
+		Capabilities: o.Capabilities, ContextTokens: o.ContextTokens, MaxOutputTokens: o.MaxOutputTokens,
+	}
 }
 
 func routeInputs(in []model.RouteInput) []catalog.RouteInput {
 	return list(in, func(r model.RouteInput) catalog.RouteInput {
 		return catalog.RouteInput{
 			ProviderID: id.Provider(r.ProviderID), UpstreamID: r.UpstreamID, Weight: r.Weight, Priority: orZero(r.Priority),
-			Disabled: r.Enabled != nil && !*r.Enabled,
+			Region: r.Region, Overrides: overrides(r.Overrides), Disabled: r.Enabled != nil && !*r.Enabled,
 		}
 	})
 }
 
 func modelChange(in model.UpdateModelInput) catalog.UpdateInput {
-	change := catalog.UpdateInput{Name: in.Name, Description: in.Description, Strategy: in.Strategy, Unsupported: in.UnsupportedFields, Enabled: in.Enabled}
+	change := catalog.UpdateInput{
+		Name: in.Name, Description: in.Description, Strategy: in.Strategy, Balance: in.Balance, Unsupported: in.UnsupportedFields,
+		RequestErrors: in.RequestErrors, Hedge: in.Hedge, RetryBudget: in.RetryBudget, Enabled: in.Enabled,
+	}
 	if in.Routes != nil {
 		routes := routeInputs(in.Routes)
 		change.Routes = &routes

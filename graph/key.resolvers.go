@@ -12,6 +12,7 @@ import (
 	"aihigress/graph/model"
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
@@ -26,6 +27,14 @@ func (r *apiKeyResolver) User(ctx context.Context, obj *apikey.Key) (*account.Us
 
 func (r *apiKeyResolver) Providers(ctx context.Context, obj *apikey.Key) ([]provider.Provider, error) {
 	return loadersOf(ctx).providers.all(ctx, obj.ProviderIDs)
+}
+
+func (r *apiKeyResolver) Strategy(ctx context.Context, obj *apikey.Key) (*catalog.Strategy, error) {
+	return filled(obj.Strategy), nil
+}
+
+func (r *apiKeyResolver) TimeoutMs(ctx context.Context, obj *apikey.Key) (*int, error) {
+	return filled(int(obj.Timeout.Milliseconds())), nil
 }
 
 func (r *mutationResolver) CreateAPIKey(ctx context.Context, input model.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {

@@ -10,17 +10,18 @@ func TestKeys(t *testing.T) {
 	h := open(t)
 	vendor := h.provider("vendor")
 	const create = `mutation($in: CreateApiKeyInput!) { createApiKey(input: $in) { secret userErrors { code path } apiKey {
-		id name hint scopes models providers { slug } ipRanges limits { requestsPerMinute tokensPerMinute concurrency } expiresAt revokedAt createdAt user { email } } } }`
+		id name hint scopes models providers { slug } ipRanges limits { requestsPerMinute tokensPerMinute concurrency } strategy timeoutMs expiresAt revokedAt createdAt user { email } } } }`
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 	made := h.data(h.member.token, create, map[string]any{"in": map[string]any{
 		"name": "app", "scopes": []string{"INFERENCE", "PLATFORM"}, "models": []string{"chat"}, "providers": []string{vendor.ID.String()},
-		"ipRanges": []string{"127.0.0.0/8"}, "expiresAt": until, "limits": map[string]any{"requestsPerMinute": 60, "tokensPerMinute": 5000000000},
+		"ipRanges": []string{"127.0.0.0/8"}, "expiresAt": until, "strategy": "COST", "timeoutMs": 1500, "limits": map[string]any{"requestsPerMinute": 60, "tokensPerMinute": 5000000000},
 	}}).Get("createApiKey")
 	key := made.Get("apiKey")
 	h.same("scopes", key.Get("scopes"), `["INFERENCE","PLATFORM"]`)
 	h.same("providers", key.Get("providers"), `[{"slug":"vendor"}]`)
 	h.same("limits", key.Get("limits"), `{"requestsPerMinute":60,"tokensPerMinute":5000000000,"concurrency":null}`)
 	h.same("the end", key.Get("expiresAt"), until)
+	h.same("routing", key.Get("strategy").String()+key.Get("timeoutMs").Raw, "COST1500")
 	h.same("whose", key.Get("user.email"), h.member.Email)
 	h.reload()
 	h.same("what the secret opens", h.data("Bearer "+made.Get("secret").String(), "{ viewer { email } }", nil).Get("viewer.email"), h.member.Email)
@@ -34,6 +35,12 @@ func TestKeys(t *testing.T) {
 		"id": id, "models": []string{}, "providers": []string{}, "expiresAt": nil, "limits": map[string]any{"concurrency": 2},
 	}}).Get("updateApiKey.apiKey")
 	h.same("what was taken away", changed.Raw, `{"name":"other","models":[],"providers":[],"expiresAt":null,"limits":{"concurrency":2}}`)
+	const routing = `mutation($in: UpdateApiKeyInput!) { updateApiKey(input: $in) { userErrors { code path } apiKey { strategy timeoutMs } } }`
+	changed = h.data(h.member.token, routing, map[string]any{"in": map[string]any{"id": id, "strategy": "LATENCY"}}).Get("updateApiKey.apiKey")
+	h.same("a changed strategy", changed.Raw, `{"strategy":"LATENCY","timeoutMs":1500}`)
+	changed = h.data(h.member.token, routing, map[string]any{"in": map[string]any{"id": id, "strategy": nil, "timeoutMs": nil}}).Get("updateApiKey.apiKey")
+	h.same("routing that was taken away", changed.Raw, `{"strategy":null,"timeoutMs":null}`)
+	h.same("a timeout of nothing", h.refused(h.member.token, routing, map[string]any{"in": map[string]any{"id": id, "timeoutMs": 0}}), "INVALID timeoutMs")
 	h.same("a number too large", h.failed(h.member.token, update, map[string]any{"in": map[string]any{"id": id, "limits": map[string]any{"concurrency": 3000000000}}}), "BAD_USER_INPUT")
 
 	const list = `query($f: ApiKeyFilter) { apiKeys(filter: $f, orderBy: {field: CREATED_AT, direction: DESC}) { totalCount nodes { name } } }`

@@ -197,6 +197,10 @@ func (l *loaders) expect(row any) {
 	case provider.Provider:
 		l.offers.expect(row.ID)
 		l.secrets.expect(row.ID)
+	case catalog.Alias:
+		if row.OwnerID != nil {
+			l.users.expect(*row.OwnerID)
+		}
 	case catalog.Model:
 		for _, route := range row.Routes {
 			l.providers.expect(route.ProviderID)

@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/money"
 	"aihigress/internal/provider"
 )
 
@@ -23,7 +24,8 @@ func (r *modelResolver) ID(ctx context.Context, obj *catalog.Model) (string, err
 func (r *mutationResolver) CreateModel(ctx context.Context, input model.CreateModelInput) (*model.CreateModelPayload, error) {
 	made, err := r.domain.Models.Create(ctx, catalog.CreateInput{
 		Name: input.Name, Description: orZero(input.Description), Strategy: input.Strategy,
-		Unsupported: input.UnsupportedFields, Routes: routeInputs(input.Routes),
+		Balance: input.Balance, Unsupported: input.UnsupportedFields, RequestErrors: input.RequestErrors, Hedge: input.Hedge,
+		RetryBudget: input.RetryBudget, Routes: routeInputs(input.Routes),
 	})
 	refused, failed := refusals(err)
 	return &model.CreateModelPayload{Model: unless(err, made), UserErrors: refused}, failed
@@ -60,6 +62,22 @@ func (r *routeResolver) Provider(ctx context.Context, obj *catalog.Route) (*prov
 	return pointer(loadersOf(ctx).providers.load(ctx, obj.ProviderID))
 }
 
+func (r *routeOverridesResolver) InputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error) {
+	return obj.Rate.Input, nil
+}
+
+func (r *routeOverridesResolver) CachedInputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error) {
+	return obj.Rate.CachedInput, nil
+}
+
+func (r *routeOverridesResolver) CacheWritePrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error) {
+	return obj.Rate.CacheWrite, nil
+}
+
+func (r *routeOverridesResolver) OutputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error) {
+	return obj.Rate.Output, nil
+}
+
 func (r *routingCandidateResolver) Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error) {
 	return pointer(loadersOf(ctx).providers.load(ctx, obj.ProviderID))
 }
@@ -72,6 +90,10 @@ func (r *Resolver) Model() generated.ModelResolver { return &modelResolver{r} }
 
 func (r *Resolver) Route() generated.RouteResolver { return &routeResolver{r} }
 
+func (r *Resolver) RouteOverrides() generated.RouteOverridesResolver {
+	return &routeOverridesResolver{r}
+}
+
 func (r *Resolver) RoutingCandidate() generated.RoutingCandidateResolver {
 	return &routingCandidateResolver{r}
 }
@@ -79,5 +101,6 @@ func (r *Resolver) RoutingCandidate() generated.RoutingCandidateResolver {
 type (
 	modelResolver            struct{ *Resolver }
 	routeResolver            struct{ *Resolver }
+	routeOverridesResolver   struct{ *Resolver }
 	routingCandidateResolver struct{ *Resolver }
 )

@@ -10,6 +10,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/health"
 	"aihigress/internal/routing"
+	"aihigress/internal/snapshot"
 )
 
 func TestModels(t *testing.T) {
@@ -17,9 +18,13 @@ func TestModels(t *testing.T) {
 	h := open(t)
 	vendor, other := h.provider("vendor"), h.provider("other")
 	const create = `mutation($in: CreateModelInput!) { createModel(input: $in) { userErrors { code path } model {
-		id name description strategy unsupportedFields enabled createdAt routes { id upstreamId weight priority enabled provider { slug } } } } }`
-	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "unsupportedFields": "REJECT", "routes": []any{
-		map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small"},
+		id name description strategy balance { latency price errors } unsupportedFields requestErrors hedge retryBudget enabled createdAt
+		routes { id upstreamId weight priority region enabled provider { slug }
+			overrides { capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice } } } } }`
+	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "unsupportedFields": "REJECT", "requestErrors": "FAILOVER", "hedge": true, "balance": map[string]any{"latency": 2.5}, "routes": []any{
+		map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small", "region": "eu", "overrides": map[string]any{
+			"capabilities": []string{}, "contextTokens": 9, "maxOutputTokens": 8, "inputPrice": "0", "cachedInputPrice": "1.5", "cacheWritePrice": "2", "outputPrice": "3",
+		}},
 		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 5, "priority": 1, "enabled": false},
 	}}
 	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createModel.model")
@@ -28,6 +33,12 @@ func TestModels(t *testing.T) {
 	h.same("providers", made.Get("routes.#.provider.slug"), `["vendor","other"]`)
 	h.same("weights", made.Get("routes.#.weight"), `[1,5]`)
 	h.same("enabled", made.Get("routes.#.enabled"), `[true,false]`)
+	h.same("policies", made.Get("balance").Raw+made.Get("requestErrors").String()+made.Get("hedge").Raw+made.Get("retryBudget").Raw, `{"latency":2.5,"price":1,"errors":10}FAILOVERtrue10`)
+	h.same("a region", made.Get("routes.0.region"), "eu")
+	h.same("overrides", made.Get("routes.0.overrides").Raw,
+		`{"capabilities":[],"contextTokens":9,"maxOutputTokens":8,"inputPrice":"0","cachedInputPrice":"1.5","cacheWritePrice":"2","outputPrice":"3"}`)
+	h.same("no overrides", made.Get("routes.1.overrides").Raw,
+		`{"capabilities":null,"contextTokens":null,"maxOutputTokens":null,"inputPrice":null,"cachedInputPrice":null,"cacheWritePrice":null,"outputPrice":null}`)
 	h.same("the same name", h.refused(h.admin.token, create, map[string]any{"in": in}), "CONFLICT name")
 	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
 
@@ -40,6 +51,13 @@ func TestModels(t *testing.T) {
 	}}}).Get("updateModel.model")
 	h.same("the change", changed.Get("strategy"), "WEIGHTED")
 	h.same("the change of unsupported fields", changed.Get("unsupportedFields"), "KEEP")
+
+	const policies = `mutation($in: UpdateModelInput!) { updateModel(input: $in) { userErrors { code path } model { balance { errors } requestErrors hedge retryBudget } } }`
+	changed = h.data(h.admin.token, policies, map[string]any{"in": map[string]any{
+		"id": id, "balance": map[string]any{"errors": 1}, "requestErrors": "RETURN", "hedge": false, "retryBudget": 0,
+	}}).Get("updateModel.model")
+	h.same("changed policies", changed.Raw, `{"balance":{"errors":1},"requestErrors":"RETURN","hedge":false,"retryBudget":0}`)
+	h.same("a budget of more than all", h.refused(h.admin.token, policies, map[string]any{"in": map[string]any{"id": id, "retryBudget": 101}}), "INVALID retryBudget")
 
 	h.plans(id)
 
@@ -63,6 +81,9 @@ func TestStrategiesAreThePolicies(t *testing.T) {
 	}
 	if len(routing.Policies) != len(catalog.Strategies) {
 		t.Errorf("the router knows %v", routing.Policies)
+	}
+	if made := snapshot.Balance(catalog.DefaultBalance); made != routing.UsualBalance {
+		t.Errorf("a model that says nothing counts %v, the router %v", made, routing.UsualBalance)
 	}
 }
 
@@ -120,7 +141,7 @@ func (h *house) loads(slug string) {
 func (h *house) plans(string) {
 	h.Helper()
 	h.reload()
-	const plan = `query($m: String!, $in: RoutingPlanInput) { routingPlan(model: $m, input: $in) { model strategy candidates { provider { slug } upstreamId score reasons excluded } } }`
+	const plan = `query($m: String!, $in: RoutingPlanInput) { routingPlan(model: $m, input: $in) { model resolvedModel strategy candidates { provider { slug } upstreamId region score reasons excluded } } }`
 	planned := h.data(h.member.token, plan, map[string]any{"m": "talk", "in": map[string]any{"seed": 1}}).Get("routingPlan")
 	h.same("the strategy", planned.Get("strategy"), "WEIGHTED")
 	h.same("the chance of vendor", planned.Get(`candidates.#(provider.slug=="vendor").score`), 0.75)
@@ -135,12 +156,23 @@ func (h *house) plans(string) {
 	direct := h.data(h.member.token, plan, map[string]any{"m": "vendor/small"}).Get("routingPlan")
 	h.same("slug/model", direct.Get("candidates.#.provider.slug"), `["vendor"]`)
 	h.same("its strategy", direct.Get("strategy"), "")
+	h.same("its region", direct.Get("candidates.0.region"), "")
+	h.alias(h.member, "t*k", "talk")
+	through := h.data(h.member.token, plan, map[string]any{"m": "teak"}).Get("routingPlan")
+	h.same("an alias", through.Get("model").String()+" "+through.Get("resolvedModel").String()+" "+through.Get("strategy").String(), "teak talk WEIGHTED")
+	h.same("another's alias", h.failed(h.admin.token, plan, map[string]any{"m": "teak"}), "NOT_FOUND")
+	set, _, err := h.domain.Keys.Create(h.as(h.member), apikey.CreateInput{Name: "set", Strategy: catalog.LeastBusy})
+	if err != nil {
+		h.Fatal(err)
+	}
 	key, _, err := h.domain.Keys.Create(h.as(h.member), apikey.CreateInput{Name: "x", Models: []string{"elsewhere"}})
 	if err != nil {
 		h.Fatal(err)
 	}
 	h.reload()
-	in := map[string]any{"m": "talk", "in": map[string]any{"apiKeyId": key.ID.String()}}
+	in := map[string]any{"m": "talk", "in": map[string]any{"apiKeyId": set.ID.String()}}
+	h.same("the key's strategy", h.data(h.member.token, plan, in).Get("routingPlan.strategy"), "LEAST_BUSY")
+	in["in"] = map[string]any{"apiKeyId": key.ID.String()}
 	h.same("a key that may not call it", h.failed(h.member.token, plan, in), "NOT_FOUND")
 	foreign, _ := h.key(h.admin)
 	in["in"] = map[string]any{"apiKeyId": foreign.ID.String()}

@@ -27,6 +27,8 @@ func (r *Resolver) node(ctx context.Context, text string) (model.Node, error) {
 		return find(ctx, text, d.Providers.Get)
 	case "mdl":
 		return find(ctx, text, d.Models.Get)
+	case "als":
+		return find(ctx, text, d.Aliases.Get)
 	case "acc":
 		return find(ctx, text, d.Ledger.AccountByID)
 	case "req":

@@ -15,6 +15,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mine, everybodys := h.alias(h.admin, "mine", "chat"), h.alias(h.admin, "*", "chat")
 	account := h.data(h.member.token, `{ creditAccount { id } }`, nil).Get("creditAccount.id").String()
 	const query = `query($id: ID!) { node(id: $id) { __typename id } }`
 	for id, c := range map[string]struct{ kind, byMember string }{
@@ -25,6 +26,8 @@ func TestNode(t *testing.T) {
 		key.ID.String():                  {"ApiKey", "ApiKey"},
 		vendor.ID.String():               {"Provider", "Provider"},
 		model.ID.String():                {"Model", "Model"},
+		mine:                             {"Alias", ""},
+		everybodys:                       {"Alias", "Alias"},
 		account:                          {"CreditAccount", "CreditAccount"},
 		"usr_00000000000000000000000000": {"", ""},
 		"usr_x":                          {"", ""},

@@ -32,9 +32,16 @@ func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanIn
 	if err != nil {
 		return nil, err
 	}
-	plan := &model.RoutingPlan{Model: name, Candidates: []model.RoutingCandidate{}}
-	if plan.Strategy = in.Strategy; plan.Strategy == nil && logical != nil {
-		plan.Strategy = filled(catalog.Strategy(logical.Strategy))
+	plan := &model.RoutingPlan{Model: name, ResolvedModel: now.Target(caller, name), Candidates: []model.RoutingCandidate{}}
+	if plan.Strategy = in.Strategy; plan.Strategy == nil {
+		plan.Strategy = filled(catalog.Strategy(caller.Strategy))
+	}
+	var balance snapshot.Balance
+	if logical != nil {
+		balance = logical.Balance
+		if plan.Strategy == nil {
+			plan.Strategy = filled(catalog.Strategy(logical.Strategy))
+		}
 	}
 	policy := routing.Weighted
 	if plan.Strategy != nil {
@@ -45,7 +52,7 @@ func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanIn
 		seed = uint64(*in.Seed)
 	}
 	board := r.domain.Health
-	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Now: board.Now(), Seed: seed}) {
+	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Now: board.Now(), Seed: seed, Balance: balance}) {
 		loadersOf(ctx).providers.expect(t.Route.Provider.ID)
 		plan.Candidates = append(plan.Candidates, candidate(policy, &t))
 	}
@@ -55,7 +62,7 @@ func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanIn
 // candidate is a target as the schema has it.
 func candidate(policy routing.Policy, t *routing.Target) model.RoutingCandidate {
 	c := model.RoutingCandidate{
-		ProviderID: t.Route.Provider.ID, KeyID: t.Health().Key, UpstreamID: t.Route.UpstreamID,
+		ProviderID: t.Route.Provider.ID, KeyID: t.Health().Key, UpstreamID: t.Route.UpstreamID, Region: t.Route.Region,
 		Score: t.Chance, Reasons: t.Reasons(), Excluded: t.LeftOut,
 	}
 	if policy.Compares() {

@@ -23,7 +23,7 @@ import (
 type scope int
 
 const (
-	ofRequest  scope = iota // it would fail everywhere: nothing else is tried
+	ofRequest  scope = iota // it would fail everywhere: nothing else is tried, unless the model has it otherwise
 	ofModel                 // this model at this provider, with whatever key
 	ofKey                   // everything with this key
 	ofProvider              // perhaps everything at this provider: others are tried first
@@ -179,7 +179,11 @@ func (a *progress) rule(plan []routing.Target, s scope) {
 			}
 		case ofProvider:
 			a.last |= 1 << i
-		case ofRequest:
+		case ofRequest: // another model may take it, here as well, but rather at another provider
+			if t.Route.UpstreamID == failed.Route.UpstreamID {
+				a.out |= 1 << i
+			}
+			a.last |= 1 << i
 		}
 	}
 }
@@ -220,7 +224,7 @@ func (c *call) attempt() {
 		c.answer.attemptOver()
 		c.attempts.note(s.status, s.failure.reason())
 		last = s
-		if s.scope == ofRequest || c.upload != nil && !c.upload.repeats() {
+		if s.scope == ofRequest && !c.asksOthers(s) || c.upload != nil && !c.upload.repeats() {
 			break
 		}
 		c.attempts.rule(c.plan, s.scope)
@@ -268,6 +272,11 @@ func (c *call) choose(last *setback) (*attempt, error) {
 	}
 	c.attempts.begin(a, w, c.ctx)
 	return a, nil
+}
+
+// asksOthers reports whether others are to be asked although a vendor refused the request itself.
+func (c *call) asksOthers(s *setback) bool {
+	return c.model != nil && c.model.FailoverRefused && s.failure.header != nil
 }
 
 // unfit refuses a call that no target can take.

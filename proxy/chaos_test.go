@@ -247,7 +247,7 @@ func chaos(t *testing.T, strategy string, troubles map[string]trouble, length ti
 	f := &fleet{sim: simulator.New(simulator.Options{Seed: 1}), start: time.Now(), troubles: troubles, board: health.New(health.Options{}), committed: map[string]time.Time{}}
 	key := mint()
 	contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
-	model := &snapshot.Model{Name: "m", Strategy: strategy}
+	model := &snapshot.Model{Name: "m", Strategy: strategy, RetryBudget: 10}
 	for i := range 3 {
 		slug := fmt.Sprintf("v%d", i)
 		p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: slug, Dialect: "openai", Visibility: "public", BaseURL: &url.URL{Scheme: "https", Host: slug + ".test", Path: "/v1"}}

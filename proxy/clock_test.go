@@ -107,7 +107,7 @@ func timed(t *testing.T, dialect string, tables []timetable) *world {
 	t.Helper()
 	key := mint()
 	contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
-	model := &snapshot.Model{Name: "m", Strategy: "priority"}
+	model := &snapshot.Model{Name: "m", Strategy: "priority", RetryBudget: 10}
 	base, err := url.Parse("https://vendor.test/v1")
 	if err != nil {
 		t.Fatal(err)

@@ -18,14 +18,17 @@ import (
 // strategies are those that a caller may ask for. The others need weights, which are the model's.
 var strategies = []routing.Policy{routing.Latency, routing.Cost, routing.Reliability, routing.Balanced}
 
-// policy is how the routes are ordered: as the caller asks, else as the model has it, which is nil for a name that only
-// providers list.
+// policy is how the routes are ordered: as the caller asks, else as the key has it, else as the model has it, which is nil
+// for a name that only providers list.
 func (c *call) policy(model *snapshot.Model) (routing.Policy, error) {
 	if asked := routing.Policy(strings.ToLower(c.r.Header.Get("X-Aihigress-Strategy"))); asked != "" {
 		if !slices.Contains(strategies, asked) {
 			return "", fault.New(fault.Invalid, "The header x-aihigress-strategy is none of latency, cost, reliability and balanced.")
 		}
 		return asked, nil
+	}
+	if c.key.Strategy != "" {
+		return routing.Policy(c.key.Strategy), nil
 	}
 	if model != nil {
 		return routing.Policy(model.Strategy), nil

@@ -101,7 +101,7 @@ func (c *call) hedgeAfter(a *attempt) time.Duration {
 // hedge sends an attempt on the next target, which the budget of retries pays for, beside the one that is slow; nil where
 // there is none.
 func (c *call) hedge(slow *attempt) *attempt {
-	if c.attempts.count >= c.p.o.MaxAttempts || c.attempts.exhausted(c.plan) || !c.p.retries.take(c.facts.Model, c.p.o.Health.Now()) {
+	if c.attempts.count >= c.p.o.MaxAttempts || c.attempts.exhausted(c.plan) || !c.p.retries.take(c.target, c.p.o.Health.Now()) {
 		return nil
 	}
 	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, false)

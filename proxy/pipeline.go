@@ -38,6 +38,8 @@ type call struct {
 	at          dialect.At // what the address says
 	snapshot    *snapshot.Snapshot
 	key         *snapshot.Key
+	model       *snapshot.Model // nil for a name that only providers list
+	target      string          // the name that the requested one stands for: aliases of a model share its budget of retries
 	body        *body
 	upload      *upload // of a multipart body, which body is empty for
 	scanned     dialect.Scanned
@@ -108,14 +110,8 @@ func (c *call) open(start time.Time) {
 
 // read takes in the body and reads of it only what policy needs.
 func (c *call) read() (err error) {
-	if text := c.r.Header.Get("X-Aihigress-Timeout-Ms"); text != "" {
-		ms, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || ms <= 0 {
-			return fault.New(fault.Invalid, "The header x-aihigress-timeout-ms is not a positive number of milliseconds.")
-		}
-		if wait := time.Duration(min(ms, c.p.o.Total.Milliseconds())) * time.Millisecond; wait < c.p.o.Total {
-			c.total = c.event.StartedAt.Add(wait)
-		}
+	if err := c.deadline(); err != nil {
+		return err
 	}
 	if err := c.scan(); err != nil {
 		return err
@@ -127,6 +123,25 @@ func (c *call) read() (err error) {
 	c.event.Model = c.facts.Model
 	c.event.Streamed = c.facts.Stream && c.endpoint.streams
 	c.prompt = roughPrompt(c.facts)
+	return nil
+}
+
+// deadline shortens the time of the call to what its key and its caller allow.
+func (c *call) deadline() error {
+	wait := c.p.o.Total
+	if c.key.Timeout > 0 {
+		wait = min(wait, c.key.Timeout)
+	}
+	if text := c.r.Header.Get("X-Aihigress-Timeout-Ms"); text != "" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || ms <= 0 {
+			return fault.New(fault.Invalid, "The header x-aihigress-timeout-ms is not a positive number of milliseconds.")
+		}
+		if ms < wait.Milliseconds() { // a Duration holds no more than 292 years
+			wait = time.Duration(ms) * time.Millisecond
+		}
+	}
+	c.total = c.event.StartedAt.Add(wait)
 	return nil
 }
 
@@ -182,13 +197,14 @@ func (c *call) resolve() error {
 	if err != nil {
 		return err
 	}
-	if model != nil {
-		c.unsupported, c.hedges = model.Unsupported, model.Hedge
-	}
-	c.p.retries.called(c.facts.Model, budgetOf(model), c.p.o.Health.Now())
 	in := routing.Input{
 		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
 	}
+	if c.model = model; model != nil {
+		c.unsupported, c.hedges, in.Balance = model.Unsupported, model.Hedge, model.Balance
+	}
+	c.target = c.snapshot.Target(c.key, c.facts.Model)
+	c.p.retries.called(c.target, budgetOf(model), in.Now)
 	c.converse(&in)
 	c.plan = policy.Plan(c.planned[:0], in)
 	if len(c.plan) == 0 {

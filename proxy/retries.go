@@ -32,8 +32,9 @@ type retries struct {
 }
 
 type budgetOfRetries struct {
-	left float64
-	at   time.Time // when it was right
+	percent int
+	left    float64
+	at      time.Time // when it was right
 }
 
 // called adds a call's share to the budget of its model.
@@ -44,6 +45,7 @@ func (r *retries) called(model string, percent int, now time.Time) {
 	if b == nil {
 		b = r.add(model, now)
 	}
+	b.percent = percent
 	b.left = min(b.left+float64(percent)/100, retryReserve)
 }
 
@@ -59,7 +61,7 @@ func (r *retries) take(model string, now time.Time) bool {
 		b.left = min(b.left+passed.Seconds()*retryTrickle, retryReserve)
 	}
 	b.at = now
-	if b.left < 1 {
+	if b.left < 1 || b.percent == 0 {
 		return false
 	}
 	b.left--
@@ -77,14 +79,14 @@ func (r *retries) add(model string, now time.Time) *budgetOfRetries {
 			break
 		}
 	}
-	b := &budgetOfRetries{left: retryReserve, at: now}
+	b := &budgetOfRetries{percent: usualBudget, left: retryReserve, at: now}
 	r.of[model] = b
 	return b
 }
 
 // budgetOf is the budget of a model in percent; a name that only providers list has no model.
 func budgetOf(m *snapshot.Model) int {
-	if m == nil || m.RetryBudget == 0 {
+	if m == nil {
 		return usualBudget
 	}
 	return m.RetryBudget
@@ -99,5 +101,5 @@ func (c *call) mayRetry(t *routing.Target, now time.Time) bool {
 	if known, failing := s.Stats.Reliability(now); s.State == health.Closed && known >= 1 && failing < doingWell {
 		return true
 	}
-	return c.p.retries.take(c.facts.Model, now)
+	return c.p.retries.take(c.target, now)
 }

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, vendors []vendor, change ...func(*proxy.Options, *sn
 	t.Cleanup(client.Close)
 	w := &world{t: t, key: apikey.Mint().Reveal(), meter: &meter{}, credit: &creditor{}}
 	contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(w.key)}}
-	model := &snapshot.Model{ID: id.New[id.Model](), Name: "m", Strategy: "priority", CreatedAt: time.Unix(1_700_000_000, 0)}
+	model := &snapshot.Model{ID: id.New[id.Model](), Name: "m", Strategy: "priority", RetryBudget: 10, CreatedAt: time.Unix(1_700_000_000, 0)}
 	for i, v := range vendors {
 		p := newProvider(t, i, v)
 		contents.Providers = append(contents.Providers, p)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
@@ -33,8 +34,10 @@ func (c *console) keyUpdate(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := readKeyForm(r)
 	limits, expiry := form.limits(ctx), form.expiry(ctx)
+	strategy, timeout := catalog.Strategy(form.Strategy), form.timeout(ctx)
 	in := apikey.UpdateInput{
 		Name: &form.Name, Models: lines(form.Models), IPRanges: lines(form.IPRanges), Limits: &limits, ExpiresAt: &expiry,
+		Strategy: &strategy, Timeout: &timeout,
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

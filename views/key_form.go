@@ -17,6 +17,7 @@ type keyForm struct {
 	Platform                                        bool
 	Models, IPRanges                                string // one a line
 	RequestsPerMinute, TokensPerMinute, Concurrency string
+	Strategy, TimeoutMs                             string
 	ExpiresOn                                       string // a day, in UTC; the key works to its end
 	Problems                                        problems
 }
@@ -26,7 +27,7 @@ func readKeyForm(r *http.Request) keyForm {
 		Name: strings.TrimSpace(r.PostFormValue("name")), Platform: r.PostFormValue("platform") == "on",
 		Models: r.PostFormValue("models"), IPRanges: r.PostFormValue("ipRanges"),
 		RequestsPerMinute: r.PostFormValue("requestsPerMinute"), TokensPerMinute: r.PostFormValue("tokensPerMinute"),
-		Concurrency: r.PostFormValue("concurrency"), ExpiresOn: r.PostFormValue("expiresAt"),
+		Concurrency: r.PostFormValue("concurrency"), Strategy: r.PostFormValue("strategy"), TimeoutMs: r.PostFormValue("timeoutMs"), ExpiresOn: r.PostFormValue("expiresAt"),
 		Problems: problems{},
 	}
 }
@@ -36,6 +37,10 @@ func keyFormOf(k apikey.Key) keyForm {
 	f.RequestsPerMinute = optionalNumber(k.Limits.RequestsPerMinute)
 	f.TokensPerMinute = optionalNumber(k.Limits.TokensPerMinute)
 	f.Concurrency = optionalNumber(k.Limits.Concurrency)
+	f.Strategy = string(k.Strategy)
+	if k.Timeout > 0 {
+		f.TimeoutMs = strconv.FormatInt(k.Timeout.Milliseconds(), 10)
+	}
 	if k.ExpiresAt != nil {
 		f.ExpiresOn = k.ExpiresAt.UTC().Add(-time.Nanosecond).Format(time.DateOnly)
 	}
@@ -77,6 +82,15 @@ func readLimit[N int32 | int64 | int](ctx context.Context, p problems, field, te
 	}
 	p[field] = i18n.T(ctx, "Enter a whole number above zero, or leave it empty.")
 	return nil
+}
+
+// timeout reads how long a call may take; nothing is 0, as long as the gateway allows.
+func (f keyForm) timeout(ctx context.Context) time.Duration {
+	ms := readLimit[int32](ctx, f.Problems, "timeoutMs", f.TimeoutMs)
+	if ms == nil {
+		return 0
+	}
+	return time.Duration(*ms) * time.Millisecond
 }
 
 // expiry is the end of the day that was chosen.

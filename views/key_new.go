@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/catalog"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
 )
@@ -19,7 +20,7 @@ func (c *console) keyCreate(w http.ResponseWriter, r *http.Request) error {
 	form := readKeyForm(r)
 	in := apikey.CreateInput{
 		Name: form.Name, Scopes: form.scopes(), Models: lines(form.Models), IPRanges: lines(form.IPRanges),
-		Limits: form.limits(ctx), ExpiresAt: form.expiry(ctx),
+		Limits: form.limits(ctx), ExpiresAt: form.expiry(ctx), Strategy: catalog.Strategy(form.Strategy), Timeout: form.timeout(ctx),
 	}
 	again := func(status int) error {
 		return c.render(w, r, status, keyNewPage(c.frame(r, ui.Keys, i18n.T(ctx, "New key")), form))

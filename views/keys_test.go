@@ -24,6 +24,10 @@ func TestKeyFromBeginningToEnd(t *testing.T) {
 	path := list.find(`href="(/keys/key_[a-z0-9]+)"`)
 	b.get(path).is(200).shows("large\nsmall", `value="600"`).hides(text)
 
+	b.post(path, "name", "production", "strategy", "cost", "timeoutMs", "1500").redirects(path)
+	b.get(path).is(200).shows(`<option value="cost" selected>`, `value="1500"`)
+	b.post(path, "name", "production", "strategy", "luck", "timeoutMs", "soon").is(422).shows(`id="f-timeoutMs-error"`, `value="soon"`)
+	b.post(path, "name", "production", "strategy", "luck").is(422).shows(`id="f-strategy-error"`)
 	b.post(path, "name", "production 2", "requestsPerMinute", "60", "models", "large").redirects(path)
 	b.get(path).is(200).shows("Saved.", "production 2", `value="60"`).hides("small")
 	b.get(path).is(200).hides("Saved.")

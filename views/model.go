@@ -35,9 +35,13 @@ func (c *console) modelUpdate(w http.ResponseWriter, r *http.Request) error {
 	strategy, routes := catalog.Strategy(form.Strategy), form.routes(ctx)
 	in := catalog.UpdateInput{
 		Name: &form.Name, Description: &form.Description, Strategy: &strategy, Enabled: &form.Enabled, Routes: &routes,
+		Balance: form.balance(ctx), RetryBudget: form.retries(ctx), Hedge: &form.Hedge,
 	}
 	if r.PostForm.Has("unsupportedFields") {
 		in.Unsupported = new(catalog.Unsupported(form.Unsupported))
+	}
+	if r.PostForm.Has("requestErrors") {
+		in.RequestErrors = new(catalog.RequestErrors(form.RequestErrors))
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

@@ -13,7 +13,10 @@ func (c *console) modelNew(w http.ResponseWriter, r *http.Request) error {
 	if !admin(r) {
 		return fault.New(fault.Denied, "Only administrators create models.")
 	}
-	return c.renderModelNew(w, r, http.StatusOK, modelForm{Strategy: "weighted", Unsupported: string(catalog.Drop), Enabled: true})
+	return c.renderModelNew(w, r, http.StatusOK, modelFormOf(catalog.Model{
+		Strategy: catalog.Weighted, Balance: catalog.DefaultBalance, Unsupported: catalog.Drop, RequestErrors: catalog.Return,
+		RetryBudget: catalog.DefaultRetryBudget, Enabled: true,
+	}))
 }
 
 func (c *console) modelCreate(w http.ResponseWriter, r *http.Request) error {
@@ -21,7 +24,8 @@ func (c *console) modelCreate(w http.ResponseWriter, r *http.Request) error {
 	form := readModelForm(r)
 	in := catalog.CreateInput{
 		Name: form.Name, Description: form.Description, Strategy: catalog.Strategy(form.Strategy),
-		Unsupported: catalog.Unsupported(form.Unsupported), Routes: form.routes(ctx),
+		Unsupported: catalog.Unsupported(form.Unsupported), RequestErrors: catalog.RequestErrors(form.RequestErrors),
+		Balance: form.balance(ctx), RetryBudget: form.retries(ctx), Hedge: form.Hedge, Routes: form.routes(ctx),
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

@@ -23,16 +23,17 @@ type providerModelForm struct {
 }
 
 func providerModelFormOf(m provider.Model) providerModelForm {
-	text := func(p *money.Price) string {
-		if p == nil {
-			return ""
-		}
-		return p.String()
-	}
 	return providerModelForm{
-		Alias: m.Alias, Enabled: m.Enabled, Input: text(m.Rate.Input), CachedInput: text(m.Rate.CachedInput),
-		CacheWrite: text(m.Rate.CacheWrite), Output: text(m.Rate.Output),
+		Alias: m.Alias, Enabled: m.Enabled, Input: optionalPrice(m.Rate.Input), CachedInput: optionalPrice(m.Rate.CachedInput),
+		CacheWrite: optionalPrice(m.Rate.CacheWrite), Output: optionalPrice(m.Rate.Output),
 	}
+}
+
+func optionalPrice(p *money.Price) string {
+	if p == nil {
+		return ""
+	}
+	return p.String()
 }
 
 func (c *console) providerModel(w http.ResponseWriter, r *http.Request) error {

@@ -39,6 +39,7 @@ type Options struct {
 	Keys      *apikey.Keys
 	Ledger    *credit.Ledger
 	Models    *catalog.Models
+	Aliases   *catalog.Aliases
 	Providers *provider.Providers
 	Reports   *usage.Reports
 	Audit     *audit.Log
@@ -111,6 +112,13 @@ func New(o Options) http.Handler {
 	page("GET /models/{id}", c.model)
 	page("POST /models/{id}", c.modelUpdate)
 	page("POST /models/{id}/delete", c.modelDelete)
+
+	page("GET /aliases", c.aliases)
+	page("GET /aliases/new", c.aliasNew)
+	page("POST /aliases/new", c.aliasCreate)
+	page("GET /aliases/{id}", c.alias)
+	page("POST /aliases/{id}", c.aliasUpdate)
+	page("POST /aliases/{id}/delete", c.aliasDelete)
 
 	page("GET /keys", c.keys)
 	page("GET /keys/new", c.keyNew)

@@ -116,7 +116,7 @@ func newSite(t *testing.T) *site {
 	changes = health.NewShare(s.health, bus)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		PublicURL: "https://gateway.example.com", Log: logger,
 	})

@@ -1,6 +1,8 @@
 -- name: InsertModel :one
-INSERT INTO models (id, name, description, strategy, enabled, unsupported)
-VALUES (@id, @name, @description, @strategy, @enabled, @unsupported)
+INSERT INTO models (id, name, description, strategy, enabled, unsupported, balance_latency, balance_price, balance_errors,
+    hedge, retry_budget, request_errors)
+VALUES (@id, @name, @description, @strategy, @enabled, @unsupported, @balance_latency, @balance_price, @balance_errors,
+    @hedge, @retry_budget, @request_errors)
 RETURNING *;
 
 -- name: GetModel :one
@@ -28,6 +30,12 @@ SET name = @name,
     strategy = @strategy,
     enabled = @enabled,
     unsupported = @unsupported,
+    balance_latency = @balance_latency,
+    balance_price = @balance_price,
+    balance_errors = @balance_errors,
+    hedge = @hedge,
+    retry_budget = @retry_budget,
+    request_errors = @request_errors,
     updated_at = now()
 WHERE id = @id
 RETURNING *;

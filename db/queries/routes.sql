@@ -8,12 +8,22 @@ LIMIT @row_limit;
 -- A route keeps its id as long as the model leads to the same provider's same model.
 
 -- name: UpsertRoute :exec
-INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled)
-VALUES (@id, @model_id, @provider_id, @upstream_id, @weight, @priority, @enabled)
+INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled, region, capabilities, context_tokens,
+    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price)
+VALUES (@id, @model_id, @provider_id, @upstream_id, @weight, @priority, @enabled, @region, @capabilities, @context_tokens,
+    @max_output_tokens, @input_price, @cached_input_price, @cache_write_price, @output_price)
 ON CONFLICT (model_id, provider_id, upstream_id) DO UPDATE
 SET weight = excluded.weight,
     priority = excluded.priority,
-    enabled = excluded.enabled;
+    enabled = excluded.enabled,
+    region = excluded.region,
+    capabilities = excluded.capabilities,
+    context_tokens = excluded.context_tokens,
+    max_output_tokens = excluded.max_output_tokens,
+    input_price = excluded.input_price,
+    cached_input_price = excluded.cached_input_price,
+    cache_write_price = excluded.cache_write_price,
+    output_price = excluded.output_price;
 
 -- name: DeleteRoutes :exec
 DELETE FROM routes

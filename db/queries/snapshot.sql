@@ -2,7 +2,7 @@
 
 -- name: SnapshotKeys :many
 SELECT k.id, k.user_id, k.name, k.hint, k.secret_hash, k.scopes, k.models, k.provider_ids, k.ip_ranges,
-    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.expires_at, u.role, a.id AS account_id
+    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.strategy, k.timeout_ms, k.expires_at, u.role, a.id AS account_id
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN credit_accounts a ON a.user_id = k.user_id
@@ -47,6 +47,12 @@ SELECT *
 FROM routes
 WHERE enabled
 ORDER BY model_id, priority, id
+LIMIT @row_limit;
+
+-- name: SnapshotAliases :many
+SELECT *
+FROM aliases
+ORDER BY id
 LIMIT @row_limit;
 
 -- name: SnapshotUsers :many

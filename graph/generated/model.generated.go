@@ -14,6 +14,7 @@ import (
 
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
+	"aihigress/internal/money"
 	"aihigress/internal/provider"
 )
 
@@ -25,6 +26,12 @@ type ModelResolver interface {
 type RouteResolver interface {
 	ID(ctx context.Context, obj *catalog.Route) (string, error)
 	Provider(ctx context.Context, obj *catalog.Route) (*provider.Provider, error)
+}
+type RouteOverridesResolver interface {
+	InputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
+	CachedInputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
+	CacheWritePrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
+	OutputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
 }
 type RoutingCandidateResolver interface {
 	Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error)
@@ -39,6 +46,75 @@ type RoutingCandidateResolver interface {
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _Balance_latency(ctx context.Context, field graphql.CollectedField, obj *catalog.Balance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Balance_latency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Balance_latency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Balance", field, false, false, "Float")
+}
+
+func (ec *executionContext) _Balance_price(ctx context.Context, field graphql.CollectedField, obj *catalog.Balance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Balance_price(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Price, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Balance_price(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Balance", field, false, false, "Float")
+}
+
+func (ec *executionContext) _Balance_errors(ctx context.Context, field graphql.CollectedField, obj *catalog.Balance) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Balance_errors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Errors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Balance_errors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Balance", field, false, false, "Float")
+}
 
 func (ec *executionContext) _CreateModelPayload_model(ctx context.Context, field graphql.CollectedField, obj *model.CreateModelPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -251,6 +327,38 @@ func (ec *executionContext) fieldContext_Model_strategy(_ context.Context, field
 	return graphql.NewScalarFieldContext("Model", field, false, false, "Strategy")
 }
 
+func (ec *executionContext) _Model_balance(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_balance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Balance, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v catalog.Balance) graphql.Marshaler {
+			return ec.marshalNBalance2aihigressᚋinternalᚋcatalogᚐBalance(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_balance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Model",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Balance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Model_unsupportedFields(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -272,6 +380,75 @@ func (ec *executionContext) _Model_unsupportedFields(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_Model_unsupportedFields(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Model", field, false, false, "UnsupportedFields")
+}
+
+func (ec *executionContext) _Model_requestErrors(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_requestErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequestErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v catalog.RequestErrors) graphql.Marshaler {
+			return ec.marshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_requestErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Model", field, false, false, "RequestErrors")
+}
+
+func (ec *executionContext) _Model_hedge(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_hedge(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hedge, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_hedge(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Model", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Model_retryBudget(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_retryBudget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryBudget, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_retryBudget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Model", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Model_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
@@ -650,6 +827,61 @@ func (ec *executionContext) fieldContext_Route_priority(_ context.Context, field
 	return graphql.NewScalarFieldContext("Route", field, false, false, "Int")
 }
 
+func (ec *executionContext) _Route_region(ctx context.Context, field graphql.CollectedField, obj *catalog.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_region(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Region, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_region(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Route", field, false, false, "String")
+}
+
+func (ec *executionContext) _Route_overrides(ctx context.Context, field graphql.CollectedField, obj *catalog.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_overrides(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Overrides, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v catalog.Overrides) graphql.Marshaler {
+			return ec.marshalNRouteOverrides2aihigressᚋinternalᚋcatalogᚐOverrides(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_overrides(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Route",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RouteOverrides(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Route_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Route) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -671,6 +903,167 @@ func (ec *executionContext) _Route_enabled(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Route_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Route", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _RouteOverrides_capabilities(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_capabilities(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Capabilities, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_capabilities(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, false, false, "String")
+}
+
+func (ec *executionContext) _RouteOverrides_contextTokens(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_contextTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContextTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt642ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_contextTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _RouteOverrides_maxOutputTokens(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_maxOutputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxOutputTokens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt642ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_maxOutputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _RouteOverrides_inputPrice(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_inputPrice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RouteOverrides().InputPrice(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *money.Price) graphql.Marshaler {
+			return ec.marshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_inputPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, true, true, "Price")
+}
+
+func (ec *executionContext) _RouteOverrides_cachedInputPrice(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_cachedInputPrice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RouteOverrides().CachedInputPrice(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *money.Price) graphql.Marshaler {
+			return ec.marshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_cachedInputPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, true, true, "Price")
+}
+
+func (ec *executionContext) _RouteOverrides_cacheWritePrice(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_cacheWritePrice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RouteOverrides().CacheWritePrice(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *money.Price) graphql.Marshaler {
+			return ec.marshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_cacheWritePrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, true, true, "Price")
+}
+
+func (ec *executionContext) _RouteOverrides_outputPrice(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_outputPrice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RouteOverrides().OutputPrice(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *money.Price) graphql.Marshaler {
+			return ec.marshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_outputPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteOverrides", field, true, true, "Price")
 }
 
 func (ec *executionContext) _RoutingCandidate_provider(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
@@ -725,6 +1118,29 @@ func (ec *executionContext) _RoutingCandidate_upstreamId(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_RoutingCandidate_upstreamId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "String")
+}
+
+func (ec *executionContext) _RoutingCandidate_region(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingCandidate_region(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Region, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingCandidate_region(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "String")
 }
 
@@ -881,6 +1297,29 @@ func (ec *executionContext) _RoutingPlan_model(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_RoutingPlan_model(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingPlan", field, false, false, "String")
+}
+
+func (ec *executionContext) _RoutingPlan_resolvedModel(ctx context.Context, field graphql.CollectedField, obj *model.RoutingPlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingPlan_resolvedModel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResolvedModel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingPlan_resolvedModel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RoutingPlan", field, false, false, "String")
 }
 
@@ -1168,6 +1607,72 @@ func (ec *executionContext) fieldContext_UpdateModelPayload_userErrors(_ context
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputBalanceInput(ctx context.Context, obj any) (catalog.Balance, error) {
+	var it catalog.Balance
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["latency"]; !present {
+		asMap["latency"] = 1
+	}
+	if _, present := asMap["price"]; !present {
+		asMap["price"] = 1
+	}
+	if _, present := asMap["errors"]; !present {
+		asMap["errors"] = 10
+	}
+
+	fieldsInOrder := [...]string{"latency", "price", "errors"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "latency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("latency"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Latency = data
+		case "price":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("price"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Price = data
+		case "errors":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errors"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Errors = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalBalanceInput unmarshals raw into the BalanceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalBalanceInput(ctx context.Context, raw any) (catalog.Balance, error) {
+	var out catalog.Balance
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "BalanceInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, obj any) (model.CreateModelInput, error) {
 	var it model.CreateModelInput
 	if obj == nil {
@@ -1185,8 +1690,14 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 	if _, present := asMap["unsupportedFields"]; !present {
 		asMap["unsupportedFields"] = "DROP"
 	}
+	if _, present := asMap["requestErrors"]; !present {
+		asMap["requestErrors"] = "RETURN"
+	}
+	if _, present := asMap["hedge"]; !present {
+		asMap["hedge"] = false
+	}
 
-	fieldsInOrder := [...]string{"name", "description", "strategy", "unsupportedFields", "routes"}
+	fieldsInOrder := [...]string{"name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1221,6 +1732,34 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.UnsupportedFields = data
+		case "balance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("balance"))
+			data, err := ec.unmarshalOBalanceInput2ᚖaihigressᚋinternalᚋcatalogᚐBalance(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Balance = data
+		case "requestErrors":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestErrors"))
+			data, err := ec.unmarshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestErrors = data
+		case "hedge":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hedge"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hedge = data
+		case "retryBudget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryBudget"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryBudget = data
 		case "routes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("routes"))
 			data, err := ec.unmarshalNRouteInput2ᚕaihigressᚋgraphᚋmodelᚐRouteInputᚄ(ctx, v)
@@ -1396,7 +1935,11 @@ func (ec *executionContext) unmarshalInputRouteInput(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"providerId", "upstreamId", "weight", "priority", "enabled"}
+	if _, present := asMap["region"]; !present {
+		asMap["region"] = ""
+	}
+
+	fieldsInOrder := [...]string{"providerId", "upstreamId", "weight", "priority", "region", "overrides", "enabled"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1431,6 +1974,20 @@ func (ec *executionContext) unmarshalInputRouteInput(ctx context.Context, obj an
 				return it, err
 			}
 			it.Priority = data
+		case "region":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("region"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Region = data
+		case "overrides":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overrides"))
+			data, err := ec.unmarshalORouteOverridesInput2ᚖaihigressᚋgraphᚋmodelᚐRouteOverridesInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Overrides = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -1452,6 +2009,90 @@ func (ec *executionContext) unmarshalInputRouteInput(ctx context.Context, obj an
 func UnmarshalRouteInput(ctx context.Context, raw any) (model.RouteInput, error) {
 	var out model.RouteInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RouteInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRouteOverridesInput(ctx context.Context, obj any) (model.RouteOverridesInput, error) {
+	var it model.RouteOverridesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"capabilities", "contextTokens", "maxOutputTokens", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "capabilities":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("capabilities"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Capabilities = data
+		case "contextTokens":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contextTokens"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ContextTokens = data
+		case "maxOutputTokens":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxOutputTokens"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxOutputTokens = data
+		case "inputPrice":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("inputPrice"))
+			data, err := ec.unmarshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.InputPrice = data
+		case "cachedInputPrice":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cachedInputPrice"))
+			data, err := ec.unmarshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CachedInputPrice = data
+		case "cacheWritePrice":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cacheWritePrice"))
+			data, err := ec.unmarshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CacheWritePrice = data
+		case "outputPrice":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outputPrice"))
+			data, err := ec.unmarshalOPrice2ᚖaihigressᚋinternalᚋmoneyᚐPrice(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OutputPrice = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRouteOverridesInput unmarshals raw into the RouteOverridesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRouteOverridesInput(ctx context.Context, raw any) (model.RouteOverridesInput, error) {
+	var out model.RouteOverridesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RouteOverridesInput", raw, &out)
 	return out, err
 }
 
@@ -1522,7 +2163,7 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "unsupportedFields", "enabled", "routes"}
+	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "enabled", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1564,6 +2205,34 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.UnsupportedFields = data
+		case "balance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("balance"))
+			data, err := ec.unmarshalOBalanceInput2ᚖaihigressᚋinternalᚋcatalogᚐBalance(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Balance = data
+		case "requestErrors":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestErrors"))
+			data, err := ec.unmarshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestErrors = data
+		case "hedge":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hedge"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hedge = data
+		case "retryBudget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryBudget"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryBudget = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -1602,6 +2271,49 @@ func UnmarshalUpdateModelInput(ctx context.Context, raw any) (model.UpdateModelI
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var balanceImplementors = []string{"Balance"}
+
+func (ec *executionContext) _Balance(ctx context.Context, sel ast.SelectionSet, obj *catalog.Balance) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, balanceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Balance")
+		case "latency":
+			out.Values[i] = ec._Balance_latency(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "price":
+			out.Values[i] = ec._Balance_price(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errors":
+			out.Values[i] = ec._Balance_errors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var createModelPayloadImplementors = []string{"CreateModelPayload"}
 
@@ -1711,8 +2423,28 @@ func (ec *executionContext) _Model(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "balance":
+			out.Values[i] = ec._Model_balance(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "unsupportedFields":
 			out.Values[i] = ec._Model_unsupportedFields(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "requestErrors":
+			out.Values[i] = ec._Model_requestErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "hedge":
+			out.Values[i] = ec._Model_hedge(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "retryBudget":
+			out.Values[i] = ec._Model_retryBudget(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1872,11 +2604,88 @@ func (ec *executionContext) _Route(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "region":
+			out.Values[i] = ec._Route_region(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "overrides":
+			out.Values[i] = ec._Route_overrides(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "enabled":
 			out.Values[i] = ec._Route_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var routeOverridesImplementors = []string{"RouteOverrides"}
+
+func (ec *executionContext) _RouteOverrides(ctx context.Context, sel ast.SelectionSet, obj *catalog.Overrides) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, routeOverridesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RouteOverrides")
+		case "capabilities":
+			out.Values[i] = ec._RouteOverrides_capabilities(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "contextTokens":
+			out.Values[i] = ec._RouteOverrides_contextTokens(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "maxOutputTokens":
+			out.Values[i] = ec._RouteOverrides_maxOutputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "inputPrice":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RouteOverrides_inputPrice(ctx, field, obj)
+				})
+		case "cachedInputPrice":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RouteOverrides_cachedInputPrice(ctx, field, obj)
+				})
+		case "cacheWritePrice":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RouteOverrides_cacheWritePrice(ctx, field, obj)
+				})
+		case "outputPrice":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RouteOverrides_outputPrice(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1913,6 +2722,11 @@ func (ec *executionContext) _RoutingCandidate(ctx context.Context, sel ast.Selec
 				})
 		case "upstreamId":
 			out.Values[i] = ec._RoutingCandidate_upstreamId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "region":
+			out.Values[i] = ec._RoutingCandidate_region(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1972,6 +2786,11 @@ func (ec *executionContext) _RoutingPlan(ctx context.Context, sel ast.SelectionS
 			out.Values[i] = graphql.MarshalString("RoutingPlan")
 		case "model":
 			out.Values[i] = ec._RoutingPlan_model(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resolvedModel":
+			out.Values[i] = ec._RoutingPlan_resolvedModel(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2107,6 +2926,10 @@ func (ec *executionContext) _UpdateModelPayload(ctx context.Context, sel ast.Sel
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNBalance2aihigressᚋinternalᚋcatalogᚐBalance(ctx context.Context, sel ast.SelectionSet, v catalog.Balance) graphql.Marshaler {
+	return ec._Balance(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNCreateModelInput2aihigressᚋgraphᚋmodelᚐCreateModelInput(ctx context.Context, v any) (model.CreateModelInput, error) {
 	res, err := ec.unmarshalInputCreateModelInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2196,6 +3019,32 @@ func (ec *executionContext) marshalNModelOrderField2aihigressᚋgraphᚋmodelᚐ
 	return res
 }
 
+func (ec *executionContext) unmarshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors(ctx context.Context, v any) (catalog.RequestErrors, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors(ctx context.Context, sel ast.SelectionSet, v catalog.RequestErrors) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RequestErrors!")
+	}
+	return res
+}
+
+var (
+	unmarshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors = map[string]catalog.RequestErrors{
+		"RETURN":   catalog.Return,
+		"FAILOVER": catalog.Failover,
+	}
+	marshalNRequestErrors2aihigressᚋinternalᚋcatalogᚐRequestErrors = map[catalog.RequestErrors]string{
+		catalog.Return:   "RETURN",
+		catalog.Failover: "FAILOVER",
+	}
+)
+
 func (ec *executionContext) marshalNRoute2aihigressᚋinternalᚋcatalogᚐRoute(ctx context.Context, sel ast.SelectionSet, v catalog.Route) graphql.Marshaler {
 	return ec._Route(ctx, sel, &v)
 }
@@ -2233,6 +3082,10 @@ func (ec *executionContext) unmarshalNRouteInput2ᚕaihigressᚋgraphᚋmodelᚐ
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalNRouteOverrides2aihigressᚋinternalᚋcatalogᚐOverrides(ctx context.Context, sel ast.SelectionSet, v catalog.Overrides) graphql.Marshaler {
+	return ec._RouteOverrides(ctx, sel, &v)
 }
 
 func (ec *executionContext) marshalNRoutingCandidate2aihigressᚋgraphᚋmodelᚐRoutingCandidate(ctx context.Context, sel ast.SelectionSet, v model.RoutingCandidate) graphql.Marshaler {
@@ -2342,6 +3195,14 @@ func (ec *executionContext) marshalNUpdateModelPayload2ᚖaihigressᚋgraphᚋmo
 	return ec._UpdateModelPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOBalanceInput2ᚖaihigressᚋinternalᚋcatalogᚐBalance(ctx context.Context, v any) (*catalog.Balance, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBalanceInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOModel2ᚖaihigressᚋinternalᚋcatalogᚐModel(ctx context.Context, sel ast.SelectionSet, v *catalog.Model) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -2365,6 +3226,36 @@ func (ec *executionContext) unmarshalOModelOrder2ᚖaihigressᚋgraphᚋmodelᚐ
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors(ctx context.Context, v any) (*catalog.RequestErrors, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors[tmp]
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors(ctx context.Context, sel ast.SelectionSet, v *catalog.RequestErrors) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(marshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors[*v])
+	return res
+}
+
+var (
+	unmarshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors = map[string]catalog.RequestErrors{
+		"RETURN":   catalog.Return,
+		"FAILOVER": catalog.Failover,
+	}
+	marshalORequestErrors2ᚖaihigressᚋinternalᚋcatalogᚐRequestErrors = map[catalog.RequestErrors]string{
+		catalog.Return:   "RETURN",
+		catalog.Failover: "FAILOVER",
+	}
+)
+
 func (ec *executionContext) unmarshalORouteInput2ᚕaihigressᚋgraphᚋmodelᚐRouteInputᚄ(ctx context.Context, v any) ([]model.RouteInput, error) {
 	if v == nil {
 		return nil, nil
@@ -2380,6 +3271,14 @@ func (ec *executionContext) unmarshalORouteInput2ᚕaihigressᚋgraphᚋmodelᚐ
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalORouteOverridesInput2ᚖaihigressᚋgraphᚋmodelᚐRouteOverridesInput(ctx context.Context, v any) (*model.RouteOverridesInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRouteOverridesInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalORoutingPlanInput2ᚖaihigressᚋgraphᚋmodelᚐRoutingPlanInput(ctx context.Context, v any) (*model.RoutingPlanInput, error) {

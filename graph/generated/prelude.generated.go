@@ -1567,6 +1567,20 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐAliasID(ctx context.Context, v any) (scalar.AliasID, error) {
+	res, err := scalar.UnmarshalAliasID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐAliasID(ctx context.Context, sel ast.SelectionSet, v scalar.AliasID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalAliasID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐKeyID(ctx context.Context, v any) (scalar.KeyID, error) {
 	res, err := scalar.UnmarshalKeyID(v)
 	return res, graphql.ErrorOnPath(ctx, err)

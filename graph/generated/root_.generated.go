@@ -29,6 +29,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Alias() AliasResolver
 	ApiKey() ApiKeyResolver
 	Attempt() AttemptResolver
 	AuditEvent() AuditEventResolver
@@ -46,6 +47,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Request() RequestResolver
 	Route() RouteResolver
+	RouteOverrides() RouteOverridesResolver
 	RoutingCandidate() RoutingCandidateResolver
 	Session() SessionResolver
 	Subscription() SubscriptionResolver
@@ -64,6 +66,27 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Alias struct {
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Owner     func(childComplexity int) int
+		Pattern   func(childComplexity int) int
+		Shared    func(childComplexity int) int
+		Target    func(childComplexity int) int
+	}
+
+	AliasConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AliasEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	ApiKey struct {
 		CreatedAt func(childComplexity int) int
 		ExpiresAt func(childComplexity int) int
@@ -76,6 +99,8 @@ type ComplexityRoot struct {
 		Providers func(childComplexity int) int
 		RevokedAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
+		Strategy  func(childComplexity int) int
+		TimeoutMs func(childComplexity int) int
 		User      func(childComplexity int) int
 	}
 
@@ -125,6 +150,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Balance struct {
+		Errors  func(childComplexity int) int
+		Latency func(childComplexity int) int
+		Price   func(childComplexity int) int
+	}
+
 	ChangePasswordPayload struct {
 		User       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -139,6 +170,11 @@ type ComplexityRoot struct {
 		Since      func(childComplexity int) int
 		Until      func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
+	}
+
+	CreateAliasPayload struct {
+		Alias      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	CreateApiKeyPayload struct {
@@ -197,6 +233,11 @@ type ComplexityRoot struct {
 	CreditEntryEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	DeleteAliasPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	DeleteModelPayload struct {
@@ -292,14 +333,18 @@ type ComplexityRoot struct {
 	}
 
 	Model struct {
-		CreatedAt   func(childComplexity int) int
-		Description func(childComplexity int) int
-		Enabled     func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Name        func(childComplexity int) int
-		Routes      func(childComplexity int) int
-		Strategy    func(childComplexity int) int
-		Unsupported func(childComplexity int) int
+		Balance       func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Description   func(childComplexity int) int
+		Enabled       func(childComplexity int) int
+		Hedge         func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Name          func(childComplexity int) int
+		RequestErrors func(childComplexity int) int
+		RetryBudget   func(childComplexity int) int
+		Routes        func(childComplexity int) int
+		Strategy      func(childComplexity int) int
+		Unsupported   func(childComplexity int) int
 	}
 
 	ModelConnection struct {
@@ -318,10 +363,12 @@ type ComplexityRoot struct {
 		AddProviderKey         func(childComplexity int, input model.AddProviderKeyInput) int
 		ChangePassword         func(childComplexity int, input model.ChangePasswordInput) int
 		CreateAPIKey           func(childComplexity int, input model.CreateAPIKeyInput) int
+		CreateAlias            func(childComplexity int, input catalog.AliasInput) int
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
 		CreateUser             func(childComplexity int, input account.CreateInput) int
 		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
+		DeleteAlias            func(childComplexity int, input model.DeleteAliasInput) int
 		DeleteModel            func(childComplexity int, input model.DeleteModelInput) int
 		DeleteProvider         func(childComplexity int, input model.DeleteProviderInput) int
 		DeleteWebhook          func(childComplexity int, input model.DeleteWebhookInput) int
@@ -341,6 +388,7 @@ type ComplexityRoot struct {
 		SignIn                 func(childComplexity int, input model.SignInInput) int
 		SignOut                func(childComplexity int) int
 		UpdateAPIKey           func(childComplexity int, input model.UpdateAPIKeyInput) int
+		UpdateAlias            func(childComplexity int, input model.UpdateAliasInput) int
 		UpdateModel            func(childComplexity int, input model.UpdateModelInput) int
 		UpdateProvider         func(childComplexity int, input model.UpdateProviderInput) int
 		UpdateProviderModel    func(childComplexity int, input model.UpdateProviderModelInput) int
@@ -482,6 +530,7 @@ type ComplexityRoot struct {
 
 	Query struct {
 		APIKeys         func(childComplexity int, first *int, after *string, filter *model.APIKeyFilter, orderBy *model.Order) int
+		Aliases         func(childComplexity int, first *int, after *string, filter *model.AliasFilter, orderBy *model.Order) int
 		AuditEvents     func(childComplexity int, first *int, after *string, filter *audit.Filter, orderBy *model.Order) int
 		CreditAccount   func(childComplexity int, userID *string) int
 		Metrics         func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
@@ -577,10 +626,22 @@ type ComplexityRoot struct {
 	Route struct {
 		Enabled    func(childComplexity int) int
 		ID         func(childComplexity int) int
+		Overrides  func(childComplexity int) int
 		Priority   func(childComplexity int) int
 		Provider   func(childComplexity int) int
+		Region     func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
 		Weight     func(childComplexity int) int
+	}
+
+	RouteOverrides struct {
+		CacheWritePrice  func(childComplexity int) int
+		CachedInputPrice func(childComplexity int) int
+		Capabilities     func(childComplexity int) int
+		ContextTokens    func(childComplexity int) int
+		InputPrice       func(childComplexity int) int
+		MaxOutputTokens  func(childComplexity int) int
+		OutputPrice      func(childComplexity int) int
 	}
 
 	RoutingCandidate struct {
@@ -588,15 +649,17 @@ type ComplexityRoot struct {
 		Key        func(childComplexity int) int
 		Provider   func(childComplexity int) int
 		Reasons    func(childComplexity int) int
+		Region     func(childComplexity int) int
 		Score      func(childComplexity int) int
 		Terms      func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
 	}
 
 	RoutingPlan struct {
-		Candidates func(childComplexity int) int
-		Model      func(childComplexity int) int
-		Strategy   func(childComplexity int) int
+		Candidates    func(childComplexity int) int
+		Model         func(childComplexity int) int
+		ResolvedModel func(childComplexity int) int
+		Strategy      func(childComplexity int) int
 	}
 
 	RoutingTerms struct {
@@ -667,6 +730,11 @@ type ComplexityRoot struct {
 		Limited    func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
 		Waiting    func(childComplexity int) int
+	}
+
+	UpdateAliasPayload struct {
+		Alias      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	UpdateApiKeyPayload struct {
@@ -793,6 +861,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AddProviderKeyPayload.UserErrors(childComplexity), true
 
+	case "Alias.createdAt":
+		if e.ComplexityRoot.Alias.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.CreatedAt(childComplexity), true
+	case "Alias.id":
+		if e.ComplexityRoot.Alias.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.ID(childComplexity), true
+	case "Alias.owner":
+		if e.ComplexityRoot.Alias.Owner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.Owner(childComplexity), true
+	case "Alias.pattern":
+		if e.ComplexityRoot.Alias.Pattern == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.Pattern(childComplexity), true
+	case "Alias.shared":
+		if e.ComplexityRoot.Alias.Shared == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.Shared(childComplexity), true
+	case "Alias.target":
+		if e.ComplexityRoot.Alias.Target == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alias.Target(childComplexity), true
+
+	case "AliasConnection.edges":
+		if e.ComplexityRoot.AliasConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasConnection.Edges(childComplexity), true
+	case "AliasConnection.nodes":
+		if e.ComplexityRoot.AliasConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasConnection.Nodes(childComplexity), true
+	case "AliasConnection.pageInfo":
+		if e.ComplexityRoot.AliasConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasConnection.PageInfo(childComplexity), true
+	case "AliasConnection.totalCount":
+		if e.ComplexityRoot.AliasConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasConnection.TotalCount(childComplexity), true
+
+	case "AliasEdge.cursor":
+		if e.ComplexityRoot.AliasEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasEdge.Cursor(childComplexity), true
+	case "AliasEdge.node":
+		if e.ComplexityRoot.AliasEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AliasEdge.Node(childComplexity), true
+
 	case "ApiKey.createdAt":
 		if e.ComplexityRoot.ApiKey.CreatedAt == nil {
 			break
@@ -859,6 +1002,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Scopes(childComplexity), true
+	case "ApiKey.strategy":
+		if e.ComplexityRoot.ApiKey.Strategy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.Strategy(childComplexity), true
+	case "ApiKey.timeoutMs":
+		if e.ComplexityRoot.ApiKey.TimeoutMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.TimeoutMs(childComplexity), true
 	case "ApiKey.user":
 		if e.ComplexityRoot.ApiKey.User == nil {
 			break
@@ -1040,6 +1195,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEventEdge.Node(childComplexity), true
 
+	case "Balance.errors":
+		if e.ComplexityRoot.Balance.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Balance.Errors(childComplexity), true
+	case "Balance.latency":
+		if e.ComplexityRoot.Balance.Latency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Balance.Latency(childComplexity), true
+	case "Balance.price":
+		if e.ComplexityRoot.Balance.Price == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Balance.Price(childComplexity), true
+
 	case "ChangePasswordPayload.user":
 		if e.ComplexityRoot.ChangePasswordPayload.User == nil {
 			break
@@ -1101,6 +1275,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Circuit.UpstreamID(childComplexity), true
+
+	case "CreateAliasPayload.alias":
+		if e.ComplexityRoot.CreateAliasPayload.Alias == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAliasPayload.Alias(childComplexity), true
+	case "CreateAliasPayload.userErrors":
+		if e.ComplexityRoot.CreateAliasPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAliasPayload.UserErrors(childComplexity), true
 
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
@@ -1301,6 +1488,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreditEntryEdge.Node(childComplexity), true
+
+	case "DeleteAliasPayload.deletedId":
+		if e.ComplexityRoot.DeleteAliasPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAliasPayload.DeletedID(childComplexity), true
+	case "DeleteAliasPayload.userErrors":
+		if e.ComplexityRoot.DeleteAliasPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAliasPayload.UserErrors(childComplexity), true
 
 	case "DeleteModelPayload.deletedId":
 		if e.ComplexityRoot.DeleteModelPayload.DeletedID == nil {
@@ -1633,6 +1833,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MetricSeriesSet.To(childComplexity), true
 
+	case "Model.balance":
+		if e.ComplexityRoot.Model.Balance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.Balance(childComplexity), true
 	case "Model.createdAt":
 		if e.ComplexityRoot.Model.CreatedAt == nil {
 			break
@@ -1651,6 +1857,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Model.Enabled(childComplexity), true
+	case "Model.hedge":
+		if e.ComplexityRoot.Model.Hedge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.Hedge(childComplexity), true
 	case "Model.id":
 		if e.ComplexityRoot.Model.ID == nil {
 			break
@@ -1663,6 +1875,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Model.Name(childComplexity), true
+	case "Model.requestErrors":
+		if e.ComplexityRoot.Model.RequestErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.RequestErrors(childComplexity), true
+	case "Model.retryBudget":
+		if e.ComplexityRoot.Model.RetryBudget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.RetryBudget(childComplexity), true
 	case "Model.routes":
 		if e.ComplexityRoot.Model.Routes == nil {
 			break
@@ -1753,6 +1977,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAPIKey(childComplexity, args["input"].(model.CreateAPIKeyInput)), true
+	case "Mutation.createAlias":
+		if e.ComplexityRoot.Mutation.CreateAlias == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createAlias_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateAlias(childComplexity, args["input"].(catalog.AliasInput)), true
 	case "Mutation.createModel":
 		if e.ComplexityRoot.Mutation.CreateModel == nil {
 			break
@@ -1797,6 +2032,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateWebhook(childComplexity, args["input"].(model.CreateWebhookInput)), true
+	case "Mutation.deleteAlias":
+		if e.ComplexityRoot.Mutation.DeleteAlias == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAlias_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAlias(childComplexity, args["input"].(model.DeleteAliasInput)), true
 	case "Mutation.deleteModel":
 		if e.ComplexityRoot.Mutation.DeleteModel == nil {
 			break
@@ -2001,6 +2247,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAPIKey(childComplexity, args["input"].(model.UpdateAPIKeyInput)), true
+	case "Mutation.updateAlias":
+		if e.ComplexityRoot.Mutation.UpdateAlias == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAlias_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAlias(childComplexity, args["input"].(model.UpdateAliasInput)), true
 	case "Mutation.updateModel":
 		if e.ComplexityRoot.Mutation.UpdateModel == nil {
 			break
@@ -2622,6 +2879,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.APIKeys(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*model.APIKeyFilter), args["orderBy"].(*model.Order)), true
+	case "Query.aliases":
+		if e.ComplexityRoot.Query.Aliases == nil {
+			break
+		}
+
+		args, err := ec.field_Query_aliases_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Aliases(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*model.AliasFilter), args["orderBy"].(*model.Order)), true
 	case "Query.auditEvents":
 		if e.ComplexityRoot.Query.AuditEvents == nil {
 			break
@@ -3056,6 +3324,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Route.ID(childComplexity), true
+	case "Route.overrides":
+		if e.ComplexityRoot.Route.Overrides == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.Overrides(childComplexity), true
 	case "Route.priority":
 		if e.ComplexityRoot.Route.Priority == nil {
 			break
@@ -3068,6 +3342,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Route.Provider(childComplexity), true
+	case "Route.region":
+		if e.ComplexityRoot.Route.Region == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.Region(childComplexity), true
 	case "Route.upstreamId":
 		if e.ComplexityRoot.Route.UpstreamID == nil {
 			break
@@ -3080,6 +3360,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Route.Weight(childComplexity), true
+
+	case "RouteOverrides.cacheWritePrice":
+		if e.ComplexityRoot.RouteOverrides.CacheWritePrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.CacheWritePrice(childComplexity), true
+	case "RouteOverrides.cachedInputPrice":
+		if e.ComplexityRoot.RouteOverrides.CachedInputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.CachedInputPrice(childComplexity), true
+	case "RouteOverrides.capabilities":
+		if e.ComplexityRoot.RouteOverrides.Capabilities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.Capabilities(childComplexity), true
+	case "RouteOverrides.contextTokens":
+		if e.ComplexityRoot.RouteOverrides.ContextTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.ContextTokens(childComplexity), true
+	case "RouteOverrides.inputPrice":
+		if e.ComplexityRoot.RouteOverrides.InputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.InputPrice(childComplexity), true
+	case "RouteOverrides.maxOutputTokens":
+		if e.ComplexityRoot.RouteOverrides.MaxOutputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.MaxOutputTokens(childComplexity), true
+	case "RouteOverrides.outputPrice":
+		if e.ComplexityRoot.RouteOverrides.OutputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.OutputPrice(childComplexity), true
 
 	case "RoutingCandidate.excluded":
 		if e.ComplexityRoot.RoutingCandidate.Excluded == nil {
@@ -3105,6 +3428,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingCandidate.Reasons(childComplexity), true
+	case "RoutingCandidate.region":
+		if e.ComplexityRoot.RoutingCandidate.Region == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingCandidate.Region(childComplexity), true
 	case "RoutingCandidate.score":
 		if e.ComplexityRoot.RoutingCandidate.Score == nil {
 			break
@@ -3136,6 +3465,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingPlan.Model(childComplexity), true
+	case "RoutingPlan.resolvedModel":
+		if e.ComplexityRoot.RoutingPlan.ResolvedModel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingPlan.ResolvedModel(childComplexity), true
 	case "RoutingPlan.strategy":
 		if e.ComplexityRoot.RoutingPlan.Strategy == nil {
 			break
@@ -3407,6 +3742,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TargetLoad.Waiting(childComplexity), true
+
+	case "UpdateAliasPayload.alias":
+		if e.ComplexityRoot.UpdateAliasPayload.Alias == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateAliasPayload.Alias(childComplexity), true
+	case "UpdateAliasPayload.userErrors":
+		if e.ComplexityRoot.UpdateAliasPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateAliasPayload.UserErrors(childComplexity), true
 
 	case "UpdateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.UpdateApiKeyPayload.APIKey == nil {
@@ -3737,16 +4085,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddProviderKeyInput", ec.unmarshalInputAddProviderKeyInput),
+			graphql.NewInputUnmarshaler("AliasFilter", ec.unmarshalInputAliasFilter),
+			graphql.NewInputUnmarshaler("AliasOrder", ec.unmarshalInputAliasOrder),
 			graphql.NewInputUnmarshaler("ApiKeyFilter", ec.unmarshalInputApiKeyFilter),
 			graphql.NewInputUnmarshaler("ApiKeyOrder", ec.unmarshalInputApiKeyOrder),
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
 			graphql.NewInputUnmarshaler("AuditEventOrder", ec.unmarshalInputAuditEventOrder),
+			graphql.NewInputUnmarshaler("BalanceInput", ec.unmarshalInputBalanceInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CreateAliasInput", ec.unmarshalInputCreateAliasInput),
 			graphql.NewInputUnmarshaler("CreateApiKeyInput", ec.unmarshalInputCreateApiKeyInput),
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
+			graphql.NewInputUnmarshaler("DeleteAliasInput", ec.unmarshalInputDeleteAliasInput),
 			graphql.NewInputUnmarshaler("DeleteModelInput", ec.unmarshalInputDeleteModelInput),
 			graphql.NewInputUnmarshaler("DeleteProviderInput", ec.unmarshalInputDeleteProviderInput),
 			graphql.NewInputUnmarshaler("DeleteWebhookInput", ec.unmarshalInputDeleteWebhookInput),
@@ -3776,12 +4129,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RotateProviderKeyInput", ec.unmarshalInputRotateProviderKeyInput),
 			graphql.NewInputUnmarshaler("RouteInput", ec.unmarshalInputRouteInput),
+			graphql.NewInputUnmarshaler("RouteOverridesInput", ec.unmarshalInputRouteOverridesInput),
 			graphql.NewInputUnmarshaler("RoutingPlanInput", ec.unmarshalInputRoutingPlanInput),
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
 			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
+			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
 			graphql.NewInputUnmarshaler("UpdateModelInput", ec.unmarshalInputUpdateModelInput),
 			graphql.NewInputUnmarshaler("UpdateProviderInput", ec.unmarshalInputUpdateProviderInput),
@@ -3883,6 +4238,130 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../schema/alias.graphqls", Input: `"Another name for a model; one with a * in its pattern is many names. It leads to no other alias."
+type Alias implements Node {
+  "Its typed, opaque identifier."
+  id: ID!
+  "Whose keys it counts for; null is everybody's, or somebody whom you may not see: see shared."
+  owner: User
+  "Whether it counts for all keys."
+  shared: Boolean!
+  "What callers send as the model; one * in it stands for anything."
+  pattern: String!
+  "What it stands for: a logical model, slug/model, or a name that providers list. A * in it is what that of the pattern stood for."
+  target: String!
+  "When it was made."
+  createdAt: Time!
+}
+
+"A page of a list."
+type AliasConnection {
+  "The rows, each with its cursor."
+  edges: [AliasEdge!]!
+  "The rows alone."
+  nodes: [Alias!]!
+  "Where the page begins and ends."
+  pageInfo: PageInfo!
+  "How many there are, exact up to 10,000; null beyond."
+  totalCount: Int
+}
+
+"A row and its cursor."
+type AliasEdge {
+  "Give it as after to go on behind this row."
+  cursor: String!
+  "The row."
+  node: Alias!
+}
+
+"Cuts the list to what fits all that is given."
+input AliasFilter {
+  "Of this user."
+  userId: ID
+  "Only those that count for all keys, or only those that do not."
+  shared: Boolean
+  "Part of the pattern or target."
+  query: String
+}
+
+"What the list can be ordered by."
+enum AliasOrderField {
+  "What callers send."
+  PATTERN
+}
+
+"In which order the list runs."
+input AliasOrder {
+  "What is compared."
+  field: AliasOrderField!
+  "Which way."
+  direction: OrderDirection!
+}
+
+"A new alias."
+input CreateAliasInput {
+  "What callers send as the model; one * in it stands for anything."
+  pattern: String!
+  "What it stands for; a * in it is what that of the pattern stood for."
+  target: String!
+  "Whether it counts for all keys: administrators make such. Else it counts for the viewer's keys alone."
+  shared: Boolean! = false
+}
+
+"What came of it."
+type CreateAliasPayload {
+  "The alias."
+  alias: Alias
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Changes an alias; what is left out stays as it is."
+input UpdateAliasInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "What callers send as the model."
+  pattern: String
+  "What it stands for."
+  target: String
+}
+
+"What came of it."
+type UpdateAliasPayload {
+  "The alias."
+  alias: Alias
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the alias to remove."
+input DeleteAliasInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type DeleteAliasPayload {
+  "What is gone."
+  deletedId: ID
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "Aliases: yours and the shared ones, or all for those who may see them."
+  aliases(first: Int, after: String, filter: AliasFilter, orderBy: AliasOrder): AliasConnection!
+}
+
+extend type Mutation {
+  "Makes an alias."
+  createAlias(input: CreateAliasInput!): CreateAliasPayload!
+  "Changes an alias, on every node within a second."
+  updateAlias(input: UpdateAliasInput!): UpdateAliasPayload!
+  "Removes an alias. Logged requests keep its name."
+  deleteAlias(input: DeleteAliasInput!): DeleteAliasPayload!
+}
+`, BuiltIn: false},
 	{Name: "../schema/audit.graphqls", Input: `"Who did what."
 type AuditEvent implements Node {
   "Its typed, opaque identifier."
@@ -4118,6 +4597,10 @@ type ApiKey implements Node {
   ipRanges: [String!]!
   "What it may do at most."
   limits: KeyLimits!
+  "How its calls choose among routes, before the model's own strategy; null is the model's."
+  strategy: Strategy
+  "How many milliseconds a call may take; null is as long as the gateway allows. A caller's x-aihigress-timeout-ms may shorten it."
+  timeoutMs: Int
   "When it stops working; null is never."
   expiresAt: Time
   "When it was ended for good."
@@ -4208,6 +4691,10 @@ input CreateApiKeyInput {
   expiresAt: Time
   "What it may do at most."
   limits: KeyLimitsInput
+  "How its calls choose among routes; as the model has it where it is left out."
+  strategy: Strategy
+  "How many milliseconds a call may take; as long as the gateway allows where it is left out."
+  timeoutMs: Int
 }
 
 "What came of it."
@@ -4236,6 +4723,10 @@ input UpdateApiKeyInput {
   expiresAt: Time
   "All limits of the key from now on."
   limits: KeyLimitsInput
+  "How its calls choose among routes; null is as the model has it."
+  strategy: Strategy
+  "How many milliseconds a call may take; null is as long as the gateway allows."
+  timeoutMs: Int
 }
 
 "What came of it."
@@ -4436,6 +4927,34 @@ enum UnsupportedFields {
   KEEP
 }
 
+"What becomes of a call that a provider refuses for what it asks: malformed, too long, against its rules."
+enum RequestErrors {
+  "The caller gets the refusal."
+  RETURN
+  "Another provider is tried, which may see it differently."
+  FAILOVER
+}
+
+"How much each figure counts in the strategy BALANCED, from 0 to 1000. Only proportions matter."
+type Balance {
+  "How much slower than the fastest."
+  latency: Float!
+  "How much dearer than the cheapest."
+  price: Float!
+  "The share that fails."
+  errors: Float!
+}
+
+"How much each figure counts in the strategy BALANCED, from 0 to 1000; at least one counts. Only proportions matter."
+input BalanceInput {
+  "How much slower than the fastest."
+  latency: Float! = 1
+  "How much dearer than the cheapest."
+  price: Float! = 1
+  "The share that fails."
+  errors: Float! = 10
+}
+
 "A logical model: the name callers use."
 type Model implements Node {
   "Its typed, opaque identifier."
@@ -4446,8 +4965,16 @@ type Model implements Node {
   description: String!
   "How it chooses among its routes."
   strategy: Strategy!
+  "How much each figure counts in BALANCED."
+  balance: Balance!
   "What becomes of what its target cannot take."
   unsupportedFields: UnsupportedFields!
+  "What becomes of a call that a provider refuses for what it asks."
+  requestErrors: RequestErrors!
+  "Whether a second target is asked where the first takes longer than it usually does. Both are paid."
+  hedge: Boolean!
+  "How many retries there may be for 100 calls. Those at what does well are not counted."
+  retryBudget: Int!
   "Whether callers find it."
   enabled: Boolean!
   "When it was made."
@@ -4468,8 +4995,48 @@ type Route {
   weight: Int!
   "Lower is tried first."
   priority: Int!
+  "Where it is served from, for people."
+  region: String!
+  "What it has differently from the provider's model."
+  overrides: RouteOverrides!
   "Whether it is used."
   enabled: Boolean!
+}
+
+"What a route has differently from the provider's model. What is null is as that has it."
+type RouteOverrides {
+  "What it can do besides text, as in vision; an empty list is nothing."
+  capabilities: [String!]
+  "How much it reads and writes at most."
+  contextTokens: Int64
+  "How much it writes at most."
+  maxOutputTokens: Int64
+  "Of tokens in."
+  inputPrice: Price
+  "Of tokens read from the vendor's cache."
+  cachedInputPrice: Price
+  "Of tokens written to the vendor's cache."
+  cacheWritePrice: Price
+  "Of tokens out."
+  outputPrice: Price
+}
+
+"What a route has differently from the provider's model. What is null or left out is as that has it."
+input RouteOverridesInput {
+  "What it can do besides text, as in vision; an empty list is nothing."
+  capabilities: [String!]
+  "How much it reads and writes at most."
+  contextTokens: Int64
+  "How much it writes at most."
+  maxOutputTokens: Int64
+  "Of tokens in."
+  inputPrice: Price
+  "Of tokens read from the vendor's cache."
+  cachedInputPrice: Price
+  "Of tokens written to the vendor's cache."
+  cacheWritePrice: Price
+  "Of tokens out."
+  outputPrice: Price
 }
 
 "A page of a list."
@@ -4524,6 +5091,10 @@ input RouteInput {
   weight: Int
   "Lower is tried first; 0 where it is left out."
   priority: Int
+  "Where it is served from, for people."
+  region: String! = ""
+  "What it has differently from the provider's model."
+  overrides: RouteOverridesInput
   "Whether it is used; true where it is left out."
   enabled: Boolean
 }
@@ -4538,6 +5109,14 @@ input CreateModelInput {
   strategy: Strategy! = WEIGHTED
   "What becomes of what its target cannot take."
   unsupportedFields: UnsupportedFields! = DROP
+  "How much each figure counts in BALANCED; 1, 1 and 10 where it is left out."
+  balance: BalanceInput
+  "What becomes of a call that a provider refuses for what it asks."
+  requestErrors: RequestErrors! = RETURN
+  "Whether a second target is asked where the first takes longer than it usually does. Both are paid."
+  hedge: Boolean! = false
+  "How many retries there may be for 100 calls, 0 to 100; 10 where it is left out."
+  retryBudget: Int
   "The ways to serve it."
   routes: [RouteInput!]!
 }
@@ -4562,6 +5141,14 @@ input UpdateModelInput {
   strategy: Strategy
   "What becomes of what its target cannot take."
   unsupportedFields: UnsupportedFields
+  "How much each figure counts in BALANCED."
+  balance: BalanceInput
+  "What becomes of a call that a provider refuses for what it asks."
+  requestErrors: RequestErrors
+  "Whether a second target is asked where the first takes longer than it usually does. Both are paid."
+  hedge: Boolean
+  "How many retries there may be for 100 calls, 0 to 100."
+  retryBudget: Int
   "Whether callers find it."
   enabled: Boolean
   "All routes of the model from now on."
@@ -4596,7 +5183,7 @@ input RoutingPlanInput {
   apiKeyId: ID
   "Makes the draw repeatable."
   seed: Int64
-  "Plan as for a call with this x-aihigress-strategy; the model's own where it is left out."
+  "Plan as for a call with this x-aihigress-strategy; the key's, else the model's own where it is left out."
   strategy: Strategy
 }
 
@@ -4604,6 +5191,8 @@ input RoutingPlanInput {
 type RoutingPlan {
   "The name that was asked for."
   model: String!
+  "The name that was planned for: what an alias made of the one that was asked for, else the same."
+  resolvedModel: String!
   "What it was planned by; null where the name is no logical model and none was given."
   strategy: Strategy
   "In the order they would be tried, then those left out."
@@ -4616,6 +5205,8 @@ type RoutingCandidate {
   provider: Provider
   "What it would be called with."
   upstreamId: String!
+  "Where it is served from; empty where nobody said."
+  region: String!
   "The key it would be called with; null where the provider needs none, or you may not see it."
   key: ProviderKey
   "Its chance to be first, 0 to 1; 0 for what was left out."
@@ -6081,6 +6672,48 @@ func (ec *executionContext) childFields_AddProviderKeyPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type AddProviderKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Alias(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Alias_id(ctx, field)
+	case "owner":
+		return ec.fieldContext_Alias_owner(ctx, field)
+	case "shared":
+		return ec.fieldContext_Alias_shared(ctx, field)
+	case "pattern":
+		return ec.fieldContext_Alias_pattern(ctx, field)
+	case "target":
+		return ec.fieldContext_Alias_target(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Alias_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Alias", field.Name)
+}
+
+func (ec *executionContext) childFields_AliasConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AliasConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AliasConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AliasConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AliasConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AliasConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AliasEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AliasEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AliasEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AliasEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6101,6 +6734,10 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_ipRanges(ctx, field)
 	case "limits":
 		return ec.fieldContext_ApiKey_limits(ctx, field)
+	case "strategy":
+		return ec.fieldContext_ApiKey_strategy(ctx, field)
+	case "timeoutMs":
+		return ec.fieldContext_ApiKey_timeoutMs(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_ApiKey_expiresAt(ctx, field)
 	case "revokedAt":
@@ -6203,6 +6840,18 @@ func (ec *executionContext) childFields_AuditEventEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEventEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Balance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "latency":
+		return ec.fieldContext_Balance_latency(ctx, field)
+	case "price":
+		return ec.fieldContext_Balance_price(ctx, field)
+	case "errors":
+		return ec.fieldContext_Balance_errors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Balance", field.Name)
+}
+
 func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -6233,6 +6882,16 @@ func (ec *executionContext) childFields_Circuit(ctx context.Context, field graph
 		return ec.fieldContext_Circuit_asked(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Circuit", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alias":
+		return ec.fieldContext_CreateAliasPayload_alias(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateAliasPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateAliasPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6349,6 +7008,16 @@ func (ec *executionContext) childFields_CreditEntryEdge(ctx context.Context, fie
 		return ec.fieldContext_CreditEntryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreditEntryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteAliasPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteAliasPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAliasPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6545,8 +7214,16 @@ func (ec *executionContext) childFields_Model(ctx context.Context, field graphql
 		return ec.fieldContext_Model_description(ctx, field)
 	case "strategy":
 		return ec.fieldContext_Model_strategy(ctx, field)
+	case "balance":
+		return ec.fieldContext_Model_balance(ctx, field)
 	case "unsupportedFields":
 		return ec.fieldContext_Model_unsupportedFields(ctx, field)
+	case "requestErrors":
+		return ec.fieldContext_Model_requestErrors(ctx, field)
+	case "hedge":
+		return ec.fieldContext_Model_hedge(ctx, field)
+	case "retryBudget":
+		return ec.fieldContext_Model_retryBudget(ctx, field)
 	case "enabled":
 		return ec.fieldContext_Model_enabled(ctx, field)
 	case "createdAt":
@@ -7011,10 +7688,34 @@ func (ec *executionContext) childFields_Route(ctx context.Context, field graphql
 		return ec.fieldContext_Route_weight(ctx, field)
 	case "priority":
 		return ec.fieldContext_Route_priority(ctx, field)
+	case "region":
+		return ec.fieldContext_Route_region(ctx, field)
+	case "overrides":
+		return ec.fieldContext_Route_overrides(ctx, field)
 	case "enabled":
 		return ec.fieldContext_Route_enabled(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Route", field.Name)
+}
+
+func (ec *executionContext) childFields_RouteOverrides(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "capabilities":
+		return ec.fieldContext_RouteOverrides_capabilities(ctx, field)
+	case "contextTokens":
+		return ec.fieldContext_RouteOverrides_contextTokens(ctx, field)
+	case "maxOutputTokens":
+		return ec.fieldContext_RouteOverrides_maxOutputTokens(ctx, field)
+	case "inputPrice":
+		return ec.fieldContext_RouteOverrides_inputPrice(ctx, field)
+	case "cachedInputPrice":
+		return ec.fieldContext_RouteOverrides_cachedInputPrice(ctx, field)
+	case "cacheWritePrice":
+		return ec.fieldContext_RouteOverrides_cacheWritePrice(ctx, field)
+	case "outputPrice":
+		return ec.fieldContext_RouteOverrides_outputPrice(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RouteOverrides", field.Name)
 }
 
 func (ec *executionContext) childFields_RoutingCandidate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7023,6 +7724,8 @@ func (ec *executionContext) childFields_RoutingCandidate(ctx context.Context, fi
 		return ec.fieldContext_RoutingCandidate_provider(ctx, field)
 	case "upstreamId":
 		return ec.fieldContext_RoutingCandidate_upstreamId(ctx, field)
+	case "region":
+		return ec.fieldContext_RoutingCandidate_region(ctx, field)
 	case "key":
 		return ec.fieldContext_RoutingCandidate_key(ctx, field)
 	case "score":
@@ -7041,6 +7744,8 @@ func (ec *executionContext) childFields_RoutingPlan(ctx context.Context, field g
 	switch field.Name {
 	case "model":
 		return ec.fieldContext_RoutingPlan_model(ctx, field)
+	case "resolvedModel":
+		return ec.fieldContext_RoutingPlan_resolvedModel(ctx, field)
 	case "strategy":
 		return ec.fieldContext_RoutingPlan_strategy(ctx, field)
 	case "candidates":
@@ -7173,6 +7878,16 @@ func (ec *executionContext) childFields_TargetLoad(ctx context.Context, field gr
 		return ec.fieldContext_TargetLoad_waiting(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TargetLoad", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alias":
+		return ec.fieldContext_UpdateAliasPayload_alias(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateAliasPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateAliasPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -42,6 +42,16 @@ type AddProviderKeyPayload struct {
 }
 
 // Cuts the list to what fits all that is given.
+type AliasFilter struct {
+	// Of this user.
+	UserID *scalar.UserID `json:"userId,omitempty"`
+	// Only those that count for all keys, or only those that do not.
+	Shared *bool `json:"shared,omitempty"`
+	// Part of the pattern or target.
+	Query *string `json:"query,omitempty"`
+}
+
+// Cuts the list to what fits all that is given.
 type APIKeyFilter struct {
 	// Of this user.
 	UserID *scalar.UserID `json:"userId,omitempty"`
@@ -87,6 +97,14 @@ type Circuit struct {
 	Asked bool `json:"asked"`
 }
 
+// What came of it.
+type CreateAliasPayload struct {
+	// The alias.
+	Alias *catalog.Alias `json:"alias,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // A new key.
 type CreateAPIKeyInput struct {
 	// What its owner calls it.
@@ -105,6 +123,10 @@ type CreateAPIKeyInput struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// What it may do at most.
 	Limits *apikey.Limits `json:"limits,omitempty"`
+	// How its calls choose among routes; as the model has it where it is left out.
+	Strategy *catalog.Strategy `json:"strategy,omitempty"`
+	// How many milliseconds a call may take; as long as the gateway allows where it is left out.
+	TimeoutMs *int `json:"timeoutMs,omitempty"`
 }
 
 // What came of it.
@@ -127,6 +149,14 @@ type CreateModelInput struct {
 	Strategy catalog.Strategy `json:"strategy"`
 	// What becomes of what its target cannot take.
 	UnsupportedFields catalog.Unsupported `json:"unsupportedFields"`
+	// How much each figure counts in BALANCED; 1, 1 and 10 where it is left out.
+	Balance *catalog.Balance `json:"balance,omitempty"`
+	// What becomes of a call that a provider refuses for what it asks.
+	RequestErrors catalog.RequestErrors `json:"requestErrors"`
+	// Whether a second target is asked where the first takes longer than it usually does. Both are paid.
+	Hedge bool `json:"hedge"`
+	// How many retries there may be for 100 calls, 0 to 100; 10 where it is left out.
+	RetryBudget *int `json:"retryBudget,omitempty"`
 	// The ways to serve it.
 	Routes []RouteInput `json:"routes"`
 }
@@ -205,6 +235,20 @@ type CreateWebhookPayload struct {
 	Webhook *notify.Webhook `json:"webhook,omitempty"`
 	// What signs it; shown only here.
 	Secret *string `json:"secret,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the alias to remove.
+type DeleteAliasInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.AliasID `json:"id"`
+}
+
+// What came of it.
+type DeleteAliasPayload struct {
+	// What is gone.
+	DeletedID *string `json:"deletedId,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }
@@ -597,14 +641,38 @@ type RouteInput struct {
 	Weight *int `json:"weight,omitempty"`
 	// Lower is tried first; 0 where it is left out.
 	Priority *int `json:"priority,omitempty"`
+	// Where it is served from, for people.
+	Region string `json:"region"`
+	// What it has differently from the provider's model.
+	Overrides *RouteOverridesInput `json:"overrides,omitempty"`
 	// Whether it is used; true where it is left out.
 	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// What a route has differently from the provider's model. What is null or left out is as that has it.
+type RouteOverridesInput struct {
+	// What it can do besides text, as in vision; an empty list is nothing.
+	Capabilities []string `json:"capabilities,omitempty"`
+	// How much it reads and writes at most.
+	ContextTokens *int64 `json:"contextTokens,omitempty"`
+	// How much it writes at most.
+	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
+	// Of tokens in.
+	InputPrice *money.Price `json:"inputPrice,omitempty"`
+	// Of tokens read from the vendor's cache.
+	CachedInputPrice *money.Price `json:"cachedInputPrice,omitempty"`
+	// Of tokens written to the vendor's cache.
+	CacheWritePrice *money.Price `json:"cacheWritePrice,omitempty"`
+	// Of tokens out.
+	OutputPrice *money.Price `json:"outputPrice,omitempty"`
 }
 
 // In which order a call would be tried.
 type RoutingPlan struct {
 	// The name that was asked for.
 	Model string `json:"model"`
+	// The name that was planned for: what an alias made of the one that was asked for, else the same.
+	ResolvedModel string `json:"resolvedModel"`
 	// What it was planned by; null where the name is no logical model and none was given.
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
 	// In the order they would be tried, then those left out.
@@ -617,7 +685,7 @@ type RoutingPlanInput struct {
 	APIKeyID *scalar.KeyID `json:"apiKeyId,omitempty"`
 	// Makes the draw repeatable.
 	Seed *int64 `json:"seed,omitempty"`
-	// Plan as for a call with this x-aihigress-strategy; the model's own where it is left out.
+	// Plan as for a call with this x-aihigress-strategy; the key's, else the model's own where it is left out.
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
 }
 
@@ -755,6 +823,24 @@ type TimeRangeInput struct {
 	To *time.Time `json:"to,omitempty"`
 }
 
+// Changes an alias; what is left out stays as it is.
+type UpdateAliasInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.AliasID `json:"id"`
+	// What callers send as the model.
+	Pattern *string `json:"pattern,omitempty"`
+	// What it stands for.
+	Target *string `json:"target,omitempty"`
+}
+
+// What came of it.
+type UpdateAliasPayload struct {
+	// The alias.
+	Alias *catalog.Alias `json:"alias,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Changes a key; what is left out stays as it is.
 type UpdateAPIKeyInput struct {
 	// Its typed, opaque identifier.
@@ -771,6 +857,10 @@ type UpdateAPIKeyInput struct {
 	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty"`
 	// All limits of the key from now on.
 	Limits *apikey.Limits `json:"limits,omitempty"`
+	// How its calls choose among routes; null is as the model has it.
+	Strategy graphql.Omittable[*catalog.Strategy] `json:"strategy,omitempty"`
+	// How many milliseconds a call may take; null is as long as the gateway allows.
+	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
 }
 
 // What came of it.
@@ -793,6 +883,14 @@ type UpdateModelInput struct {
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
 	// What becomes of what its target cannot take.
 	UnsupportedFields *catalog.Unsupported `json:"unsupportedFields,omitempty"`
+	// How much each figure counts in BALANCED.
+	Balance *catalog.Balance `json:"balance,omitempty"`
+	// What becomes of a call that a provider refuses for what it asks.
+	RequestErrors *catalog.RequestErrors `json:"requestErrors,omitempty"`
+	// Whether a second target is asked where the first takes longer than it usually does. Both are paid.
+	Hedge *bool `json:"hedge,omitempty"`
+	// How many retries there may be for 100 calls, 0 to 100.
+	RetryBudget *int `json:"retryBudget,omitempty"`
 	// Whether callers find it.
 	Enabled *bool `json:"enabled,omitempty"`
 	// All routes of the model from now on.

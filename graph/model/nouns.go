@@ -30,6 +30,8 @@ type (
 	CreditEntryEdge        = Edge[credit.Entry]
 	NotificationConnection = Connection[notify.Notification]
 	NotificationEdge       = Edge[notify.Notification]
+	AliasConnection        = Connection[catalog.Alias]
+	AliasEdge              = Edge[catalog.Alias]
 )
 
 // Node is anything that has an identifier.
@@ -57,6 +59,7 @@ type RoutingCandidate struct {
 	ProviderID id.Provider
 	KeyID      id.ProviderKey // zero where the provider needs none
 	UpstreamID string
+	Region     string
 	Score      float64
 	Terms      *RoutingTerms
 	Reasons    []string

@@ -26,6 +26,7 @@ type (
 	ModelID         id.Model
 	NotificationID  id.Notification
 	WebhookID       id.Webhook
+	AliasID         id.Alias
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -42,6 +43,7 @@ func MarshalNotificationID(v NotificationID) graphql.Marshaler {
 	return marshal(id.Notification(v))
 }
 func MarshalWebhookID(v WebhookID) graphql.Marshaler { return marshal(id.Webhook(v)) }
+func MarshalAliasID(v AliasID) graphql.Marshaler     { return marshal(id.Alias(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -61,6 +63,7 @@ func UnmarshalNotificationID(v any) (NotificationID, error) {
 	return parse[id.Notification, NotificationID](v)
 }
 func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
+func UnmarshalAliasID(v any) (AliasID, error)     { return parse[id.Alias, AliasID](v) }
 
 func marshal(v fmt.Stringer) graphql.Marshaler { return graphql.MarshalID(v.String()) }
 

@@ -11,6 +11,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/audit"
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 )
 
@@ -41,6 +42,8 @@ type Key struct {
 	ProviderIDs []id.Provider // empty: every provider
 	IPRanges    []string      // CIDR; empty: from everywhere
 	Limits      Limits
+	Strategy    catalog.Strategy // goes before the model's; "" is the model's
+	Timeout     time.Duration    // how long a call may take, in whole milliseconds; 0 is as long as the gateway allows
 	ExpiresAt   *time.Time
 	RevokedAt   *time.Time
 	CreatedAt   time.Time
@@ -78,6 +81,8 @@ func fromRow(row db.ApiKey) Key {
 			TokensPerMinute:   row.TokensPerMinute,
 			Concurrency:       row.Concurrency,
 		},
+		Strategy:  catalog.Strategy(row.Strategy),
+		Timeout:   time.Duration(row.TimeoutMs) * time.Millisecond,
 		ExpiresAt: row.ExpiresAt,
 		RevokedAt: row.RevokedAt,
 		CreatedAt: row.CreatedAt,

@@ -15,6 +15,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/audit"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
@@ -287,6 +288,42 @@ func TestUpdateChangesOnlyWhatIsNamed(t *testing.T) {
 	} {
 		if _, err := f.Update(f.member, key.ID, in); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A key's strategy and timeout are set, changed and given back to the model and the gateway, one without the other.
+func TestRoutingOfAKey(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	key := f.create(f.member, CreateInput{Name: "k", Strategy: catalog.LeastBusy, Timeout: 1500 * time.Millisecond})
+	if key.Strategy != catalog.LeastBusy || key.Timeout != 1500*time.Millisecond {
+		t.Errorf("created %+v", key)
+	}
+	for _, step := range []struct {
+		in       UpdateInput
+		strategy catalog.Strategy
+		timeout  time.Duration
+	}{
+		{UpdateInput{Name: pointer("other")}, catalog.LeastBusy, 1500 * time.Millisecond},
+		{UpdateInput{Timeout: pointer(MaxTimeout)}, catalog.LeastBusy, MaxTimeout},
+		{UpdateInput{Strategy: pointer(catalog.Cost)}, catalog.Cost, MaxTimeout},
+		{UpdateInput{Strategy: pointer(catalog.Strategy("")), Timeout: pointer(time.Duration(0))}, "", 0},
+	} {
+		changed, err := f.Update(f.member, key.ID, step.in)
+		if err != nil || changed.Strategy != step.strategy || changed.Timeout != step.timeout {
+			t.Errorf("%+v: %+v, %v", step.in, changed, err)
+		}
+	}
+	for path, in := range map[string]UpdateInput{"strategy": {Strategy: pointer(catalog.Strategy("luck"))}, "timeoutMs": {Timeout: pointer(-time.Millisecond)}} {
+		_, err := f.Update(f.member, key.ID, in)
+		if failure, _ := fault.As(err); failure == nil || failure.Kind != fault.Invalid || failure.Path[0] != path {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, in := range []CreateInput{{Name: "k", Strategy: "luck"}, {Name: "k", Timeout: MaxTimeout + time.Millisecond}, {Name: "k", Timeout: time.Microsecond}} {
+		if _, _, err := f.Create(f.member, in); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", in, err)
 		}
 	}
 }

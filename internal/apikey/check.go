@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
@@ -19,6 +20,8 @@ const (
 	MaxList = 100
 	// MaxModelName is how many bytes a model's name has at most.
 	MaxModelName = 200
+	// MaxTimeout is the longest time that a key gives its calls.
+	MaxTimeout = 24 * time.Hour
 	// MaxActive is how many active keys a user has at most: every node keeps them all in memory.
 	MaxActive = 1000
 )
@@ -138,6 +141,17 @@ func limitError(field string) error {
 	e := fault.Field("limits", "a limit is at least 1, or left out")
 	e.Path = append(e.Path, field)
 	return e
+}
+
+// checkRouting holds a key's strategy and timeout against their rules.
+func checkRouting(strategy catalog.Strategy, timeout time.Duration) error {
+	switch {
+	case strategy != "" && !strategy.Valid():
+		return fault.Field("strategy", "there is no such strategy")
+	case timeout < 0 || timeout > MaxTimeout || timeout%time.Millisecond != 0:
+		return fault.Field("timeoutMs", "a timeout is between 1 and %d milliseconds, or left out", MaxTimeout.Milliseconds())
+	}
+	return nil
 }
 
 func checkExpiry(at *time.Time, now time.Time) error {

@@ -11,6 +11,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/secret"
@@ -25,7 +26,9 @@ type CreateInput struct {
 	ProviderIDs []id.Provider
 	IPRanges    []string // addresses or CIDR
 	Limits      Limits
-	ExpiresAt   *time.Time // in the future; nil: never
+	Strategy    catalog.Strategy // "": the model's
+	Timeout     time.Duration    // up to MaxTimeout; 0: as long as the gateway allows
+	ExpiresAt   *time.Time       // in the future; nil: never
 }
 
 // Create makes a key and its secret, which is told here and never again. Only an admin names another user. A gateway
@@ -79,6 +82,9 @@ func (in *CreateInput) normalize(now time.Time) (err error) {
 	if err = checkLimits(in.Limits); err != nil {
 		return err
 	}
+	if err = checkRouting(in.Strategy, in.Timeout); err != nil {
+		return err
+	}
 	return checkExpiry(in.ExpiresAt, now)
 }
 
@@ -102,17 +108,21 @@ func (k *Keys) insert(ctx context.Context, grant authz.Grant, in CreateInput, te
 			ID: id.New[id.Key](), UserID: in.UserID, Name: in.Name, Hint: hint(text.Reveal()), SecretHash: hash[:],
 			Scopes: scopes, Models: in.Models, ProviderIds: in.ProviderIDs, IpRanges: in.IPRanges,
 			RequestsPerMinute: in.Limits.RequestsPerMinute, TokensPerMinute: in.Limits.TokensPerMinute,
-			Concurrency: in.Limits.Concurrency, ExpiresAt: in.ExpiresAt,
+			Concurrency: in.Limits.Concurrency, Strategy: string(in.Strategy), TimeoutMs: milliseconds(in.Timeout), ExpiresAt: in.ExpiresAt,
 		})
 		if err != nil {
 			return err
 		}
 		return k.audit.Record(ctx, tx, "key.create", row.ID.String(), map[string]any{
-			"user": in.UserID, "name": in.Name, "hint": row.Hint, "scopes": scopes, "expiresAt": in.ExpiresAt,
+			"user": in.UserID, "name": in.Name, "hint": row.Hint, "scopes": scopes,
+			"strategy": in.Strategy, "timeoutMs": in.Timeout.Milliseconds(), "expiresAt": in.ExpiresAt,
 		})
 	})
 	return row, err
 }
+
+// milliseconds is a checked timeout as its column has it.
+func milliseconds(timeout time.Duration) int32 { return int32(timeout.Milliseconds()) }
 
 // mayGive refuses a gateway key that would make one that can do more than itself.
 func (k *Keys) mayGive(ctx context.Context, tx pgx.Tx, grant authz.Grant, scopes []string) error {

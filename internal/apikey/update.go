@@ -9,6 +9,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
@@ -16,11 +17,13 @@ import (
 // UpdateInput changes a key; nil fields stay as they are. A key's user and scopes never change.
 type UpdateInput struct {
 	Name        *string
-	Models      []string      // empty but not nil: every model
-	ProviderIDs []id.Provider // empty but not nil: every provider
-	IPRanges    []string      // empty but not nil: from everywhere
-	Limits      *Limits       // all limits from now on
-	ExpiresAt   **time.Time   // to nil: never
+	Models      []string          // empty but not nil: every model
+	ProviderIDs []id.Provider     // empty but not nil: every provider
+	IPRanges    []string          // empty but not nil: from everywhere
+	Limits      *Limits           // all limits from now on
+	Strategy    *catalog.Strategy // to "": the model's
+	Timeout     *time.Duration    // to 0: as long as the gateway allows
+	ExpiresAt   **time.Time       // to nil: never
 }
 
 // Update changes a key. Every node follows within a second. A revoked key is a Conflict.
@@ -51,7 +54,7 @@ func (k *Keys) Update(ctx context.Context, keyID id.Key, in UpdateInput) (Key, e
 		row, err = k.q.UpdateApiKey(ctx, tx, db.UpdateApiKeyParams{
 			ID: keyID, Name: row.Name, Models: row.Models, ProviderIds: row.ProviderIds, IpRanges: row.IpRanges,
 			RequestsPerMinute: row.RequestsPerMinute, TokensPerMinute: row.TokensPerMinute,
-			Concurrency: row.Concurrency, ExpiresAt: row.ExpiresAt,
+			Concurrency: row.Concurrency, Strategy: row.Strategy, TimeoutMs: row.TimeoutMs, ExpiresAt: row.ExpiresAt,
 		})
 		if err != nil {
 			return err
@@ -92,10 +95,23 @@ func (in *UpdateInput) normalize(now time.Time) (err error) {
 			return err
 		}
 	}
+	if in.Strategy != nil || in.Timeout != nil {
+		if err := checkRouting(value(in.Strategy), value(in.Timeout)); err != nil {
+			return err
+		}
+	}
 	if in.ExpiresAt != nil {
 		return checkExpiry(*in.ExpiresAt, now)
 	}
 	return nil
+}
+
+// value is what a pointer leads to, or the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // apply changes the row and tells what was set, for the audit log: of models only how many, since their names could be
@@ -119,6 +135,12 @@ func (in UpdateInput) apply(row *db.ApiKey) map[string]any {
 		set["limits"] = map[string]any{
 			"requestsPerMinute": row.RequestsPerMinute, "tokensPerMinute": row.TokensPerMinute, "concurrency": row.Concurrency,
 		}
+	}
+	if in.Strategy != nil {
+		row.Strategy, set["strategy"] = string(*in.Strategy), *in.Strategy
+	}
+	if in.Timeout != nil {
+		row.TimeoutMs, set["timeoutMs"] = milliseconds(*in.Timeout), in.Timeout.Milliseconds()
 	}
 	if in.ExpiresAt != nil {
 		row.ExpiresAt, set["expiresAt"] = *in.ExpiresAt, *in.ExpiresAt

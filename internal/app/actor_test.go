@@ -31,7 +31,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	t.Parallel()
 	called := 0
 	for _, receiver := range []any{
-		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(credit.Ledger),
+		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Aliases), new(credit.Ledger),
 		notify.New(notify.Options{}), new(provider.Providers), new(usage.Reports),
 	} {
 		v := reflect.ValueOf(receiver)

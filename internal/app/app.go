@@ -58,6 +58,7 @@ type Gateway struct {
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
 	models    *catalog.Models
+	aliases   *catalog.Aliases
 	providers *provider.Providers
 	inbox     *notify.Inbox
 

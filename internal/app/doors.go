@@ -40,6 +40,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.users = account.New(g.pool, g.audit, g.ledger)
 	g.keys = apikey.New(g.pool, g.audit)
 	g.models = catalog.New(g.pool, g.audit)
+	g.aliases = catalog.NewAliases(g.pool, g.audit)
 	g.limiter = limit.New(g.redis, g.log, time.Now)
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
@@ -91,12 +92,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads,
 		Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Changes: g.health, Gate: g.gate,
 	})

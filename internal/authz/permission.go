@@ -19,6 +19,8 @@ const (
 	ProviderProbe  Permission = "provider.probe" // probe and discover: costs the provider's money
 	ModelRead      Permission = "model.read"
 	ModelWrite     Permission = "model.write"
+	AliasRead      Permission = "alias.read"
+	AliasWrite     Permission = "alias.write" // shared ones need all of it
 	CreditRead     Permission = "credit.read"
 	CreditGrant    Permission = "credit.grant"
 	RechargeWrite  Permission = "credit.recharge"
@@ -40,7 +42,8 @@ const (
 func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
-		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, AliasRead, AliasWrite,
+		CreditRead, CreditGrant, RechargeWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
@@ -51,13 +54,13 @@ var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
-		ModelRead: all, ModelWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
+		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 	Member: {
 		SignIn: own, SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
-		ProviderRead: own, ModelRead: all, CreditRead: own, RequestRead: own, MetricsRead: own,
+		ProviderRead: own, ModelRead: all, AliasRead: own, AliasWrite: own, CreditRead: own, RequestRead: own, MetricsRead: own,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 }

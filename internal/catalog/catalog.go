@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/audit"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 const (
@@ -28,6 +29,14 @@ const (
 	MaxWeight = 1_000_000
 	// MaxPriority is the largest number that tells when a route is tried.
 	MaxPriority = 1000
+	// MaxRegion is how many bytes a route's region has at most.
+	MaxRegion = 64
+	// MaxCapabilities is how many capabilities a route names at most.
+	MaxCapabilities = 32
+	// MaxBalance is the largest weight of a figure in the balanced strategy.
+	MaxBalance = 1000
+	// DefaultRetryBudget is how many retries there may be for 100 calls where a model does not say.
+	DefaultRetryBudget = 10
 	// MaxBatch is how many models ByIDs gives at once.
 	MaxBatch = 1000
 )
@@ -66,16 +75,42 @@ const (
 // Valid reports whether the way is known.
 func (u Unsupported) Valid() bool { return u == Drop || u == Reject || u == Keep }
 
+// RequestErrors says what becomes of a call that a provider refuses for what it asks: nobody's fault but the caller's.
+type RequestErrors string
+
+// The ways.
+const (
+	Return   RequestErrors = "return"   // the caller gets the refusal
+	Failover RequestErrors = "failover" // another provider is tried, which may see it differently
+)
+
+// Valid reports whether the way is known.
+func (r RequestErrors) Valid() bool { return r == Return || r == Failover }
+
+// A Balance says how much each figure counts in the Balanced strategy, from 0, not at all, to MaxBalance. At least one counts.
+type Balance struct {
+	Latency float64 // how much slower than the fastest
+	Price   float64 // how much dearer than the cheapest
+	Errors  float64 // the share that fails
+}
+
+// DefaultBalance is that of a model which does not say.
+var DefaultBalance = Balance{Latency: 1, Price: 1, Errors: 10}
+
 // A Model is one logical model.
 type Model struct {
-	ID          id.Model
-	Name        string // unique; what callers put into "model"
-	Description string
-	Strategy    Strategy
-	Unsupported Unsupported
-	Enabled     bool // a disabled one keeps its name, and is not found by callers
-	Routes      []Route
-	CreatedAt   time.Time
+	ID            id.Model
+	Name          string // unique; what callers put into "model"
+	Description   string
+	Strategy      Strategy
+	Balance       Balance
+	Unsupported   Unsupported
+	RequestErrors RequestErrors
+	Hedge         bool // ask a second target where the first takes longer than it usually does
+	RetryBudget   int  // how many retries there may be for 100 calls, 0 to 100; those at what does well are not counted
+	Enabled       bool // a disabled one keeps its name, and is not found by callers
+	Routes        []Route
+	CreatedAt     time.Time
 }
 
 // A Route is one provider's model that serves a logical one.
@@ -85,7 +120,17 @@ type Route struct {
 	UpstreamID string // what the provider calls it
 	Weight     int    // 0 to MaxWeight; 0 is tried only when all others failed
 	Priority   int    // 0 to MaxPriority; lower is tried first
+	Region     string // where it is served from, for people; may be empty
+	Overrides  Overrides
 	Enabled    bool
+}
+
+// Overrides are what a route has differently from the provider's model. What is nil is as that has it.
+type Overrides struct {
+	Rate            pricing.Rate
+	Capabilities    []string // empty but not nil: none
+	ContextTokens   *int64   // above 0
+	MaxOutputTokens *int64   // above 0
 }
 
 // Models keeps the logical models.
@@ -136,7 +181,9 @@ func (m *Models) one(ctx context.Context, tx db.DBTX, row db.Model) (Model, erro
 func fromRow(row db.Model, routes []Route) Model {
 	return Model{
 		ID: row.ID, Name: row.Name, Description: row.Description, Strategy: Strategy(row.Strategy),
-		Unsupported: Unsupported(row.Unsupported), Enabled: row.Enabled,
+		Balance:     Balance{Latency: row.BalanceLatency, Price: row.BalancePrice, Errors: row.BalanceErrors},
+		Unsupported: Unsupported(row.Unsupported), RequestErrors: RequestErrors(row.RequestErrors),
+		Hedge: row.Hedge, RetryBudget: int(row.RetryBudget), Enabled: row.Enabled,
 		Routes: routes, CreatedAt: row.CreatedAt,
 	}
 }
@@ -144,7 +191,11 @@ func fromRow(row db.Model, routes []Route) Model {
 func routeFromRow(row db.Route) Route {
 	return Route{
 		ID: row.ID, ProviderID: row.ProviderID, UpstreamID: row.UpstreamID,
-		Weight: int(row.Weight), Priority: int(row.Priority), Enabled: row.Enabled,
+		Weight: int(row.Weight), Priority: int(row.Priority), Region: row.Region, Enabled: row.Enabled,
+		Overrides: Overrides{
+			Rate:         pricing.Rate{Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice},
+			Capabilities: row.Capabilities, ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
+		},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,9 @@ import (
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/money"
 	"aihigress/internal/page"
+	"aihigress/internal/pricing"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -93,10 +96,11 @@ func TestLifeOfAModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := catalog.Model{ID: made.ID, Name: "smart", Strategy: catalog.Weighted, Unsupported: catalog.Drop, Enabled: true, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
-		{ProviderID: a, UpstreamID: "gpt", Weight: 1, Enabled: true},
-		{ProviderID: b, UpstreamID: "gpt", Weight: 0, Priority: 1},
-	}}
+	want := catalog.Model{ID: made.ID, Name: "smart", Strategy: catalog.Weighted, Unsupported: catalog.Drop, Enabled: true,
+		Balance: catalog.DefaultBalance, RequestErrors: catalog.Return, RetryBudget: 10, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
+			{ProviderID: a, UpstreamID: "gpt", Weight: 1, Enabled: true},
+			{ProviderID: b, UpstreamID: "gpt", Weight: 0, Priority: 1},
+		}}
 	if diff := cmp.Diff(want, made, cmpopts.IgnoreFields(catalog.Route{}, "ID")); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
 	}
@@ -163,6 +167,19 @@ func TestRefusals(t *testing.T) {
 		{"NUL in the description", catalog.CreateInput{Name: "n", Description: "\x00"}, fault.Invalid, "description"},
 		{"unknown strategy", catalog.CreateInput{Name: "n", Strategy: "luck"}, fault.Invalid, "strategy"},
 		{"unknown way with fields", catalog.CreateInput{Name: "n", Unsupported: "ignore"}, fault.Invalid, "unsupportedFields"},
+		{"unknown way with refusals", catalog.CreateInput{Name: "n", RequestErrors: "ignore"}, fault.Invalid, "requestErrors"},
+		{"retries for more than all", catalog.CreateInput{Name: "n", RetryBudget: new(1 << 40)}, fault.Invalid, "retryBudget"},
+		{"retries for less than nothing", catalog.CreateInput{Name: "n", RetryBudget: &minus}, fault.Invalid, "retryBudget"},
+		{"nothing counts", catalog.CreateInput{Name: "n", Balance: &catalog.Balance{}}, fault.Invalid, "balance"},
+		{"a weight below zero", catalog.CreateInput{Name: "n", Balance: &catalog.Balance{Latency: -1, Price: 1}}, fault.Invalid, "balance"},
+		{"a weight that is no number", catalog.CreateInput{Name: "n", Balance: &catalog.Balance{Latency: math.NaN(), Price: 1}}, fault.Invalid, "balance"},
+		{"an endless weight", catalog.CreateInput{Name: "n", Balance: &catalog.Balance{Errors: math.Inf(1)}}, fault.Invalid, "balance"},
+		{"long region", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Region: strings.Repeat("r", 65)})}, fault.Invalid, "routes.0.region"},
+		{"negative price", overriding(a, catalog.Overrides{Rate: pricing.Rate{CacheWrite: new(money.Price(-1))}}), fault.Invalid, "routes.0.overrides.cacheWritePrice"},
+		{"no context", overriding(a, catalog.Overrides{ContextTokens: new(int64(0))}), fault.Invalid, "routes.0.overrides.contextTokens"},
+		{"no output", overriding(a, catalog.Overrides{MaxOutputTokens: new(int64(-5))}), fault.Invalid, "routes.0.overrides.maxOutputTokens"},
+		{"a capability of two words", overriding(a, catalog.Overrides{Capabilities: []string{"two words"}}), fault.Invalid, "routes.0.overrides.capabilities"},
+		{"too many capabilities", overriding(a, catalog.Overrides{Capabilities: make([]string, 33)}), fault.Invalid, "routes.0.overrides.capabilities"},
 		{"no upstream", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a})}, fault.Invalid, "routes.0.upstreamId"},
 		{"negative weight", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Weight: &minus})}, fault.Invalid, "routes.0.weight"},
 		{"negative priority", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Priority: -1})}, fault.Invalid, "routes.0.priority"},
@@ -188,6 +205,75 @@ func TestRefusals(t *testing.T) {
 		if !errors.Is(err, fault.Denied) {
 			t.Errorf("member's %s: %v", name, err)
 		}
+	}
+}
+
+func overriding(provider id.Provider, o catalog.Overrides) catalog.CreateInput {
+	return catalog.CreateInput{Name: "n", Routes: []catalog.RouteInput{{ProviderID: provider, UpstreamID: "u", Overrides: o}}}
+}
+
+// What a model says of routing, and its routes of their own, is stored, and changed field by field.
+func TestPoliciesAndOverrides(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	a := f.provider("a")
+	own := catalog.Overrides{
+		Rate:         pricing.Rate{Input: new(money.Price(0)), CachedInput: new(money.Price(1)), CacheWrite: new(money.Price(2)), Output: new(money.Price(3))},
+		Capabilities: []string{"vision"}, ContextTokens: new(int64(5)), MaxOutputTokens: new(int64(4)),
+	}
+	in := catalog.CreateInput{Name: "m", Balance: &catalog.Balance{Price: 2.5}, RequestErrors: catalog.Failover, Hedge: true, RetryBudget: new(0), Routes: []catalog.RouteInput{
+		{ProviderID: a, UpstreamID: "u", Region: "eu", Overrides: own}, {ProviderID: a, UpstreamID: "v", Priority: 1, Overrides: catalog.Overrides{Capabilities: []string{}}},
+	}}
+	made, err := f.Create(f.admin, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Balance != *in.Balance || made.RequestErrors != catalog.Failover || !made.Hedge || made.RetryBudget != 0 {
+		t.Errorf("created %+v", made)
+	}
+	if r := made.Routes[0]; r.Region != "eu" || !cmp.Equal(r.Overrides, own) {
+		t.Errorf("route %+v", r)
+	}
+	if c := made.Routes[1].Overrides.Capabilities; c == nil || len(c) != 0 {
+		t.Errorf("no capabilities are %v", c)
+	}
+	changed, err := f.Update(f.admin, made.ID, catalog.UpdateInput{Hedge: new(false), RetryBudget: new(100), Balance: &catalog.Balance{Errors: 1}, RequestErrors: new(catalog.Return)})
+	if err != nil || changed.Hedge || changed.RetryBudget != 100 || changed.Balance != (catalog.Balance{Errors: 1}) || changed.RequestErrors != catalog.Return || !cmp.Equal(changed.Routes, made.Routes) {
+		t.Errorf("updated %+v: %v", changed, err)
+	}
+	changed, err = f.Update(f.admin, made.ID, catalog.UpdateInput{Routes: &[]catalog.RouteInput{{ProviderID: a, UpstreamID: "u"}}})
+	if err != nil || len(changed.Routes) != 1 || changed.Routes[0].Region != "" || !cmp.Equal(changed.Routes[0].Overrides, catalog.Overrides{}) || changed.Routes[0].ID != made.Routes[0].ID {
+		t.Errorf("updated %+v: %v", changed, err)
+	}
+	if _, err := f.Update(f.admin, made.ID, catalog.UpdateInput{Balance: &catalog.Balance{}}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("nothing counts: %v", err)
+	}
+	p, err := f.audit.List(f.admin, audit.Filter{OldestFirst: true}, page.Args{First: 100})
+	if err != nil || len(p.Items) != 3 {
+		t.Fatalf("%d events: %v", len(p.Items), err)
+	}
+	for i, want := range []string{`"inputPrice":"0"`, `"retryBudget":100`, `"routes":[{`} {
+		if got := strings.ReplaceAll(string(p.Items[i].Details), " ", ""); !strings.Contains(got, want) {
+			t.Errorf("event %d has no %s: %s", i, want, got)
+		}
+	}
+}
+
+// A model whose routes are more than an audit event holds could not be made.
+func TestManyLongRoutesAreRecorded(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	a := f.provider("a")
+	var routes []catalog.RouteInput
+	for i := range catalog.MaxRoutes {
+		routes = append(routes, catalog.RouteInput{ProviderID: a, UpstreamID: fmt.Sprintf("%0200d", i), Region: "somewhere"})
+	}
+	made, err := f.Create(f.admin, catalog.CreateInput{Name: "m", Routes: routes})
+	if err != nil || len(made.Routes) != catalog.MaxRoutes {
+		t.Fatalf("%d routes: %v", len(made.Routes), err)
+	}
+	if p, err := f.audit.List(f.admin, audit.Filter{}, page.Args{}); err != nil || !strings.Contains(string(p.Items[0].Details), `"routes": 100`) {
+		t.Errorf("recorded %s: %v", p.Items[0].Details, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -13,12 +14,16 @@ import (
 
 // CreateInput is a new model.
 type CreateInput struct {
-	Name        string
-	Description string
-	Strategy    Strategy    // "" is Weighted
-	Unsupported Unsupported // "" is Drop
-	Disabled    bool
-	Routes      []RouteInput
+	Name          string
+	Description   string
+	Strategy      Strategy      // "" is Weighted
+	Balance       *Balance      // nil is DefaultBalance
+	Unsupported   Unsupported   // "" is Drop
+	RequestErrors RequestErrors // "" is Return
+	Hedge         bool
+	RetryBudget   *int // nil is DefaultRetryBudget
+	Disabled      bool
+	Routes        []RouteInput
 }
 
 // RouteInput is one route of a model.
@@ -27,6 +32,8 @@ type RouteInput struct {
 	UpstreamID string // need not be among what the provider lists: then requests are unpriced
 	Weight     *int   // nil is 1
 	Priority   int
+	Region     string
+	Overrides  Overrides
 	Disabled   bool
 }
 
@@ -35,13 +42,8 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 	if _, err := authz.Require(ctx, authz.ModelWrite); err != nil {
 		return Model{}, err
 	}
-	if in.Strategy == "" {
-		in.Strategy = Weighted
-	}
-	if in.Unsupported == "" {
-		in.Unsupported = Drop
-	}
-	if err := check(in.Name, in.Description, in.Strategy, in.Unsupported); err != nil {
+	row := in.row()
+	if err := check(row); err != nil {
 		return Model{}, err
 	}
 	if err := checkRoutes(in.Routes); err != nil {
@@ -50,8 +52,9 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 	var model Model
 	err := db.InTx(ctx, m.pool, func(tx pgx.Tx) error {
 		row, err := m.q.InsertModel(ctx, tx, db.InsertModelParams{
-			ID: id.New[id.Model](), Name: in.Name, Description: in.Description, Strategy: string(in.Strategy), Enabled: !in.Disabled,
-			Unsupported: string(in.Unsupported),
+			ID: row.ID, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled, Unsupported: row.Unsupported,
+			BalanceLatency: row.BalanceLatency, BalancePrice: row.BalancePrice, BalanceErrors: row.BalanceErrors,
+			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors,
 		})
 		if err != nil {
 			return named(err)
@@ -63,7 +66,9 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 			return err
 		}
 		return m.audit.Record(ctx, tx, "model.create", row.ID.String(), map[string]any{
-			"name": model.Name, "strategy": model.Strategy, "unsupported": model.Unsupported, "enabled": model.Enabled, "routes": describe(model.Routes),
+			"name": model.Name, "strategy": model.Strategy, "balance": model.Balance, "unsupported": model.Unsupported,
+			"requestErrors": model.RequestErrors, "hedge": model.Hedge, "retryBudget": model.RetryBudget,
+			"enabled": model.Enabled, "routes": describe(model.Routes),
 		})
 	})
 	if err != nil {
@@ -71,3 +76,24 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 	}
 	return model, nil
 }
+
+// row is the model as it is to be stored, with what was left out filled in.
+func (in CreateInput) row() db.Model {
+	balance, retries := DefaultBalance, DefaultRetryBudget
+	if in.Balance != nil {
+		balance = *in.Balance
+	}
+	if in.RetryBudget != nil {
+		retries = *in.RetryBudget
+	}
+	return db.Model{
+		ID: id.New[id.Model](), Name: in.Name, Description: in.Description, Enabled: !in.Disabled, Hedge: in.Hedge,
+		Strategy: string(cmp.Or(in.Strategy, Weighted)), Unsupported: string(cmp.Or(in.Unsupported, Drop)),
+		RequestErrors:  string(cmp.Or(in.RequestErrors, Return)),
+		BalanceLatency: balance.Latency, BalancePrice: balance.Price, BalanceErrors: balance.Errors,
+		RetryBudget: percent(retries),
+	}
+}
+
+// percent is a number as its column takes it: what is far out of range stays out of range.
+func percent(n int) int32 { return int32(max(-1, min(n, 101))) }

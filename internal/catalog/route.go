@@ -2,12 +2,19 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
+	"aihigress/internal/audit"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
@@ -47,7 +54,10 @@ func (m *Models) setRoutes(ctx context.Context, tx pgx.Tx, model id.Model, route
 		}
 		err := m.q.UpsertRoute(ctx, tx, db.UpsertRouteParams{
 			ID: id.New[id.Route](), ModelID: model, ProviderID: r.ProviderID, UpstreamID: r.UpstreamID,
-			Weight: int32(weight), Priority: int32(r.Priority), Enabled: !r.Disabled,
+			Weight: int32(weight), Priority: int32(r.Priority), Enabled: !r.Disabled, Region: r.Region,
+			Capabilities: r.Overrides.Capabilities, ContextTokens: r.Overrides.ContextTokens, MaxOutputTokens: r.Overrides.MaxOutputTokens,
+			InputPrice: r.Overrides.Rate.Input, CachedInputPrice: r.Overrides.Rate.CachedInput,
+			CacheWritePrice: r.Overrides.Rate.CacheWrite, OutputPrice: r.Overrides.Rate.Output,
 		})
 		if err != nil {
 			return fmt.Errorf("write route: %w", err)
@@ -72,7 +82,7 @@ func (m *Models) lockProviders(ctx context.Context, tx pgx.Tx, routes []RouteInp
 	}
 	for i, r := range routes {
 		if !there[r.ProviderID] {
-			return routeFault(i, "providerId", "there is no such provider")
+			return ofRoute(i, fault.Field("providerId", "there is no such provider"))
 		}
 	}
 	return nil
@@ -87,32 +97,47 @@ func checkRoutes(routes []RouteInput) error {
 		to := destination{r.ProviderID, r.UpstreamID}
 		switch {
 		case r.UpstreamID == "" || len(r.UpstreamID) > MaxName:
-			return routeFault(i, "upstreamId", "an upstream id has between 1 and %d bytes", MaxName)
+			return ofRoute(i, fault.Field("upstreamId", "an upstream id has between 1 and %d bytes", MaxName))
 		case r.Weight != nil && (*r.Weight < 0 || *r.Weight > MaxWeight):
-			return routeFault(i, "weight", "a weight is between 0 and %d", MaxWeight)
+			return ofRoute(i, fault.Field("weight", "a weight is between 0 and %d", MaxWeight))
 		case r.Priority < 0 || r.Priority > MaxPriority:
-			return routeFault(i, "priority", "a priority is between 0 and %d", MaxPriority)
+			return ofRoute(i, fault.Field("priority", "a priority is between 0 and %d", MaxPriority))
 		case seen[to]:
-			return routeFault(i, "upstreamId", "there is a route to this provider's model already")
+			return ofRoute(i, fault.Field("upstreamId", "there is a route to this provider's model already"))
+		case len(r.Region) > MaxRegion || !utf8.ValidString(r.Region) || strings.ContainsFunc(r.Region, unicode.IsControl):
+			return ofRoute(i, fault.Field("region", "a region is text of at most %d bytes", MaxRegion))
+		}
+		if err := r.Overrides.check(); err != nil {
+			return ofRoute(i, err, "overrides")
 		}
 		seen[to] = true
 	}
 	return nil
 }
 
-func routeFault(i int, field, format string, args ...any) error {
-	failure := fault.Field("routes", format, args...)
-	failure.Path = append(failure.Path, fmt.Sprint(i), field)
-	return failure
+// ofRoute says which route a failure is of, and of which of its fields.
+func ofRoute(i int, err error, fields ...string) error {
+	if failure, ok := fault.As(err); ok {
+		failure.Path = slices.Concat([]string{"routes", strconv.Itoa(i)}, fields, failure.Path)
+	}
+	return err
 }
 
-// describe is routes as the audit log keeps them.
-func describe(routes []Route) []map[string]any {
+// describe is routes as the audit log keeps them: how many, where they are more than an event holds.
+func describe(routes []Route) any {
 	list := make([]map[string]any, len(routes))
 	for i, r := range routes {
 		list[i] = map[string]any{
 			"provider": r.ProviderID, "upstream": r.UpstreamID, "weight": r.Weight, "priority": r.Priority, "enabled": r.Enabled,
 		}
+		if r.Region != "" {
+			list[i]["region"] = r.Region
+		}
+		r.Overrides.describe(list[i])
+	}
+	const room = audit.MaxDetails - 4<<10 // beside a model's other fields
+	if raw, err := json.Marshal(list); err != nil || len(raw) > room {
+		return len(list)
 	}
 	return list
 }

@@ -13,12 +13,16 @@ import (
 
 // UpdateInput changes a model; nil fields stay as they are.
 type UpdateInput struct {
-	Name        *string
-	Description *string
-	Strategy    *Strategy
-	Unsupported *Unsupported
-	Enabled     *bool
-	Routes      *[]RouteInput // all routes: those not in it are removed
+	Name          *string
+	Description   *string
+	Strategy      *Strategy
+	Balance       *Balance
+	Unsupported   *Unsupported
+	RequestErrors *RequestErrors
+	Hedge         *bool
+	RetryBudget   *int
+	Enabled       *bool
+	Routes        *[]RouteInput // all routes: those not in it are removed
 }
 
 // Update changes a model. Every node follows within a second.
@@ -38,12 +42,13 @@ func (m *Models) Update(ctx context.Context, model id.Model, in UpdateInput) (Mo
 			return err
 		}
 		changes := in.apply(&row)
-		if err := check(row.Name, row.Description, Strategy(row.Strategy), Unsupported(row.Unsupported)); err != nil {
+		if err := check(row); err != nil {
 			return err
 		}
 		row, err = m.q.UpdateModel(ctx, tx, db.UpdateModelParams{
 			ID: model, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled,
-			Unsupported: row.Unsupported,
+			Unsupported: row.Unsupported, BalanceLatency: row.BalanceLatency, BalancePrice: row.BalancePrice, BalanceErrors: row.BalanceErrors,
+			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors,
 		})
 		if err != nil {
 			return named(err)
@@ -74,21 +79,25 @@ func (in UpdateInput) apply(row *db.Model) map[string]any {
 		changes["name"] = map[string]string{"from": row.Name, "to": *in.Name}
 		row.Name = *in.Name
 	}
-	if in.Description != nil && *in.Description != row.Description {
-		changes["description"] = *in.Description
-		row.Description = *in.Description
+	set(changes, "description", &row.Description, in.Description)
+	if b := in.Balance; b != nil && *b != (Balance{row.BalanceLatency, row.BalancePrice, row.BalanceErrors}) {
+		changes["balance"] = *b
+		row.BalanceLatency, row.BalancePrice, row.BalanceErrors = b.Latency, b.Price, b.Errors
 	}
-	if in.Strategy != nil && string(*in.Strategy) != row.Strategy {
-		changes["strategy"] = *in.Strategy
-		row.Strategy = string(*in.Strategy)
+	if in.RetryBudget != nil {
+		set(changes, "retryBudget", &row.RetryBudget, new(percent(*in.RetryBudget)))
 	}
-	if in.Unsupported != nil && string(*in.Unsupported) != row.Unsupported {
-		changes["unsupported"] = *in.Unsupported
-		row.Unsupported = string(*in.Unsupported)
-	}
-	if in.Enabled != nil && *in.Enabled != row.Enabled {
-		changes["enabled"] = *in.Enabled
-		row.Enabled = *in.Enabled
-	}
+	set(changes, "strategy", &row.Strategy, (*string)(in.Strategy))
+	set(changes, "unsupported", &row.Unsupported, (*string)(in.Unsupported))
+	set(changes, "requestErrors", &row.RequestErrors, (*string)(in.RequestErrors))
+	set(changes, "hedge", &row.Hedge, in.Hedge)
+	set(changes, "enabled", &row.Enabled, in.Enabled)
 	return changes
+}
+
+// set changes a column, where there is a new value, and notes it.
+func set[T comparable](changes map[string]any, name string, column, value *T) {
+	if value != nil && *value != *column {
+		*column, changes[name] = *value, *value
+	}
 }

@@ -32,6 +32,7 @@ type (
 	providerModelNoun struct{}
 	modelNoun         struct{}
 	routeNoun         struct{}
+	aliasNoun         struct{}
 	accountNoun       struct{}
 	entryNoun         struct{}
 	nodeNoun          struct{}
@@ -50,6 +51,7 @@ func (providerKeyNoun) prefix() string   { return "pky" }
 func (providerModelNoun) prefix() string { return "pmd" }
 func (modelNoun) prefix() string         { return "mdl" }
 func (routeNoun) prefix() string         { return "rte" }
+func (aliasNoun) prefix() string         { return "als" }
 func (accountNoun) prefix() string       { return "acc" }
 func (entryNoun) prefix() string         { return "ent" }
 func (nodeNoun) prefix() string          { return "nod" }
@@ -69,6 +71,7 @@ type (
 	ProviderModel = Of[providerModelNoun]
 	Model         = Of[modelNoun]
 	Route         = Of[routeNoun]
+	Alias         = Of[aliasNoun]
 	Account       = Of[accountNoun]
 	Entry         = Of[entryNoun]
 	Node          = Of[nodeNoun]

@@ -52,6 +52,8 @@ type Input struct {
 	// What the request takes, in tokens: it decides what is cheap and what is fast.
 	Prompt int64
 	Output int64 // at most; 0 is not said
+
+	Balance snapshot.Balance // of Balanced: how much each figure counts; zero is UsualBalance
 }
 
 // A Target is one thing that can be tried: a provider's model with one of its keys. A plan never has a target twice.
@@ -103,7 +105,7 @@ func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	targets := p.targets(room[:0], in)
 	if p.Compares() {
 		p.estimate(targets, in)
-		p.score(targets)
+		p.score(targets, in.Balance)
 	}
 	d := dice{}
 	d.Seed(in.Seed, 0)

@@ -105,8 +105,9 @@ func price(r *snapshot.Route, prompt, output int64, held bool) float64 {
 	return float64(amount) / float64(money.Credit)
 }
 
-// score fills in the scores.
-func (p Policy) score(targets []Target) {
+// score fills in the scores. A zero balance is the usual one.
+func (p Policy) score(targets []Target, counts snapshot.Balance) {
+	counts = balanced(counts)
 	soonest, cheapest := inf, inf
 	for i := range targets {
 		if t := &targets[i]; !t.LeftOut {
@@ -129,7 +130,7 @@ func (p Policy) score(targets []Target) {
 		case Reliability:
 			t.Score = t.surely()
 		case Balanced:
-			t.Score = over(t.seconds(), soonest) + over(t.Price, cheapest) + errorsCount*t.surely()
+			t.Score = counts.Latency*over(t.seconds(), soonest) + counts.Price*over(t.Price, cheapest) + counts.Errors*t.surely()
 		case LeastBusy:
 			t.Score = float64(t.InFlight) / float64(max(targets[i].Route.Weight, 1))
 		case Weighted, Priority, RoundRobin:
@@ -137,12 +138,21 @@ func (p Policy) score(targets []Target) {
 	}
 }
 
-const (
-	// errorsCount is what failing always counts for in a balanced score: as much as taking or costing eleven times as much.
-	errorsCount = 10
-	// overLimit bounds what a term may add to a balanced score, so that the others still matter.
-	overLimit = 10
-)
+// UsualBalance is that of a zero Input.Balance. It has failing always count as much as taking or costing eleven times as much.
+var UsualBalance = snapshot.Balance{Latency: 1, Price: 1, Errors: 10}
+
+// balanced is a balance whose largest weight, next to the usual ones, is 1: only proportions count, and what is about as good
+// as the best does not depend on how large the numbers are.
+func balanced(counts snapshot.Balance) snapshot.Balance {
+	most := max(counts.Latency/UsualBalance.Latency, counts.Price/UsualBalance.Price, counts.Errors/UsualBalance.Errors)
+	if most <= 0 {
+		return UsualBalance
+	}
+	return snapshot.Balance{Latency: counts.Latency / most, Price: counts.Price / most, Errors: counts.Errors / most}
+}
+
+// overLimit bounds how much more a term of a balanced score may be than the least, so that the others still matter.
+const overLimit = 10
 
 // over is how much more a figure is than the least, as a share of it. What is unknown is taken to be twice as much.
 func over(value, least float64) float64 {

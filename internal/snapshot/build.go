@@ -17,6 +17,7 @@ type Contents struct {
 	Keys      []*Key
 	Providers []*Provider // the enabled ones
 	Models    []*Model    // their routes lead to providers of this very list
+	Aliases   []Alias
 	Users     map[id.User]authz.Role
 	Revoked   []id.Session
 	Problems  []string
@@ -52,6 +53,7 @@ func New(c Contents) *Snapshot {
 		m.Routes = slices.DeleteFunc(m.Routes, func(r Route) bool { return r.Upstream != nil && r.Upstream.Disabled })
 		slices.SortStableFunc(m.Routes, func(a, b Route) int { return cmp.Compare(a.Priority, b.Priority) })
 	}
+	s.shared, s.own = indexAliases(c.Aliases)
 	for _, session := range c.Revoked {
 		s.revoked[session] = struct{}{}
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,6 +33,7 @@ type rows struct {
 	providerModels []db.ProviderModel
 	models         []db.Model
 	routes         []db.Route
+	aliases        []db.Alias
 	users          []db.SnapshotUsersRow
 	revoked        []id.Session
 }
@@ -64,6 +66,10 @@ func read(ctx context.Context, tx pgx.Tx) (rows, error) {
 		{"routes", func() (n int, err error) {
 			r.routes, err = q.SnapshotRoutes(ctx, tx, maxRows)
 			return len(r.routes), err
+		}},
+		{"aliases", func() (n int, err error) {
+			r.aliases, err = q.SnapshotAliases(ctx, tx, maxRows)
+			return len(r.aliases), err
 		}},
 		{"users", func() (n int, err error) { r.users, err = q.SnapshotUsers(ctx, tx, maxRows); return len(r.users), err }},
 		{"revoked sessions", func() (n int, err error) {
@@ -123,7 +129,11 @@ func (l *loader) contents(r rows) Contents {
 	}
 	models := map[id.Model]*Model{}
 	for _, row := range r.models {
-		m := &Model{ID: row.ID, Name: row.Name, Strategy: row.Strategy, Unsupported: row.Unsupported, Disabled: !row.Enabled, CreatedAt: row.CreatedAt}
+		m := &Model{
+			ID: row.ID, Name: row.Name, Strategy: row.Strategy, Unsupported: row.Unsupported, Disabled: !row.Enabled, CreatedAt: row.CreatedAt,
+			FailoverRefused: row.RequestErrors == "failover", Hedge: row.Hedge, RetryBudget: int(row.RetryBudget),
+			Balance: Balance{Latency: row.BalanceLatency, Price: row.BalancePrice, Errors: row.BalanceErrors},
+		}
 		models[m.ID] = m
 		c.Models = append(c.Models, m)
 	}
@@ -131,10 +141,13 @@ func (l *loader) contents(r rows) Contents {
 		m, p := models[row.ModelID], providers[row.ProviderID]
 		if m != nil && p != nil {
 			m.Routes = append(m.Routes, Route{
-				Provider: p, Upstream: p.Models[row.UpstreamID], UpstreamID: row.UpstreamID,
-				Weight: int(row.Weight), Priority: int(row.Priority),
+				Provider: p, Upstream: overridden(p.Models[row.UpstreamID], row), UpstreamID: row.UpstreamID,
+				Weight: int(row.Weight), Priority: int(row.Priority), Region: row.Region,
 			})
 		}
+	}
+	for _, row := range r.aliases {
+		c.Aliases = append(c.Aliases, Alias{OwnerID: value(row.OwnerID), Pattern: row.Pattern, Target: row.Target})
 	}
 	c.Problems = l.problems
 	return c
@@ -150,7 +163,7 @@ func (l *loader) key(row db.SnapshotKeysRow) (*Key, bool) {
 			TokensPerMinute:   value(row.TokensPerMinute),
 			Concurrency:       int64(value(row.Concurrency)),
 		},
-		ExpiresAt: value(row.ExpiresAt),
+		Strategy: row.Strategy, Timeout: time.Duration(row.TimeoutMs) * time.Millisecond, ExpiresAt: value(row.ExpiresAt),
 	}
 	if copy(k.Hash[:], row.SecretHash) != len(k.Hash) {
 		l.problem("key %s is left out: its hash is too short", row.ID)
@@ -222,11 +235,33 @@ func providerModel(row db.ProviderModel) *ProviderModel {
 			Input: row.InputPrice, CachedInput: row.CachedInputPrice,
 			CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
 		},
-		MaxOutput: value(row.MaxOutputTokens),
-		Context:   value(row.ContextTokens),
-		Disabled:  !row.Enabled,
-		Missing:   row.MissingSince != nil,
+		MaxOutput:    value(row.MaxOutputTokens),
+		Context:      value(row.ContextTokens),
+		Capabilities: row.Capabilities,
+		Disabled:     !row.Enabled,
+		Missing:      row.MissingSince != nil,
 	}
+}
+
+// overridden is a provider's model as a route has it: the very same where the route overrides nothing.
+func overridden(m *ProviderModel, route db.Route) *ProviderModel {
+	if route.InputPrice == nil && route.CachedInputPrice == nil && route.CacheWritePrice == nil && route.OutputPrice == nil &&
+		route.ContextTokens == nil && route.MaxOutputTokens == nil && route.Capabilities == nil {
+		return m
+	}
+	o := ProviderModel{UpstreamID: route.UpstreamID}
+	if m != nil {
+		o = *m
+	}
+	o.Rate = pricing.Rate{
+		Input: cmp.Or(route.InputPrice, o.Rate.Input), CachedInput: cmp.Or(route.CachedInputPrice, o.Rate.CachedInput),
+		CacheWrite: cmp.Or(route.CacheWritePrice, o.Rate.CacheWrite), Output: cmp.Or(route.OutputPrice, o.Rate.Output),
+	}
+	o.Context, o.MaxOutput = cmp.Or(value(route.ContextTokens), o.Context), cmp.Or(value(route.MaxOutputTokens), o.MaxOutput)
+	if route.Capabilities != nil {
+		o.Capabilities = route.Capabilities
+	}
+	return &o
 }
 
 func set[T comparable](list []T) map[T]struct{} {

@@ -1,24 +1,35 @@
 package snapshot
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
 
-// Resolve finds the routes that a requested model name leads to for a key, in this order: a logical model of that name;
-// for a name of the form slug/model that provider; then every provider that lists the name as upstream id or alias. The
-// model is nil but in the first case. The slice is shared: it must not be changed.
+// Resolve finds the routes that a requested model name leads to for a key. The first of these that knows the name decides:
+//
+//   - an alias of the key's user for this very name,
+//   - a logical model of this name,
+//   - a shared alias for this very name,
+//   - for a name of the form slug/model that provider,
+//   - the alias of the key's user, then the shared one, whose pattern has the longest literal part,
+//   - every provider that lists the name as upstream id or alias,
+//   - the alias of the key's user, then the shared one, for *.
+//
+// The target of an alias is looked up among models and providers alone, so that no alias leads to another. The model is
+// nil where the routes are not a logical model's. The slice is shared: it must not be changed.
 //
 // The key's lists of models and providers are walls, and so is a provider's visibility: what is behind one is not found.
-// A model whose providers are all disabled fails as Upstream with the code no_provider.
+// Of an alias the list of models must have the target, or the name where the alias is shared: users make no way around the
+// lists of their keys. A model whose providers are all disabled fails as Upstream with the code no_provider.
 func (s *Snapshot) Resolve(k *Key, name string) ([]Route, *Model, error) {
-	if !k.allowsModel(name) {
+	target, allowed := s.target(k, name)
+	if !allowed {
 		return nil, nil, notFound(name)
 	}
-	if m, ok := s.models[name]; ok {
+	if m, ok := s.models[target]; ok {
 		routes := k.reachable(m.Routes)
 		switch {
 		case m.Disabled:
@@ -30,23 +41,70 @@ func (s *Snapshot) Resolve(k *Key, name string) ([]Route, *Model, error) {
 		}
 		return routes, m, nil
 	}
-	if routes := s.direct(k, name); len(routes) > 0 {
+	if routes := s.direct(k, target); len(routes) > 0 {
 		return routes, nil, nil
 	}
-	if routes := k.reachable(s.listed[name]); len(routes) > 0 {
+	if routes := k.reachable(s.listed[target]); len(routes) > 0 {
 		return routes, nil, nil
 	}
 	return nil, nil, notFound(name)
 }
 
-// ModelsFor lists the names that a key may call, sorted: logical models, and what visible providers list. Names of the
-// form slug/model work beside them, and are listed where the key's own list has them.
+// Target is the name that a requested one stands for: itself where no alias applies.
+func (s *Snapshot) Target(k *Key, name string) string {
+	target, _ := s.target(k, name)
+	return target
+}
+
+// target is Target, and whether the key's list of models allows the way there. The list never changes who decides.
+func (s *Snapshot) target(k *Key, name string) (target string, allowed bool) {
+	own, shared := s.own[k.UserID], &s.shared
+	if to, ok := own.exact[name]; ok {
+		return to, k.allowsModel(to)
+	}
+	allowed = k.allowsModel(name)
+	through := func(to string) (string, bool) { return to, allowed || k.allowsModel(to) }
+	if _, ok := s.models[name]; ok {
+		return name, allowed
+	}
+	if to, ok := shared.exact[name]; ok {
+		return through(to)
+	}
+	if s.isDirect(k, name) {
+		return name, allowed
+	}
+	if to, ok := own.match(name); ok {
+		return to, k.allowsModel(to)
+	}
+	if to, ok := shared.match(name); ok {
+		return through(to)
+	}
+	if slices.ContainsFunc(s.listed[name], func(r Route) bool { return k.reaches(r.Provider) }) {
+		return name, allowed
+	}
+	if to, ok := own.any(name); ok {
+		return to, k.allowsModel(to)
+	}
+	if to, ok := shared.any(name); ok {
+		return through(to)
+	}
+	return name, allowed
+}
+
+// ModelsFor lists the names that a key may call, sorted: logical models, aliases without a *, and what visible providers
+// list. Names of the form slug/model and those of a pattern work beside them, and are listed where the key's own list has them.
 func (s *Snapshot) ModelsFor(k *Key) []string {
 	var names []string
 	add := func(name string) {
 		if _, _, err := s.Resolve(k, name); err == nil {
 			names = append(names, name)
 		}
+	}
+	for name := range s.own[k.UserID].exact {
+		add(name)
+	}
+	for name := range s.shared.exact {
+		add(name)
 	}
 	if len(k.Models) > 0 {
 		for name := range k.Models {
@@ -57,32 +115,45 @@ func (s *Snapshot) ModelsFor(k *Key) []string {
 			add(name)
 		}
 		for name := range s.listed {
-			if _, shadowed := s.models[name]; !shadowed {
-				add(name)
-			}
+			add(name)
 		}
 	}
-	sort.Strings(names)
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // direct is the route of a name of the form slug/model.
 func (s *Snapshot) direct(k *Key, name string) []Route {
-	slug, rest, ok := strings.Cut(name, "/")
-	if !ok || rest == "" {
+	switch p, rest := s.named(k, name); {
+	case p == nil:
 		return nil
-	}
-	p, ok := s.bySlug[slug]
-	if !ok || !k.reaches(p) {
-		return nil
-	}
-	if m, ok := p.byName[rest]; ok {
-		return m.direct // empty where it is disabled
-	}
-	if p.AcceptAnyModel {
+	case p.byName[rest] != nil:
+		return p.byName[rest].direct // empty where it is disabled
+	case p.AcceptAnyModel:
 		return []Route{{Provider: p, UpstreamID: rest, Weight: p.Weight}}
 	}
 	return nil
+}
+
+// isDirect reports whether direct would give a route.
+func (s *Snapshot) isDirect(k *Key, name string) bool {
+	p, rest := s.named(k, name)
+	if p == nil {
+		return false
+	}
+	if m := p.byName[rest]; m != nil {
+		return !m.Disabled
+	}
+	return p.AcceptAnyModel
+}
+
+// named is the provider and the rest of a name of the form slug/model; nil where the key reaches none of that slug.
+func (s *Snapshot) named(k *Key, name string) (p *Provider, rest string) {
+	slug, rest, _ := strings.Cut(name, "/")
+	if p = s.bySlug[slug]; rest == "" || p == nil || !k.reaches(p) {
+		return nil, ""
+	}
+	return p, rest
 }
 
 func (k *Key) allowsModel(name string) bool {

@@ -23,7 +23,10 @@ type world struct {
 	anything     *snapshot.Provider // public, takes any name
 }
 
-func newWorld() world {
+func newWorld() world { return newWorldWith(func(world) []snapshot.Alias { return nil }) }
+
+// newWorldWith has aliases, which may be of the world's users.
+func newWorldWith(aliases func(world) []snapshot.Alias) world {
 	w := world{owner: id.New[id.User](), other: id.New[id.User]()}
 	w.open = provider("open", "public", id.User{}, "gpt", "old-gpt", "vendor/deep", "off")
 	w.open.Models["gpt"].Alias = "fast"
@@ -35,10 +38,16 @@ func newWorld() world {
 	w.anything = provider("anything", "public", id.User{}, "known", "banned")
 	w.anything.AcceptAnyModel = true
 	w.anything.Models["banned"].Disabled = true
+	return w.with(aliases(w))
+}
+
+// with is the same world with these aliases.
+func (w world) with(aliases []snapshot.Alias) world {
 	route := func(p *snapshot.Provider, upstream string, priority int) snapshot.Route {
 		return snapshot.Route{Provider: p, Upstream: p.Models[upstream], UpstreamID: upstream, Weight: 1, Priority: priority}
 	}
 	w.Snapshot = snapshot.New(snapshot.Contents{
+		Aliases:   aliases,
 		Providers: []*snapshot.Provider{w.open, w.second, w.mine, w.anything},
 		Models: []*snapshot.Model{
 			{Name: "smart", Routes: []snapshot.Route{route(w.mine, "house", 2), route(w.open, "gpt", 1), route(w.open, "off", 0), route(w.open, "unlisted", 3)}},

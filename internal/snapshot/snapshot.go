@@ -29,7 +29,9 @@ type Snapshot struct {
 	models     map[string]*Model
 	providers  map[id.Provider]*Provider
 	bySlug     map[string]*Provider
-	listed     map[string][]Route // by upstream id or alias: every provider that lists it
+	listed     map[string][]Route  // by upstream id or alias: every provider that lists it
+	shared     aliases             // everybody's
+	own        map[id.User]aliases // of each user who has some
 	users      map[id.User]authz.Role
 	revoked    map[id.Session]struct{}
 }
@@ -48,7 +50,9 @@ type Key struct {
 	Providers map[id.Provider]struct{} // that it may reach; empty is every provider that its user may reach
 	IPRanges  []netip.Prefix           // that it may be used from; empty is everywhere
 	Limits    Limits
-	ExpiresAt time.Time // zero is never
+	Strategy  string        // goes before the model's; "" is the model's
+	Timeout   time.Duration // how long a call may take; 0 is as long as the gateway allows
+	ExpiresAt time.Time     // zero is never
 }
 
 // Limits are what a key may do at most. Zero is no limit.
@@ -67,19 +71,26 @@ type Model struct {
 	// Unsupported says what becomes of what a target cannot take: "drop" (and name it), "reject", or "keep" (pass unknown
 	// fields on under their own names). It is of the model and not of a provider; slug/model drops.
 	Unsupported string
-	RetryBudget int     // attempts beyond the first, in percent of the model's calls; 0 is the usual budget
-	Hedge       bool    // a slow first token is raced by a second attempt
-	Routes      []Route // the enabled ones to enabled providers, in order of priority
-	CreatedAt   time.Time
+	// FailoverRefused has a call that a provider refuses for what it asks tried at another one.
+	FailoverRefused bool
+	Balance         Balance // of the balanced strategy
+	Hedge           bool    // a slow first token is raced by a second attempt
+	RetryBudget     int     // attempts beyond the first, in percent of the model's calls; 0 is none
+	Routes          []Route // the enabled ones to enabled providers, in order of priority
+	CreatedAt       time.Time
 }
+
+// A Balance says how much being slow, being dear and failing count in the balanced strategy. The zero Balance is the usual one.
+type Balance struct{ Latency, Price, Errors float64 }
 
 // A Route is one way to serve a model.
 type Route struct {
 	Provider   *Provider
-	Upstream   *ProviderModel // nil where the provider does not list the model: then it is unpriced
+	Upstream   *ProviderModel // as the route has it; nil where neither it nor the provider says anything of the model: then it is unpriced
 	UpstreamID string         // what the provider calls it
 	Weight     int            // share among routes of one priority
 	Priority   int            // lower is tried first
+	Region     string         // where it is served from, for people; may be empty
 }
 
 // A Provider is an enabled upstream.
@@ -121,8 +132,10 @@ type ProviderModel struct {
 	Rate       pricing.Rate
 	MaxOutput  int64 // tokens; 0 is unknown
 	Context    int64 // tokens; 0 is unknown
-	Disabled   bool  // switched off by an admin: no route leads to it
-	Missing    bool  // the provider no longer lists it: explicit routes and slug/model still lead to it
+	// Capabilities are what it can do besides text, as in vision; empty is unknown.
+	Capabilities []string
+	Disabled     bool // switched off by an admin: no route leads to it
+	Missing      bool // the provider no longer lists it: explicit routes and slug/model still lead to it
 
 	direct []Route // the one route that slug/model takes
 }

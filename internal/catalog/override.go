@@ -1,0 +1,54 @@
+package catalog
+
+import (
+	"aihigress/internal/fault"
+	"aihigress/internal/money"
+)
+
+// prices are the prices of the overrides by the names of their fields.
+func (o *Overrides) prices() map[string]*money.Price {
+	return map[string]*money.Price{
+		"inputPrice": o.Rate.Input, "cachedInputPrice": o.Rate.CachedInput, "cacheWritePrice": o.Rate.CacheWrite, "outputPrice": o.Rate.Output,
+	}
+}
+
+// check holds overrides against their rules.
+func (o *Overrides) check() error {
+	for field, price := range o.prices() {
+		if price != nil && *price < 0 {
+			return fault.Field(field, "a price is not negative")
+		}
+	}
+	for field, tokens := range map[string]*int64{"contextTokens": o.ContextTokens, "maxOutputTokens": o.MaxOutputTokens} {
+		if tokens != nil && *tokens < 1 {
+			return fault.Field(field, "a number of tokens is above zero")
+		}
+	}
+	if len(o.Capabilities) > MaxCapabilities {
+		return fault.Field("capabilities", "a route has at most %d capabilities", MaxCapabilities)
+	}
+	for _, c := range o.Capabilities {
+		if c == "" || len(c) > MaxName || !isWord(c) {
+			return fault.Field("capabilities", "a capability is one word of at most %d bytes", MaxName)
+		}
+	}
+	return nil
+}
+
+// describe adds overrides to what the audit log keeps of their route.
+func (o *Overrides) describe(details map[string]any) {
+	for field, price := range o.prices() {
+		if price != nil {
+			details[field] = price.String()
+		}
+	}
+	if o.ContextTokens != nil {
+		details["contextTokens"] = *o.ContextTokens
+	}
+	if o.MaxOutputTokens != nil {
+		details["maxOutputTokens"] = *o.MaxOutputTokens
+	}
+	if o.Capabilities != nil {
+		details["capabilities"] = o.Capabilities
+	}
+}
