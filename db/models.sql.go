@@ -124,17 +124,20 @@ type ProviderHealth struct {
 }
 
 type ProviderKey struct {
-	ID           id.ProviderKey
-	ProviderID   id.Provider
-	Label        string
-	Hint         string
-	SecretKeyID  string
-	SecretSealed []byte
-	Weight       int32
-	MaxQps       *int32
-	Enabled      bool
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	ID                id.ProviderKey
+	ProviderID        id.Provider
+	Label             string
+	Hint              string
+	SecretKeyID       string
+	SecretSealed      []byte
+	Weight            int32
+	MaxQps            *int32
+	Enabled           bool
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
 }
 
 type ProviderModel struct {

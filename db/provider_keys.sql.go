@@ -33,7 +33,7 @@ func (q *Queries) DeleteProviderKeysOfProvider(ctx context.Context, db DBTX, pro
 }
 
 const getProviderKeyForUpdate = `-- name: GetProviderKeyForUpdate :one
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE id = $1
 FOR UPDATE
@@ -54,25 +54,37 @@ func (q *Queries) GetProviderKeyForUpdate(ctx context.Context, db DBTX, argID id
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
 
 const insertProviderKey = `-- name: InsertProviderKey :one
-INSERT INTO provider_keys (id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+INSERT INTO provider_keys (
+    id, provider_id, label, hint, secret_key_id, secret_sealed, weight,
+    max_qps, max_concurrency, requests_per_minute, tokens_per_minute
+)
+VALUES (
+    $1, $2, $3, $4, $5, $6, $7,
+    $8, $9, $10, $11
+)
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type InsertProviderKeyParams struct {
-	ID           id.ProviderKey
-	ProviderID   id.Provider
-	Label        string
-	Hint         string
-	SecretKeyID  string
-	SecretSealed []byte
-	Weight       int32
-	MaxQps       *int32
+	ID                id.ProviderKey
+	ProviderID        id.Provider
+	Label             string
+	Hint              string
+	SecretKeyID       string
+	SecretSealed      []byte
+	Weight            int32
+	MaxQps            *int32
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
 }
 
 func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProviderKeyParams) (ProviderKey, error) {
@@ -85,6 +97,9 @@ func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProv
 		arg.SecretSealed,
 		arg.Weight,
 		arg.MaxQps,
+		arg.MaxConcurrency,
+		arg.RequestsPerMinute,
+		arg.TokensPerMinute,
 	)
 	var i ProviderKey
 	err := row.Scan(
@@ -99,12 +114,15 @@ func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProv
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
 
 const providerKeysByProvider = `-- name: ProviderKeysByProvider :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE provider_id = $1
 ORDER BY id
@@ -137,6 +155,9 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}
@@ -149,7 +170,7 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 }
 
 const providerKeysByProviders = `-- name: ProviderKeysByProviders :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id, id
@@ -182,6 +203,9 @@ func (q *Queries) ProviderKeysByProviders(ctx context.Context, db DBTX, arg Prov
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}
@@ -200,7 +224,7 @@ SET hint = $1,
     secret_sealed = $3,
     updated_at = now()
 WHERE id = $4
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type RotateProviderKeyParams struct {
@@ -230,6 +254,62 @@ func (q *Queries) RotateProviderKey(ctx context.Context, db DBTX, arg RotateProv
 		&i.Enabled,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
+	)
+	return i, err
+}
+
+const updateProviderKey = `-- name: UpdateProviderKey :one
+UPDATE provider_keys
+SET label = $1,
+    weight = $2,
+    max_qps = $3,
+    max_concurrency = $4,
+    requests_per_minute = $5,
+    tokens_per_minute = $6,
+    updated_at = now()
+WHERE id = $7
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, max_concurrency, requests_per_minute, tokens_per_minute
+`
+
+type UpdateProviderKeyParams struct {
+	Label             string
+	Weight            int32
+	MaxQps            *int32
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
+	ID                id.ProviderKey
+}
+
+func (q *Queries) UpdateProviderKey(ctx context.Context, db DBTX, arg UpdateProviderKeyParams) (ProviderKey, error) {
+	row := db.QueryRow(ctx, updateProviderKey,
+		arg.Label,
+		arg.Weight,
+		arg.MaxQps,
+		arg.MaxConcurrency,
+		arg.RequestsPerMinute,
+		arg.TokensPerMinute,
+		arg.ID,
+	)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }

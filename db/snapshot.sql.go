@@ -118,7 +118,7 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 }
 
 const snapshotProviderKeys = `-- name: SnapshotProviderKeys :many
-SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at
+SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at, k.max_concurrency, k.requests_per_minute, k.tokens_per_minute
 FROM provider_keys k
 JOIN providers p ON p.id = k.provider_id
 WHERE k.enabled AND p.enabled AND p.deleted_at IS NULL
@@ -147,6 +147,9 @@ func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit in
 			&i.Enabled,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}

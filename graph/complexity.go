@@ -69,6 +69,7 @@ func costs() generated.ComplexityRoot {
 	c.Query.Requests = func(child int, first *int, _ *string, _ *model.RequestFilter, _ *model.Order) int {
 		return paged(first, child)
 	}
+	c.ProviderKey.LearntLimits = few
 	c.Query.ProviderPresets = some
 	c.Query.Metrics = func(child int, _ model.TimeRangeInput, _ *time.Duration, _ []model.MetricDimension, _ *model.MetricFilter) int {
 		return rows(page.MaxSize, child)

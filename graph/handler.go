@@ -19,6 +19,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
@@ -37,6 +38,7 @@ type Options struct {
 	Snapshots *snapshot.Store
 	Health    *health.Board
 	Changes   *health.Share // of Health
+	Room      *keypool.Pool
 	Bus       *event.Bus
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/llm"
 	"aihigress/internal/routing"
 	"aihigress/internal/upstream"
@@ -41,6 +42,7 @@ type setback struct {
 type attempt struct {
 	target   *routing.Target
 	live     health.Attempt // as the board watches it
+	held     *keypool.Lease // of its key's room
 	way      *way
 	started  time.Time
 	ctx      context.Context
@@ -66,7 +68,8 @@ type progress struct {
 
 	wait time.Duration // the shortest until a key that was passed over has room; zero where none was
 
-	first attempt // room for the one that most calls make
+	first attempt  // room for the one that most calls make
+	made  *attempt // the last one
 }
 
 // exhausted reports whether every target is ruled out.
@@ -86,7 +89,7 @@ func (a *progress) target() *routing.Target {
 // next is an attempt on the first target that is not ruled out and whose key has room, one of a provider that has not
 // failed before others, and with force, one that is out of use where there is no other; nil is none. The board watches it
 // from here on.
-func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, force bool) *attempt {
+func (a *progress) next(plan []routing.Target, keys rooms, board *health.Board, force bool) *attempt {
 	for _, pass := range [...]struct {
 		out   uint32
 		force bool
@@ -103,26 +106,23 @@ func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, 
 				continue
 			}
 			a.out |= 1 << i
-			if wait := keys.take(plan[i].Key, time.Now()); wait > 0 {
-				live.End(health.Result{Class: health.Cancelled})
-				if a.wait == 0 || wait < a.wait {
-					a.wait = wait
-				}
-				continue
+			if held, ok := a.enter(keys, &plan[i]); ok {
+				return a.room(&plan[i], live, held)
 			}
-			return a.room(&plan[i], live)
+			live.End(health.Result{Class: health.Cancelled})
 		}
 	}
 	return nil
 }
 
 // room makes an attempt that has not begun.
-func (a *progress) room(t *routing.Target, live health.Attempt) *attempt {
+func (a *progress) room(t *routing.Target, live health.Attempt, held *keypool.Lease) *attempt {
 	made := &a.first
 	if a.first.target != nil {
 		made = new(attempt)
 	}
-	*made = attempt{target: t, live: live}
+	*made = attempt{target: t, live: live, held: held}
+	a.made = made
 	return made
 }
 
@@ -136,6 +136,9 @@ func (a *progress) begin(made *attempt, w *way, parent context.Context) {
 // end tells the board how the attempt ended. Only the first word counts.
 func (a *attempt) end(class health.Class, retryAfter time.Duration, tokens int64) {
 	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
+	if class == health.Cancelled {
+		a.leave(0) // unless the call was settled
+	}
 }
 
 // rule draws the conclusions from a failure of the present target.
@@ -224,7 +227,7 @@ func (c *call) choose(last *setback) (*attempt, error) {
 		c.attempts.beside = nil
 		return a, nil
 	}
-	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, true)
+	a := c.attempts.next(c.plan, c.rooms(), c.p.o.Health, true)
 	switch {
 	case a == nil:
 		if a = c.again(last); a == nil {
@@ -273,6 +276,7 @@ func (c *call) try(a *attempt) (s *setback) {
 		return c.unreached(ctx, a.err)
 	}
 	defer response.Body.Close()
+	c.p.o.Keys.Learn(a.target.Key, a.target.Route.UpstreamID, w.dialect.Name(), response.Header)
 	if response.StatusCode < 200 { // 101: what follows is another protocol, and ends when its sender likes
 		return malformed(response.StatusCode)
 	}

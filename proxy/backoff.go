@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"aihigress/internal/health"
 	"aihigress/internal/usage"
 )
 
@@ -40,5 +41,10 @@ func (c *call) again(last *setback) *attempt {
 	if !inUse {
 		return nil
 	}
-	return a.room(target, live)
+	held, ok := a.enter(c.rooms(), target)
+	if !ok {
+		live.End(health.Result{Class: health.Cancelled})
+		return nil
+	}
+	return a.room(target, live, held)
 }

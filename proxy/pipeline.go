@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/anthropic"
 	"aihigress/internal/fault"
+	"aihigress/internal/health"
 	"aihigress/internal/limit"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
@@ -187,7 +188,7 @@ func (c *call) resolve() error {
 	}
 	c.p.retries.called(c.facts.Model, budgetOf(model), c.p.o.Health.Now())
 	in := routing.Input{
-		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
+		Routes: routes, Health: c.p.o.Health, Room: c.p.o.Keys, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
 	}
 	c.converse(&in)
 	c.plan = policy.Plan(c.planned[:0], in)
@@ -321,6 +322,9 @@ func (c *call) end() {
 		c.answer.close()
 	}
 	c.release()
+	if a := c.attempts.made; a != nil {
+		a.end(health.Cancelled, 0, 0) // of a panic before it was sent
+	}
 }
 
 // panicked logs a panic, books the call and answers as far as that is still possible. It reports whether the connection

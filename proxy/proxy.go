@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/money"
 	"aihigress/internal/snapshot"
@@ -75,6 +76,7 @@ type Options struct {
 	Upstream Upstream
 	Log      *slog.Logger
 	Health   *health.Board   // nil is a new one
+	Keys     *keypool.Pool   // nil is one of this node alone
 	Affinity *affinity.Table // nil is a new one
 	Pins     Pins            // nil keeps no notes: requests that go on from an answer are asked of every account in turn
 
@@ -104,7 +106,6 @@ type Proxy struct {
 	mux     *http.ServeMux
 	bodies  budget
 	spooled budget // on disk
-	keys    pace
 	retries retries
 
 	unauthenticated atomic.Int64
@@ -118,6 +119,9 @@ var ErrStopping = errors.New("the gateway is stopping")
 func New(o Options) *Proxy {
 	if o.Health == nil {
 		o.Health = health.New(health.Options{})
+	}
+	if o.Keys == nil {
+		o.Keys = keypool.New(limit.New(nil, o.Log, time.Now), nil, time.Now)
 	}
 	if o.Affinity == nil {
 		o.Affinity = affinity.New()

@@ -25,6 +25,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -58,21 +59,22 @@ type Gateway struct {
 	models    *catalog.Models
 	providers *provider.Providers
 
-	snapshots *snapshot.Store
-	bus       *event.Bus
-	board     *health.Board
-	health    *health.Share
-	affinity  *affinity.Table
-	limiter   *limit.Limiter
-	spool     *usage.Spool
-	meter     *usage.Meter
-	booker    *usage.Booker
-	leases    *credit.Leases
-	upstream  *upstream.Client
-	proxy     *proxy.Proxy
-	graph     *graph.Handler
-	reports   *usage.Reports
-	jobs      *jobs.Client
+	snapshots  *snapshot.Store
+	bus        *event.Bus
+	board      *health.Board
+	health     *health.Share
+	affinity   *affinity.Table
+	limiter    *limit.Limiter
+	vendorKeys *keypool.Pool
+	spool      *usage.Spool
+	meter      *usage.Meter
+	booker     *usage.Booker
+	leases     *credit.Leases
+	upstream   *upstream.Client
+	proxy      *proxy.Proxy
+	graph      *graph.Handler
+	reports    *usage.Reports
+	jobs       *jobs.Client
 
 	handler     http.Handler
 	metrics     http.Handler

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/pin"
 	"aihigress/internal/provider"
@@ -39,6 +40,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.keys = apikey.New(g.pool, g.audit)
 	g.models = catalog.New(g.pool, g.audit)
 	g.limiter = limit.New(g.redis, g.log, time.Now)
+	g.vendorKeys = keypool.New(g.limiter, g.bus, time.Now)
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
 	g.affinity = affinity.New()
@@ -78,7 +80,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		Health: g.board, Affinity: g.affinity, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
+		Health: g.board, Keys: g.vendorKeys, Affinity: g.affinity, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
@@ -88,7 +90,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
-		Health: g.board, Changes: g.health,
+		Health: g.board, Changes: g.health, Room: g.vendorKeys,
 	})
 
 	g.metrics = g.newMetrics()

@@ -468,13 +468,12 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	made := f.create(input())
-	limit := 7
-	key, err := f.AddKey(f.admin, made.ID, provider.KeyInput{Secret: secret.NewText("first-secret-aaaa"), MaxQPS: &limit})
-	if err != nil || key.MaxQPS != 7 || key.Hint != "…aaaa" {
+	key, err := f.AddKey(f.admin, made.ID, provider.KeyInput{Secret: secret.NewText("first-secret-aaaa"), Limits: provider.KeyLimits{MaxQPS: 7}})
+	if err != nil || key.Limits.MaxQPS != 7 || key.Hint != "…aaaa" {
 		t.Fatalf("%+v, %v", key, err)
 	}
 	rotated, err := f.RotateKey(f.admin, key.ID, secret.NewText("second-secret-bbbb"))
-	if err != nil || rotated.ID != key.ID || rotated.Hint != "…bbbb" || rotated.MaxQPS != 7 {
+	if err != nil || rotated.ID != key.ID || rotated.Hint != "…bbbb" || rotated.Limits.MaxQPS != 7 {
 		t.Fatalf("%+v, %v", rotated, err)
 	}
 	if _, err := f.Probe(f.admin, made.ID); err != nil {
