@@ -1,9 +1,6 @@
 package graph
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/99designs/gqlgen/graphql"
 
 	"aihigress/graph/model"
@@ -13,11 +10,7 @@ import (
 
 // learnt is what the vendor said of a key's limits, in a steady order.
 func (r *Resolver) learnt(key *provider.Key) []keypool.Learnt {
-	all := r.domain.Room.Learnt(key.ID)
-	slices.SortFunc(all, func(a, b keypool.Learnt) int {
-		return cmp.Or(cmp.Compare(a.UpstreamID, b.UpstreamID), cmp.Compare(a.Dimension, b.Dimension))
-	})
-	return all
+	return keypool.Sorted(r.domain.Room.Learnt(key.ID))
 }
 
 // headroom is the share of a key's limits that is left; nil where nothing limits it.

@@ -14,6 +14,7 @@ import (
 type providerView struct {
 	Provider  provider.Provider
 	Keys      []provider.Key
+	Rooms     map[id.ProviderKey]float64 // of those keys that anything limits: what is left, from 0 to 1
 	Models    []provider.Model
 	MayChange bool
 	Watch     int      // how often the page still looks for the result of a probe or discovery
@@ -54,6 +55,7 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	}
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
 		v.Keys, err = c.Providers.Keys(ctx, providerID)
+		v.Rooms = c.roomOf(v.Keys)
 	}
 	return v, err
 }

@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/keypool"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -36,6 +37,7 @@ type Options struct {
 	Ledger    *credit.Ledger
 	Models    *catalog.Models
 	Providers *provider.Providers
+	Room      *keypool.Pool // of the providers' keys
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Jobs      http.Handler // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
@@ -79,6 +81,8 @@ func New(o Options) http.Handler {
 	page("POST /providers/{id}/discover", c.providerDiscover)
 	page("POST /providers/{id}/delete", c.providerDelete)
 	page("POST /providers/{id}/keys", c.providerKeyAdd)
+	page("GET /providers/{id}/keys/{key}", c.providerKey)
+	page("POST /providers/{id}/keys/{key}", c.providerKeyUpdate)
 	page("POST /providers/{id}/keys/{key}/rotate", c.providerKeyRotate)
 	page("POST /providers/{id}/keys/{key}/delete", c.providerKeyRemove)
 	page("POST /providers/{id}/models", c.providerModelAdd)

@@ -28,6 +28,8 @@ import (
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/event"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
+	"aihigress/internal/limit"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/web"
@@ -97,6 +99,7 @@ func newSite(t *testing.T) *site {
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
+		Room: keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
 		Reports: reports, Audit: trail, PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))

@@ -59,7 +59,7 @@ var allowed = map[string][]string{
 	"graph/generated": words("account apikey audit auth catalog credit health keypool provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit health keypool provider usage routing authz graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit event provider pricing sse usage web views/assets views/i18n views/ui"),
+	"views":           words("account apikey audit auth authz catalog credit event keypool provider pricing sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},

@@ -1,6 +1,8 @@
 package keypool
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"aihigress/internal/id"
@@ -190,5 +192,13 @@ func (p *Pool) Learnt(key id.ProviderKey) []Learnt {
 			}
 		}
 	}
+	return all
+}
+
+// Sorted puts limits into a steady order.
+func Sorted(all []Learnt) []Learnt {
+	slices.SortFunc(all, func(a, b Learnt) int {
+		return cmp.Or(cmp.Compare(a.UpstreamID, b.UpstreamID), cmp.Compare(a.Dimension, b.Dimension))
+	})
 	return all
 }
