@@ -13,7 +13,7 @@ import (
 // codeBusy is the code of a call that no vendor key had room for.
 const codeBusy = "upstream_busy"
 
-// Rooms is how vendor keys are asked for room for the attempts of one call.
+// rooms is how vendor keys are asked for room for the attempts of one call.
 type rooms struct {
 	ctx            context.Context
 	keys           *keypool.Pool
