@@ -99,7 +99,7 @@ func newSite(t *testing.T) *site {
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
-		Room: keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
+		Room:    keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
 		Reports: reports, Audit: trail, PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))

@@ -279,3 +279,17 @@ func BenchmarkTakeWithoutLimits(b *testing.B) {
 		lease.Finish(b.Context(), 0)
 	}
 }
+
+// Looking at the room of a key is part of planning, for each key of a provider.
+func BenchmarkRoom(b *testing.B) {
+	p, _ := alone()
+	k := key(snapshot.KeyLimits{MaxQPS: 10, MaxConcurrency: 10, RequestsPerMinute: 100, TokensPerMinute: 10000})
+	p.Learn(k, "m", llm.OpenAI, header("X-Ratelimit-Limit-Requests", "60", "X-Ratelimit-Remaining-Requests", "59", "X-Ratelimit-Reset-Requests", "1s"))
+	if _, wait := p.Take(b.Context(), k, "m", 100, 100); wait > 0 {
+		b.Fatal(wait)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Room(k, "m")
+	}
+}
