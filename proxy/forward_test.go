@@ -222,7 +222,7 @@ func TestRateLimits(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	w := newWorld(t, []vendor{{handler: answer(completion)}}, func(o *proxy.Options, c *snapshot.Contents) {
-		limiter := limit.New(client, o.Log, time.Now)
+		limiter := limit.New(client, o.Log, time.Now).Patience(10 * time.Second)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- limiter.Run(ctx) }()

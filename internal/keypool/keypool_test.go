@@ -40,7 +40,7 @@ func alone() (*keypool.Pool, *time.Time) {
 // node is a pool as one node has it, all of it running.
 func node(t *testing.T, client redis.UniversalClient) *keypool.Pool {
 	t.Helper()
-	limiter, bus := limit.New(client, quiet, time.Now), event.New(client, quiet)
+	limiter, bus := limit.New(client, quiet, time.Now).Patience(10*time.Second), event.New(client, quiet)
 	pool := keypool.New(limiter, bus, time.Now)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -98,6 +98,15 @@ func TestLimitsHoldOverNodes(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			tick := time.NewTicker(10 * time.Millisecond)
+			for tries := 0; passed.Load() < tt.want && tries < 500; tries++ { // what one node had, and another one refused for
+				<-tick.C
+				if _, wait := pools[tries%nodes].Take(t.Context(), k, "m", 40, 60); wait == 0 {
+					passed.Add(1)
+					waits.Add(-1)
+				}
+			}
+			tick.Stop()
 			more := int64(math.Ceil(time.Since(start).Seconds() * 10)) // that flow in meanwhile
 			if name == "calls at once" {
 				more = 0

@@ -7,8 +7,8 @@ import (
 
 // Wait has the limiter wait for Redis, and for other nodes, on a machine that is busy with other tests.
 func (l *Limiter) Wait(redis, others time.Duration) *Limiter {
-	l.wait, l.recallWait = redis, others
-	return l
+	l.recallWait = others
+	return l.Patience(redis)
 }
 
 // By has Redis go by another clock, in milliseconds.

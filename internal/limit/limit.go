@@ -184,6 +184,12 @@ func New(client redis.UniversalClient, log *slog.Logger, clock func() time.Time)
 	return l
 }
 
+// Patience sets how long a call waits for Redis, instead of 50 ms, before Run runs.
+func (l *Limiter) Patience(wait time.Duration) *Limiter {
+	l.wait = wait
+	return l
+}
+
 // Admit lets a call of a gateway key pass, or refuses it as Limited with the time to wait. tokens is the estimate of what
 // the call will use; Finish corrects it. A nil Lease is one of a key without limits, and may be finished like any other.
 func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens int64) (*Lease, State, error) {
