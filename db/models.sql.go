@@ -186,8 +186,11 @@ type ProviderKey struct {
 	DisabledReason string
 	DisabledAt     *time.Time
 	// How often a disabled key was tried in vain: each doubles the time until check_at.
-	Checks  int32
-	CheckAt *time.Time
+	Checks            int32
+	CheckAt           *time.Time
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
 }
 
 type ProviderModel struct {

@@ -41,7 +41,7 @@ SET disabled_reason = $1,
     check_at = $4,
     updated_at = now()
 WHERE id = $5
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type DisableProviderKeyParams struct {
@@ -78,6 +78,9 @@ func (q *Queries) DisableProviderKey(ctx context.Context, db DBTX, arg DisablePr
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
@@ -120,7 +123,7 @@ func (q *Queries) DueProviderKeys(ctx context.Context, db DBTX, arg DueProviderK
 }
 
 const getProviderKey = `-- name: GetProviderKey :one
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE id = $1
 `
@@ -144,12 +147,15 @@ func (q *Queries) GetProviderKey(ctx context.Context, db DBTX, argID id.Provider
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
 
 const getProviderKeyForUpdate = `-- name: GetProviderKeyForUpdate :one
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE id = $1
 FOR UPDATE
@@ -174,25 +180,37 @@ func (q *Queries) GetProviderKeyForUpdate(ctx context.Context, db DBTX, argID id
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
 
 const insertProviderKey = `-- name: InsertProviderKey :one
-INSERT INTO provider_keys (id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+INSERT INTO provider_keys (
+    id, provider_id, label, hint, secret_key_id, secret_sealed, weight,
+    max_qps, max_concurrency, requests_per_minute, tokens_per_minute
+)
+VALUES (
+    $1, $2, $3, $4, $5, $6, $7,
+    $8, $9, $10, $11
+)
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type InsertProviderKeyParams struct {
-	ID           id.ProviderKey
-	ProviderID   id.Provider
-	Label        string
-	Hint         string
-	SecretKeyID  string
-	SecretSealed []byte
-	Weight       int32
-	MaxQps       *int32
+	ID                id.ProviderKey
+	ProviderID        id.Provider
+	Label             string
+	Hint              string
+	SecretKeyID       string
+	SecretSealed      []byte
+	Weight            int32
+	MaxQps            *int32
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
 }
 
 func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProviderKeyParams) (ProviderKey, error) {
@@ -205,6 +223,9 @@ func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProv
 		arg.SecretSealed,
 		arg.Weight,
 		arg.MaxQps,
+		arg.MaxConcurrency,
+		arg.RequestsPerMinute,
+		arg.TokensPerMinute,
 	)
 	var i ProviderKey
 	err := row.Scan(
@@ -223,12 +244,15 @@ func (q *Queries) InsertProviderKey(ctx context.Context, db DBTX, arg InsertProv
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
 
 const providerKeysByProvider = `-- name: ProviderKeysByProvider :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE provider_id = $1
 ORDER BY id
@@ -265,6 +289,9 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 			&i.DisabledAt,
 			&i.Checks,
 			&i.CheckAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}
@@ -277,7 +304,7 @@ func (q *Queries) ProviderKeysByProvider(ctx context.Context, db DBTX, arg Provi
 }
 
 const providerKeysByProviders = `-- name: ProviderKeysByProviders :many
-SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+SELECT id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 FROM provider_keys
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id, id
@@ -314,6 +341,9 @@ func (q *Queries) ProviderKeysByProviders(ctx context.Context, db DBTX, arg Prov
 			&i.DisabledAt,
 			&i.Checks,
 			&i.CheckAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}
@@ -332,7 +362,7 @@ SET disabled_reason = '',
     check_at = NULL,
     updated_at = now()
 WHERE id = $1
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 // checks stay, for one that dies again soon.
@@ -355,6 +385,9 @@ func (q *Queries) ReviveProviderKey(ctx context.Context, db DBTX, argID id.Provi
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
@@ -370,7 +403,7 @@ SET hint = $1,
     check_at = NULL,
     updated_at = now()
 WHERE id = $4
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type RotateProviderKeyParams struct {
@@ -404,6 +437,9 @@ func (q *Queries) RotateProviderKey(ctx context.Context, db DBTX, arg RotateProv
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }
@@ -417,7 +453,7 @@ SET enabled = $1,
     check_at = NULL,
     updated_at = now()
 WHERE id = $2
-RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
 `
 
 type SetProviderKeyEnabledParams struct {
@@ -445,6 +481,66 @@ func (q *Queries) SetProviderKeyEnabled(ctx context.Context, db DBTX, arg SetPro
 		&i.DisabledAt,
 		&i.Checks,
 		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
+	)
+	return i, err
+}
+
+const updateProviderKey = `-- name: UpdateProviderKey :one
+UPDATE provider_keys
+SET label = $1,
+    weight = $2,
+    max_qps = $3,
+    max_concurrency = $4,
+    requests_per_minute = $5,
+    tokens_per_minute = $6,
+    updated_at = now()
+WHERE id = $7
+RETURNING id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps, enabled, created_at, updated_at, disabled_reason, disabled_at, checks, check_at, max_concurrency, requests_per_minute, tokens_per_minute
+`
+
+type UpdateProviderKeyParams struct {
+	Label             string
+	Weight            int32
+	MaxQps            *int32
+	MaxConcurrency    *int32
+	RequestsPerMinute *int32
+	TokensPerMinute   *int64
+	ID                id.ProviderKey
+}
+
+func (q *Queries) UpdateProviderKey(ctx context.Context, db DBTX, arg UpdateProviderKeyParams) (ProviderKey, error) {
+	row := db.QueryRow(ctx, updateProviderKey,
+		arg.Label,
+		arg.Weight,
+		arg.MaxQps,
+		arg.MaxConcurrency,
+		arg.RequestsPerMinute,
+		arg.TokensPerMinute,
+		arg.ID,
+	)
+	var i ProviderKey
+	err := row.Scan(
+		&i.ID,
+		&i.ProviderID,
+		&i.Label,
+		&i.Hint,
+		&i.SecretKeyID,
+		&i.SecretSealed,
+		&i.Weight,
+		&i.MaxQps,
+		&i.Enabled,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DisabledReason,
+		&i.DisabledAt,
+		&i.Checks,
+		&i.CheckAt,
+		&i.MaxConcurrency,
+		&i.RequestsPerMinute,
+		&i.TokensPerMinute,
 	)
 	return i, err
 }

@@ -162,7 +162,7 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 }
 
 const snapshotProviderKeys = `-- name: SnapshotProviderKeys :many
-SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at, k.disabled_reason, k.disabled_at, k.checks, k.check_at
+SELECT k.id, k.provider_id, k.label, k.hint, k.secret_key_id, k.secret_sealed, k.weight, k.max_qps, k.enabled, k.created_at, k.updated_at, k.disabled_reason, k.disabled_at, k.checks, k.check_at, k.max_concurrency, k.requests_per_minute, k.tokens_per_minute
 FROM provider_keys k
 JOIN providers p ON p.id = k.provider_id
 WHERE p.enabled AND p.deleted_at IS NULL
@@ -196,6 +196,9 @@ func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit in
 			&i.DisabledAt,
 			&i.Checks,
 			&i.CheckAt,
+			&i.MaxConcurrency,
+			&i.RequestsPerMinute,
+			&i.TokensPerMinute,
 		); err != nil {
 			return nil, err
 		}

@@ -78,6 +78,7 @@ func costs() generated.ComplexityRoot {
 	}
 	c.Query.Webhooks = few
 	c.Webhook.Deliveries = some
+	c.ProviderKey.LearntLimits = few
 	c.Query.ProviderPresets = some
 	c.Query.Metrics = func(child int, _ model.TimeRangeInput, _ *time.Duration, _ []model.MetricDimension, _ *model.MetricFilter) int {
 		return rows(page.MaxSize, child)

@@ -39,6 +39,8 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
+	"aihigress/internal/limit"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/notify"
@@ -182,6 +184,7 @@ func (h *house) openDomain() {
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
 	o.Changes = health.NewShare(o.Health, o.Bus)
 	o.Gate = overload.New(overload.Options{})
+	o.Room = keypool.New(limit.New(nil, quiet, time.Now), nil, time.Now)
 	h.domain = o
 
 	spool := must(usage.OpenSpool(h.TempDir(), quiet))(h.T)

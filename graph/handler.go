@@ -19,6 +19,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
@@ -42,6 +43,7 @@ type Options struct {
 	Changes   *health.Share // of Health
 	Gate      *overload.Gate
 	Inbox     *notify.Inbox
+	Room      *keypool.Pool
 	Bus       *event.Bus
 }
 

@@ -139,7 +139,10 @@ func providerChange(in model.UpdateProviderInput) provider.UpdateInput {
 }
 
 func providerKeyInput(in model.ProviderKeyInput) provider.KeyInput {
-	return provider.KeyInput{Secret: secret.NewText(in.Secret), Label: orZero(in.Label), Weight: in.Weight, MaxQPS: in.MaxQPS}
+	return provider.KeyInput{Secret: secret.NewText(in.Secret), Label: orZero(in.Label), Weight: in.Weight, Limits: provider.KeyLimits{
+		MaxQPS: int64(orZero(in.MaxQPS)), MaxConcurrency: int64(orZero(in.MaxConcurrency)),
+		RequestsPerMinute: int64(orZero(in.RequestsPerMinute)), TokensPerMinute: orZero(in.TokensPerMinute),
+	}}
 }
 
 func providerModelInput(in model.ProviderModelInput) provider.ModelInput {

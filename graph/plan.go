@@ -52,7 +52,7 @@ func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanIn
 		seed = uint64(*in.Seed)
 	}
 	board := r.domain.Health
-	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Now: board.Now(), Seed: seed, Balance: balance}) {
+	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Room: r.domain.Room, Now: board.Now(), Seed: seed, Balance: balance}) {
 		loadersOf(ctx).providers.expect(t.Route.Provider.ID)
 		plan.Candidates = append(plan.Candidates, candidate(policy, &t))
 	}

@@ -12,6 +12,7 @@ import (
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
 	"aihigress/internal/money"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -55,6 +56,12 @@ func (r *mutationResolver) SetProviderKeyEnabled(ctx context.Context, input mode
 	key, err := r.domain.Providers.SetKeyEnabled(ctx, id.ProviderKey(input.ID), input.Enabled)
 	refused, failed := refusals(err)
 	return &model.SetProviderKeyEnabledPayload{Key: unless(err, key), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) UpdateProviderKey(ctx context.Context, input model.UpdateProviderKeyInput) (*model.UpdateProviderKeyPayload, error) {
+	key, err := r.domain.Providers.UpdateKey(ctx, id.ProviderKey(input.ID), providerKeyChange(input))
+	refused, failed := refusals(err)
+	return &model.UpdateProviderKeyPayload{Key: unless(err, key), UserErrors: refused}, failed
 }
 
 func (r *mutationResolver) RotateProviderKey(ctx context.Context, input model.RotateProviderKeyInput) (*model.RotateProviderKeyPayload, error) {
@@ -143,7 +150,27 @@ func (r *providerKeyResolver) ID(ctx context.Context, obj *provider.Key) (string
 }
 
 func (r *providerKeyResolver) MaxQPS(ctx context.Context, obj *provider.Key) (*int, error) {
-	return filled(obj.MaxQPS), nil
+	return filled(int(obj.Limits.MaxQPS)), nil
+}
+
+func (r *providerKeyResolver) MaxConcurrency(ctx context.Context, obj *provider.Key) (*int, error) {
+	return filled(int(obj.Limits.MaxConcurrency)), nil
+}
+
+func (r *providerKeyResolver) RequestsPerMinute(ctx context.Context, obj *provider.Key) (*int, error) {
+	return filled(int(obj.Limits.RequestsPerMinute)), nil
+}
+
+func (r *providerKeyResolver) TokensPerMinute(ctx context.Context, obj *provider.Key) (*int64, error) {
+	return filled(obj.Limits.TokensPerMinute), nil
+}
+
+func (r *providerKeyResolver) LearntLimits(ctx context.Context, obj *provider.Key) ([]keypool.Learnt, error) {
+	return r.learnt(obj), nil
+}
+
+func (r *providerKeyResolver) Headroom(ctx context.Context, obj *provider.Key) (*float64, error) {
+	return r.headroom(obj), nil
 }
 
 func (r *providerKeyResolver) DisabledReason(ctx context.Context, obj *provider.Key) (*string, error) {

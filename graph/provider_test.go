@@ -1,11 +1,15 @@
 package graph
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"aihigress/internal/health"
+	"aihigress/internal/id"
 	"aihigress/internal/provider"
+	"aihigress/internal/snapshot"
 )
 
 func TestProviders(t *testing.T) {
@@ -118,10 +122,50 @@ func (h *house) providerKeys(id string) {
 	if rotated.Get("hint").String() == added.Get("key.hint").String() {
 		h.Error("the secret is the old one")
 	}
+	h.providerKeyLimits(added.Get("key.id").String())
 	const remove = `mutation($id: ID!) { removeProviderKey(input: {id: $id}) { removedId userErrors { code } } }`
 	h.same("as member", h.failed(h.member.token, remove, key), "FORBIDDEN")
 	h.same("the removed key", h.data(h.admin.token, remove, key).Get("removeProviderKey.removedId"), key["id"])
 	h.same("removed twice", h.refused(h.admin.token, remove, key), "NOT_FOUND")
+}
+
+// providerKeyLimits sets what a key may do, and looks at what is left of it and at what its vendor says.
+func (h *house) providerKeyLimits(key string) {
+	h.Helper()
+	const fields = `key { label weight maxQps maxConcurrency requestsPerMinute tokensPerMinute headroom learntLimits { upstreamId dimension limit remaining resetAt } }`
+	const update = `mutation($in: UpdateProviderKeyInput!) { updateProviderKey(input: $in) { ` + fields + ` userErrors { code path } } }`
+	vendorKey, err := id.Parse[id.ProviderKey](key)
+	if err != nil {
+		h.Fatal(err)
+	}
+	in := map[string]any{"id": key, "weight": 3, "maxQps": 9, "maxConcurrency": 4, "requestsPerMinute": 60, "tokensPerMinute": 90000}
+	changed := h.data(h.admin.token, update, map[string]any{"in": in}).Get("updateProviderKey.key")
+	h.same("the key", changed.Raw, `{"label":"second","weight":3,"maxQps":9,"maxConcurrency":4,"requestsPerMinute":60,"tokensPerMinute":90000,"headroom":1,"learntLimits":[]}`)
+
+	used := &snapshot.ProviderKey{ID: vendorKey, Limits: snapshot.KeyLimits{MaxQPS: 9, MaxConcurrency: 4, RequestsPerMinute: 60, TokensPerMinute: 90000}}
+	lease, wait := h.domain.Room.Take(h.Context(), used, "m", 100, 0)
+	if wait > 0 {
+		h.Fatal("the key has no room")
+	}
+	defer lease.Finish(h.Context(), 100)
+	h.domain.Room.Learn(used, "m", "anthropic", http.Header{
+		"Anthropic-Ratelimit-Requests-Limit": {"50"}, "Anthropic-Ratelimit-Requests-Remaining": {"45"},
+		"Anthropic-Ratelimit-Requests-Reset": {time.Now().Add(50 * time.Minute).Format(time.RFC3339)},
+	})
+	changed = h.data(h.admin.token, update, map[string]any{"in": map[string]any{"id": key, "label": "third", "maxQps": nil}}).Get("updateProviderKey.key")
+	for field, want := range map[string]any{
+		"label": "third", "weight": 3, "maxQps": "", "maxConcurrency": 4, "headroom": 0.75, "learntLimits.#": 1,
+		"learntLimits.0.upstreamId": "m", "learntLimits.0.dimension": "REQUESTS", "learntLimits.0.limit": 50, "learntLimits.0.remaining": 45,
+	} {
+		h.same(field, changed.Get(field), want)
+	}
+	if at := changed.Get("learntLimits.0.resetAt").Time(); time.Until(at) < 48*time.Minute || time.Until(at) > 51*time.Minute {
+		h.Errorf("reset at %s", at)
+	}
+	for field, bad := range map[string]any{"weight": -1, "maxQps": 1_000_001, "maxConcurrency": -1, "requestsPerMinute": -5, "tokensPerMinute": -1, "label": strings.Repeat("x", 300)} {
+		h.same(field, h.refused(h.admin.token, update, map[string]any{"in": map[string]any{"id": key, field: bad}}), "INVALID "+field)
+	}
+	h.same("as member", h.failed(h.member.token, update, map[string]any{"in": map[string]any{"id": key}}), "FORBIDDEN")
 }
 
 func (h *house) providerModels(id string) {

@@ -11,6 +11,7 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/llm"
 	"aihigress/internal/overload"
 	"aihigress/internal/routing"
@@ -42,6 +43,7 @@ type setback struct {
 type attempt struct {
 	target   *routing.Target
 	live     watch
+	held     *keypool.Lease // of its key's room
 	way      *way
 	started  time.Time
 	ctx      context.Context
@@ -91,7 +93,7 @@ func (a *progress) target() *routing.Target {
 // next is an attempt on the first target that is not ruled out, has a slot free and whose key has room, one of a provider
 // that has not failed before others, and with force, one that is out of use where there is no other, not even one to wait
 // for; nil is none. The board and the gate watch it from here on.
-func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, gate *overload.Gate, force bool) *attempt {
+func (a *progress) next(plan []routing.Target, keys rooms, board *health.Board, gate *overload.Gate, force bool) *attempt {
 	a.line.full = 0
 	defer a.line.drop()
 	for _, pass := range [...]struct {
@@ -117,26 +119,22 @@ func (a *progress) next(plan []routing.Target, keys *pace, board *health.Board, 
 				continue
 			}
 			a.out |= 1 << i
-			if wait := keys.take(plan[i].Key, time.Now()); wait > 0 {
-				live.End(health.Result{Class: health.Cancelled})
-				if a.wait == 0 || wait < a.wait {
-					a.wait = wait
-				}
-				continue
+			if held, ok := a.enter(keys, &plan[i]); ok {
+				return a.room(&plan[i], live, held)
 			}
-			return a.room(&plan[i], live)
+			live.End(health.Result{Class: health.Cancelled})
 		}
 	}
 	return nil
 }
 
 // room makes an attempt that has not begun.
-func (a *progress) room(t *routing.Target, live watch) *attempt {
+func (a *progress) room(t *routing.Target, live watch, held *keypool.Lease) *attempt {
 	made := &a.first
 	if a.first.target != nil {
 		made = new(attempt)
 	}
-	*made = attempt{target: t, live: live, before: a.made}
+	*made = attempt{target: t, live: live, held: held, before: a.made}
 	a.made = made
 	return made
 }
@@ -158,6 +156,9 @@ func (a *progress) begin(made *attempt, w *way, parent context.Context) {
 // end tells the board and the gate how the attempt ended. Only the first word counts.
 func (a *attempt) end(class health.Class, retryAfter time.Duration, tokens int64) {
 	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
+	if class == health.Cancelled {
+		a.leave(0) // unless the call was settled
+	}
 }
 
 // rule draws the conclusions from a failure of the present target.
@@ -252,9 +253,9 @@ func (c *call) choose(last *setback) (*attempt, error) {
 		c.attempts.beside = nil
 		return a, nil
 	}
-	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, true)
+	a := c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, true)
 	for a == nil && c.queue() {
-		a = c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, true)
+		a = c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, true)
 	}
 	switch {
 	case a == nil:
@@ -309,6 +310,7 @@ func (c *call) try(a *attempt) (s *setback) {
 		return c.unreached(ctx, a.err)
 	}
 	defer response.Body.Close()
+	c.p.o.Keys.Learn(a.target.Key, a.target.Route.UpstreamID, w.dialect.Name(), response.Header)
 	if response.StatusCode < 200 { // 101: what follows is another protocol, and ends when its sender likes
 		return malformed(response.StatusCode)
 	}

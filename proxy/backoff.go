@@ -47,5 +47,10 @@ func (c *call) again(last *setback) *attempt {
 		live.End(health.Result{Class: health.Cancelled})
 		return nil
 	}
-	return a.room(target, live)
+	held, ok := a.enter(c.rooms(), target)
+	if !ok {
+		live.End(health.Result{Class: health.Cancelled})
+		return nil
+	}
+	return a.room(target, live, held)
 }

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -221,7 +222,12 @@ func TestRateLimits(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	w := newWorld(t, []vendor{{handler: answer(completion)}}, func(o *proxy.Options, c *snapshot.Contents) {
-		o.Limits = limit.New(client, o.Log, time.Now)
+		limiter := limit.New(client, o.Log, time.Now).Patience(10 * time.Second)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- limiter.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-done })
+		o.Limits = limiter
 		c.Keys[0].Limits = snapshot.Limits{RequestsPerMinute: 2, TokensPerMinute: 100_000}
 	})
 	a := w.post("/chat/completions", chat)

@@ -104,7 +104,7 @@ func (c *call) hedge(slow *attempt) *attempt {
 	if c.attempts.count >= c.p.o.MaxAttempts || c.attempts.exhausted(c.plan) || !c.p.retries.take(c.target, c.p.o.Health.Now()) {
 		return nil
 	}
-	a := c.attempts.next(c.plan, &c.p.keys, c.p.o.Health, c.p.o.Gate, false)
+	a := c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, false)
 	if a == nil {
 		return nil
 	}
@@ -193,7 +193,9 @@ func (c *call) lost() (charge money.Amount) {
 			entry.Status = l.response.StatusCode
 			l.response.Body.Close()
 		}
-		entry.Charge, _ = rateOf(l.target.Route).Cost(c.lostUsage(l.attempt))
+		used := c.lostUsage(l.attempt)
+		l.leave(used.Total())
+		entry.Charge, _ = rateOf(l.target.Route).Cost(used)
 		charge += entry.Charge
 	}
 	c.attempts.lost = nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/fault"
@@ -120,12 +119,8 @@ func (*ended) Error() string { return "another call of the attempt brought nothi
 // answer. The error is an *ended.
 func (t *translation) another(body []byte) ([]byte, error) {
 	c, target := t.c, t.c.attempts.target()
-	for wait := c.p.keys.take(target.Key, time.Now()); wait > 0; wait = c.p.keys.take(target.Key, time.Now()) {
-		select {
-		case <-time.After(wait):
-		case <-t.ctx.Done():
-			return nil, &ended{c.unreached(t.ctx, context.Cause(t.ctx))}
-		}
+	if !c.reenter(t.ctx) {
+		return nil, &ended{c.unreached(t.ctx, context.Cause(t.ctx))}
 	}
 	response, err := c.p.o.Upstream.Do(t.ctx, upstream.Call{
 		Provider: target.Route.Provider, Key: target.Key, Path: t.way.address.Path, Query: t.way.query,

@@ -1,45 +1,61 @@
 package proxy
 
 import (
-	"sync"
+	"context"
 	"time"
 
 	"aihigress/internal/fault"
-	"aihigress/internal/id"
-	"aihigress/internal/snapshot"
+	"aihigress/internal/keypool"
+	"aihigress/internal/routing"
 	"aihigress/internal/usage"
 )
 
 // codeBusy is the code of a call that no vendor key had room for.
 const codeBusy = "upstream_busy"
 
-// A pace holds vendor keys to their calls a second, on this node alone: n nodes make n times as many. A key may burst up to
-// one second's worth. It is a cell rate algorithm: a key's time is when its calls so far would all have been due.
-type pace struct {
-	mu  sync.Mutex
-	due map[id.ProviderKey]time.Time // of keys that have a limit and were used
+// rooms is how vendor keys are asked for room for the attempts of one call.
+type rooms struct {
+	ctx            context.Context
+	keys           *keypool.Pool
+	prompt, output int64 // tokens
 }
 
-// take lets a call with the key go and returns zero, or returns how long the key has no room.
-func (p *pace) take(key *snapshot.ProviderKey, now time.Time) time.Duration {
-	if key == nil || key.MaxQPS <= 0 {
-		return 0
+func (c *call) rooms() rooms { return rooms{c.ctx, c.p.o.Keys, c.prompt, c.facts.MaxTokens} }
+
+// enter takes room at the key of a target, or reports that there is none, and notes how long.
+func (a *progress) enter(r rooms, t *routing.Target) (*keypool.Lease, bool) {
+	held, wait := r.keys.Take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
+	if wait > 0 && (a.wait == 0 || wait < a.wait) {
+		a.wait = wait
 	}
-	each := time.Second / time.Duration(key.MaxQPS)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	due := p.due[key.ID]
-	if due.Before(now) {
-		due = now
+	return held, wait == 0
+}
+
+// reenter waits for room for one more call of the present attempt, whose last one is over. It reports false where ctx ends
+// before there is any.
+func (c *call) reenter(ctx context.Context) bool {
+	a := c.attempts.current
+	a.held.Keep()
+	a.held = nil
+	key, model := a.target.Key, a.target.Route.UpstreamID
+	for {
+		held, wait := c.p.o.Keys.Take(ctx, key, model, 0, 0) // the tokens of all were taken at first
+		if wait == 0 {
+			a.held = held
+			return true
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
 	}
-	if wait := due.Sub(now) - (time.Second - each); wait > 0 {
-		return wait
-	}
-	if p.due == nil {
-		p.due = map[id.ProviderKey]time.Time{}
-	}
-	p.due[key.ID] = due.Add(each)
-	return 0
+}
+
+// leave gives back the room of an attempt that used so many tokens. Only the first word counts.
+func (a *attempt) leave(used int64) {
+	a.held.Finish(a.ctx, used)
+	a.held = nil
 }
 
 // busy refuses a call that no vendor key has room for.

@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/anthropic"
 	"aihigress/internal/fault"
+	"aihigress/internal/health"
 	"aihigress/internal/limit"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
@@ -198,7 +199,7 @@ func (c *call) resolve() error {
 		return err
 	}
 	in := routing.Input{
-		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
+		Routes: routes, Health: c.p.o.Health, Room: c.p.o.Keys, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
 	}
 	if c.model = model; model != nil {
 		c.unsupported, c.hedges, in.Balance = model.Unsupported, model.Hedge, model.Balance
@@ -341,6 +342,9 @@ func (c *call) end() {
 	}
 	c.attempts.abandon()
 	c.release()
+	if a := c.attempts.made; a != nil {
+		a.end(health.Cancelled, 0, 0) // of a panic before it was sent
+	}
 }
 
 // panicked logs a panic, books the call and answers as far as that is still possible. It reports whether the connection

@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/money"
 	"aihigress/internal/overload"
@@ -80,6 +81,7 @@ type Options struct {
 	Memory   *overload.Memory // nil has no limit
 	Affinity *affinity.Table  // nil is a new one
 	Pins     Pins             // nil keeps no notes: requests that go on from an answer are asked of every account in turn
+	Keys     *keypool.Pool    // nil is one of this node alone
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
 	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
@@ -108,7 +110,6 @@ type Proxy struct {
 	mux     *http.ServeMux
 	bodies  budget
 	spooled budget // on disk
-	keys    pace
 	retries retries
 
 	unauthenticated atomic.Int64
@@ -125,6 +126,9 @@ func New(o Options) *Proxy {
 	}
 	if o.Gate == nil {
 		o.Gate = overload.New(overload.Options{Now: o.Health.Now})
+	}
+	if o.Keys == nil {
+		o.Keys = keypool.New(limit.New(nil, o.Log, time.Now), nil, time.Now)
 	}
 	if o.Affinity == nil {
 		o.Affinity = affinity.New()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/keypool"
 	"aihigress/internal/llm"
 	"aihigress/internal/snapshot"
 )
@@ -35,7 +36,11 @@ func (c *call) refused(ctx context.Context, r *http.Response, d dialect.Dialect)
 	if s.failure.header != nil {
 		s.failure.header = r.Header
 	}
-	s.retryAfter = retryAfter(r.Header, e, time.Now())
+	now := time.Now()
+	s.retryAfter = retryAfter(r.Header, e, now)
+	if s.retryAfter == 0 && r.StatusCode == http.StatusTooManyRequests {
+		s.retryAfter = keypool.Reset(d.Name(), r.Header, now)
+	}
 	return s
 }
 

@@ -16,6 +16,7 @@ import (
 type providerView struct {
 	Provider  provider.Provider
 	Keys      []provider.Key
+	Rooms     map[id.ProviderKey]float64 // of those keys that anything limits: what is left, from 0 to 1
 	Models    []provider.Model
 	Loads     []overload.Load
 	Circuits  []health.Change
@@ -74,6 +75,7 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	v.Circuits = c.Health.Ejected(providerID)
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
 		v.Keys, err = c.Providers.Keys(ctx, providerID)
+		v.Rooms = c.roomOf(v.Keys)
 	}
 	return v, err
 }

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
@@ -41,6 +42,7 @@ type Options struct {
 	Models    *catalog.Models
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
+	Room      *keypool.Pool // of the providers' keys
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Inbox     *notify.Inbox
@@ -98,6 +100,8 @@ func New(o Options) http.Handler {
 	page("POST /providers/{id}/discover", c.providerDiscover)
 	page("POST /providers/{id}/delete", c.providerDelete)
 	page("POST /providers/{id}/keys", c.providerKeyAdd)
+	page("GET /providers/{id}/keys/{key}", c.providerKey)
+	page("POST /providers/{id}/keys/{key}", c.providerKeyUpdate)
 	page("POST /providers/{id}/keys/{key}/rotate", c.providerKeyRotate)
 	page("POST /providers/{id}/keys/{key}/enabled", c.providerKeyEnabled)
 	page("POST /providers/{id}/keys/{key}/delete", c.providerKeyRemove)

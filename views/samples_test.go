@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/overload"
@@ -73,6 +74,13 @@ func sampleModels() []provider.Model {
 		{ID: id.New[id.ProviderModel](), UpstreamID: "vendor/embedding-with-a-long-name-3", Enabled: true},
 		{ID: id.New[id.ProviderModel](), UpstreamID: "gone-1", Enabled: true, MissingSince: &sampleTime},
 	}
+}
+
+var vendorKeys = []provider.Key{
+	{ID: id.New[id.ProviderKey](), Label: "first", Hint: "sk-…abc", Weight: 3, CreatedAt: sampleTime, Limits: provider.KeyLimits{
+		MaxQPS: 50, MaxConcurrency: 200, RequestsPerMinute: 4000, TokensPerMinute: 2_000_000,
+	}},
+	{ID: id.New[id.ProviderKey](), Hint: "sk-…def", Weight: 1, CreatedAt: sampleTime},
 }
 
 func sampleRequests() []usage.Request {
@@ -153,7 +161,11 @@ func samples(p ui.Page) map[string]templ.Component {
 		"presets":         presetsPage(p, catalog.Presets()),
 		"provider-new":    providerNewPage(p, providerForm{Name: "Example", Problems: bad}),
 		"provider": providerPage(p, providerView{Provider: sampleProvider, MayChange: true, Models: models, Loads: sampleLoads(),
-			Keys: []provider.Key{{ID: id.New[id.ProviderKey](), Label: "first", Hint: "sk-…abc", CreatedAt: sampleTime}, {ID: id.New[id.ProviderKey](), Hint: "sk-…def", CreatedAt: sampleTime}}}),
+			Keys: vendorKeys, Rooms: map[id.ProviderKey]float64{vendorKeys[0].ID: 0.425}}),
+		"provider-key": providerKeyPage(p, sampleProvider, vendorKeys[0], providerKeyFormOf(vendorKeys[0]), []keypool.Learnt{
+			{UpstreamID: "large-2", Dimension: keypool.Requests, Limit: 4000, Remaining: 3999, ResetAt: sampleTime},
+			{UpstreamID: "vendor/embedding-with-a-long-name-3", Dimension: keypool.OutputTokens, Limit: 2_000_000, ResetAt: sampleTime},
+		}),
 		"provider-member": providerPage(p, providerView{Provider: sampleProvider}),
 		"provider-edit":   providerEditPage(p, sampleProvider, providerFormOf(sampleProvider)),
 		"provider-model":  providerModelPage(p, sampleProvider, models[0], providerModelFormOf(models[0])),

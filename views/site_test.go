@@ -29,6 +29,8 @@ import (
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/keypool"
+	"aihigress/internal/limit"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
@@ -118,6 +120,7 @@ func newSite(t *testing.T) *site {
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
+		Room:      keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
 		PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))

@@ -1,6 +1,24 @@
 -- name: InsertProviderKey :one
-INSERT INTO provider_keys (id, provider_id, label, hint, secret_key_id, secret_sealed, weight, max_qps)
-VALUES (@id, @provider_id, @label, @hint, @secret_key_id, @secret_sealed, @weight, sqlc.narg('max_qps'))
+INSERT INTO provider_keys (
+    id, provider_id, label, hint, secret_key_id, secret_sealed, weight,
+    max_qps, max_concurrency, requests_per_minute, tokens_per_minute
+)
+VALUES (
+    @id, @provider_id, @label, @hint, @secret_key_id, @secret_sealed, @weight,
+    sqlc.narg('max_qps'), sqlc.narg('max_concurrency'), sqlc.narg('requests_per_minute'), sqlc.narg('tokens_per_minute')
+)
+RETURNING *;
+
+-- name: UpdateProviderKey :one
+UPDATE provider_keys
+SET label = @label,
+    weight = @weight,
+    max_qps = sqlc.narg('max_qps'),
+    max_concurrency = sqlc.narg('max_concurrency'),
+    requests_per_minute = sqlc.narg('requests_per_minute'),
+    tokens_per_minute = sqlc.narg('tokens_per_minute'),
+    updated_at = now()
+WHERE id = @id
 RETURNING *;
 
 -- name: ProviderKeysByProvider :many

@@ -15,6 +15,7 @@ import (
 	"aihigress/graph/model"
 	"aihigress/graph/scalar"
 	"aihigress/internal/catalog"
+	"aihigress/internal/keypool"
 	"aihigress/internal/money"
 	"aihigress/internal/provider"
 )
@@ -41,6 +42,11 @@ type ProviderKeyResolver interface {
 	ID(ctx context.Context, obj *provider.Key) (string, error)
 
 	MaxQPS(ctx context.Context, obj *provider.Key) (*int, error)
+	MaxConcurrency(ctx context.Context, obj *provider.Key) (*int, error)
+	RequestsPerMinute(ctx context.Context, obj *provider.Key) (*int, error)
+	TokensPerMinute(ctx context.Context, obj *provider.Key) (*int64, error)
+	LearntLimits(ctx context.Context, obj *provider.Key) ([]keypool.Learnt, error)
+	Headroom(ctx context.Context, obj *provider.Key) (*float64, error)
 
 	DisabledReason(ctx context.Context, obj *provider.Key) (*string, error)
 }
@@ -584,6 +590,121 @@ func (ec *executionContext) _Header_value(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Header_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Header", field, false, false, "String")
+}
+
+func (ec *executionContext) _LearntLimit_upstreamId(ctx context.Context, field graphql.CollectedField, obj *keypool.Learnt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LearntLimit_upstreamId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpstreamID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LearntLimit_upstreamId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LearntLimit", field, false, false, "String")
+}
+
+func (ec *executionContext) _LearntLimit_dimension(ctx context.Context, field graphql.CollectedField, obj *keypool.Learnt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LearntLimit_dimension(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Dimension, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v keypool.Dimension) graphql.Marshaler {
+			return ec.marshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LearntLimit_dimension(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LearntLimit", field, false, false, "LimitDimension")
+}
+
+func (ec *executionContext) _LearntLimit_limit(ctx context.Context, field graphql.CollectedField, obj *keypool.Learnt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LearntLimit_limit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LearntLimit_limit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LearntLimit", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _LearntLimit_remaining(ctx context.Context, field graphql.CollectedField, obj *keypool.Learnt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LearntLimit_remaining(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Remaining, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LearntLimit_remaining(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LearntLimit", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _LearntLimit_resetAt(ctx context.Context, field graphql.CollectedField, obj *keypool.Learnt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LearntLimit_resetAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResetAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LearntLimit_resetAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LearntLimit", field, false, false, "Time")
 }
 
 func (ec *executionContext) _ProbeProviderPayload_provider(ctx context.Context, field graphql.CollectedField, obj *model.ProbeProviderPayload) (ret graphql.Marshaler) {
@@ -1701,6 +1822,130 @@ func (ec *executionContext) fieldContext_ProviderKey_maxQps(_ context.Context, f
 	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "Int")
 }
 
+func (ec *executionContext) _ProviderKey_maxConcurrency(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_maxConcurrency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().MaxConcurrency(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_maxConcurrency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "Int")
+}
+
+func (ec *executionContext) _ProviderKey_requestsPerMinute(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_requestsPerMinute(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().RequestsPerMinute(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_requestsPerMinute(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "Int")
+}
+
+func (ec *executionContext) _ProviderKey_tokensPerMinute(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_tokensPerMinute(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().TokensPerMinute(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int64) graphql.Marshaler {
+			return ec.marshalOInt642ᚖint64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_tokensPerMinute(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "Int64")
+}
+
+func (ec *executionContext) _ProviderKey_learntLimits(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_learntLimits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().LearntLimits(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []keypool.Learnt) graphql.Marshaler {
+			return ec.marshalNLearntLimit2ᚕaihigressᚋinternalᚋkeypoolᚐLearntᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_learntLimits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProviderKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LearntLimit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProviderKey_headroom(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderKey_headroom(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderKey().Headroom(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderKey_headroom(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProviderKey", field, true, true, "Float")
+}
+
 func (ec *executionContext) _ProviderKey_enabled(ctx context.Context, field graphql.CollectedField, obj *provider.Key) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2748,6 +2993,70 @@ func (ec *executionContext) fieldContext_TargetLoad_waiting(_ context.Context, f
 	return graphql.NewScalarFieldContext("TargetLoad", field, false, false, "Int")
 }
 
+func (ec *executionContext) _UpdateProviderKeyPayload_key(ctx context.Context, field graphql.CollectedField, obj *model.UpdateProviderKeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateProviderKeyPayload_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Key) graphql.Marshaler {
+			return ec.marshalOProviderKey2ᚖaihigressᚋinternalᚋproviderᚐKey(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateProviderKeyPayload_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateProviderKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProviderKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateProviderKeyPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateProviderKeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateProviderKeyPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateProviderKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateProviderKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateProviderModelPayload_model(ctx context.Context, field graphql.CollectedField, obj *model.UpdateProviderModelPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3381,7 +3690,7 @@ func (ec *executionContext) unmarshalInputProviderKeyInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"secret", "label", "weight", "maxQps"}
+	fieldsInOrder := [...]string{"secret", "label", "weight", "maxQps", "maxConcurrency", "requestsPerMinute", "tokensPerMinute"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3416,6 +3725,27 @@ func (ec *executionContext) unmarshalInputProviderKeyInput(ctx context.Context, 
 				return it, err
 			}
 			it.MaxQPS = data
+		case "maxConcurrency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxConcurrency"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxConcurrency = data
+		case "requestsPerMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestsPerMinute"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestsPerMinute = data
+		case "tokensPerMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tokensPerMinute"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TokensPerMinute = data
 		}
 	}
 	return it, nil
@@ -3986,6 +4316,90 @@ func UnmarshalUpdateProviderInput(ctx context.Context, raw any) (model.UpdatePro
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUpdateProviderKeyInput(ctx context.Context, obj any) (model.UpdateProviderKeyInput, error) {
+	var it model.UpdateProviderKeyInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "label", "weight", "maxQps", "maxConcurrency", "requestsPerMinute", "tokensPerMinute"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐProviderKeyID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "weight":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weight"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Weight = data
+		case "maxQps":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxQps"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxQPS = graphql.OmittableOf(data)
+		case "maxConcurrency":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxConcurrency"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxConcurrency = graphql.OmittableOf(data)
+		case "requestsPerMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestsPerMinute"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestsPerMinute = graphql.OmittableOf(data)
+		case "tokensPerMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tokensPerMinute"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TokensPerMinute = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateProviderKeyInput unmarshals raw into the UpdateProviderKeyInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateProviderKeyInput(ctx context.Context, raw any) (model.UpdateProviderKeyInput, error) {
+	var out model.UpdateProviderKeyInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateProviderKeyInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpdateProviderModelInput(ctx context.Context, obj any) (model.UpdateProviderModelInput, error) {
 	var it model.UpdateProviderModelInput
 	if obj == nil {
@@ -4321,6 +4735,59 @@ func (ec *executionContext) _Header(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "value":
 			out.Values[i] = ec._Header_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var learntLimitImplementors = []string{"LearntLimit"}
+
+func (ec *executionContext) _LearntLimit(ctx context.Context, sel ast.SelectionSet, obj *keypool.Learnt) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, learntLimitImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LearntLimit")
+		case "upstreamId":
+			out.Values[i] = ec._LearntLimit_upstreamId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "dimension":
+			out.Values[i] = ec._LearntLimit_dimension(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "limit":
+			out.Values[i] = ec._LearntLimit_limit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "remaining":
+			out.Values[i] = ec._LearntLimit_remaining(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resetAt":
+			out.Values[i] = ec._LearntLimit_resetAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -4718,6 +5185,36 @@ func (ec *executionContext) _ProviderKey(ctx context.Context, sel ast.SelectionS
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ProviderKey_maxQps(ctx, field, obj)
+				})
+		case "maxConcurrency":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_maxConcurrency(ctx, field, obj)
+				})
+		case "requestsPerMinute":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_requestsPerMinute(ctx, field, obj)
+				})
+		case "tokensPerMinute":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_tokensPerMinute(ctx, field, obj)
+				})
+		case "learntLimits":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_learntLimits(ctx, field, obj)
+				})
+		case "headroom":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderKey_headroom(ctx, field, obj)
 				})
 		case "enabled":
 			out.Values[i] = ec._ProviderKey_enabled(ctx, field, obj)
@@ -5208,6 +5705,44 @@ func (ec *executionContext) _TargetLoad(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var updateProviderKeyPayloadImplementors = []string{"UpdateProviderKeyPayload"}
+
+func (ec *executionContext) _UpdateProviderKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateProviderKeyPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateProviderKeyPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateProviderKeyPayload")
+		case "key":
+			out.Values[i] = ec._UpdateProviderKeyPayload_key(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateProviderKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var updateProviderModelPayloadImplementors = []string{"UpdateProviderModelPayload"}
 
 func (ec *executionContext) _UpdateProviderModelPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateProviderModelPayload) graphql.Marshaler {
@@ -5460,6 +5995,56 @@ var (
 		provider.Unknown:   "UNKNOWN",
 		provider.Healthy:   "HEALTHY",
 		provider.Unhealthy: "UNHEALTHY",
+	}
+)
+
+func (ec *executionContext) marshalNLearntLimit2aihigressᚋinternalᚋkeypoolᚐLearnt(ctx context.Context, sel ast.SelectionSet, v keypool.Learnt) graphql.Marshaler {
+	return ec._LearntLimit(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLearntLimit2ᚕaihigressᚋinternalᚋkeypoolᚐLearntᚄ(ctx context.Context, sel ast.SelectionSet, v []keypool.Learnt) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLearntLimit2aihigressᚋinternalᚋkeypoolᚐLearnt(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension(ctx context.Context, v any) (keypool.Dimension, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension(ctx context.Context, sel ast.SelectionSet, v keypool.Dimension) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "LimitDimension!")
+	}
+	return res
+}
+
+var (
+	unmarshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension = map[string]keypool.Dimension{
+		"REQUESTS":      keypool.Requests,
+		"TOKENS":        keypool.Tokens,
+		"INPUT_TOKENS":  keypool.InputTokens,
+		"OUTPUT_TOKENS": keypool.OutputTokens,
+	}
+	marshalNLimitDimension2aihigressᚋinternalᚋkeypoolᚐDimension = map[keypool.Dimension]string{
+		keypool.Requests:     "REQUESTS",
+		keypool.Tokens:       "TOKENS",
+		keypool.InputTokens:  "INPUT_TOKENS",
+		keypool.OutputTokens: "OUTPUT_TOKENS",
 	}
 )
 
@@ -5784,6 +6369,19 @@ func (ec *executionContext) marshalNTargetLoad2ᚕaihigressᚋgraphᚋmodelᚐTa
 func (ec *executionContext) unmarshalNUpdateProviderInput2aihigressᚋgraphᚋmodelᚐUpdateProviderInput(ctx context.Context, v any) (model.UpdateProviderInput, error) {
 	res, err := ec.unmarshalInputUpdateProviderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateProviderKeyInput2aihigressᚋgraphᚋmodelᚐUpdateProviderKeyInput(ctx context.Context, v any) (model.UpdateProviderKeyInput, error) {
+	res, err := ec.unmarshalInputUpdateProviderKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateProviderKeyPayload2ᚖaihigressᚋgraphᚋmodelᚐUpdateProviderKeyPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateProviderKeyPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UpdateProviderKeyPayload!")
+		return graphql.Null
+	}
+	return ec._UpdateProviderKeyPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateProviderModelInput2aihigressᚋgraphᚋmodelᚐUpdateProviderModelInput(ctx context.Context, v any) (model.UpdateProviderModelInput, error) {

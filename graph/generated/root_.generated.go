@@ -277,6 +277,14 @@ type ComplexityRoot struct {
 		TokensPerMinute   func(childComplexity int) int
 	}
 
+	LearntLimit struct {
+		Dimension  func(childComplexity int) int
+		Limit      func(childComplexity int) int
+		Remaining  func(childComplexity int) int
+		ResetAt    func(childComplexity int) int
+		UpstreamID func(childComplexity int) int
+	}
+
 	LiveMetrics struct {
 		At                  func(childComplexity int) int
 		ChargePerSecond     func(childComplexity int) int
@@ -391,6 +399,7 @@ type ComplexityRoot struct {
 		UpdateAlias            func(childComplexity int, input model.UpdateAliasInput) int
 		UpdateModel            func(childComplexity int, input model.UpdateModelInput) int
 		UpdateProvider         func(childComplexity int, input model.UpdateProviderInput) int
+		UpdateProviderKey      func(childComplexity int, input model.UpdateProviderKeyInput) int
 		UpdateProviderModel    func(childComplexity int, input model.UpdateProviderModelInput) int
 		UpdateUser             func(childComplexity int, input model.UpdateUserInput) int
 		UpdateWebhook          func(childComplexity int, input model.UpdateWebhookInput) int
@@ -486,16 +495,21 @@ type ComplexityRoot struct {
 	}
 
 	ProviderKey struct {
-		CheckAt        func(childComplexity int) int
-		CreatedAt      func(childComplexity int) int
-		DisabledAt     func(childComplexity int) int
-		DisabledReason func(childComplexity int) int
-		Enabled        func(childComplexity int) int
-		Hint           func(childComplexity int) int
-		ID             func(childComplexity int) int
-		Label          func(childComplexity int) int
-		MaxQPS         func(childComplexity int) int
-		Weight         func(childComplexity int) int
+		CheckAt           func(childComplexity int) int
+		CreatedAt         func(childComplexity int) int
+		DisabledAt        func(childComplexity int) int
+		DisabledReason    func(childComplexity int) int
+		Enabled           func(childComplexity int) int
+		Headroom          func(childComplexity int) int
+		Hint              func(childComplexity int) int
+		ID                func(childComplexity int) int
+		Label             func(childComplexity int) int
+		LearntLimits      func(childComplexity int) int
+		MaxConcurrency    func(childComplexity int) int
+		MaxQPS            func(childComplexity int) int
+		RequestsPerMinute func(childComplexity int) int
+		TokensPerMinute   func(childComplexity int) int
+		Weight            func(childComplexity int) int
 	}
 
 	ProviderModel struct {
@@ -744,6 +758,11 @@ type ComplexityRoot struct {
 
 	UpdateModelPayload struct {
 		Model      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateProviderKeyPayload struct {
+		Key        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1605,6 +1624,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.KeyLimits.TokensPerMinute(childComplexity), true
 
+	case "LearntLimit.dimension":
+		if e.ComplexityRoot.LearntLimit.Dimension == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LearntLimit.Dimension(childComplexity), true
+	case "LearntLimit.limit":
+		if e.ComplexityRoot.LearntLimit.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LearntLimit.Limit(childComplexity), true
+	case "LearntLimit.remaining":
+		if e.ComplexityRoot.LearntLimit.Remaining == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LearntLimit.Remaining(childComplexity), true
+	case "LearntLimit.resetAt":
+		if e.ComplexityRoot.LearntLimit.ResetAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LearntLimit.ResetAt(childComplexity), true
+	case "LearntLimit.upstreamId":
+		if e.ComplexityRoot.LearntLimit.UpstreamID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LearntLimit.UpstreamID(childComplexity), true
+
 	case "LiveMetrics.at":
 		if e.ComplexityRoot.LiveMetrics.At == nil {
 			break
@@ -2280,6 +2330,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateProvider(childComplexity, args["input"].(model.UpdateProviderInput)), true
+	case "Mutation.updateProviderKey":
+		if e.ComplexityRoot.Mutation.UpdateProviderKey == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateProviderKey_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateProviderKey(childComplexity, args["input"].(model.UpdateProviderKeyInput)), true
 	case "Mutation.updateProviderModel":
 		if e.ComplexityRoot.Mutation.UpdateProviderModel == nil {
 			break
@@ -2708,6 +2769,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProviderKey.Enabled(childComplexity), true
+	case "ProviderKey.headroom":
+		if e.ComplexityRoot.ProviderKey.Headroom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.Headroom(childComplexity), true
 	case "ProviderKey.hint":
 		if e.ComplexityRoot.ProviderKey.Hint == nil {
 			break
@@ -2726,12 +2793,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProviderKey.Label(childComplexity), true
+	case "ProviderKey.learntLimits":
+		if e.ComplexityRoot.ProviderKey.LearntLimits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.LearntLimits(childComplexity), true
+	case "ProviderKey.maxConcurrency":
+		if e.ComplexityRoot.ProviderKey.MaxConcurrency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.MaxConcurrency(childComplexity), true
 	case "ProviderKey.maxQps":
 		if e.ComplexityRoot.ProviderKey.MaxQPS == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ProviderKey.MaxQPS(childComplexity), true
+	case "ProviderKey.requestsPerMinute":
+		if e.ComplexityRoot.ProviderKey.RequestsPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.RequestsPerMinute(childComplexity), true
+	case "ProviderKey.tokensPerMinute":
+		if e.ComplexityRoot.ProviderKey.TokensPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderKey.TokensPerMinute(childComplexity), true
 	case "ProviderKey.weight":
 		if e.ComplexityRoot.ProviderKey.Weight == nil {
 			break
@@ -3782,6 +3873,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateModelPayload.UserErrors(childComplexity), true
 
+	case "UpdateProviderKeyPayload.key":
+		if e.ComplexityRoot.UpdateProviderKeyPayload.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateProviderKeyPayload.Key(childComplexity), true
+	case "UpdateProviderKeyPayload.userErrors":
+		if e.ComplexityRoot.UpdateProviderKeyPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateProviderKeyPayload.UserErrors(childComplexity), true
+
 	case "UpdateProviderModelPayload.model":
 		if e.ComplexityRoot.UpdateProviderModelPayload.Model == nil {
 			break
@@ -4140,6 +4244,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
 			graphql.NewInputUnmarshaler("UpdateModelInput", ec.unmarshalInputUpdateModelInput),
 			graphql.NewInputUnmarshaler("UpdateProviderInput", ec.unmarshalInputUpdateProviderInput),
+			graphql.NewInputUnmarshaler("UpdateProviderKeyInput", ec.unmarshalInputUpdateProviderKeyInput),
 			graphql.NewInputUnmarshaler("UpdateProviderModelInput", ec.unmarshalInputUpdateProviderModelInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 			graphql.NewInputUnmarshaler("UpdateWebhookInput", ec.unmarshalInputUpdateWebhookInput),
@@ -5612,8 +5717,18 @@ type ProviderKey {
   hint: String!
   "Its share among the provider's keys."
   weight: Int!
-  "Calls a second at most, on each node."
+  "Calls a second at most, over all nodes."
   maxQps: Int
+  "Calls at the same time at most, over all nodes."
+  maxConcurrency: Int
+  "Calls in a minute at most, over all nodes."
+  requestsPerMinute: Int
+  "Tokens in a minute at most, in and out, over all nodes."
+  tokensPerMinute: Int64
+  "What the vendor said last of its own limits, as the node knows it that answers."
+  learntLimits: [LearntLimit!]!
+  "The share of its scarcest limit that is left, from 0 to 1, as the node knows it that answers; null where nothing limits it."
+  headroom: Float
   "Whether you want it used."
   enabled: Boolean!
   "Why the gateway does not use it; null of one that it does."
@@ -5632,6 +5747,32 @@ enum KeyDeath {
   REFUSED
   "Its account is used up."
   QUOTA
+}
+
+"What a vendor's limit counts."
+enum LimitDimension {
+  "Requests."
+  REQUESTS
+  "Tokens in and out."
+  TOKENS
+  "Tokens in."
+  INPUT_TOKENS
+  "Tokens out."
+  OUTPUT_TOKENS
+}
+
+"A limit that a vendor told of in the header of an answer."
+type LearntLimit {
+  "What the provider calls the model that was asked."
+  upstreamId: String!
+  "What it counts."
+  dimension: LimitDimension!
+  "How much there is when all is there."
+  limit: Int64!
+  "How much of it is left by now."
+  remaining: Int64!
+  "When all is there again."
+  resetAt: Time!
 }
 
 "Where a price comes from."
@@ -5740,8 +5881,14 @@ input ProviderKeyInput {
   label: String
   "Its share among the provider's keys; 1 where it is left out."
   weight: Int
-  "Calls a second at most, on each node."
+  "Calls a second at most, over all nodes."
   maxQps: Int
+  "Calls at the same time at most, over all nodes."
+  maxConcurrency: Int
+  "Calls in a minute at most, over all nodes."
+  requestsPerMinute: Int
+  "Tokens in a minute at most, in and out, over all nodes."
+  tokensPerMinute: Int64
 }
 
 "A model as a provider offers it."
@@ -5912,6 +6059,32 @@ type RotateProviderKeyPayload {
   userErrors: [UserError!]!
 }
 
+"Changes a credential but for its secret; what is left out stays as it is."
+input UpdateProviderKeyInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "For people."
+  label: String
+  "Its share among the provider's keys."
+  weight: Int
+  "Calls a second at most, over all nodes; null is no limit."
+  maxQps: Int
+  "Calls at the same time at most, over all nodes; null is no limit."
+  maxConcurrency: Int
+  "Calls in a minute at most, over all nodes; null is no limit."
+  requestsPerMinute: Int
+  "Tokens in a minute at most, in and out, over all nodes; null is no limit."
+  tokensPerMinute: Int64
+}
+
+"What came of it."
+type UpdateProviderKeyPayload {
+  "The credential."
+  key: ProviderKey
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Names the credential to remove."
 input RemoveProviderKeyInput {
   "Its typed, opaque identifier."
@@ -6042,6 +6215,8 @@ extend type Mutation {
   addProviderKey(input: AddProviderKeyInput!): AddProviderKeyPayload!
   "Has a credential used or not, also one that the gateway disabled because its vendor refuses it."
   setProviderKeyEnabled(input: SetProviderKeyEnabledInput!): SetProviderKeyEnabledPayload!
+  "Changes a credential but for its secret, on every node within a second."
+  updateProviderKey(input: UpdateProviderKeyInput!): UpdateProviderKeyPayload!
   "Replaces the secret of a credential."
   rotateProviderKey(input: RotateProviderKeyInput!): RotateProviderKeyPayload!
   "Changes what is known of a provider's model: its prices, its alias, whether it is used."
@@ -7094,6 +7269,22 @@ func (ec *executionContext) childFields_KeyLimits(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type KeyLimits", field.Name)
 }
 
+func (ec *executionContext) childFields_LearntLimit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "upstreamId":
+		return ec.fieldContext_LearntLimit_upstreamId(ctx, field)
+	case "dimension":
+		return ec.fieldContext_LearntLimit_dimension(ctx, field)
+	case "limit":
+		return ec.fieldContext_LearntLimit_limit(ctx, field)
+	case "remaining":
+		return ec.fieldContext_LearntLimit_remaining(ctx, field)
+	case "resetAt":
+		return ec.fieldContext_LearntLimit_resetAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LearntLimit", field.Name)
+}
+
 func (ec *executionContext) childFields_LiveMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "at":
@@ -7448,6 +7639,16 @@ func (ec *executionContext) childFields_ProviderKey(ctx context.Context, field g
 		return ec.fieldContext_ProviderKey_weight(ctx, field)
 	case "maxQps":
 		return ec.fieldContext_ProviderKey_maxQps(ctx, field)
+	case "maxConcurrency":
+		return ec.fieldContext_ProviderKey_maxConcurrency(ctx, field)
+	case "requestsPerMinute":
+		return ec.fieldContext_ProviderKey_requestsPerMinute(ctx, field)
+	case "tokensPerMinute":
+		return ec.fieldContext_ProviderKey_tokensPerMinute(ctx, field)
+	case "learntLimits":
+		return ec.fieldContext_ProviderKey_learntLimits(ctx, field)
+	case "headroom":
+		return ec.fieldContext_ProviderKey_headroom(ctx, field)
 	case "enabled":
 		return ec.fieldContext_ProviderKey_enabled(ctx, field)
 	case "disabledReason":
@@ -7908,6 +8109,16 @@ func (ec *executionContext) childFields_UpdateModelPayload(ctx context.Context, 
 		return ec.fieldContext_UpdateModelPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateModelPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateProviderKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "key":
+		return ec.fieldContext_UpdateProviderKeyPayload_key(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateProviderKeyPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateProviderKeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateProviderModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

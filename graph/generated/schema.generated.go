@@ -50,6 +50,7 @@ type MutationResolver interface {
 	SetProviderEnabled(ctx context.Context, input model.SetProviderEnabledInput) (*model.SetProviderEnabledPayload, error)
 	AddProviderKey(ctx context.Context, input model.AddProviderKeyInput) (*model.AddProviderKeyPayload, error)
 	SetProviderKeyEnabled(ctx context.Context, input model.SetProviderKeyEnabledInput) (*model.SetProviderKeyEnabledPayload, error)
+	UpdateProviderKey(ctx context.Context, input model.UpdateProviderKeyInput) (*model.UpdateProviderKeyPayload, error)
 	RotateProviderKey(ctx context.Context, input model.RotateProviderKeyInput) (*model.RotateProviderKeyPayload, error)
 	UpdateProviderModel(ctx context.Context, input model.UpdateProviderModelInput) (*model.UpdateProviderModelPayload, error)
 	RemoveProviderModel(ctx context.Context, input model.RemoveProviderModelInput) (*model.RemoveProviderModelPayload, error)
@@ -493,6 +494,20 @@ func (ec *executionContext) field_Mutation_updateModel_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.UpdateModelInput, error) {
 			return ec.unmarshalNUpdateModelInput2aihigressᚋgraphᚋmodelᚐUpdateModelInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateProviderKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateProviderKeyInput, error) {
+			return ec.unmarshalNUpdateProviderKeyInput2aihigressᚋgraphᚋmodelᚐUpdateProviderKeyInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1795,6 +1810,50 @@ func (ec *executionContext) fieldContext_Mutation_setProviderKeyEnabled(ctx cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_setProviderKeyEnabled_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateProviderKey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateProviderKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateProviderKey(ctx, fc.Args["input"].(model.UpdateProviderKeyInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateProviderKeyPayload) graphql.Marshaler {
+			return ec.marshalNUpdateProviderKeyPayload2ᚖaihigressᚋgraphᚋmodelᚐUpdateProviderKeyPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateProviderKey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateProviderKeyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateProviderKey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3754,6 +3813,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "setProviderKeyEnabled":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setProviderKeyEnabled(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateProviderKey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateProviderKey(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -477,8 +477,14 @@ type ProviderKeyInput struct {
 	Label *string `json:"label,omitempty"`
 	// Its share among the provider's keys; 1 where it is left out.
 	Weight *int `json:"weight,omitempty"`
-	// Calls a second at most, on each node.
+	// Calls a second at most, over all nodes.
 	MaxQPS *int `json:"maxQps,omitempty"`
+	// Calls at the same time at most, over all nodes.
+	MaxConcurrency *int `json:"maxConcurrency,omitempty"`
+	// Calls in a minute at most, over all nodes.
+	RequestsPerMinute *int `json:"requestsPerMinute,omitempty"`
+	// Tokens in a minute at most, in and out, over all nodes.
+	TokensPerMinute *int64 `json:"tokensPerMinute,omitempty"`
 }
 
 // A model as a provider offers it.
@@ -933,6 +939,32 @@ type UpdateProviderInput struct {
 	AcceptAnyModel *bool `json:"acceptAnyModel,omitempty"`
 	// Added, or changed where the upstream id is there already; each by itself, in order.
 	Models []ProviderModelInput `json:"models,omitempty"`
+}
+
+// Changes a credential but for its secret; what is left out stays as it is.
+type UpdateProviderKeyInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.ProviderKeyID `json:"id"`
+	// For people.
+	Label *string `json:"label,omitempty"`
+	// Its share among the provider's keys.
+	Weight *int `json:"weight,omitempty"`
+	// Calls a second at most, over all nodes; null is no limit.
+	MaxQPS graphql.Omittable[*int] `json:"maxQps,omitempty"`
+	// Calls at the same time at most, over all nodes; null is no limit.
+	MaxConcurrency graphql.Omittable[*int] `json:"maxConcurrency,omitempty"`
+	// Calls in a minute at most, over all nodes; null is no limit.
+	RequestsPerMinute graphql.Omittable[*int] `json:"requestsPerMinute,omitempty"`
+	// Tokens in a minute at most, in and out, over all nodes; null is no limit.
+	TokensPerMinute graphql.Omittable[*int64] `json:"tokensPerMinute,omitempty"`
+}
+
+// What came of it.
+type UpdateProviderKeyPayload struct {
+	// The credential.
+	Key *provider.Key `json:"key,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Changes a model; what is left out stays as it is.

@@ -25,6 +25,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
@@ -62,24 +63,25 @@ type Gateway struct {
 	providers *provider.Providers
 	inbox     *notify.Inbox
 
-	snapshots *snapshot.Store
-	bus       *event.Bus
-	board     *health.Board
-	health    *health.Share
-	affinity  *affinity.Table
-	gate      *overload.Gate
-	memory    *overload.Memory
-	watch     *provider.Watch
-	limiter   *limit.Limiter
-	spool     *usage.Spool
-	meter     *usage.Meter
-	booker    *usage.Booker
-	leases    *credit.Leases
-	upstream  *upstream.Client
-	proxy     *proxy.Proxy
-	graph     *graph.Handler
-	reports   *usage.Reports
-	jobs      *jobs.Client
+	snapshots  *snapshot.Store
+	bus        *event.Bus
+	board      *health.Board
+	health     *health.Share
+	affinity   *affinity.Table
+	gate       *overload.Gate
+	memory     *overload.Memory
+	watch      *provider.Watch
+	limiter    *limit.Limiter
+	vendorKeys *keypool.Pool
+	spool      *usage.Spool
+	meter      *usage.Meter
+	booker     *usage.Booker
+	leases     *credit.Leases
+	upstream   *upstream.Client
+	proxy      *proxy.Proxy
+	graph      *graph.Handler
+	reports    *usage.Reports
+	jobs       *jobs.Client
 
 	handler     http.Handler
 	metrics     http.Handler

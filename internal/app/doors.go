@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/keypool"
 	"aihigress/internal/limit"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
@@ -42,6 +43,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.models = catalog.New(g.pool, g.audit)
 	g.aliases = catalog.NewAliases(g.pool, g.audit)
 	g.limiter = limit.New(g.redis, g.log, time.Now)
+	g.vendorKeys = keypool.New(g.limiter, g.bus, time.Now)
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
 	g.affinity = affinity.New()
@@ -87,19 +89,19 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
-		Health: g.board, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
+		Health: g.board, Keys: g.vendorKeys, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads,
+		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
-		Health: g.board, Changes: g.health, Gate: g.gate,
+		Health: g.board, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})
 
 	g.metrics = g.newMetrics()

@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"overload":           words("health"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses"),
+	"keypool":            words("event limit snapshot"),
 	"usage":              words("authz db credit event"),
 	"devstack":           words("devstack/flock"),
 	"devstack/flock":     {},
@@ -55,19 +56,19 @@ var allowed = map[string][]string{
 	"devstack/redistest": words("devstack devstack/needs"),
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
-	"proxy":           words("affinity apikey credit health limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit event health notify overload pricing provider routing snapshot usage web graph/generated graph/model graph/scalar"),
-	"graph/generated": words("account apikey audit auth authz catalog credit health notify provider routing usage graph/model graph/scalar"),
-	"graph/model":     words("account apikey audit auth authz catalog credit health notify provider routing usage graph/scalar"),
+	"proxy":           words("affinity apikey credit health limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini keypool"),
+	"graph":           words("account apikey audit auth authz catalog credit event health keypool notify overload pricing provider routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph/generated": words("account apikey audit auth authz catalog credit health keypool notify provider routing usage graph/model graph/scalar"),
+	"graph/model":     words("account apikey audit auth authz catalog credit health keypool notify provider routing usage graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit event health notify overload pricing provider sse usage web views/assets views/i18n views/ui"),
+	"views":           words("account apikey audit auth authz catalog credit event health keypool notify overload pricing provider sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},
 	"jobs":            words("auth authz catalog credit notify provider usage"),
 
 	// Assembly.
-	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations notify overload pin pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack event graph health jobs keypool limit migrations notify overload pin pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }

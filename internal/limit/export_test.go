@@ -1,9 +1,34 @@
 package limit
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// Wait has the limiter wait for Redis on a machine that is busy with other tests.
-func (l *Limiter) Wait(limit time.Duration) *Limiter {
-	l.wait = limit
+// Wait has the limiter wait for Redis, and for other nodes, on a machine that is busy with other tests.
+func (l *Limiter) Wait(redis, others time.Duration) *Limiter {
+	l.recallWait = others
+	return l.Patience(redis)
+}
+
+// By has Redis go by another clock, in milliseconds.
+func (l *Limiter) By(clock func() int64) *Limiter {
+	l.redisClock = clock
 	return l
+}
+
+// Tend does what Run does every second.
+func (l *Limiter) Tend() {
+	l.tend(false)
+	l.converse(context.Background())
+}
+
+// Nodes is how many nodes it has seen.
+func (l *Limiter) Nodes() int64 { return l.nodes.Load() }
+
+// Known is how many limits it keeps in mind.
+func (l *Limiter) Known() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byKey)
 }

@@ -1,23 +1,34 @@
-// Package limit holds gateway keys to their rates: requests and tokens per minute, and calls at once, over all nodes.
+// Package limit holds subjects to their limits over all nodes: gateway keys to requests and tokens per minute and calls at
+// once, vendor keys to what their accounts allow.
 //
-// The counts live in Redis. A call of a key with limits costs one round trip, running one script that lets it pass all
-// limits or takes nothing; a key without limits costs none. While Redis is away each node holds keys to its own share: the
-// limit divided by the nodes that were last seen. What that loses is at most one minute's accuracy.
+// What a limit leaves is kept in Redis, and a node leases shares of it, of which it lets calls through by itself: a call
+// asks nobody while the node's lease lasts. Leases are renewed in the background ahead of need. They grow with the pace of
+// use and shrink as a limit is used up, until each call leases what it takes; what lies idle goes back after a moment, and
+// at once where another node asks for more than Redis has. So one node can use all that the others do not need.
 //
-// Rates are token buckets that hold a minute's worth: a key may burst up to its limit, and over any longer time it gets the
-// limit a minute. Calls at once are slots that expire, so that a node that is killed does not block a key for longer
-// than SlotLifetime.
+// A rate is a bucket that holds the whole amount and fills again over its window. Over any time t no more than
+//
+//	amount × (1 + t/window)
+//
+// is let through, over all nodes: what is leased is taken out of the bucket before it is used. What a node that died had
+// leased counts as used. Calls at once are slots, of which there are never more than the amount; a dead node's are free
+// Lifetime after it was last heard of. What is added to these bounds:
+//
+//   - tokens are estimated first: what calls under way use beyond their estimate is owed, and taken off later;
+//   - while Redis is away, a limit with the policy Share lets each node through its part: the amount divided by the nodes that
+//     were last seen, and at least one. With Closed nothing passes but what is leased;
+//   - a Redis that lost its memory has forgotten what was used: one amount more.
 package limit
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"aihigress/internal/fault"
@@ -25,19 +36,99 @@ import (
 )
 
 const (
-	// SlotLifetime is how long a killed node's calls still count as running.
-	SlotLifetime = 30 * time.Second
+	// Lifetime is how long a lease lasts unless it is renewed: a killed node's calls still count as running for so long.
+	Lifetime = 15 * time.Second
 
-	beatEvery    = SlotLifetime / 3
-	redisTimeout = 50 * time.Millisecond // for one decision
+	redisTimeout = 50 * time.Millisecond  // for one decision, and for one batch of questions
+	recallWait   = 30 * time.Millisecond  // for other nodes to give back what they do not use
+	vainFor      = 250 * time.Millisecond // after they did not, nobody waits for them
 	warnEvery    = 10 * time.Second
-	askAgain     = time.Second // after Redis failed, and no sooner
-	maxUntold    = 8192        // ends of calls that wait to be told to Redis
-	maxBatch     = 256         // keys of them in one pipeline
+	dryFor       = 250 * time.Millisecond // at most, before Redis is asked again for what was not there
+	shortDry     = 20 * time.Millisecond  // at least
+	maxBatch     = 256                    // questions in one pipeline
+	maxCells     = 1 << 17                // limits that a node knows; beyond it what nobody uses is forgotten, and its lease lost
+	maxLimits    = 8                      // of one call
 )
 
 // Code is the code of every refusal here.
 const Code = "rate_limit_exceeded"
+
+// What is what a limit counts.
+type What uint8
+
+// What can be limited. More kinds of rates need no more than a name here and in texts.
+const (
+	Requests What = iota + 1
+	Tokens        // estimated when taken, corrected by Finish
+	Calls         // at the same time
+)
+
+// Away is what a limit does while Redis is away.
+type Away uint8
+
+// The policies.
+const (
+	Share  Away = iota // each node lets through its part
+	Closed             // nothing passes but what the node has leased
+)
+
+// A Limit is one of a subject's limits.
+type Limit struct {
+	What   What
+	Amount int64         // zero is no limit
+	Window time.Duration // of a rate
+	Away   Away
+}
+
+// String is the limit as a refusal names it.
+func (l Limit) String() string {
+	if l.What == Calls {
+		return fmt.Sprintf("%d calls at the same time", l.Amount)
+	}
+	what, window := "requests", l.Window.String()
+	if l.What == Tokens {
+		what = "tokens"
+	}
+	switch l.Window {
+	case time.Second:
+		window = "second"
+	case time.Minute:
+		window = "minute"
+	case 24 * time.Hour:
+		window = "day"
+	}
+	return fmt.Sprintf("%d %s per %s", l.Amount, what, window)
+}
+
+// A Subject is who or what is limited. Of tells kinds of subjects apart; each has an ID or a Name.
+type Subject struct {
+	Of   string
+	ID   uuid.UUID
+	Name string
+}
+
+// name is the subject as Redis knows it.
+func (s Subject) name() string {
+	if s.ID == uuid.Nil {
+		return s.Of + ":" + s.Name
+	}
+	return s.Of + ":" + s.ID.String() + s.Name
+}
+
+// A Claim is what a call wants of one subject, within its limits.
+type Claim struct {
+	Subject Subject
+	Limits  []Limit
+}
+
+// A Refusal says which limit a call met. It is an error.
+type Refusal struct {
+	Subject Subject
+	Limit   Limit
+	Wait    time.Duration // until there may be room; zero where nobody knows: a slot is free when a call ends
+}
+
+func (r *Refusal) Error() string { return "limited to " + r.Limit.String() }
 
 // Limits are what a key may do at most. Zero is no limit.
 type Limits struct {
@@ -61,175 +152,134 @@ type Window struct {
 
 // A Limiter decides for one node. It is safe for concurrent use.
 type Limiter struct {
-	redis redis.UniversalClient
+	redis redis.UniversalClient // nil: this is the only node
 	log   *slog.Logger
 	clock func() time.Time
-	node  string        // of this process: names its slots
-	wait  time.Duration // for one decision of Redis
+	node  string        // of this process: names its leases
+	wait  time.Duration // for one decision
 
-	slot   atomic.Int64
+	recallWait time.Duration
+	redisClock func() int64 // ms; nil is Redis's own
+
 	nodes  atomic.Int64  // seen alive, this one included
-	down   atomic.Int64  // Unix nanoseconds until which Redis is not asked
-	warned atomic.Int64  // Unix nanoseconds at which that was last logged
-	ended  chan struct{} // wakes Run: there is something to tell
+	warned atomic.Int64  // Unix nanoseconds at which it was last logged that Redis is away
+	wake   chan struct{} // tells Run that there is something to ask
 
-	mu      sync.Mutex
-	keys    map[id.Key]*local
-	held    map[string]id.Key // slots of calls under way
-	untold  map[id.Key]*ends
-	telling map[id.Key]*ends // on their way
-	told    chan struct{}    // closed once those are answered
-	calls   int              // in untold
+	mu    sync.Mutex
+	down  bool // Redis is not asked by calls, until Run has reached it
+	cells map[Subject][]*cell
+	byKey map[string]*cell
+	made  int64  // cells, ever
+	next  *round // of questions that wait
 }
 
-// Ends are those of a key's calls, on their way to Redis.
-type ends struct {
-	slots []string // to be freed
-	spare int64    // tokens that were taken and not used; negative where more were used
-}
-
-// New makes a limiter. Run must run for what has ended to be given back. clock is time.Now but in tests; Redis's own clock
-// is used where Redis decides.
+// New makes a limiter. Run must run for Redis to be asked. clock is time.Now but in tests; Redis's own clock is used where
+// Redis decides. Without a client the limiter is the only node.
 func New(client redis.UniversalClient, log *slog.Logger, clock func() time.Time) *Limiter {
 	l := &Limiter{
-		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(), wait: redisTimeout,
-		ended: make(chan struct{}, 1), keys: map[id.Key]*local{}, held: map[string]id.Key{}, untold: map[id.Key]*ends{},
+		redis: client, log: log, clock: clock, node: id.New[id.Node]().String(), wait: redisTimeout, recallWait: recallWait,
+		wake: make(chan struct{}, 1), cells: map[Subject][]*cell{}, byKey: map[string]*cell{}, next: newRound(),
 	}
 	l.nodes.Store(1)
 	return l
 }
 
-// Admit lets a call pass, or refuses it as Limited with the time to wait. tokens is the estimate of what the call will
-// use; Finish corrects it. A nil Lease is one of a key without limits, and may be finished like any other.
+// Patience sets how long a call waits for Redis, instead of 50 ms, before Run runs.
+func (l *Limiter) Patience(wait time.Duration) *Limiter {
+	l.wait = wait
+	return l
+}
+
+// Admit lets a call of a gateway key pass, or refuses it as Limited with the time to wait. tokens is the estimate of what
+// the call will use; Finish corrects it. A nil Lease is one of a key without limits, and may be finished like any other.
 func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens int64) (*Lease, State, error) {
 	if limits.none() {
 		return nil, State{}, nil
 	}
-	tokens = max(tokens, 0)
-	if limits.TokensPerMinute > 0 {
-		tokens = min(tokens, limits.TokensPerMinute) // more than a minute's worth would wait forever
+	claims := [...]Claim{{Subject{Of: "key", ID: key.UUID}, []Limit{
+		{What: Requests, Amount: limits.RequestsPerMinute, Window: time.Minute},
+		{What: Tokens, Amount: limits.TokensPerMinute, Window: time.Minute},
+		{What: Calls, Amount: limits.Concurrency},
+	}}}
+	var stand [maxLimits]Window
+	lease, refusal, err := l.take(ctx, tokens, claims[:], &stand)
+	state := State{Requests: stand[0], Tokens: stand[1]}
+	switch {
+	case err != nil:
+		return nil, State{}, fmt.Errorf("ask for the key's limits: %w", err)
+	case refusal != nil:
+		return nil, state, fault.New(fault.Limited, "This key is limited to %s.", refusal.Limit).WithCode(Code).
+			After(max(refusal.Wait, time.Second))
 	}
-	lease := &Lease{limiter: l, key: key, tokens: tokens}
-	now := l.clock()
-	if l.mayAsk(now) {
-		decided, err := l.ask(ctx, key, limits, tokens, lease)
-		if err == nil {
-			l.answered()
-			if decided.refused == nil {
-				l.enter(key)
+	return lease, state, nil
+}
+
+// Take lets a call through all limits of all claims, or takes nothing and fails with a *Refusal. It waits for Redis at most
+// 50 ms, and only where the node has nothing leased. Limits without an amount do not count; a nil Lease holds nothing.
+func (l *Limiter) Take(ctx context.Context, tokens int64, claims ...Claim) (*Lease, error) {
+	lease, refusal, err := l.take(ctx, tokens, claims, nil)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return lease, err
+}
+
+// Room is the share of the scarcest limit of a claim that is left, from 0 to 1, as far as this node knows.
+func (l *Limiter) Room(claim Claim) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, room := l.clock(), 1.0
+	for _, c := range l.cells[claim.Subject] {
+		for i := range claim.Limits {
+			if limit := &claim.Limits[i]; limit.Amount > 0 && c.is(limit) {
+				room = min(room, max(c.left(now)/float64(limit.Amount), 0))
 			}
-			return lease.unless(decided.refused), decided.state, decided.refused.failure(limits)
 		}
-		if ctx.Err() != nil {
-			return nil, State{}, fmt.Errorf("ask for the key's limits: %w", ctx.Err())
-		}
-		l.down.Store(now.Add(askAgain).UnixNano())
-		l.warn(now, err)
 	}
-	lease.slot = ""
-	decided := l.decide(key, limits.share(l.nodes.Load()), tokens, now)
-	return lease.unless(decided.refused), decided.state, decided.refused.failure(limits)
+	return room
 }
 
-// mayAsk reports whether this call asks Redis. While Redis is away one call a second does, and the others do not wait.
-func (l *Limiter) mayAsk(now time.Time) bool {
-	down := l.down.Load()
-	return down == 0 || now.UnixNano() >= down && l.down.CompareAndSwap(down, now.Add(askAgain).UnixNano())
-}
-
-// warn says that Redis is away, and not for every call that notices.
-func (l *Limiter) warn(now time.Time, err error) {
-	last := l.warned.Load()
-	if now.UnixNano()-last >= int64(warnEvery) && l.warned.CompareAndSwap(last, now.UnixNano()) {
-		l.log.Warn("Redis is away: keys are held to this node's share of their limits", "error", err)
-	}
-}
-
-// answered notes that Redis is there.
-func (l *Limiter) answered() {
-	if l.down.Load() != 0 && l.down.Swap(0) != 0 {
-		l.log.Info("Redis is back: limits hold over all nodes again")
-	}
-}
-
-// share is what one of n nodes may let through by itself: at least one of everything, or a small limit would be none.
-func (l Limits) share(n int64) Limits {
-	part := func(limit int64) int64 {
-		if limit == 0 {
-			return 0
-		}
-		return max(limit/max(n, 1), 1)
-	}
-	return Limits{part(l.RequestsPerMinute), part(l.TokensPerMinute), part(l.Concurrency)}
-}
-
-// A decision is the answer to one call.
-type decision struct {
-	state   State
-	refused *refusal // nil where the call may pass
-}
-
-// A refusal says which limit a call met.
-type refusal struct {
-	which which
-	wait  time.Duration // zero where nobody knows: a slot is free when a call ends
-}
-
-// which is a limit, numbered as the script numbers them.
-type which int
-
-const (
-	requests which = iota + 1
-	tokenRate
-	concurrency
-)
-
-// failure is the refusal as the caller sees it, nil where there is none.
-func (r *refusal) failure(l Limits) error {
-	if r == nil {
-		return nil
-	}
-	text, limit := "requests per minute", l.RequestsPerMinute
-	switch r.which {
-	case tokenRate:
-		text, limit = "tokens per minute", l.TokensPerMinute
-	case concurrency:
-		text, limit = "calls at the same time", l.Concurrency
-	}
-	return fault.New(fault.Limited, "This key is limited to %d %s.", limit, text).WithCode(Code).After(max(r.wait, time.Second))
+// A hold is what a call took of one limit.
+type hold struct {
+	cell *cell
+	n    int64
 }
 
 // A Lease is what an admitted call holds until it ends.
 type Lease struct {
 	limiter *Limiter
-	key     id.Key
-	slot    string // of Redis; "" where it holds none there
-	tokens  int64
-	once    sync.Once
+	n       int
+	holds   [maxLimits]hold
+	ended   bool // guarded by the limiter's lock
 }
 
-func (e *Lease) unless(r *refusal) *Lease {
-	if r != nil {
-		return nil
-	}
-	return e
-}
+// Finish ends the call: its slots are free, and its tokens are corrected to what it used. It waits for nobody. Only the
+// first call counts.
+func (e *Lease) Finish(_ context.Context, used int64) { e.finish(max(used, 0), true) }
 
-// Finish ends the call: its slot is free, and its tokens are corrected to what it used. It does not wait for Redis, which
-// hears of it with the key's next call on this node, or as soon as Run gets to it. Only the first call counts.
-func (e *Lease) Finish(_ context.Context, used int64) {
+// Keep ends the call where nobody knows what it used: the estimate stands.
+func (e *Lease) Keep() { e.finish(0, false) }
+
+func (e *Lease) finish(used int64, known bool) {
 	if e == nil {
 		return
 	}
-	e.once.Do(func() {
-		spare := e.tokens - max(used, 0)
-		e.limiter.leave(e.key, spare)
-		if e.slot != "" {
-			e.limiter.end(e.key, e.slot, spare)
+	l := e.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.ended {
+		return
+	}
+	e.ended = true
+	for _, h := range e.holds[:e.n] {
+		c := h.cell
+		c.open--
+		switch {
+		case c.what == Calls:
+			c.running--
+			c.have++
+		case c.what == Tokens && known:
+			c.took(used-h.n, l.clock())
 		}
-	})
-}
-
-func (l *Limiter) nextSlot() string {
-	return l.node + "." + strconv.FormatInt(l.slot.Add(1), 36)
+	}
 }

@@ -3,143 +3,140 @@ package limit
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"aihigress/internal/id"
 )
 
-// Run tells Redis of the calls that ended and keeps the slots of those under way, until ctx ends. What Redis cannot be told
-// is dropped: the slot expires and the estimate stands.
+const (
+	// tickEvery is how often leases are looked after: use is told, what lies idle goes back, and the nodes are counted.
+	tickEvery = time.Second
+	// idleFor is how long a lease may lie unused.
+	idleFor = 2 * time.Second
+	// renewAt is what is left of a lease when it is renewed.
+	renewAt = Lifetime * 2 / 3
+)
+
+// Run asks Redis what calls need, renews leases, gives back what is idle, and counts the nodes, until ctx ends; then all
+// that no call holds goes back.
 func (l *Limiter) Run(ctx context.Context) error {
-	beat := time.NewTicker(beatEvery)
-	defer beat.Stop()
+	if l.redis == nil {
+		<-ctx.Done()
+		return nil
+	}
+	sub := l.redis.Subscribe(ctx, recalls)
+	defer sub.Close()
+	recalled := sub.Channel()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
 	l.beat(ctx)
 	for {
 		select {
 		case <-ctx.Done():
-			l.flush(context.WithoutCancel(ctx))
-			l.leaveCluster(context.WithoutCancel(ctx))
+			ctx := context.WithoutCancel(ctx)
+			l.tend(true)
+			l.converse(ctx)
+			l.leaveCluster(ctx)
 			return nil
-		case <-l.ended:
-			l.flush(ctx)
-		case <-beat.C:
+		case <-l.wake:
+			l.converse(ctx)
+		case message, ok := <-recalled:
+			if !ok {
+				recalled = nil
+				continue
+			}
+			l.recall(message.Payload)
+			l.converse(ctx)
+		case <-tick.C:
 			l.beat(ctx)
+			l.tend(false)
+			l.converse(ctx)
 		}
 	}
 }
 
-// end notes that a call has ended, for Redis to hear.
-func (l *Limiter) end(key id.Key, slot string, spare int64) {
+// recall gives back what is idle of a limit that another node has more need of.
+func (l *Limiter) recall(message string) {
+	field, key, ok := strings.Cut(message, " ")
+	if !ok || strings.HasPrefix(field, l.node+".") {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.held, slot)
-	if l.calls >= maxUntold {
-		return // Redis is slow or away: the slot expires, and the estimate stands
-	}
-	e := l.untold[key]
-	if e == nil {
-		e = &ends{}
-		l.untold[key] = e
-	}
-	e.slots = append(e.slots, slot)
-	e.spare += spare
-	l.calls++
-	select {
-	case l.ended <- struct{}{}:
-	default:
+	if c := l.byKey[key]; c != nil && c.have > 0 {
+		c.giveBack(0)
+		l.queue(c)
 	}
 }
 
-// take is what Redis has not heard of a key's calls, to be told with the next: a caller who waits for one answer before
-// asking again must not be refused for what the last call held. What is on its way is waited for, lest it be overtaken.
-func (l *Limiter) take(ctx context.Context, key id.Key) (ends, error) {
+// giveBack has the next question keep only some of what is idle.
+func (c *cell) giveBack(keep int64) {
+	c.have = min(c.have, keep)
+	c.quiet = true
+	c.peak = c.running
+}
+
+// tend looks after all cells once: it tells of their use, renews their leases, gives back what is idle, all of it where
+// that is asked for, and forgets those of which nothing is left.
+func (l *Limiter) tend(all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.telling[key] != nil {
-		told := l.told
-		l.mu.Unlock()
-		select {
-		case <-told:
-		case <-ctx.Done():
+	now := l.clock()
+	for _, c := range l.byKey {
+		if c.expired(now) {
+			c.lapse()
 		}
-		l.mu.Lock()
-		if ctx.Err() != nil {
-			return ends{}, ctx.Err()
-		}
-	}
-	e := l.untold[key]
-	if e == nil {
-		return ends{}, nil
-	}
-	l.calls -= len(e.slots)
-	delete(l.untold, key)
-	return *e, nil
-}
-
-// flush tells Redis all ends that wait. What cannot be told is dropped.
-func (l *Limiter) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	for batch := l.next(); len(batch) > 0; batch = l.next() {
-		pipe := l.redis.Pipeline()
-		for key, e := range batch {
-			finish.Eval(ctx, pipe, keysOf(key), e.arguments()...)
-		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			l.log.Debug("ends of calls not told to Redis", "keys", len(batch), "error", err)
+		idle := all || now.Sub(c.last) >= idleFor
+		c.pace, c.burst = (c.pace+c.burst+1)/2, 0
+		c.peak = max(c.running, c.peak-(c.peak+3)/4)
+		c.alone.fill(c.limit.Amount, c.window, now)
+		switch surplus := c.surplus(idle); {
+		case surplus > 0:
+			c.giveBack(c.have - surplus)
+			c.peak = max(c.peak, c.running)
+			l.queue(c)
+		case c.used != c.told, c.lease > 0 && c.expires.Sub(now) < renewAt:
+			c.quiet = true
+			l.queue(c)
+		case idle && c.open == 0 && c.lease == 0 && c.alone.debt == 0 && c.asking == nil && !c.queued:
+			l.forget(c)
 		}
 	}
 }
 
-// next moves some of what is untold to what is being told. What was there has been told.
-func (l *Limiter) next() map[id.Key]*ends {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.told != nil {
-		close(l.told)
-		l.told = nil
+// surplus is how much of what is leased and not used is not needed soon.
+func (c *cell) surplus(idle bool) int64 {
+	switch {
+	case c.have <= 0:
+		return 0
+	case idle:
+		return c.have
+	case c.what == Calls:
+		return max(c.have+c.running-max(c.peak, 1), 0)
 	}
-	l.telling = map[id.Key]*ends{}
-	for key, e := range l.untold {
-		if len(l.telling) == maxBatch {
-			break
-		}
-		l.telling[key] = e
-		l.calls -= len(e.slots)
-		delete(l.untold, key)
-	}
-	if len(l.telling) > 0 {
-		l.told = make(chan struct{})
-	}
-	return l.telling
+	return max(c.have-4*max(c.pace, 1), 0)
 }
 
-// beat keeps this node and the slots of its calls alive, and counts the nodes. A slot that Redis no longer has is not made
-// again: its call was given up.
+// beat keeps this node on the list of those alive, and counts them.
 func (l *Limiter) beat(ctx context.Context) {
-	l.sweep(l.clock())
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	now, err := l.redis.Time(ctx).Result() // the scripts go by Redis's clock
+	now, err := l.redis.Time(ctx).Result() // the leases go by Redis's clock
 	if err != nil {
-		return // the next beat is soon enough: a slot lives for three
+		return // the next beat is soon enough
 	}
-	until := float64(now.Add(SlotLifetime).UnixMilli())
 	pipe := l.redis.Pipeline()
-	pipe.ZAdd(ctx, nodesKey, redis.Z{Score: until, Member: l.node})
+	pipe.ZAdd(ctx, nodesKey, redis.Z{Score: float64(now.Add(Lifetime).UnixMilli()), Member: l.node})
 	pipe.ZRemRangeByScore(ctx, nodesKey, "-inf", "("+strconv.FormatInt(now.UnixMilli(), 10))
 	alive := pipe.ZCard(ctx, nodesKey)
-	for slot, key := range l.slots() {
-		pipe.ZAddXX(ctx, keysOf(key)[1], redis.Z{Score: until, Member: slot})
-		pipe.PExpire(ctx, keysOf(key)[1], 2*SlotLifetime)
-	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return
 	}
 	l.nodes.Store(max(alive.Val(), 1))
+	l.mu.Lock()
 	l.answered()
+	l.mu.Unlock()
 }
 
 // leaveCluster lets the other nodes know at once that their share has grown.
@@ -149,27 +146,4 @@ func (l *Limiter) leaveCluster(ctx context.Context) {
 	if err := l.redis.ZRem(ctx, nodesKey, l.node).Err(); err != nil {
 		l.log.Debug("node not taken off the list", "error", err)
 	}
-}
-
-func (l *Limiter) slots() map[string]id.Key {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := make(map[string]id.Key, len(l.held))
-	for slot, key := range l.held {
-		all[slot] = key
-	}
-	return all
-}
-
-// remember has the beat keep a slot, and forget ends that.
-func (l *Limiter) remember(slot string, key id.Key) {
-	l.mu.Lock()
-	l.held[slot] = key
-	l.mu.Unlock()
-}
-
-func (l *Limiter) forget(slot string) {
-	l.mu.Lock()
-	delete(l.held, slot)
-	l.mu.Unlock()
 }

@@ -22,8 +22,8 @@ type Key struct {
 	Label      string
 	Hint       string // the secret's last characters
 	Weight     int    // share among the provider's keys
-	MaxQPS     int    // requests a second; 0 is no limit
-	Enabled    bool   // an admin wants it used
+	Limits     KeyLimits
+	Enabled    bool // an admin wants it used
 	CreatedAt  time.Time
 	Death
 }
@@ -33,7 +33,7 @@ type KeyInput struct {
 	Secret secret.Text
 	Label  string
 	Weight *int // nil is 1
-	MaxQPS *int // nil is no limit
+	Limits KeyLimits
 }
 
 // KeyPlace is where a key's secret stands, as secret.Keyring binds it.
@@ -182,13 +182,11 @@ func (p *Providers) insertKey(ctx context.Context, tx pgx.Tx, provider db.Provid
 			return Key{}, err
 		}
 	}
-	if in.MaxQPS != nil {
-		if *in.MaxQPS < 1 || *in.MaxQPS > 1_000_000 {
-			return Key{}, fault.Field("maxQps", "a limit is between 1 and 1000000 requests a second")
-		}
-		limit := int32(*in.MaxQPS)
-		params.MaxQps = &limit
+	if err := in.Limits.check(); err != nil {
+		return Key{}, err
 	}
+	params.MaxQps, params.MaxConcurrency = column[int32](in.Limits.MaxQPS), column[int32](in.Limits.MaxConcurrency)
+	params.RequestsPerMinute, params.TokensPerMinute = column[int32](in.Limits.RequestsPerMinute), column[int64](in.Limits.TokensPerMinute)
 	row, err := p.q.InsertProviderKey(ctx, tx, params)
 	if err != nil {
 		return Key{}, err
@@ -224,12 +222,12 @@ func checkSecret(text secret.Text, provider db.Provider) (checked secret.Text, h
 }
 
 func keyFromRow(row db.ProviderKey) Key {
-	key := Key{
+	return Key{
 		ID: row.ID, ProviderID: row.ProviderID, Label: row.Label, Hint: row.Hint, Weight: int(row.Weight),
+		Limits: KeyLimits{
+			MaxQPS: amount(row.MaxQps), MaxConcurrency: amount(row.MaxConcurrency),
+			RequestsPerMinute: amount(row.RequestsPerMinute), TokensPerMinute: amount(row.TokensPerMinute),
+		},
 		Enabled: row.Enabled, CreatedAt: row.CreatedAt, Death: deathFromRow(row),
 	}
-	if row.MaxQps != nil {
-		key.MaxQPS = int(*row.MaxQps)
-	}
-	return key
 }

@@ -491,13 +491,12 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	made := f.create(input())
-	limit := 7
-	key, err := f.AddKey(f.admin, made.ID, provider.KeyInput{Secret: secret.NewText("first-secret-aaaa"), MaxQPS: &limit})
-	if err != nil || key.MaxQPS != 7 || key.Hint != "…aaaa" {
+	key, err := f.AddKey(f.admin, made.ID, provider.KeyInput{Secret: secret.NewText("first-secret-aaaa"), Limits: provider.KeyLimits{MaxQPS: 7}})
+	if err != nil || key.Limits.MaxQPS != 7 || key.Hint != "…aaaa" {
 		t.Fatalf("%+v, %v", key, err)
 	}
 	rotated, err := f.RotateKey(f.admin, key.ID, secret.NewText("second-secret-bbbb"))
-	if err != nil || rotated.ID != key.ID || rotated.Hint != "…bbbb" || rotated.MaxQPS != 7 {
+	if err != nil || rotated.ID != key.ID || rotated.Hint != "…bbbb" || rotated.Limits.MaxQPS != 7 {
 		t.Fatalf("%+v, %v", rotated, err)
 	}
 	if _, err := f.Probe(f.admin, made.ID); err != nil {
@@ -517,5 +516,39 @@ func TestKeys(t *testing.T) {
 	}
 	if _, err := f.Probe(f.admin, made.ID); err != nil || !f.vendor.target.Secret.Empty() {
 		t.Errorf("called with a removed key: %v", err)
+	}
+}
+
+// A key's limits are changed one by one, and the audit log tells which.
+func TestUpdateKey(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	made := f.create(input())
+	key, err := f.AddKey(f.admin, made.ID, provider.KeyInput{Secret: secret.NewText("first-secret-aaaa"), Limits: provider.KeyLimits{MaxQPS: 7, TokensPerMinute: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none, most int64 = 0, 40
+	weight, label := 5, "second account"
+	changed, err := f.UpdateKey(f.admin, key.ID, provider.UpdateKeyInput{Label: &label, Weight: &weight, MaxQPS: &none, MaxConcurrency: &most})
+	want := provider.KeyLimits{MaxConcurrency: 40, TokensPerMinute: 100}
+	if err != nil || changed.Limits != want || changed.Weight != 5 || changed.Label != label || changed.Hint != key.Hint {
+		t.Fatalf("%+v, %v", changed, err)
+	}
+	details := f.strings(`SELECT details::text FROM audit_events WHERE action = 'provider.key.update'`)
+	if len(details) != 1 || !strings.Contains(details[0], `"maxQps"`) || !strings.Contains(details[0], `"maxConcurrency"`) ||
+		strings.Contains(details[0], "tokensPerMinute") || strings.Contains(details[0], "first-secret") {
+		t.Errorf("the audit log says %s", details)
+	}
+	for _, bad := range []int64{-1, 1_000_001} {
+		if _, err := f.UpdateKey(f.admin, key.ID, provider.UpdateKeyInput{MaxConcurrency: &bad}); !errors.Is(err, fault.Invalid) {
+			t.Errorf("a limit of %d: %v", bad, err)
+		}
+	}
+	if _, err := f.UpdateKey(f.as(authz.Member), key.ID, provider.UpdateKeyInput{MaxQPS: &most}); !errors.Is(err, fault.Denied) {
+		t.Errorf("as a member: %v", err)
+	}
+	if _, err := f.UpdateKey(f.admin, id.New[id.ProviderKey](), provider.UpdateKeyInput{MaxQPS: &most}); !errors.Is(err, fault.NotFound) {
+		t.Errorf("of no key: %v", err)
 	}
 }

@@ -101,6 +101,9 @@ func (t *Target) keyWeight() float64 {
 	return float64(max(t.Key.Weight, 0))
 }
 
+// keyChance is what a key's chance among those of its provider is in proportion to.
+func (t *Target) keyChance() float64 { return t.keyWeight() * max(t.Room, 0) }
+
 // order sorts the choices into the order in which they are tried.
 func (p Policy) order(choices []choice, d *dice) {
 	for i := range choices {
@@ -114,7 +117,7 @@ func (p Policy) order(choices []choice, d *dice) {
 		case p == RoundRobin || p.Compares():
 			c.place = c.score
 		default:
-			c.place = d.wait(int(c.weight))
+			c.place = d.wait(c.weight)
 		}
 		if c.trial {
 			c.place = -inf
@@ -368,9 +371,9 @@ func (d *dice) float() float64 { return float64(d.Uint64()>>11) / (1 << 53) }
 
 // wait is an exponential variate divided by a weight: in a sort by these, each comes first in proportion to its weight
 // (Efraimidis and Spirakis, 2006). Without a weight it is endless.
-func (d *dice) wait(weight int) float64 {
+func (d *dice) wait(weight float64) float64 {
 	if weight <= 0 {
 		return inf
 	}
-	return -math.Log(1-d.float()) / float64(weight)
+	return -math.Log(1-d.float()) / weight
 }

@@ -37,10 +37,16 @@ type Health interface {
 	Look(t health.Target, now time.Time) health.Standing
 }
 
+// A Room knows how much of what a key may do is left, from 0 to 1: a *keypool.Pool.
+type Room interface {
+	Room(key *snapshot.ProviderKey, model string) float64
+}
+
 // An Input is what a plan is made of.
 type Input struct {
 	Routes []snapshot.Route
 	Health Health    // nil: nothing is known of anybody
+	Room   Room      // nil: all keys have room
 	Now    time.Time // by the clock of Health
 	Seed   uint64
 
@@ -61,6 +67,7 @@ type Target struct {
 	Route    *snapshot.Route
 	Key      *snapshot.ProviderKey // nil where the provider needs none
 	Standing health.Standing
+	Room     float64 // of the key: the share of what it may do that is left; 1 where it is the only one
 	LeftOut  bool    // it is out of use: to be tried only when nothing else is left
 	Held     bool    // it has the beginning of this conversation in its cache
 	Terms    Terms   // of a policy that compares them
@@ -69,7 +76,7 @@ type Target struct {
 	policy    Policy
 	now       time.Time
 	peers     float64 // weight of all routes in use of the same priority
-	keyPeers  float64 // weight of all keys in use of the provider
+	keyPeers  float64 // weight times room of all keys in use of the provider
 	round     int     // how many keys of its route come before it
 	draw      float64 // among the keys of its route
 	waits     bool    // for routes of a lower priority number
@@ -133,8 +140,11 @@ func (p Policy) learns() bool { return p == Latency || p == Reliability || p == 
 // targets is every route with every key.
 func (p Policy) targets(all []Target, in *Input) []Target {
 	add := func(route *snapshot.Route, key *snapshot.ProviderKey) {
-		all = append(all, Target{Route: route, Key: key, policy: p, now: in.Now})
+		all = append(all, Target{Route: route, Key: key, Room: 1, policy: p, now: in.Now})
 		t := &all[len(all)-1]
+		if in.Room != nil && len(route.Provider.Keys) > 1 {
+			t.Room = in.Room.Room(key, route.UpstreamID)
+		}
 		if in.Health != nil {
 			t.Standing = in.Health.Look(t.Health(), in.Now)
 			t.LeftOut = t.Standing.State == health.Open
@@ -169,7 +179,7 @@ const (
 )
 
 // orderKeys says of each target which round of its route it takes: those in use first, among them one that is half open,
-// then by chance in proportion to weight, or as the policy has it.
+// then by chance in proportion to weight times room, or as the policy has it. One without room comes behind them.
 func orderKeys(p Policy, targets []Target, bound bool, d *dice) {
 	for from := 0; from < len(targets); {
 		to, weights := from, 0.0
@@ -178,14 +188,16 @@ func orderKeys(p Policy, targets []Target, bound bool, d *dice) {
 			if t.Key == nil || t.LeftOut {
 				continue
 			}
-			weights += float64(max(t.Key.Weight, 0))
+			weights += t.keyChance()
 			switch {
+			case t.Room <= 0:
+				t.draw = inf
 			case p == LeastBusy && t.Key.Weight > 0:
 				t.draw = float64(t.Standing.InFlight) / float64(t.Key.Weight)
 			case p == RoundRobin && t.Key.Weight > 0:
 				t.draw = float64(t.Standing.Began)
 			default:
-				t.draw = d.wait(t.Key.Weight)
+				t.draw = d.wait(t.keyChance())
 			}
 			if t.Standing.State == health.HalfOpen && t.Key.Weight > 0 {
 				t.draw = trialDraw
@@ -278,7 +290,7 @@ func (t *Target) keyShare(peers []Target) float64 {
 	case inUse == 1:
 		return 1
 	case trials+held == 0 && byWeight && t.keyPeers > 0:
-		return float64(max(t.Key.Weight, 0)) / t.keyPeers
+		return t.keyChance() / t.keyPeers
 	case t.round == 0: // the order is set
 		return 1
 	}

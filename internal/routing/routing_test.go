@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -250,4 +251,44 @@ func name(t routing.Target) string {
 func priced(p int64) *money.Price {
 	price := money.Price(p)
 	return &price
+}
+
+// rooms says how much room keys have, by their weight.
+type rooms map[int]float64
+
+func (r rooms) Room(key *snapshot.ProviderKey, _ string) float64 { return r[key.Weight] }
+
+// Keys are drawn by weight times room, and one without room comes behind all others.
+func TestKeysAreDrawnByRoom(t *testing.T) {
+	t.Parallel()
+	in := routing.Input{Routes: []snapshot.Route{route("a", 1, 0, 1, 2, 3)}, Room: rooms{1: 1, 2: 0.25, 3: 0}}
+	first := map[int]int{}
+	const n = 6000
+	for seed := range uint64(n) {
+		in.Seed = seed
+		plan := routing.Weighted.Plan(nil, in)
+		if len(plan) != 3 || plan[2].Key.Weight != 3 {
+			t.Fatalf("the key without room is not the last of %d", len(plan))
+		}
+		first[plan[0].Key.Weight]++
+	}
+	if share := float64(first[1]) / n; share < 0.63 || share > 0.70 { // 1 of 1 + 0.5
+		t.Errorf("the key with all its room is first in %.1f %%, want two thirds", 100*share)
+	}
+	chance := map[int]float64{}
+	for _, target := range routing.Weighted.Explain(in) {
+		chance[target.Key.Weight] = target.Chance
+		reasons := strings.Join(target.Reasons(), "; ")
+		if want := map[int]string{1: "key weight 1 of 1.5", 2: "key weight 2 times 25 % room, of 1.5", 3: "the key has no room"}[target.Key.Weight]; !strings.Contains(reasons, want) {
+			t.Errorf("reasons are %s, want %s", reasons, want)
+		}
+	}
+	if chance[1] < 0.66 || chance[1] > 0.67 || chance[3] != 0 {
+		t.Errorf("chances are %v", chance)
+	}
+	for _, policy := range []routing.Policy{routing.LeastBusy, routing.RoundRobin, routing.Latency} {
+		if plan := policy.Plan(nil, in); plan[0].Key.Weight == 3 {
+			t.Errorf("%s: the key without room is first", policy)
+		}
+	}
 }

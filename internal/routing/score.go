@@ -211,12 +211,23 @@ func (t *Target) Reasons() []string {
 	case t.Key == nil:
 		reasons = append(reasons, "the provider has no key")
 	case len(r.Provider.Keys) > 1:
-		reasons = append(reasons, fmt.Sprintf("key weight %d of %.0f", t.Key.Weight, t.keyPeers))
+		reasons = append(reasons, t.keyReason())
 	}
 	if r.Upstream == nil || r.Upstream.Rate.Input == nil && r.Upstream.Rate.Output == nil {
 		reasons = append(reasons, "unpriced")
 	}
 	return append(reasons, t.figures()...)
+}
+
+// keyReason is why the key stands where it stands among those of its provider.
+func (t *Target) keyReason() string {
+	switch {
+	case t.Room <= 0:
+		return "the key has no room"
+	case t.Room < 1:
+		return fmt.Sprintf("key weight %d times %.0f %% room, of %.3g", t.Key.Weight, 100*t.Room, t.keyPeers)
+	}
+	return fmt.Sprintf("key weight %d of %.3g", t.Key.Weight, t.keyPeers)
 }
 
 // figures is the terms that the policy goes by.

@@ -223,7 +223,11 @@ func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
 		return
 	}
 	p.Keys = append(p.Keys, ProviderKey{
-		ID: row.ID, Label: row.Label, Secret: text, Weight: int(row.Weight), MaxQPS: int(value(row.MaxQps)),
+		ID: row.ID, Label: row.Label, Secret: text, Weight: int(row.Weight),
+		Limits: KeyLimits{
+			MaxQPS: int64(value(row.MaxQps)), MaxConcurrency: int64(value(row.MaxConcurrency)),
+			RequestsPerMinute: int64(value(row.RequestsPerMinute)), TokensPerMinute: value(row.TokensPerMinute),
+		},
 	})
 }
 

@@ -122,7 +122,15 @@ type ProviderKey struct {
 	Label  string
 	Secret secret.Text
 	Weight int
-	MaxQPS int // 0 is no limit
+	Limits KeyLimits
+}
+
+// KeyLimits are what a provider's key may do at most, over all nodes. Zero is no limit.
+type KeyLimits struct {
+	MaxQPS            int64
+	MaxConcurrency    int64
+	RequestsPerMinute int64
+	TokensPerMinute   int64
 }
 
 // A ProviderModel is one model that a provider offers.

@@ -267,7 +267,7 @@ func TestLoad(t *testing.T) {
 	if p.Kind != "vertex" || p.Streaming != "only" || p.Paths["generate"] != "/x" {
 		t.Errorf("provider's ways %+v", p)
 	}
-	if len(p.Keys) != 1 || p.Keys[0].ID != good || p.Keys[0].Secret.Reveal() != "vendor secret" || p.Keys[0].MaxQPS != 5 {
+	if len(p.Keys) != 1 || p.Keys[0].ID != good || p.Keys[0].Secret.Reveal() != "vendor secret" || p.Keys[0].Limits.MaxQPS != 5 {
 		t.Errorf("provider's keys %+v", p.Keys)
 	}
 	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], lost.String()) {

@@ -28,7 +28,7 @@ var refusals = map[string]string{
 	"a key needs a name":                                                                   "请填写密钥名称",
 	"a label is text of at most %d bytes":                                                  "备注名最长 %d 字节",
 	"a limit is at least 1, or left out":                                                   "限制必须不小于 1，或留空",
-	"a limit is between 1 and 1000000 requests a second":                                   "限制必须在每秒 1 到 1000000 次之间",
+	"a limit is between 1 and %d":                                                          "限制必须介于 1 和 %d 之间",
 	"a model has at most %d routes":                                                        "一个模型最多有 %d 条路由",
 	"a model has at most 32 capabilities":                                                  "一个模型最多有 32 个能力标签",
 	"a model's name has 1 to %d bytes":                                                     "模型名称应为 1 到 %d 字节",
