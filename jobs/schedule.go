@@ -7,6 +7,7 @@ import (
 
 	"aihigress/internal/auth"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -21,6 +22,8 @@ func schedule() []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(6*time.Hour, provider.DiscoverAllArgs{}),
 		every(5*time.Minute, provider.ProbeAllArgs{}),
+		every(15*time.Minute, egress.RefreshAllArgs{}),
+		every(2*time.Minute, egress.CheckAllArgs{}),
 		every(time.Minute, credit.RechargeArgs{}),
 		every(time.Minute, credit.SweepArgs{}),
 		every(time.Minute, usage.FoldArgs{}),

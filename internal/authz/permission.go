@@ -17,6 +17,8 @@ const (
 	ProviderRead   Permission = "provider.read"
 	ProviderWrite  Permission = "provider.write"
 	ProviderProbe  Permission = "provider.probe" // probe and discover: costs the provider's money
+	EgressRead     Permission = "egress.read"
+	EgressWrite    Permission = "egress.write" // the proxies that calls leave through
 	ModelRead      Permission = "model.read"
 	ModelWrite     Permission = "model.write"
 	CreditRead     Permission = "credit.read"
@@ -35,7 +37,7 @@ const (
 func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
-		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, CreditRead, CreditGrant, RechargeWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 	}
 }
@@ -44,7 +46,7 @@ func All() []Permission {
 var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
-		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
+		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
 		ModelRead: all, ModelWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 	},

@@ -37,6 +37,8 @@ type (
 	nodeNoun          struct{}
 	requestNoun       struct{}
 	auditNoun         struct{}
+	egressPoolNoun    struct{}
+	egressProxyNoun   struct{}
 )
 
 func (userNoun) prefix() string          { return "usr" }
@@ -52,6 +54,8 @@ func (entryNoun) prefix() string         { return "ent" }
 func (nodeNoun) prefix() string          { return "nod" }
 func (requestNoun) prefix() string       { return "req" }
 func (auditNoun) prefix() string         { return "aud" }
+func (egressPoolNoun) prefix() string    { return "egp" }
+func (egressProxyNoun) prefix() string   { return "epx" }
 
 // The identifiers of the product's nouns.
 type (
@@ -68,6 +72,8 @@ type (
 	Node          = Of[nodeNoun]
 	Request       = Of[requestNoun]
 	Audit         = Of[auditNoun]
+	EgressPool    = Of[egressPoolNoun]
+	EgressProxy   = Of[egressProxyNoun]
 )
 
 // New makes an identifier that has never been used: New[id.User]().
