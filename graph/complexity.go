@@ -11,6 +11,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/page"
 	"aihigress/internal/provider"
 )
@@ -69,6 +70,10 @@ func costs() generated.ComplexityRoot {
 	c.Query.Requests = func(child int, first *int, _ *string, _ *model.RequestFilter, _ *model.Order) int {
 		return paged(first, child)
 	}
+	c.Query.EgressPools = func(child int, first *int, _ *string, _ *egress.Filter, _ *model.Order) int {
+		return paged(first, child)
+	}
+	c.EgressPool.Proxies = some
 	c.Query.ProviderPresets = some
 	c.Query.Metrics = func(child int, _ model.TimeRangeInput, _ *time.Duration, _ []model.MetricDimension, _ *model.MetricFilter) int {
 		return rows(page.MaxSize, child)

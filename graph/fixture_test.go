@@ -36,7 +36,9 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
+	"aihigress/internal/fault"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
@@ -112,6 +114,17 @@ func (v *vendor) Probe(context.Context, provider.Target, string) (int, time.Dura
 	return 500, 20 * time.Millisecond, nil
 }
 
+func (v *vendor) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
+	return []byte("socks5://u:from-the-list-password@p3.example.com:1080\n"), nil
+}
+
+func (v *vendor) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
+	if strings.Contains(t.Proxy.Reveal(), "p1.example.com") {
+		return 30 * time.Millisecond, nil
+	}
+	return time.Millisecond, fault.New(fault.Upstream, "the proxy could not be reached")
+}
+
 // counter counts queries.
 type counter struct{ n *atomic.Int64 }
 
@@ -161,6 +174,7 @@ func (h *house) openDomain() {
 	o.Providers = provider.New(provider.Options{
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Log: quiet,
 	})
+	o.Egress = egress.New(egress.Options{Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Caller: h.vendor, Log: quiet})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
 	o.Changes = health.NewShare(o.Health, o.Bus)
 	h.domain = o

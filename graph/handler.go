@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/provider"
@@ -32,6 +33,7 @@ type Options struct {
 	Ledger    *credit.Ledger
 	Models    *catalog.Models
 	Providers *provider.Providers
+	Egress    *egress.Pools
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Snapshots *snapshot.Store

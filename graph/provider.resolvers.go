@@ -11,6 +11,7 @@ import (
 	"aihigress/graph/generated"
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 	"aihigress/internal/provider"
@@ -112,6 +113,13 @@ func (r *providerResolver) Health(ctx context.Context, obj *provider.Provider) (
 
 func (r *providerResolver) Circuits(ctx context.Context, obj *provider.Provider) ([]model.Circuit, error) {
 	return r.circuits(ctx, obj)
+}
+
+func (r *providerResolver) EgressPool(ctx context.Context, obj *provider.Provider) (*egress.Pool, error) {
+	if obj.EgressPoolID == nil {
+		return nil, nil
+	}
+	return pointer(loadersOf(ctx).pools.load(ctx, *obj.EgressPoolID))
 }
 
 func (r *providerResolver) Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error) {

@@ -24,6 +24,8 @@ type (
 	ProviderKeyID   id.ProviderKey
 	ProviderModelID id.ProviderModel
 	ModelID         id.Model
+	EgressPoolID    id.EgressPool
+	EgressProxyID   id.EgressProxy
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -35,7 +37,9 @@ func MarshalProviderKeyID(v ProviderKeyID) graphql.Marshaler { return marshal(id
 func MarshalProviderModelID(v ProviderModelID) graphql.Marshaler {
 	return marshal(id.ProviderModel(v))
 }
-func MarshalModelID(v ModelID) graphql.Marshaler { return marshal(id.Model(v)) }
+func MarshalModelID(v ModelID) graphql.Marshaler             { return marshal(id.Model(v)) }
+func MarshalEgressPoolID(v EgressPoolID) graphql.Marshaler   { return marshal(id.EgressPool(v)) }
+func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id.EgressProxy(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -50,7 +54,11 @@ func UnmarshalProviderKeyID(v any) (ProviderKeyID, error) {
 func UnmarshalProviderModelID(v any) (ProviderModelID, error) {
 	return parse[id.ProviderModel, ProviderModelID](v)
 }
-func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](v) }
+func UnmarshalModelID(v any) (ModelID, error)           { return parse[id.Model, ModelID](v) }
+func UnmarshalEgressPoolID(v any) (EgressPoolID, error) { return parse[id.EgressPool, EgressPoolID](v) }
+func UnmarshalEgressProxyID(v any) (EgressProxyID, error) {
+	return parse[id.EgressProxy, EgressProxyID](v)
+}
 
 func marshal(v fmt.Stringer) graphql.Marshaler { return graphql.MarshalID(v.String()) }
 
