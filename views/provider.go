@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -15,6 +16,7 @@ type providerView struct {
 	Provider  provider.Provider
 	Keys      []provider.Key
 	Models    []provider.Model
+	Pool      *egress.Pool // through whose proxies it is called
 	MayChange bool
 	Watch     int      // how often the page still looks for the result of a probe or discovery
 	Problems  problems // of the forms that add a key or a model
@@ -53,9 +55,18 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 		return v, err
 	}
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
-		v.Keys, err = c.Providers.Keys(ctx, providerID)
+		if v.Keys, err = c.Providers.Keys(ctx, providerID); err != nil {
+			return v, err
+		}
 	}
-	return v, err
+	if v.MayChange && v.Provider.EgressPoolID != nil {
+		pool, err := c.Egress.Get(ctx, *v.Provider.EgressPoolID)
+		if err != nil {
+			return v, err
+		}
+		v.Pool = &pool
+	}
+	return v, nil
 }
 
 func (c *console) providerEnabled(w http.ResponseWriter, r *http.Request) error {

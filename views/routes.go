@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -36,6 +37,7 @@ type Options struct {
 	Ledger    *credit.Ledger
 	Models    *catalog.Models
 	Providers *provider.Providers
+	Egress    *egress.Pools
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Jobs      http.Handler // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
@@ -116,6 +118,16 @@ func New(o Options) http.Handler {
 	page("POST /users/new", c.userCreate)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
+
+	page("GET /egress", c.egress)
+	page("GET /egress/new", c.egressNew)
+	page("POST /egress/new", c.egressCreate)
+	page("GET /egress/{id}", c.egressPool)
+	page("POST /egress/{id}", c.egressUpdate)
+	page("POST /egress/{id}/check", c.egressCheck)
+	page("POST /egress/{id}/delete", c.egressDelete)
+	page("POST /egress/{id}/proxies", c.egressProxyAdd)
+	page("POST /egress/{id}/proxies/{proxy}/delete", c.egressProxyRemove)
 
 	page("GET /audit", c.audit)
 	mux.Handle("/jobs/", c.session(c.signedIn(c.handle(c.jobs))))

@@ -26,7 +26,9 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
+	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
@@ -50,6 +52,7 @@ type site struct {
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
 	providers *provider.Providers
+	egress    *egress.Pools
 	bus       *event.Bus
 	admin     account.User
 	member    account.User
@@ -67,6 +70,17 @@ func (everybody) ListModels(context.Context, provider.Target) ([]string, error) 
 
 func (everybody) Probe(context.Context, provider.Target, string) (int, time.Duration, error) {
 	return http.StatusOK, 20 * time.Millisecond, nil
+}
+
+func (everybody) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
+	return []byte("https://u:listed-very-secret-5555@listed.example.com:8443\nnonsense\n"), nil
+}
+
+func (everybody) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
+	if strings.Contains(t.Proxy.Reveal(), "dead.example.com") {
+		return 0, fault.New(fault.Upstream, "the proxy could not be reached")
+	}
+	return 20 * time.Millisecond, nil
 }
 
 func newSite(t *testing.T) *site {
@@ -92,11 +106,12 @@ func newSite(t *testing.T) *site {
 	s.providers = provider.New(provider.Options{
 		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Log: logger,
 	})
+	s.egress = egress.New(egress.Options{Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Caller: everybody{}, Log: logger})
 	reports, bus := newReports(t, pool, logger)
 	s.bus = bus
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Audit: trail, PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))
