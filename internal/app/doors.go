@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
@@ -42,13 +43,19 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
 	g.affinity = affinity.New()
-	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
+	g.upstream = upstream.New(upstream.Options{
+		UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams,
+		Config: g.snapshots,
+	})
 	inserter, err := jobs.NewInserter(g.pool)
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
 	}
 	g.providers = provider.New(provider.Options{
 		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Log: g.log,
+	})
+	g.egress = egress.New(egress.Options{
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Caller: g.upstream, Log: g.log,
 	})
 	g.meter = usage.NewMeter(g.spool, g.bus)
 	g.booker = usage.NewBooker(usage.BookerOptions{
@@ -66,7 +73,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		State: func() auth.State { return g.snapshots.Current() },
 	})
 	g.jobs, err = jobs.New(jobs.Options{
-		Pool: g.pool, Log: g.log, Providers: g.providers, Ledger: g.ledger, Reports: g.reports, Sessions: signIn,
+		Pool: g.pool, Log: g.log, Providers: g.providers, Egress: g.egress, Ledger: g.ledger, Reports: g.reports, Sessions: signIn,
 		Retention: o.Config.RequestRetention,
 	})
 	if err != nil {
@@ -82,11 +89,11 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
 		Health: g.board, Changes: g.health,
 	})
