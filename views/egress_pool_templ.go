@@ -178,7 +178,7 @@ func egressPoolPage(p ui.Page, v egressPoolView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = proxiesField(ui.Field{Name: "addProxies", Required: true, Error: v.Problems.rest()}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = proxiesField(ui.Field{Name: "addProxies", Label: i18n.T(ctx, "More proxies"), Required: true, Error: v.Problems.rest()}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -526,7 +526,7 @@ func egressFacts(v egressPoolView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Fact(i18n.T(ctx, "Where no proxy works")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Fact(i18n.T(ctx, "If none works")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

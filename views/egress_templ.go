@@ -446,12 +446,12 @@ func egressStatus(proxies []egress.Proxy) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if checked == 0 {
-			templ_7745c5c3_Err = ui.Status(ui.Neutral, i18n.T(ctx, "%d proxies, not checked yet", len(proxies))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Status(ui.Neutral, i18n.T(ctx, "%d not checked yet", len(proxies))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Status(egressTone(healthy, len(proxies)), i18n.T(ctx, "%d of %d proxies work", healthy, len(proxies))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Status(egressTone(healthy, len(proxies)), i18n.T(ctx, "%d of %d work", healthy, len(proxies))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -642,7 +642,7 @@ func egressNewPage(p ui.Page, form egressForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = proxiesField(ui.Field{Name: "proxies", Value: "", Error: form.Problems.of("proxies")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = proxiesField(ui.Field{Name: "proxies", Label: i18n.T(ctx, "Proxies"), Error: form.Problems.of("proxies")}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -733,7 +733,7 @@ func proxiesField(f ui.Field) templ.Component {
 			templ_7745c5c3_Var29 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: f.Name, Label: i18n.T(ctx, "Proxies"), Required: f.Required, Rows: 4, Mono: true, Placeholder: "socks5://user:password@proxy.example.com:1080", Autocomplete: "off",
+		templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: f.Name, Label: f.Label, Required: f.Required, Rows: 4, Mono: true, Placeholder: "socks5://user:password@proxy.example.com:1080", Autocomplete: "off",
 			Hint: i18n.T(ctx, "One in each line, http, https or socks5. Stored encrypted and never shown again."), Error: f.Error}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -23,7 +23,7 @@ func TestEgressPoolFromBeginningToEnd(t *testing.T) {
 		"listUrl", "https://lists.example.com/get/very-secret", "proxies", "http://u:first-very-secret-1234@p.example.com:8080\r\n\r\nsocks5://dead.example.com:1080").redirects("/egress/egp_")
 	path = path[:len("/egress/egp_")+26]
 	b.get(path).is(200).shows("Europe", "The same for each key", "http://p.example.com:8080", "…1234", "socks5://dead.example.com:1080", "https://lists.example.com/…",
-		"2 proxies, not checked yet", "10.0.0.0/8\nproxy.internal", "Without a proxy").hides("very-secret")
+		"2 not checked yet", "10.0.0.0/8\nproxy.internal", "Without a proxy").hides("very-secret")
 
 	pool, err := id.Parse[id.EgressPool](path[len("/egress/"):])
 	if err != nil {
@@ -37,9 +37,9 @@ func TestEgressPoolFromBeginningToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.post(path + "/check").redirects(path + "?watch=15")
-	b.get(path+"?watch=3").is(200).shows("2 of 3 proxies work", "https://listed.example.com:8443", "1 lines are no proxies", "the proxy could not be reached",
+	b.get(path+"?watch=3").is(200).shows("2 of 3 work", "https://listed.example.com:8443", "1 lines are no proxies", "the proxy could not be reached",
 		`hx-get="`+path+`?watch=2"`, `hx-select-oob="#egress-facts,#egress-proxies"`).hides("very-secret")
-	b.get("/egress").is(200).shows("Europe", "2 of 3 proxies work")
+	b.get("/egress").is(200).shows("Europe", "2 of 3 work")
 	b.get("/egress?q=nothing").is(200).shows("Nothing found")
 
 	dead := b.get(path).find(`(?s)dead\.example\.com.*?action="(` + path + `/proxies/epx_[a-z0-9]+/delete)"`)

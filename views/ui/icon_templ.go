@@ -76,7 +76,7 @@ func Icon(name string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case "egress":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<path d=\"M9.5 2.5h4v11h-4M2 8h8M7 5l3 3-3 3\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<circle cx=\"7\" cy=\"8\" r=\"2.75\"></circle> <path d=\"M1.250 8h3M9.750 8h5M12.250 5.500l2.500 2.500-2.500 2.500\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
