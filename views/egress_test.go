@@ -58,7 +58,7 @@ func TestEgressPoolFromBeginningToEnd(t *testing.T) {
 	b.post("/egress/new", "name", "Asia", "choice", "random").is(409).shows(`id="f-name-error"`)
 
 	vendor := s.egressOfAProvider(b, path)
-	b.post(path + "/delete").is(409).shows("Providers use this egress pool", "Asia")
+	b.post(path+"/delete").is(409).shows("Providers use this egress pool", "Asia")
 	b.post(vendor + "/delete").redirects("/providers")
 	b.post(path + "/delete").redirects("/egress")
 	b.get(path).is(404)
@@ -76,7 +76,7 @@ func (s *site) egressOfAProvider(b *browser, pool string) string {
 	b.get(path).is(200).shows(`href="`+pool+`"`, "Asia")
 	b.get(path+"/edit").is(200).shows(`<option value="`+id+`" selected>`, "llm.internal", "<details open")
 	b.post(path+"/edit", form...).redirects(path) // what a form does not have stays
-	b.get(path + "/edit").shows(`<option value="`+id+`" selected>`, "llm.internal")
+	b.get(path+"/edit").shows(`<option value="`+id+`" selected>`, "llm.internal")
 	b.post(path+"/edit", append(form, "egressPoolId", "", "allowHosts", "")...).redirects(path)
 	b.get(path+"/edit").hides(`<option value="`+id+`" selected>`, "llm.internal")
 	b.post(path+"/edit", append(form, "egressPoolId", id)...).redirects(path)

@@ -9,10 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"aihigress/db"
 	"aihigress/internal/audit"
@@ -80,15 +77,9 @@ type Pools struct {
 	q       *db.Queries
 	audit   *audit.Log
 	keyring *secret.Keyring
-	jobs    Inserter
+	jobs    provider.Inserter
 	caller  Caller
 	log     *slog.Logger
-}
-
-// An Inserter enqueues jobs: a River client that need not work them.
-type Inserter interface {
-	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
-	InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 }
 
 // A Caller goes out. Failures have the kind Upstream and a message that is safe to show.
@@ -104,7 +95,7 @@ type Options struct {
 	Pool     *pgxpool.Pool
 	Audit    *audit.Log
 	Keyring  *secret.Keyring
-	Inserter Inserter
+	Inserter provider.Inserter
 	Caller   Caller
 	Log      *slog.Logger // nil is slog's default
 }

@@ -7,18 +7,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
-
-// unfinished are the states of a job that is still to be done: of a pool's one kind of job there is one at a time.
-var unfinished = []rivertype.JobState{
-	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
-}
 
 // RefreshArgs is the job that does Refresh for one pool.
 type RefreshArgs struct {
@@ -29,9 +23,7 @@ type RefreshArgs struct {
 func (RefreshArgs) Kind() string { return "egress_refresh" }
 
 // InsertOpts: a list that is away is read by the next round.
-func (RefreshArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: provider.Queue, MaxAttempts: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
-}
+func (RefreshArgs) InsertOpts() river.InsertOpts { return provider.InsertOpts(2) }
 
 // CheckArgs is the job that does Check for one pool.
 type CheckArgs struct {
@@ -42,9 +34,7 @@ type CheckArgs struct {
 func (CheckArgs) Kind() string { return "egress_check" }
 
 // InsertOpts: a check is worth little once the next one is due.
-func (CheckArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: provider.Queue, MaxAttempts: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
-}
+func (CheckArgs) InsertOpts() river.InsertOpts { return provider.InsertOpts(2) }
 
 // RefreshAllArgs is the periodic job that enqueues RefreshArgs for every pool with a list.
 type RefreshAllArgs struct{}

@@ -138,7 +138,7 @@ func (in CreateInput) row(g authz.Grant) (db.Provider, error) {
 		row.AskStreamUsage = *in.AskStreamUsage
 	}
 	row.AllowHosts = []string{}
-	if err := in.NetworkInput.apply(g, &row, map[string]any{}); err != nil {
+	if err := in.apply(g, &row, map[string]any{}); err != nil {
 		return db.Provider{}, err
 	}
 	return row, checkRow(row)

@@ -24,7 +24,7 @@ func (r route) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	var room [maxExits]*snapshot.EgressProxy
 	tried := room[:0]
-	var failure error = errNoExit
+	failure := errNoExit
 	for len(tried) < maxExits {
 		proxy := r.client.exits.choose(r.provider, r.key, tried)
 		if proxy == nil {

@@ -138,7 +138,7 @@ func (t *tunnel) ask(conn net.Conn, to string) error {
 	}
 	answer := &limited{Conn: conn, left: maxConnect}
 	reader := bufio.NewReader(answer)
-	response, err := http.ReadResponse(reader, request)
+	response, err := http.ReadResponse(reader, request) //nolint:bodyclose // a tunnel has none, and without one the connection is closed
 	if err != nil {
 		return fmt.Errorf("answer to CONNECT: %w", err)
 	}

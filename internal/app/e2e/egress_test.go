@@ -52,7 +52,9 @@ func TestEgress(t *testing.T) {
 	g := firstAdmin(t, s, n)
 	c := newTenant(t, g, startVendor(t), terms{})
 	proxy, tunnels := connectProxy(t, "user", "a-proxy-password-77")
-	var found struct{ Providers struct{ Nodes []struct{ ID string } } }
+	var found struct {
+		Providers struct{ Nodes []struct{ ID string } }
+	}
 	g.do(t, `query($slug: String!) { providers(filter: {query: $slug}) { nodes { id } } }`, vars{"slug": c.slug}, &found)
 	vendor := found.Providers.Nodes[0].ID
 
@@ -125,7 +127,9 @@ func (g *graph) proxyIs(t testing.TB, pool, state, why string) {
 	t.Helper()
 	eventually(t, patience(10*time.Second), "the proxy is "+state, func() bool {
 		var got struct {
-			Node struct{ Proxies []struct{ State, Error string } }
+			Node struct {
+				Proxies []struct{ State, Error string }
+			}
 		}
 		g.do(t, `query($id: ID!) { node(id: $id) { ... on EgressPool { proxies { state error } } } }`, vars{"id": pool}, &got)
 		return len(got.Node.Proxies) == 1 && got.Node.Proxies[0].State == state && strings.Contains(got.Node.Proxies[0].Error, why)
