@@ -89,6 +89,49 @@ type CreditLease struct {
 	ExpiresAt time.Time
 }
 
+type EgressCheck struct {
+	ProxyID   id.EgressProxy
+	Healthy   bool
+	LatencyUs int64
+	Error     string
+	CheckedAt time.Time
+	ChangedAt time.Time
+}
+
+type EgressList struct {
+	PoolID    id.EgressPool
+	Error     string
+	FetchedAt time.Time
+}
+
+type EgressPool struct {
+	ID     id.EgressPool
+	Name   string
+	Choice string
+	// Where no proxy works, calls go out without one.
+	AllowDirect bool
+	// Hosts and address ranges that are not public, where an admin lets proxies and the list be.
+	AllowHosts []string
+	ListHost   string
+	// An admin lets the list be fetched over http.
+	ListPlain  bool
+	ListKeyID  string
+	ListSealed []byte
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+type EgressProxy struct {
+	ID        id.EgressProxy
+	PoolID    id.EgressPool
+	Source    string
+	Address   string
+	Hint      string
+	UrlKeyID  string
+	UrlSealed []byte
+	CreatedAt time.Time
+}
+
 type Model struct {
 	ID          id.Model
 	Name        string
@@ -158,6 +201,12 @@ type Provider struct {
 	Paths json.RawMessage
 	// An upstream that answers in one form alone: with streams only, or never.
 	Streaming string
+	// Its calls leave through a proxy of this pool.
+	EgressPoolID *id.EgressPool
+	// Hosts and address ranges that are not public, where an admin lets this provider be.
+	AllowHosts []string
+	// PEM certificates that are trusted for this provider, besides the system's.
+	CaCertificate string
 }
 
 type ProviderHealth struct {

@@ -49,7 +49,7 @@ func (q *Queries) EnabledProviderIDs(ctx context.Context, db DBTX, arg EnabledPr
 }
 
 const getProvider = `-- name: GetProvider :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -79,12 +79,15 @@ func (q *Queries) GetProvider(ctx context.Context, db DBTX, argID id.Provider) (
 		&i.UpdatedAt,
 		&i.Paths,
 		&i.Streaming,
+		&i.EgressPoolID,
+		&i.AllowHosts,
+		&i.CaCertificate,
 	)
 	return i, err
 }
 
 const getProviderForUpdate = `-- name: GetProviderForUpdate :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -115,6 +118,9 @@ func (q *Queries) GetProviderForUpdate(ctx context.Context, db DBTX, argID id.Pr
 		&i.UpdatedAt,
 		&i.Paths,
 		&i.Streaming,
+		&i.EgressPoolID,
+		&i.AllowHosts,
+		&i.CaCertificate,
 	)
 	return i, err
 }
@@ -122,13 +128,15 @@ func (q *Queries) GetProviderForUpdate(ctx context.Context, db DBTX, argID id.Pr
 const insertProvider = `-- name: InsertProvider :one
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
-    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming
+    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming,
+    egress_pool_id, allow_hosts, ca_certificate
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16, $17
+    $12, $13, $14, $15, $16, $17,
+    $18, $19, $20
 )
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 `
 
 type InsertProviderParams struct {
@@ -149,6 +157,9 @@ type InsertProviderParams struct {
 	Enabled        bool
 	Paths          json.RawMessage
 	Streaming      string
+	EgressPoolID   *id.EgressPool
+	AllowHosts     []string
+	CaCertificate  string
 }
 
 func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProviderParams) (Provider, error) {
@@ -170,6 +181,9 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		arg.Enabled,
 		arg.Paths,
 		arg.Streaming,
+		arg.EgressPoolID,
+		arg.AllowHosts,
+		arg.CaCertificate,
 	)
 	var i Provider
 	err := row.Scan(
@@ -193,12 +207,15 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		&i.UpdatedAt,
 		&i.Paths,
 		&i.Streaming,
+		&i.EgressPoolID,
+		&i.AllowHosts,
+		&i.CaCertificate,
 	)
 	return i, err
 }
 
 const providersByIDs = `-- name: ProvidersByIDs :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 FROM providers
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -241,6 +258,9 @@ func (q *Queries) ProvidersByIDs(ctx context.Context, db DBTX, arg ProvidersByID
 			&i.UpdatedAt,
 			&i.Paths,
 			&i.Streaming,
+			&i.EgressPoolID,
+			&i.AllowHosts,
+			&i.CaCertificate,
 		); err != nil {
 			return nil, err
 		}
@@ -256,6 +276,7 @@ const softDeleteProvider = `-- name: SoftDeleteProvider :exec
 UPDATE providers
 SET deleted_at = now(),
     enabled = false,
+    egress_pool_id = NULL,
     slug = left(slug, 40) || '-' || substr(md5(id::text), 1, 12),
     updated_at = now()
 WHERE id = $1
@@ -282,9 +303,12 @@ SET slug = $1,
     allow_private = $11,
     accept_any_model = $12,
     enabled = $13,
+    egress_pool_id = $14,
+    allow_hosts = $15,
+    ca_certificate = $16,
     updated_at = now()
-WHERE id = $14
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+WHERE id = $17
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 `
 
 type UpdateProviderParams struct {
@@ -301,6 +325,9 @@ type UpdateProviderParams struct {
 	AllowPrivate   bool
 	AcceptAnyModel bool
 	Enabled        bool
+	EgressPoolID   *id.EgressPool
+	AllowHosts     []string
+	CaCertificate  string
 	ID             id.Provider
 }
 
@@ -319,6 +346,9 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 		arg.AllowPrivate,
 		arg.AcceptAnyModel,
 		arg.Enabled,
+		arg.EgressPoolID,
+		arg.AllowHosts,
+		arg.CaCertificate,
 		arg.ID,
 	)
 	var i Provider
@@ -343,6 +373,9 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 		&i.UpdatedAt,
 		&i.Paths,
 		&i.Streaming,
+		&i.EgressPoolID,
+		&i.AllowHosts,
+		&i.CaCertificate,
 	)
 	return i, err
 }

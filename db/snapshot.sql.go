@@ -46,6 +46,87 @@ func (q *Queries) SnapshotAliases(ctx context.Context, db DBTX, rowLimit int32) 
 	return items, nil
 }
 
+const snapshotEgressPools = `-- name: SnapshotEgressPools :many
+SELECT id, name, choice, allow_direct, allow_hosts, list_host, list_plain, list_key_id, list_sealed, created_at, updated_at
+FROM egress_pools
+ORDER BY id
+LIMIT $1
+`
+
+func (q *Queries) SnapshotEgressPools(ctx context.Context, db DBTX, rowLimit int32) ([]EgressPool, error) {
+	rows, err := db.Query(ctx, snapshotEgressPools, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EgressPool{}
+	for rows.Next() {
+		var i EgressPool
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Choice,
+			&i.AllowDirect,
+			&i.AllowHosts,
+			&i.ListHost,
+			&i.ListPlain,
+			&i.ListKeyID,
+			&i.ListSealed,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const snapshotEgressProxies = `-- name: SnapshotEgressProxies :many
+SELECT p.id, p.pool_id, p.url_key_id, p.url_sealed, coalesce(c.healthy, true)::boolean AS healthy
+FROM egress_proxies p
+LEFT JOIN egress_checks c ON c.proxy_id = p.id
+ORDER BY p.id
+LIMIT $1
+`
+
+type SnapshotEgressProxiesRow struct {
+	ID        id.EgressProxy
+	PoolID    id.EgressPool
+	UrlKeyID  string
+	UrlSealed []byte
+	Healthy   bool
+}
+
+func (q *Queries) SnapshotEgressProxies(ctx context.Context, db DBTX, rowLimit int32) ([]SnapshotEgressProxiesRow, error) {
+	rows, err := db.Query(ctx, snapshotEgressProxies, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SnapshotEgressProxiesRow{}
+	for rows.Next() {
+		var i SnapshotEgressProxiesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.PoolID,
+			&i.UrlKeyID,
+			&i.UrlSealed,
+			&i.Healthy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const snapshotKeys = `-- name: SnapshotKeys :many
 
 SELECT k.id, k.user_id, k.name, k.hint, k.secret_hash, k.scopes, k.models, k.provider_ids, k.ip_ranges,
@@ -258,7 +339,7 @@ func (q *Queries) SnapshotProviderModels(ctx context.Context, db DBTX, rowLimit 
 }
 
 const snapshotProviders = `-- name: SnapshotProviders :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
 FROM providers
 WHERE enabled AND deleted_at IS NULL
 ORDER BY slug
@@ -295,6 +376,9 @@ func (q *Queries) SnapshotProviders(ctx context.Context, db DBTX, rowLimit int32
 			&i.UpdatedAt,
 			&i.Paths,
 			&i.Streaming,
+			&i.EgressPoolID,
+			&i.AllowHosts,
+			&i.CaCertificate,
 		); err != nil {
 			return nil, err
 		}

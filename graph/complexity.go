@@ -11,6 +11,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/notify"
 	"aihigress/internal/page"
 	"aihigress/internal/provider"
@@ -79,6 +80,10 @@ func costs() generated.ComplexityRoot {
 	c.Query.Webhooks = few
 	c.Webhook.Deliveries = some
 	c.ProviderKey.LearntLimits = few
+	c.Query.EgressPools = func(child int, first *int, _ *string, _ *egress.Filter, _ *model.Order) int {
+		return paged(first, child)
+	}
+	c.EgressPool.Proxies = some
 	c.Query.ProviderPresets = some
 	c.Query.Metrics = func(child int, _ model.TimeRangeInput, _ *time.Duration, _ []model.MetricDimension, _ *model.MetricFilter) int {
 		return rows(page.MaxSize, child)

@@ -36,7 +36,9 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
+	"aihigress/internal/fault"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
@@ -128,6 +130,17 @@ func (v *vendor) Post(context.Context, string, map[string]string, []byte) (int, 
 	return 410, nil
 }
 
+func (v *vendor) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
+	return []byte("socks5://u:from-the-list-password@p3.example.com:1080\n"), nil
+}
+
+func (v *vendor) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
+	if strings.Contains(t.Proxy.Reveal(), "p1.example.com") {
+		return 30 * time.Millisecond, nil
+	}
+	return time.Millisecond, fault.New(fault.Upstream, "the proxy could not be reached")
+}
+
 // counter counts queries.
 type counter struct{ n *atomic.Int64 }
 
@@ -181,6 +194,7 @@ func (h *house) openDomain() {
 	o.Providers = provider.New(provider.Options{
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Notify: o.Inbox, Log: quiet,
 	})
+	o.Egress = egress.New(egress.Options{Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Caller: h.vendor, Log: quiet})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
 	o.Changes = health.NewShare(o.Health, o.Bus)
 	o.Gate = overload.New(overload.Options{})

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/keypool"
@@ -36,6 +37,7 @@ type Options struct {
 	Models    *catalog.Models
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
+	Egress    *egress.Pools
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Snapshots *snapshot.Store

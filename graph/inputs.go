@@ -119,6 +119,7 @@ func providerInput(in model.CreateProviderInput) provider.CreateInput {
 		PresetID: orZero(in.PresetID), Headers: headerMap(in.Headers), Paths: pathMap(in.Paths), Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
 		AllowPrivate: orZero(in.AllowPrivate), AcceptAnyModel: orZero(in.AcceptAnyModel),
 		Keys: list(in.Keys, providerKeyInput), Models: list(in.Models, providerModelInput),
+		NetworkInput: network(newPool(in.EgressPoolID), in.AllowHosts, in.CaCertificate),
 	}
 }
 
@@ -126,6 +127,7 @@ func providerChange(in model.UpdateProviderInput) provider.UpdateInput {
 	change := provider.UpdateInput{
 		Name: in.Name, Kind: in.Kind, BaseURL: in.BaseURL, Visibility: in.Visibility, Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
 		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel,
+		NetworkInput: network(changedPool(in), in.AllowHosts, in.CaCertificate),
 	}
 	if in.Headers != nil {
 		all := headerMap(in.Headers)

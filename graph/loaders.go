@@ -12,6 +12,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
@@ -134,6 +135,8 @@ type loaders struct {
 	sessions  loader[id.User, []auth.Session]
 	offers    loader[id.Provider, []provider.Model]
 	secrets   loader[id.Provider, []provider.Key]
+	pools     loader[id.EgressPool, egress.Pool]
+	proxies   loader[id.EgressPool, []egress.Proxy]
 }
 
 func newLoaders(o Options) *loaders {
@@ -145,7 +148,10 @@ func newLoaders(o Options) *loaders {
 		sessions:  loader[id.User, []auth.Session]{fetch: o.Auth.SessionsOf},
 		offers:    loader[id.Provider, []provider.Model]{fetch: o.Providers.ModelsOf},
 		secrets:   loader[id.Provider, []provider.Key]{fetch: o.Providers.KeysOf},
+		pools:     loader[id.EgressPool, egress.Pool]{fetch: by(o.Egress.ByIDs, func(p egress.Pool) id.EgressPool { return p.ID })},
+		proxies:   loader[id.EgressPool, []egress.Proxy]{fetch: o.Egress.ProxiesOf},
 	}
+	l.pools.found = func(p egress.Pool) { l.expect(p) }
 	l.users.found = func(u account.User) { l.expect(u) }
 	l.sessions.found = func(list []auth.Session) {
 		for _, s := range list {
@@ -197,10 +203,15 @@ func (l *loaders) expect(row any) {
 	case provider.Provider:
 		l.offers.expect(row.ID)
 		l.secrets.expect(row.ID)
+		if row.EgressPoolID != nil {
+			l.pools.expect(*row.EgressPoolID)
+		}
 	case catalog.Alias:
 		if row.OwnerID != nil {
 			l.users.expect(*row.OwnerID)
 		}
+	case egress.Pool:
+		l.proxies.expect(row.ID)
 	case catalog.Model:
 		for _, route := range row.Routes {
 			l.providers.expect(route.ProviderID)

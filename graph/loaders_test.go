@@ -9,7 +9,10 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
 	"aihigress/internal/authz"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
+	"aihigress/internal/provider"
+	"aihigress/internal/secret"
 )
 
 // TestAPageCostsOneQueryAField asks for the same fields of one row and of a hundred, and counts.
@@ -18,6 +21,8 @@ func TestAPageCostsOneQueryAField(t *testing.T) {
 	h := open(t)
 	for i := range 100 {
 		vendor := h.provider(fmt.Sprintf("vendor-%03d", i))
+		pool := must(h.domain.Egress.Create(h.job, egress.CreateInput{Name: fmt.Sprint(i), Proxies: []secret.Text{secret.NewText("p.example.com:8080")}}))(t)
+		must(h.domain.Providers.Update(h.job, vendor.ID, provider.UpdateInput{NetworkInput: provider.NetworkInput{EgressPoolID: new(&pool.ID)}}))(t)
 		user := must(h.domain.Users.Create(h.job, account.CreateInput{Email: fmt.Sprintf("u%03d@example.com", i), Role: authz.Member, Password: password}))(t)
 		key, _, err := h.domain.Keys.Create(h.as(h.admin), apikey.CreateInput{Name: "x", UserID: user.ID, ProviderIDs: []id.Provider{vendor.ID}})
 		if err != nil {
@@ -31,6 +36,8 @@ func TestAPageCostsOneQueryAField(t *testing.T) {
 		"requests, both":        `query($n: Int) { requests(first: $n) { nodes { user { email } } edges { node { user { email } } } } }`,
 		"keys":                  `query($n: Int) { apiKeys(first: $n) { edges { node { user { email } providers { slug } } } } }`,
 		"providers":             `query($n: Int) { providers(first: $n) { edges { node { keys { label } models { upstreamId } health { state } } } } }`,
+		"egress pools":          `query($n: Int) { egressPools(first: $n) { edges { node { proxies { address } } } } }`,
+		"pools of providers":    `query($n: Int) { providers(first: $n) { nodes { egressPool { name proxies { address } } } } }`,
 		"users":                 `query($n: Int) { users(first: $n) { edges { node { creditAccount { balance rechargeRule { target } user { email } } sessions { ip user { email } } } } } }`,
 		"accounts and back":     `query($n: Int) { requests(first: $n) { nodes { user { creditAccount { balance } } provider { models { upstreamId } } } } }`,
 		"providers of requests": `query($n: Int) { requests(first: $n) { nodes { apiKey { user { email } providers { keys { label } } } } } }`,

@@ -25,6 +25,8 @@ func (r *Resolver) node(ctx context.Context, text string) (model.Node, error) {
 		return find(ctx, text, d.Keys.Get)
 	case "prv":
 		return find(ctx, text, d.Providers.Get)
+	case "egp":
+		return find(ctx, text, d.Egress.Get)
 	case "mdl":
 		return find(ctx, text, d.Models.Get)
 	case "als":

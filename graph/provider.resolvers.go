@@ -11,6 +11,7 @@ import (
 	"aihigress/graph/generated"
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
 	"aihigress/internal/money"
@@ -129,6 +130,13 @@ func (r *providerResolver) Circuits(ctx context.Context, obj *provider.Provider)
 
 func (r *providerResolver) Loads(ctx context.Context, obj *provider.Provider) ([]model.TargetLoad, error) {
 	return r.loads(ctx, obj)
+}
+
+func (r *providerResolver) EgressPool(ctx context.Context, obj *provider.Provider) (*egress.Pool, error) {
+	if obj.EgressPoolID == nil {
+		return nil, nil
+	}
+	return pointer(loadersOf(ctx).pools.load(ctx, *obj.EgressPoolID))
 }
 
 func (r *providerResolver) Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error) {

@@ -37,6 +37,7 @@ type Options struct {
 	Pool      *pgxpool.Pool // one connection of it is kept for LISTEN
 	Log       *slog.Logger
 	Providers Providers
+	Egress    Egress
 	Ledger    Ledger
 	Reports   Reports
 	Sessions  Sessions

@@ -28,6 +28,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -69,7 +70,22 @@ func (d *domain) CheckKey(ctx context.Context, key id.ProviderKey, until time.Ti
 	return nil
 }
 func (d *domain) CheckKeys(ctx context.Context) (int, error) { d.note(ctx, "CheckKeys"); return 1, nil }
-func (d *domain) Recharge(ctx context.Context) (int, error)  { d.note(ctx, "Recharge"); return 1, nil }
+func (d *domain) Refresh(ctx context.Context, p id.EgressPool) (egress.Refresh, error) {
+	d.note(ctx, "Refresh "+p.String())
+	return egress.Refresh{Added: 1}, nil
+}
+
+func (d *domain) Check(ctx context.Context, p id.EgressPool) (int, error) {
+	d.note(ctx, "Check "+p.String())
+	return 1, nil
+}
+
+func (d *domain) RefreshAll(ctx context.Context) (int, error) {
+	d.note(ctx, "RefreshAll")
+	return 1, nil
+}
+func (d *domain) CheckAll(ctx context.Context) (int, error) { d.note(ctx, "CheckAll"); return 1, nil }
+func (d *domain) Recharge(ctx context.Context) (int, error) { d.note(ctx, "Recharge"); return 1, nil }
 func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
@@ -107,7 +123,7 @@ func newPool(t *testing.T) *pgxpool.Pool {
 
 func options(pool *pgxpool.Pool, d *domain) Options {
 	return Options{
-		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Ledger: d, Reports: d, Sessions: d, Inbox: inbox{d}, Retention: 72 * time.Hour,
+		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Egress: d, Ledger: d, Reports: d, Sessions: d, Inbox: inbox{d}, Retention: 72 * time.Hour,
 	}
 }
 
@@ -140,8 +156,8 @@ func next(t *testing.T, events <-chan *river.Event) *river.Event {
 
 func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 	t.Parallel()
-	pool, d, p := newPool(t), &domain{calls: map[string]string{}}, id.New[id.Provider]()
 	key, until, delivery := id.New[id.ProviderKey](), time.Unix(1_700_000_000, 0).UTC(), id.New[id.Delivery]()
+	pool, d, p, e := newPool(t), &domain{calls: map[string]string{}}, id.New[id.Provider](), id.New[id.EgressPool]()
 	c, err := newClient(options(pool, d), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +169,10 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 	work := map[string]river.JobArgs{
 		"Discover " + p.String(): provider.DiscoverArgs{ProviderID: p},
 		"Probe " + p.String():    provider.ProbeArgs{ProviderID: p},
+		"Refresh " + e.String():  egress.RefreshArgs{PoolID: e},
+		"Check " + e.String():    egress.CheckArgs{PoolID: e},
+		"RefreshAll":             egress.RefreshAllArgs{},
+		"CheckAll":               egress.CheckAllArgs{},
 		"DiscoverAll":            provider.DiscoverAllArgs{},
 		"ProbeAll":               provider.ProbeAllArgs{},
 		"CheckKey " + key.String() + " " + until.String(): provider.KeyCheckArgs{KeyID: key, Until: until},

@@ -7,6 +7,7 @@ import (
 
 	"aihigress/internal/auth"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
@@ -24,6 +25,8 @@ func schedule() []*river.PeriodicJob {
 		every(provider.ProbePeriod, provider.ProbeAllArgs{}),
 		every(time.Minute, provider.KeyCheckAllArgs{}),
 		every(time.Hour, notify.SweepArgs{}),
+		every(15*time.Minute, egress.RefreshAllArgs{}),
+		every(2*time.Minute, egress.CheckAllArgs{}),
 		every(time.Minute, credit.RechargeArgs{}),
 		every(time.Minute, credit.SweepArgs{}),
 		every(time.Minute, usage.FoldArgs{}),

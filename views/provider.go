@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"aihigress/internal/egress"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/overload"
@@ -20,6 +21,7 @@ type providerView struct {
 	Models    []provider.Model
 	Loads     []overload.Load
 	Circuits  []health.Change
+	Pool      *egress.Pool // through whose proxies it is called
 	MayChange bool
 	Watch     int      // how often the page still looks for the result of a probe or discovery
 	Problems  problems // of the forms that add a key or a model
@@ -74,10 +76,19 @@ func (c *console) providerView(r *http.Request) (providerView, error) {
 	v.Loads = v.Loads[:min(len(v.Loads), maxLoads)]
 	v.Circuits = c.Health.Ejected(providerID)
 	if v.MayChange { // the keys are the owner's, and only administrators own providers
-		v.Keys, err = c.Providers.Keys(ctx, providerID)
+		if v.Keys, err = c.Providers.Keys(ctx, providerID); err != nil {
+			return v, err
+		}
 		v.Rooms = c.roomOf(v.Keys)
 	}
-	return v, err
+	if v.MayChange && v.Provider.EgressPoolID != nil {
+		pool, err := c.Egress.Get(ctx, *v.Provider.EgressPoolID)
+		if err != nil {
+			return v, err
+		}
+		v.Pool = &pool
+	}
+	return v, nil
 }
 
 func (c *console) providerEnabled(w http.ResponseWriter, r *http.Request) error {

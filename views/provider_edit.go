@@ -18,7 +18,11 @@ func (c *console) providerEdit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.render(w, r, http.StatusOK, providerEditPage(c.frame(r, ui.Providers, found.Name), found, providerFormOf(found)))
+	form := providerFormOf(found)
+	if form.Pools, err = c.pools(r); err != nil {
+		return err
+	}
+	return c.render(w, r, http.StatusOK, providerEditPage(c.frame(r, ui.Providers, found.Name), found, form))
 }
 
 func (c *console) providerUpdate(w http.ResponseWriter, r *http.Request) error {
@@ -44,6 +48,9 @@ func (c *console) providerUpdate(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if form.Pools, err = c.pools(r); err != nil {
+		return err
+	}
 	return c.render(w, r, status, providerEditPage(c.frame(r, ui.Providers, found.Name), found, form))
 }
 
@@ -53,6 +60,7 @@ func providerUpdateInput(r *http.Request, f providerForm) provider.UpdateInput {
 	in := provider.UpdateInput{
 		Name: &f.Name, Slug: &f.Slug, BaseURL: &f.BaseURL, Visibility: &visibility, Weight: &weight,
 		AskStreamUsage: &f.AskStreamUsage, AllowPrivate: &f.AllowPrivate, AcceptAnyModel: &f.AcceptAnyModel,
+		NetworkInput: f.network(r),
 	}
 	if r.PostForm.Has("kind") {
 		in.Kind = &f.Kind

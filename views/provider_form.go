@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"aihigress/internal/egress"
+	"aihigress/internal/id"
+	"aihigress/internal/page"
 	"aihigress/internal/provider"
 	"aihigress/views/i18n"
 )
@@ -18,6 +21,8 @@ type providerForm struct {
 	Paths, Headers                               string // a line each: operation path, name: value
 	Secret                                       string // of the first key; never sent back to the browser
 	AskStreamUsage, AllowPrivate, AcceptAnyModel bool
+	EgressPool, AllowHosts, CACertificate        string // the second a line each
+	Pools                                        []egress.Pool
 	Problems                                     problems
 }
 
@@ -28,18 +33,55 @@ func readProviderForm(r *http.Request) providerForm {
 		Preset: text("preset"), Name: text("name"), Slug: text("slug"), Dialect: text("dialect"), Kind: text("kind"), Streaming: text("streaming"), BaseURL: text("baseUrl"),
 		Weight: text("weight"), Visibility: text("visibility"), Secret: text("secret"),
 		Paths: text("paths"), Headers: text("headers"),
+		EgressPool: text("egressPoolId"), AllowHosts: text("allowHosts"), CACertificate: text("caCertificate"),
 		AskStreamUsage: on("askStreamUsage"), AllowPrivate: on("allowPrivate"), AcceptAnyModel: on("acceptAnyModel"),
 		Problems: problems{},
 	}
 }
 
 func providerFormOf(p provider.Provider) providerForm {
-	return providerForm{
+	form := providerForm{
 		Preset: p.PresetID, Name: p.Name, Slug: p.Slug, Dialect: p.Dialect, Kind: p.Kind, Streaming: string(p.Streaming), BaseURL: p.BaseURL,
 		Paths: textOf(p.Paths, " "), Headers: textOf(p.Headers, ": "),
 		Weight: strconv.Itoa(p.Weight), Visibility: string(p.Visibility),
 		AskStreamUsage: p.AskStreamUsage, AllowPrivate: p.AllowPrivate, AcceptAnyModel: p.AcceptAnyModel,
+		AllowHosts: strings.Join(p.AllowHosts, "\n"), CACertificate: p.CACertificate,
 	}
+	if p.EgressPoolID != nil {
+		form.EgressPool = p.EgressPoolID.String()
+	}
+	return form
+}
+
+// network is how the provider is reached. What the form does not have stays as it is.
+func (f providerForm) network(r *http.Request) provider.NetworkInput {
+	var in provider.NetworkInput
+	if r.PostForm.Has("egressPoolId") {
+		in.EgressPoolID = new(*id.EgressPool)
+		if f.EgressPool != "" {
+			pool, err := id.Parse[id.EgressPool](f.EgressPool)
+			if err != nil {
+				f.Problems["egressPoolId"] = i18n.T(r.Context(), "Choose an egress pool.")
+			}
+			*in.EgressPoolID = &pool
+		}
+	}
+	if r.PostForm.Has("allowHosts") {
+		in.AllowHosts = new(lines(f.AllowHosts))
+	}
+	if r.PostForm.Has("caCertificate") {
+		in.CACertificate = &f.CACertificate
+	}
+	return in
+}
+
+// pools is the egress pools that a provider may name; none for whoever may not name one.
+func (c *console) pools(r *http.Request) ([]egress.Pool, error) {
+	if !admin(r) {
+		return nil, nil
+	}
+	all, err := c.Egress.List(r.Context(), egress.Filter{}, page.Args{First: egress.MaxPools})
+	return all.Items, err
 }
 
 // paths reads a path for an operation from each line.
@@ -88,7 +130,11 @@ func textOf(all map[string]string, between string) string {
 
 // advanced reports whether what most providers do not need is set, or wrong.
 func (f providerForm) advanced() bool {
-	return f.Paths+f.Headers+f.Streaming+f.Problems.of("paths")+f.Problems.of("headers")+f.Problems.of("streaming") != ""
+	shown := f.Paths + f.Headers + f.Streaming + f.EgressPool + f.AllowHosts + f.CACertificate
+	for _, field := range []string{"paths", "headers", "streaming", "egressPoolId", "allowHosts", "caCertificate"} {
+		shown += f.Problems.of(field)
+	}
+	return shown != ""
 }
 
 // weight reads the share of requests; nothing is 1.

@@ -29,6 +29,10 @@ func (c *console) providerNew(w http.ResponseWriter, r *http.Request) error {
 		form.Preset, form.Name, form.Slug = presets[i].ID, presets[i].Name, presets[i].ID
 		form.Dialect, form.Kind, form.BaseURL = presets[i].Dialect, presets[i].Kind, presets[i].BaseURL
 	}
+	var err error
+	if form.Pools, err = c.pools(r); err != nil {
+		return err
+	}
 	return c.render(w, r, http.StatusOK, providerNewPage(p, form))
 }
 
@@ -40,6 +44,7 @@ func (c *console) providerCreate(w http.ResponseWriter, r *http.Request) error {
 		Paths: form.paths(r), Headers: form.headers(r), Streaming: provider.Streaming(form.Streaming),
 		Visibility: provider.Visibility(form.Visibility), Weight: new(form.weight(r)),
 		AskStreamUsage: &form.AskStreamUsage, AllowPrivate: form.AllowPrivate, AcceptAnyModel: form.AcceptAnyModel,
+		NetworkInput: form.network(r),
 	}
 	if form.Secret != "" {
 		in.Keys = []provider.KeyInput{{Secret: secret.NewText(form.Secret)}}
@@ -54,6 +59,10 @@ func (c *console) providerCreate(w http.ResponseWriter, r *http.Request) error {
 		if form.Problems, status, ok = refused(r, err); !ok {
 			return err
 		}
+	}
+	var err error
+	if form.Pools, err = c.pools(r); err != nil {
+		return err
 	}
 	return c.render(w, r, status, providerNewPage(c.frame(r, ui.Providers, i18n.T(ctx, "New provider")), form))
 }

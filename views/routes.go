@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
@@ -43,6 +44,7 @@ type Options struct {
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
 	Room      *keypool.Pool // of the providers' keys
+	Egress    *egress.Pools
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Inbox     *notify.Inbox
@@ -147,6 +149,16 @@ func New(o Options) http.Handler {
 	page("POST /users/new", c.userCreate)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
+
+	page("GET /egress", c.egress)
+	page("GET /egress/new", c.egressNew)
+	page("POST /egress/new", c.egressCreate)
+	page("GET /egress/{id}", c.egressPool)
+	page("POST /egress/{id}", c.egressUpdate)
+	page("POST /egress/{id}/check", c.egressCheck)
+	page("POST /egress/{id}/delete", c.egressDelete)
+	page("POST /egress/{id}/proxies", c.egressProxyAdd)
+	page("POST /egress/{id}/proxies/{proxy}/delete", c.egressProxyRemove)
 
 	page("GET /audit", c.audit)
 	mux.Handle("/jobs/", c.session(c.signedIn(c.handle(c.jobs))))

@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
@@ -108,6 +109,18 @@ func sampleRequests() []usage.Request {
 	return out
 }
 
+func sampleEgress() (egress.Pool, []egress.Proxy) {
+	pool := egress.Pool{
+		ID: id.New[id.EgressPool](), Name: "Europe", Choice: egress.Sticky, AllowDirect: true, AllowHosts: []string{"10.0.0.0/8"}, CreatedAt: sampleTime,
+		ListHost: "https://lists.example.com", ListFetchedAt: &sampleTime, ListError: "2 lines are no proxies",
+	}
+	return pool, []egress.Proxy{
+		{ID: id.New[id.EgressProxy](), PoolID: pool.ID, Source: egress.Manual, Address: "socks5://proxy-1.example.com:1080", Hint: "…9876", State: provider.Healthy, Latency: 120 * time.Millisecond, CheckedAt: &sampleTime, CreatedAt: sampleTime},
+		{ID: id.New[id.EgressProxy](), PoolID: pool.ID, Source: egress.Listed, Address: "http://a-proxy-with-a-long-name.somewhere.example.com:3128", State: provider.Unhealthy, Error: "the proxy could not be reached", CheckedAt: &sampleTime, CreatedAt: sampleTime},
+		{ID: id.New[id.EgressProxy](), PoolID: pool.ID, Source: egress.Manual, Address: "https://proxy-2.example.com:443", State: provider.Unknown, CreatedAt: sampleTime},
+	}
+}
+
 func sampleFigures(n int) []figures {
 	out := make([]figures, n)
 	for i := range out {
@@ -140,6 +153,7 @@ func samples(p ui.Page) map[string]templ.Component {
 	session := auth.Session{Current: true, ID: id.New[id.Session](), UserAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/19 Safari/605.1.15", IP: "203.0.113.7", CreatedAt: sampleTime, LastSeenAt: sampleTime}
 	other := session
 	other.ID, other.UserAgent, other.Current = id.New[id.Session](), "curl/8.9.1", false
+	pool, proxies := sampleEgress()
 	return map[string]templ.Component{
 		"login":           loginPage(ui.Page{Title: p.Title, Lang: p.Lang, Theme: p.Theme, Path: "/login"}, loginInput{Email: "admin@example.com", Problem: "Wrong e-mail address or password."}),
 		"error":           errorPage(p, failure{title: "Something went wrong", text: "It has been logged.", internal: true}, "req-1"),
@@ -160,7 +174,7 @@ func samples(p ui.Page) map[string]templ.Component {
 		"providers-empty": providersPage(p, providersView{MayCreate: true}),
 		"presets":         presetsPage(p, catalog.Presets()),
 		"provider-new":    providerNewPage(p, providerForm{Name: "Example", Problems: bad}),
-		"provider": providerPage(p, providerView{Provider: sampleProvider, MayChange: true, Models: models, Loads: sampleLoads(),
+		"provider": providerPage(p, providerView{Provider: sampleProvider, Pool: &pool, MayChange: true, Models: models, Loads: sampleLoads(),
 			Keys: vendorKeys, Rooms: map[id.ProviderKey]float64{vendorKeys[0].ID: 0.425}}),
 		"provider-key": providerKeyPage(p, sampleProvider, vendorKeys[0], providerKeyFormOf(vendorKeys[0]), []keypool.Learnt{
 			{UpstreamID: "large-2", Dimension: keypool.Requests, Limit: 4000, Remaining: 3999, ResetAt: sampleTime},
@@ -177,16 +191,21 @@ func samples(p ui.Page) map[string]templ.Component {
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindGrant, Amount: 100 * money.Credit, Reason: "first", CreatedAt: sampleTime},
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindCharge, Amount: -12_340_000, Reason: "large", RequestID: ptr(requests[0].ID), CreatedAt: sampleTime},
 		)}),
-		"credit-empty":  creditPage(p, creditView{Owner: sampleMember, Own: true}),
-		"grant":         grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
-		"recharge":      rechargePage(p, rechargeForm{Owner: sampleMember}),
-		"sessions":      sessionsPage(p, []auth.Session{session, other}),
-		"password":      passwordPage(p, problems{"currentPassword": "That is not your password."}),
-		"users":         usersPage(p, usersView{Page: paged(sampleUser, sampleMember)}),
-		"users-none":    usersPage(p, usersView{Query: "x"}),
-		"user-new":      userNewPage(p, userForm{Problems: bad}),
-		"user":          userPage(p, userView{User: sampleMember, Credit: account1, Form: userForm{Role: authz.Member}}),
-		"audit":         auditPage(p, auditView{Page: paged(audit.Event{ID: id.New[id.Audit](), At: sampleTime, ActorName: "admin@example.com", Action: "key.create", Target: keys[0].ID.String(), Details: json.RawMessage(`{"name":"production"}`), IP: "203.0.113.7", RequestID: "req-1"})}),
-		"audit-nothing": auditPage(p, auditView{}),
+		"credit-empty":    creditPage(p, creditView{Owner: sampleMember, Own: true}),
+		"grant":           grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
+		"recharge":        rechargePage(p, rechargeForm{Owner: sampleMember}),
+		"sessions":        sessionsPage(p, []auth.Session{session, other}),
+		"password":        passwordPage(p, problems{"currentPassword": "That is not your password."}),
+		"egress":          egressPage(p, egressView{Page: paged(pool, egress.Pool{ID: id.New[id.EgressPool](), Name: "empty", Choice: egress.Random, CreatedAt: sampleTime}), Proxies: map[id.EgressPool][]egress.Proxy{pool.ID: proxies}}),
+		"egress-empty":    egressPage(p, egressView{}),
+		"egress-new":      egressNewPage(p, egressForm{Problems: problems{"proxies": "A name is needed.", "": "Something about the whole form."}}),
+		"egress-pool":     egressPoolPage(p, egressPoolView{Pool: pool, Proxies: proxies, Form: egressFormOf(pool), Watch: 3}),
+		"egress-pool-new": egressPoolPage(p, egressPoolView{Pool: egress.Pool{ID: id.New[id.EgressPool](), Name: "empty"}, Form: egressForm{Problems: problems{"": "Something about the whole form.", "listUrl": "Must start with https://"}}, Problems: problems{"addProxies": "A name is needed."}}),
+		"users":           usersPage(p, usersView{Page: paged(sampleUser, sampleMember)}),
+		"users-none":      usersPage(p, usersView{Query: "x"}),
+		"user-new":        userNewPage(p, userForm{Problems: bad}),
+		"user":            userPage(p, userView{User: sampleMember, Credit: account1, Form: userForm{Role: authz.Member}}),
+		"audit":           auditPage(p, auditView{Page: paged(audit.Event{ID: id.New[id.Audit](), At: sampleTime, ActorName: "admin@example.com", Action: "key.create", Target: keys[0].ID.String(), Details: json.RawMessage(`{"name":"production"}`), IP: "203.0.113.7", RequestID: "req-1"})}),
+		"audit-nothing":   auditPage(p, auditView{}),
 	}
 }

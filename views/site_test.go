@@ -26,7 +26,9 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
+	"aihigress/internal/fault"
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
@@ -55,6 +57,7 @@ type site struct {
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
 	providers *provider.Providers
+	egress    *egress.Pools
 	bus       *event.Bus
 	gate      *overload.Gate
 	inbox     *notify.Inbox
@@ -85,6 +88,17 @@ func (everybody) Post(context.Context, string, map[string]string, []byte) (int, 
 	return http.StatusGone, nil
 }
 
+func (everybody) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
+	return []byte("https://u:listed-very-secret-5555@listed.example.com:8443\nnonsense\n"), nil
+}
+
+func (everybody) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
+	if strings.Contains(t.Proxy.Reveal(), "dead.example.com") {
+		return 0, fault.New(fault.Upstream, "the proxy could not be reached")
+	}
+	return 20 * time.Millisecond, nil
+}
+
 func newSite(t *testing.T) *site {
 	t.Helper()
 	ctx := authz.With(t.Context(), authz.Job("test"))
@@ -105,6 +119,7 @@ func newSite(t *testing.T) *site {
 	trail := audit.New(pool)
 	s := &site{gate: overload.New(overload.Options{}), pool: pool, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
 	s.users = account.New(pool, trail, s.ledger)
+	s.egress = egress.New(egress.Options{Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Caller: everybody{}, Log: logger})
 	reports, bus := newReports(t, pool, logger)
 	s.bus = bus
 	s.inbox = notify.New(notify.Options{
@@ -118,7 +133,7 @@ func newSite(t *testing.T) *site {
 	changes = health.NewShare(s.health, bus)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room:      keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
 		PublicURL: "https://gateway.example.com", Log: logger,

@@ -1,11 +1,13 @@
 -- name: InsertProvider :one
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
-    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming
+    ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming,
+    egress_pool_id, allow_hosts, ca_certificate
 )
 VALUES (
     @id, @owner_id, @slug, @name, @dialect, @kind, @base_url, @visibility, @preset_id, @headers, @weight,
-    @ask_stream_usage, @allow_private, @accept_any_model, @enabled, @paths, @streaming
+    @ask_stream_usage, @allow_private, @accept_any_model, @enabled, @paths, @streaming,
+    sqlc.narg('egress_pool_id'), @allow_hosts, @ca_certificate
 )
 RETURNING *;
 
@@ -45,6 +47,9 @@ SET slug = @slug,
     allow_private = @allow_private,
     accept_any_model = @accept_any_model,
     enabled = @enabled,
+    egress_pool_id = sqlc.narg('egress_pool_id'),
+    allow_hosts = @allow_hosts,
+    ca_certificate = @ca_certificate,
     updated_at = now()
 WHERE id = @id
 RETURNING *;
@@ -54,6 +59,7 @@ RETURNING *;
 UPDATE providers
 SET deleted_at = now(),
     enabled = false,
+    egress_pool_id = NULL,
     slug = left(slug, 40) || '-' || substr(md5(id::text), 1, 12),
     updated_at = now()
 WHERE id = @id;

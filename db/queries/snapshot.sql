@@ -68,3 +68,16 @@ FROM sessions
 WHERE revoked_at > now() - make_interval(secs => @revoked_for_seconds)
 ORDER BY id
 LIMIT @row_limit;
+
+-- name: SnapshotEgressPools :many
+SELECT *
+FROM egress_pools
+ORDER BY id
+LIMIT @row_limit;
+
+-- name: SnapshotEgressProxies :many
+SELECT p.id, p.pool_id, p.url_key_id, p.url_sealed, coalesce(c.healthy, true)::boolean AS healthy
+FROM egress_proxies p
+LEFT JOIN egress_checks c ON c.proxy_id = p.id
+ORDER BY p.id
+LIMIT @row_limit;

@@ -1581,6 +1581,34 @@ func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐAliasID(ctx 
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐEgressPoolID(ctx context.Context, v any) (scalar.EgressPoolID, error) {
+	res, err := scalar.UnmarshalEgressPoolID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐEgressPoolID(ctx context.Context, sel ast.SelectionSet, v scalar.EgressPoolID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalEgressPoolID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐEgressProxyID(ctx context.Context, v any) (scalar.EgressProxyID, error) {
+	res, err := scalar.UnmarshalEgressProxyID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐEgressProxyID(ctx context.Context, sel ast.SelectionSet, v scalar.EgressProxyID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalEgressProxyID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐKeyID(ctx context.Context, v any) (scalar.KeyID, error) {
 	res, err := scalar.UnmarshalKeyID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2008,6 +2036,41 @@ func (ec *executionContext) marshalOID2string(ctx context.Context, sel ast.Selec
 	return res
 }
 
+func (ec *executionContext) unmarshalOID2ᚕaihigressᚋgraphᚋscalarᚐEgressProxyIDᚄ(ctx context.Context, v any) ([]scalar.EgressProxyID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]scalar.EgressProxyID, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐEgressProxyID(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOID2ᚕaihigressᚋgraphᚋscalarᚐEgressProxyIDᚄ(ctx context.Context, sel ast.SelectionSet, v []scalar.EgressProxyID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2aihigressᚋgraphᚋscalarᚐEgressProxyID(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOID2ᚕaihigressᚋgraphᚋscalarᚐNotificationIDᚄ(ctx context.Context, v any) ([]scalar.NotificationID, error) {
 	if v == nil {
 		return nil, nil
@@ -2076,6 +2139,24 @@ func (ec *executionContext) marshalOID2ᚕaihigressᚋgraphᚋscalarᚐProviderI
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx context.Context, v any) (*scalar.EgressPoolID, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalEgressPoolID(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx context.Context, sel ast.SelectionSet, v *scalar.EgressPoolID) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalEgressPoolID(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐKeyID(ctx context.Context, v any) (*scalar.KeyID, error) {

@@ -15,6 +15,7 @@ import (
 	"aihigress/graph/model"
 	"aihigress/graph/scalar"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/keypool"
 	"aihigress/internal/money"
 	"aihigress/internal/provider"
@@ -32,6 +33,8 @@ type ProviderResolver interface {
 	Health(ctx context.Context, obj *provider.Provider) (*provider.Health, error)
 	Circuits(ctx context.Context, obj *provider.Provider) ([]model.Circuit, error)
 	Loads(ctx context.Context, obj *provider.Provider) ([]model.TargetLoad, error)
+	EgressPool(ctx context.Context, obj *provider.Provider) (*egress.Pool, error)
+
 	Keys(ctx context.Context, obj *provider.Provider) ([]provider.Key, error)
 	Models(ctx context.Context, obj *provider.Provider) ([]provider.Model, error)
 }
@@ -1274,6 +1277,84 @@ func (ec *executionContext) fieldContext_Provider_loads(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Provider_egressPool(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_egressPool(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Provider().EgressPool(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *egress.Pool) graphql.Marshaler {
+			return ec.marshalOEgressPool2ᚖaihigressᚋinternalᚋegressᚐPool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_egressPool(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Provider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EgressPool(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Provider_allowHosts(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_allowHosts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowHosts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_allowHosts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Provider", field, false, false, "String")
+}
+
+func (ec *executionContext) _Provider_caCertificate(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_caCertificate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CACertificate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_caCertificate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Provider", field, false, false, "String")
 }
 
 func (ec *executionContext) _Provider_keys(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
@@ -3256,7 +3337,7 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 		asMap["streaming"] = "AS_ASKED"
 	}
 
-	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "keys", "models"}
+	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "egressPoolId", "allowHosts", "caCertificate", "keys", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3361,6 +3442,27 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.AcceptAnyModel = data
+		case "egressPoolId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("egressPoolId"))
+			data, err := ec.unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EgressPoolID = data
+		case "allowHosts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowHosts"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowHosts = data
+		case "caCertificate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("caCertificate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CaCertificate = data
 		case "keys":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keys"))
 			data, err := ec.unmarshalOProviderKeyInput2ᚕaihigressᚋgraphᚋmodelᚐProviderKeyInputᚄ(ctx, v)
@@ -4201,7 +4303,7 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "kind", "baseUrl", "visibility", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "models"}
+	fieldsInOrder := [...]string{"id", "name", "kind", "baseUrl", "visibility", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "egressPoolId", "allowHosts", "caCertificate", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -4292,6 +4394,27 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.AcceptAnyModel = data
+		case "egressPoolId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("egressPoolId"))
+			data, err := ec.unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EgressPoolID = graphql.OmittableOf(data)
+		case "allowHosts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowHosts"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowHosts = data
+		case "caCertificate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("caCertificate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CaCertificate = data
 		case "models":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("models"))
 			data, err := ec.unmarshalOProviderModelInput2ᚕaihigressᚋgraphᚋmodelᚐProviderModelInputᚄ(ctx, v)
@@ -4964,6 +5087,22 @@ func (ec *executionContext) _Provider(ctx context.Context, sel ast.SelectionSet,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Provider_loads(ctx, field, obj)
 				})
+		case "egressPool":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Provider_egressPool(ctx, field, obj)
+				})
+		case "allowHosts":
+			out.Values[i] = ec._Provider_allowHosts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "caCertificate":
+			out.Values[i] = ec._Provider_caCertificate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "keys":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/egress"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 )
@@ -35,6 +36,8 @@ type ResolverRoot interface {
 	AuditEvent() AuditEventResolver
 	CreditAccount() CreditAccountResolver
 	CreditEntry() CreditEntryResolver
+	EgressPool() EgressPoolResolver
+	EgressProxy() EgressProxyResolver
 	LiveMetrics() LiveMetricsResolver
 	Model() ModelResolver
 	Mutation() MutationResolver
@@ -161,6 +164,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CheckEgressPoolPayload struct {
+		EgressPool func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Circuit struct {
 		Asked      func(childComplexity int) int
 		HalfOpen   func(childComplexity int) int
@@ -180,6 +188,11 @@ type ComplexityRoot struct {
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateEgressPoolPayload struct {
+		EgressPool func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -240,6 +253,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DeleteEgressPoolPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DeleteModelPayload struct {
 		DeletedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -258,6 +276,45 @@ type ComplexityRoot struct {
 	DiscoverProviderModelsPayload struct {
 		Provider   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	EgressPool struct {
+		AllowDirect   func(childComplexity int) int
+		AllowHosts    func(childComplexity int) int
+		Choice        func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		ID            func(childComplexity int) int
+		ListError     func(childComplexity int) int
+		ListFetchedAt func(childComplexity int) int
+		ListHost      func(childComplexity int) int
+		ListPlain     func(childComplexity int) int
+		Name          func(childComplexity int) int
+		Proxies       func(childComplexity int) int
+	}
+
+	EgressPoolConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	EgressPoolEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	EgressProxy struct {
+		Address   func(childComplexity int) int
+		ChangedAt func(childComplexity int) int
+		CheckedAt func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		Error     func(childComplexity int) int
+		Hint      func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Latency   func(childComplexity int) int
+		Source    func(childComplexity int) int
+		State     func(childComplexity int) int
 	}
 
 	GrantCreditPayload struct {
@@ -370,13 +427,16 @@ type ComplexityRoot struct {
 	Mutation struct {
 		AddProviderKey         func(childComplexity int, input model.AddProviderKeyInput) int
 		ChangePassword         func(childComplexity int, input model.ChangePasswordInput) int
+		CheckEgressPool        func(childComplexity int, input model.CheckEgressPoolInput) int
 		CreateAPIKey           func(childComplexity int, input model.CreateAPIKeyInput) int
 		CreateAlias            func(childComplexity int, input catalog.AliasInput) int
+		CreateEgressPool       func(childComplexity int, input model.CreateEgressPoolInput) int
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
 		CreateUser             func(childComplexity int, input account.CreateInput) int
 		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
 		DeleteAlias            func(childComplexity int, input model.DeleteAliasInput) int
+		DeleteEgressPool       func(childComplexity int, input model.DeleteEgressPoolInput) int
 		DeleteModel            func(childComplexity int, input model.DeleteModelInput) int
 		DeleteProvider         func(childComplexity int, input model.DeleteProviderInput) int
 		DeleteWebhook          func(childComplexity int, input model.DeleteWebhookInput) int
@@ -397,6 +457,7 @@ type ComplexityRoot struct {
 		SignOut                func(childComplexity int) int
 		UpdateAPIKey           func(childComplexity int, input model.UpdateAPIKeyInput) int
 		UpdateAlias            func(childComplexity int, input model.UpdateAliasInput) int
+		UpdateEgressPool       func(childComplexity int, input model.UpdateEgressPoolInput) int
 		UpdateModel            func(childComplexity int, input model.UpdateModelInput) int
 		UpdateProvider         func(childComplexity int, input model.UpdateProviderInput) int
 		UpdateProviderKey      func(childComplexity int, input model.UpdateProviderKeyInput) int
@@ -448,12 +509,15 @@ type ComplexityRoot struct {
 
 	Provider struct {
 		AcceptAnyModel func(childComplexity int) int
+		AllowHosts     func(childComplexity int) int
 		AllowPrivate   func(childComplexity int) int
 		AskStreamUsage func(childComplexity int) int
 		BaseURL        func(childComplexity int) int
+		CACertificate  func(childComplexity int) int
 		Circuits       func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
 		Dialect        func(childComplexity int) int
+		EgressPool     func(childComplexity int) int
 		Enabled        func(childComplexity int) int
 		Headers        func(childComplexity int) int
 		Health         func(childComplexity int) int
@@ -547,6 +611,7 @@ type ComplexityRoot struct {
 		Aliases         func(childComplexity int, first *int, after *string, filter *model.AliasFilter, orderBy *model.Order) int
 		AuditEvents     func(childComplexity int, first *int, after *string, filter *audit.Filter, orderBy *model.Order) int
 		CreditAccount   func(childComplexity int, userID *string) int
+		EgressPools     func(childComplexity int, first *int, after *string, filter *egress.Filter, orderBy *model.Order) int
 		Metrics         func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
 		Models          func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
 		Node            func(childComplexity int, id string) int
@@ -753,6 +818,11 @@ type ComplexityRoot struct {
 
 	UpdateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateEgressPoolPayload struct {
+		EgressPool func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1246,6 +1316,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChangePasswordPayload.UserErrors(childComplexity), true
 
+	case "CheckEgressPoolPayload.egressPool":
+		if e.ComplexityRoot.CheckEgressPoolPayload.EgressPool == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CheckEgressPoolPayload.EgressPool(childComplexity), true
+	case "CheckEgressPoolPayload.userErrors":
+		if e.ComplexityRoot.CheckEgressPoolPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CheckEgressPoolPayload.UserErrors(childComplexity), true
+
 	case "Circuit.asked":
 		if e.ComplexityRoot.Circuit.Asked == nil {
 			break
@@ -1326,6 +1409,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateApiKeyPayload.UserErrors(childComplexity), true
+
+	case "CreateEgressPoolPayload.egressPool":
+		if e.ComplexityRoot.CreateEgressPoolPayload.EgressPool == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateEgressPoolPayload.EgressPool(childComplexity), true
+	case "CreateEgressPoolPayload.userErrors":
+		if e.ComplexityRoot.CreateEgressPoolPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateEgressPoolPayload.UserErrors(childComplexity), true
 
 	case "CreateModelPayload.model":
 		if e.ComplexityRoot.CreateModelPayload.Model == nil {
@@ -1521,6 +1617,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteAliasPayload.UserErrors(childComplexity), true
 
+	case "DeleteEgressPoolPayload.deletedId":
+		if e.ComplexityRoot.DeleteEgressPoolPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteEgressPoolPayload.DeletedID(childComplexity), true
+	case "DeleteEgressPoolPayload.userErrors":
+		if e.ComplexityRoot.DeleteEgressPoolPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteEgressPoolPayload.UserErrors(childComplexity), true
+
 	case "DeleteModelPayload.deletedId":
 		if e.ComplexityRoot.DeleteModelPayload.DeletedID == nil {
 			break
@@ -1572,6 +1681,172 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DiscoverProviderModelsPayload.UserErrors(childComplexity), true
+
+	case "EgressPool.allowDirect":
+		if e.ComplexityRoot.EgressPool.AllowDirect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.AllowDirect(childComplexity), true
+	case "EgressPool.allowHosts":
+		if e.ComplexityRoot.EgressPool.AllowHosts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.AllowHosts(childComplexity), true
+	case "EgressPool.choice":
+		if e.ComplexityRoot.EgressPool.Choice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.Choice(childComplexity), true
+	case "EgressPool.createdAt":
+		if e.ComplexityRoot.EgressPool.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.CreatedAt(childComplexity), true
+	case "EgressPool.id":
+		if e.ComplexityRoot.EgressPool.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.ID(childComplexity), true
+	case "EgressPool.listError":
+		if e.ComplexityRoot.EgressPool.ListError == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.ListError(childComplexity), true
+	case "EgressPool.listFetchedAt":
+		if e.ComplexityRoot.EgressPool.ListFetchedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.ListFetchedAt(childComplexity), true
+	case "EgressPool.listHost":
+		if e.ComplexityRoot.EgressPool.ListHost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.ListHost(childComplexity), true
+	case "EgressPool.allowPlainList":
+		if e.ComplexityRoot.EgressPool.ListPlain == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.ListPlain(childComplexity), true
+	case "EgressPool.name":
+		if e.ComplexityRoot.EgressPool.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.Name(childComplexity), true
+	case "EgressPool.proxies":
+		if e.ComplexityRoot.EgressPool.Proxies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPool.Proxies(childComplexity), true
+
+	case "EgressPoolConnection.edges":
+		if e.ComplexityRoot.EgressPoolConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolConnection.Edges(childComplexity), true
+	case "EgressPoolConnection.nodes":
+		if e.ComplexityRoot.EgressPoolConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolConnection.Nodes(childComplexity), true
+	case "EgressPoolConnection.pageInfo":
+		if e.ComplexityRoot.EgressPoolConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolConnection.PageInfo(childComplexity), true
+	case "EgressPoolConnection.totalCount":
+		if e.ComplexityRoot.EgressPoolConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolConnection.TotalCount(childComplexity), true
+
+	case "EgressPoolEdge.cursor":
+		if e.ComplexityRoot.EgressPoolEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolEdge.Cursor(childComplexity), true
+	case "EgressPoolEdge.node":
+		if e.ComplexityRoot.EgressPoolEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressPoolEdge.Node(childComplexity), true
+
+	case "EgressProxy.address":
+		if e.ComplexityRoot.EgressProxy.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.Address(childComplexity), true
+	case "EgressProxy.changedAt":
+		if e.ComplexityRoot.EgressProxy.ChangedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.ChangedAt(childComplexity), true
+	case "EgressProxy.checkedAt":
+		if e.ComplexityRoot.EgressProxy.CheckedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.CheckedAt(childComplexity), true
+	case "EgressProxy.createdAt":
+		if e.ComplexityRoot.EgressProxy.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.CreatedAt(childComplexity), true
+	case "EgressProxy.error":
+		if e.ComplexityRoot.EgressProxy.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.Error(childComplexity), true
+	case "EgressProxy.hint":
+		if e.ComplexityRoot.EgressProxy.Hint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.Hint(childComplexity), true
+	case "EgressProxy.id":
+		if e.ComplexityRoot.EgressProxy.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.ID(childComplexity), true
+	case "EgressProxy.latency":
+		if e.ComplexityRoot.EgressProxy.Latency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.Latency(childComplexity), true
+	case "EgressProxy.source":
+		if e.ComplexityRoot.EgressProxy.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.Source(childComplexity), true
+	case "EgressProxy.state":
+		if e.ComplexityRoot.EgressProxy.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EgressProxy.State(childComplexity), true
 
 	case "GrantCreditPayload.account":
 		if e.ComplexityRoot.GrantCreditPayload.Account == nil {
@@ -2016,6 +2291,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(model.ChangePasswordInput)), true
+	case "Mutation.checkEgressPool":
+		if e.ComplexityRoot.Mutation.CheckEgressPool == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_checkEgressPool_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CheckEgressPool(childComplexity, args["input"].(model.CheckEgressPoolInput)), true
 	case "Mutation.createApiKey":
 		if e.ComplexityRoot.Mutation.CreateAPIKey == nil {
 			break
@@ -2038,6 +2324,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAlias(childComplexity, args["input"].(catalog.AliasInput)), true
+	case "Mutation.createEgressPool":
+		if e.ComplexityRoot.Mutation.CreateEgressPool == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createEgressPool_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateEgressPool(childComplexity, args["input"].(model.CreateEgressPoolInput)), true
 	case "Mutation.createModel":
 		if e.ComplexityRoot.Mutation.CreateModel == nil {
 			break
@@ -2093,6 +2390,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteAlias(childComplexity, args["input"].(model.DeleteAliasInput)), true
+	case "Mutation.deleteEgressPool":
+		if e.ComplexityRoot.Mutation.DeleteEgressPool == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteEgressPool_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteEgressPool(childComplexity, args["input"].(model.DeleteEgressPoolInput)), true
 	case "Mutation.deleteModel":
 		if e.ComplexityRoot.Mutation.DeleteModel == nil {
 			break
@@ -2308,6 +2616,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAlias(childComplexity, args["input"].(model.UpdateAliasInput)), true
+	case "Mutation.updateEgressPool":
+		if e.ComplexityRoot.Mutation.UpdateEgressPool == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateEgressPool_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateEgressPool(childComplexity, args["input"].(model.UpdateEgressPoolInput)), true
 	case "Mutation.updateModel":
 		if e.ComplexityRoot.Mutation.UpdateModel == nil {
 			break
@@ -2525,6 +2844,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.AcceptAnyModel(childComplexity), true
+	case "Provider.allowHosts":
+		if e.ComplexityRoot.Provider.AllowHosts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.AllowHosts(childComplexity), true
 	case "Provider.allowPrivate":
 		if e.ComplexityRoot.Provider.AllowPrivate == nil {
 			break
@@ -2543,6 +2868,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.BaseURL(childComplexity), true
+	case "Provider.caCertificate":
+		if e.ComplexityRoot.Provider.CACertificate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.CACertificate(childComplexity), true
 	case "Provider.circuits":
 		if e.ComplexityRoot.Provider.Circuits == nil {
 			break
@@ -2561,6 +2892,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.Dialect(childComplexity), true
+	case "Provider.egressPool":
+		if e.ComplexityRoot.Provider.EgressPool == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.EgressPool(childComplexity), true
 	case "Provider.enabled":
 		if e.ComplexityRoot.Provider.Enabled == nil {
 			break
@@ -3003,6 +3340,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.CreditAccount(childComplexity, args["userId"].(*string)), true
+	case "Query.egressPools":
+		if e.ComplexityRoot.Query.EgressPools == nil {
+			break
+		}
+
+		args, err := ec.field_Query_egressPools_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.EgressPools(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*egress.Filter), args["orderBy"].(*model.Order)), true
 
 	case "Query.metrics":
 		if e.ComplexityRoot.Query.Metrics == nil {
@@ -3860,6 +4208,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateApiKeyPayload.UserErrors(childComplexity), true
 
+	case "UpdateEgressPoolPayload.egressPool":
+		if e.ComplexityRoot.UpdateEgressPoolPayload.EgressPool == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateEgressPoolPayload.EgressPool(childComplexity), true
+	case "UpdateEgressPoolPayload.userErrors":
+		if e.ComplexityRoot.UpdateEgressPoolPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateEgressPoolPayload.UserErrors(childComplexity), true
+
 	case "UpdateModelPayload.model":
 		if e.ComplexityRoot.UpdateModelPayload.Model == nil {
 			break
@@ -4197,17 +4558,22 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AuditEventOrder", ec.unmarshalInputAuditEventOrder),
 			graphql.NewInputUnmarshaler("BalanceInput", ec.unmarshalInputBalanceInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CheckEgressPoolInput", ec.unmarshalInputCheckEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateAliasInput", ec.unmarshalInputCreateAliasInput),
 			graphql.NewInputUnmarshaler("CreateApiKeyInput", ec.unmarshalInputCreateApiKeyInput),
+			graphql.NewInputUnmarshaler("CreateEgressPoolInput", ec.unmarshalInputCreateEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteAliasInput", ec.unmarshalInputDeleteAliasInput),
+			graphql.NewInputUnmarshaler("DeleteEgressPoolInput", ec.unmarshalInputDeleteEgressPoolInput),
 			graphql.NewInputUnmarshaler("DeleteModelInput", ec.unmarshalInputDeleteModelInput),
 			graphql.NewInputUnmarshaler("DeleteProviderInput", ec.unmarshalInputDeleteProviderInput),
 			graphql.NewInputUnmarshaler("DeleteWebhookInput", ec.unmarshalInputDeleteWebhookInput),
 			graphql.NewInputUnmarshaler("DiscoverProviderModelsInput", ec.unmarshalInputDiscoverProviderModelsInput),
+			graphql.NewInputUnmarshaler("EgressPoolFilter", ec.unmarshalInputEgressPoolFilter),
+			graphql.NewInputUnmarshaler("EgressPoolOrder", ec.unmarshalInputEgressPoolOrder),
 			graphql.NewInputUnmarshaler("GrantCreditInput", ec.unmarshalInputGrantCreditInput),
 			graphql.NewInputUnmarshaler("HeaderInput", ec.unmarshalInputHeaderInput),
 			graphql.NewInputUnmarshaler("KeyLimitsInput", ec.unmarshalInputKeyLimitsInput),
@@ -4242,6 +4608,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
 			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
+			graphql.NewInputUnmarshaler("UpdateEgressPoolInput", ec.unmarshalInputUpdateEgressPoolInput),
 			graphql.NewInputUnmarshaler("UpdateModelInput", ec.unmarshalInputUpdateModelInput),
 			graphql.NewInputUnmarshaler("UpdateProviderInput", ec.unmarshalInputUpdateProviderInput),
 			graphql.NewInputUnmarshaler("UpdateProviderKeyInput", ec.unmarshalInputUpdateProviderKeyInput),
@@ -4672,6 +5039,214 @@ extend type Mutation {
   grantCredit(input: GrantCreditInput!): GrantCreditPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
+}
+`, BuiltIn: false},
+	{Name: "../schema/egress.graphqls", Input: `"Which proxy of a pool a call takes. One that failed is passed over for a while, on each node by what it saw."
+enum EgressChoice {
+  "Any."
+  RANDOM
+  "In turn, on each node."
+  ROUND_ROBIN
+  "For each key of a provider always the same one while it works, on all nodes: the vendor sees an account come from one address."
+  STICKY
+}
+
+"Where a proxy comes from."
+enum EgressSource {
+  "Entered here."
+  MANUAL
+  "From the pool's list."
+  LIST
+}
+
+"A set of proxies that calls of providers leave through. Admins only."
+type EgressPool implements Node {
+  "Its typed, opaque identifier."
+  id: ID!
+  "For people; no other pool has it."
+  name: String!
+  "Which proxy a call takes."
+  choice: EgressChoice!
+  "Whether calls go out without a proxy where none works."
+  allowDirect: Boolean!
+  "Hosts, addresses and ranges that are not public, where its proxies and its list may be."
+  allowHosts: [String!]!
+  "Scheme and host of the list's address, whose rest is not shown; null without a list."
+  listHost: String
+  "Whether the list may be read over http."
+  allowPlainList: Boolean!
+  "When the list was last tried; null before the first time."
+  listFetchedAt: Time
+  "Why the list brought nothing, or not all; empty where all went well."
+  listError: String!
+  "Its proxies, oldest first."
+  proxies: [EgressProxy!]!
+  "When it was made."
+  createdAt: Time!
+}
+
+"A proxy. Its user name and password are never shown."
+type EgressProxy {
+  "Its typed, opaque identifier."
+  id: ID!
+  "Scheme, host and port."
+  address: String!
+  "The end of the password, to tell proxies apart; empty where it takes none."
+  hint: String!
+  "Where it comes from."
+  source: EgressSource!
+  "What the last check says."
+  state: HealthState!
+  "How long the last check took."
+  latency: Duration!
+  "What went wrong in it."
+  error: String!
+  "When it was; null before the first."
+  checkedAt: Time
+  "When state became what it is."
+  changedAt: Time
+  "When it was added."
+  createdAt: Time!
+}
+
+"A page of a list."
+type EgressPoolConnection {
+  "The rows, each with its cursor."
+  edges: [EgressPoolEdge!]!
+  "The rows alone."
+  nodes: [EgressPool!]!
+  "Where the page begins and ends."
+  pageInfo: PageInfo!
+  "How many there are, exact up to 10,000; null beyond."
+  totalCount: Int
+}
+
+"A row and its cursor."
+type EgressPoolEdge {
+  "Give it as after to go on behind this row."
+  cursor: String!
+  "The row."
+  node: EgressPool!
+}
+
+"Cuts the list to what fits all that is given."
+input EgressPoolFilter {
+  "Part of the name."
+  query: String
+}
+
+"What the list can be ordered by."
+enum EgressPoolOrderField {
+  "Its name."
+  NAME
+}
+
+"How a list is ordered."
+input EgressPoolOrder {
+  "By what."
+  field: EgressPoolOrderField!
+  "Which way."
+  direction: OrderDirection! = ASC
+}
+
+"A new egress pool."
+input CreateEgressPoolInput {
+  "For people; no other pool may have it."
+  name: String!
+  "Which proxy a call takes."
+  choice: EgressChoice! = RANDOM
+  "Lets calls go out without a proxy where none works."
+  allowDirect: Boolean
+  "Hosts, addresses and ranges that are not public, where its proxies and its list may be, as in 10.0.0.0/8."
+  allowHosts: [String!]
+  "Where a list of proxies is read every quarter of an hour: one a line, written as in proxies. Kept encrypted."
+  listUrl: String
+  "Lets the list be read over http."
+  allowPlainList: Boolean
+  "Written as scheme://user:password@host:port, with the scheme http, https or socks5. Kept encrypted."
+  proxies: [String!]
+}
+
+"What came of it."
+type CreateEgressPoolPayload {
+  "The pool as it is now; its list is read and its proxies are checked in jobs."
+  egressPool: EgressPool
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Changes an egress pool; what is left out stays as it is."
+input UpdateEgressPoolInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "For people; no other pool may have it."
+  name: String
+  "Which proxy a call takes."
+  choice: EgressChoice
+  "Whether calls go out without a proxy where none works."
+  allowDirect: Boolean
+  "All hosts, addresses and ranges that are not public, where its proxies and its list may be."
+  allowHosts: [String!]
+  "Where its list is read; empty takes the list away, and the proxies that came from it."
+  listUrl: String
+  "Whether the list may be read over http."
+  allowPlainList: Boolean
+  "Further proxies, written as scheme://user:password@host:port."
+  addProxies: [String!]
+  "Proxies that are to go. One of the list comes back when that is read again."
+  removeProxies: [ID!]
+}
+
+"What came of it."
+type UpdateEgressPoolPayload {
+  "The pool as it is now."
+  egressPool: EgressPool
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the egress pool to remove."
+input DeleteEgressPoolInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type DeleteEgressPoolPayload {
+  "What is gone."
+  deletedId: ID
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the egress pool to check."
+input CheckEgressPoolInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type CheckEgressPoolPayload {
+  "The pool as it is now; its proxies change when the jobs have run."
+  egressPool: EgressPool
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "The pools of proxies that calls of providers leave through. Admins only."
+  egressPools(first: Int, after: String, filter: EgressPoolFilter, orderBy: EgressPoolOrder): EgressPoolConnection!
+}
+
+extend type Mutation {
+  "Makes an egress pool. Admins only."
+  createEgressPool(input: CreateEgressPoolInput!): CreateEgressPoolPayload!
+  "Changes an egress pool, on every node within a second. Calls under way keep their connections."
+  updateEgressPool(input: UpdateEgressPoolInput!): UpdateEgressPoolPayload!
+  "Removes an egress pool that no provider uses."
+  deleteEgressPool(input: DeleteEgressPoolInput!): DeleteEgressPoolPayload!
+  "Has an egress pool's list read and its proxies tried, in jobs."
+  checkEgressPool(input: CheckEgressPoolInput!): CheckEgressPoolPayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/key.graphqls", Input: `"What a gateway key is good for."
@@ -5599,6 +6174,12 @@ type Provider implements Node {
   circuits: [Circuit!]!
   "What is under way at it, the busiest first, as the node knows it that answers. What has nothing to do and is not held back is left out."
   loads: [TargetLoad!]!
+  "Through whose proxies its calls leave; null for none, and for those who may not change it."
+  egressPool: EgressPool
+  "Hosts, addresses and ranges that are not public, where an admin lets it be; empty for those who may not change it."
+  allowHosts: [String!]!
+  "PEM certificates that are trusted for it, besides the system's; empty for those who may not change it."
+  caCertificate: String!
   "Its vendor keys, without their secrets; null where they are not shown to you."
   keys: [ProviderKey!]
   "What it offers."
@@ -5943,6 +6524,12 @@ input CreateProviderInput {
   allowPrivate: Boolean
   "Lets calls for model names through that it does not list."
   acceptAnyModel: Boolean
+  "Through whose proxies its calls leave. Set by admins alone."
+  egressPoolId: ID
+  "Hosts, addresses and ranges that are not public, where it may be, as in 10.0.0.0/8. Set by admins alone."
+  allowHosts: [String!]
+  "PEM certificates that are trusted for it, besides the system's. Set by admins alone."
+  caCertificate: String
   "Its credentials."
   keys: [ProviderKeyInput!]
   "What it offers; discovery adds to it."
@@ -5983,6 +6570,12 @@ input UpdateProviderInput {
   allowPrivate: Boolean
   "Lets calls for model names through that it does not list."
   acceptAnyModel: Boolean
+  "Through whose proxies its calls leave; null for none. Set by admins alone."
+  egressPoolId: ID
+  "All hosts, addresses and ranges that are not public, where it may be. Set by admins alone."
+  allowHosts: [String!]
+  "PEM certificates that are trusted for it, besides the system's; empty takes them away. Set by admins alone."
+  caCertificate: String
   "Added, or changed where the upstream id is there already; each by itself, in order."
   models: [ProviderModelInput!]
 }
@@ -7037,6 +7630,16 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CheckEgressPoolPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "egressPool":
+		return ec.fieldContext_CheckEgressPoolPayload_egressPool(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CheckEgressPoolPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CheckEgressPoolPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Circuit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "scope":
@@ -7079,6 +7682,16 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateEgressPoolPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "egressPool":
+		return ec.fieldContext_CreateEgressPoolPayload_egressPool(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateEgressPoolPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateEgressPoolPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7195,6 +7808,16 @@ func (ec *executionContext) childFields_DeleteAliasPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type DeleteAliasPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteEgressPoolPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteEgressPoolPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteEgressPoolPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteEgressPoolPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -7233,6 +7856,84 @@ func (ec *executionContext) childFields_DiscoverProviderModelsPayload(ctx contex
 		return ec.fieldContext_DiscoverProviderModelsPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DiscoverProviderModelsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EgressPool(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_EgressPool_id(ctx, field)
+	case "name":
+		return ec.fieldContext_EgressPool_name(ctx, field)
+	case "choice":
+		return ec.fieldContext_EgressPool_choice(ctx, field)
+	case "allowDirect":
+		return ec.fieldContext_EgressPool_allowDirect(ctx, field)
+	case "allowHosts":
+		return ec.fieldContext_EgressPool_allowHosts(ctx, field)
+	case "listHost":
+		return ec.fieldContext_EgressPool_listHost(ctx, field)
+	case "allowPlainList":
+		return ec.fieldContext_EgressPool_allowPlainList(ctx, field)
+	case "listFetchedAt":
+		return ec.fieldContext_EgressPool_listFetchedAt(ctx, field)
+	case "listError":
+		return ec.fieldContext_EgressPool_listError(ctx, field)
+	case "proxies":
+		return ec.fieldContext_EgressPool_proxies(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_EgressPool_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EgressPool", field.Name)
+}
+
+func (ec *executionContext) childFields_EgressPoolConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EgressPoolConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EgressPoolConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EgressPoolConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_EgressPoolConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EgressPoolConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EgressPoolEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EgressPoolEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_EgressPoolEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EgressPoolEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EgressProxy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_EgressProxy_id(ctx, field)
+	case "address":
+		return ec.fieldContext_EgressProxy_address(ctx, field)
+	case "hint":
+		return ec.fieldContext_EgressProxy_hint(ctx, field)
+	case "source":
+		return ec.fieldContext_EgressProxy_source(ctx, field)
+	case "state":
+		return ec.fieldContext_EgressProxy_state(ctx, field)
+	case "latency":
+		return ec.fieldContext_EgressProxy_latency(ctx, field)
+	case "error":
+		return ec.fieldContext_EgressProxy_error(ctx, field)
+	case "checkedAt":
+		return ec.fieldContext_EgressProxy_checkedAt(ctx, field)
+	case "changedAt":
+		return ec.fieldContext_EgressProxy_changedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_EgressProxy_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EgressProxy", field.Name)
 }
 
 func (ec *executionContext) childFields_GrantCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7573,6 +8274,12 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_circuits(ctx, field)
 	case "loads":
 		return ec.fieldContext_Provider_loads(ctx, field)
+	case "egressPool":
+		return ec.fieldContext_Provider_egressPool(ctx, field)
+	case "allowHosts":
+		return ec.fieldContext_Provider_allowHosts(ctx, field)
+	case "caCertificate":
+		return ec.fieldContext_Provider_caCertificate(ctx, field)
 	case "keys":
 		return ec.fieldContext_Provider_keys(ctx, field)
 	case "models":
@@ -8099,6 +8806,16 @@ func (ec *executionContext) childFields_UpdateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_UpdateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateEgressPoolPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "egressPool":
+		return ec.fieldContext_UpdateEgressPoolPayload_egressPool(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateEgressPoolPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateEgressPoolPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

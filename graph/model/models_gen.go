@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/money"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -73,6 +74,20 @@ type ChangePasswordInput struct {
 type ChangePasswordPayload struct {
 	// All other sessions of the user were ended.
 	User *account.User `json:"user,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the egress pool to check.
+type CheckEgressPoolInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.EgressPoolID `json:"id"`
+}
+
+// What came of it.
+type CheckEgressPoolPayload struct {
+	// The pool as it is now; its proxies change when the jobs have run.
+	EgressPool *egress.Pool `json:"egressPool,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }
@@ -139,6 +154,32 @@ type CreateAPIKeyPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// A new egress pool.
+type CreateEgressPoolInput struct {
+	// For people; no other pool may have it.
+	Name string `json:"name"`
+	// Which proxy a call takes.
+	Choice egress.Choice `json:"choice"`
+	// Lets calls go out without a proxy where none works.
+	AllowDirect *bool `json:"allowDirect,omitempty"`
+	// Hosts, addresses and ranges that are not public, where its proxies and its list may be, as in 10.0.0.0/8.
+	AllowHosts []string `json:"allowHosts,omitempty"`
+	// Where a list of proxies is read every quarter of an hour: one a line, written as in proxies. Kept encrypted.
+	ListURL *string `json:"listUrl,omitempty"`
+	// Lets the list be read over http.
+	AllowPlainList *bool `json:"allowPlainList,omitempty"`
+	// Written as scheme://user:password@host:port, with the scheme http, https or socks5. Kept encrypted.
+	Proxies []string `json:"proxies,omitempty"`
+}
+
+// What came of it.
+type CreateEgressPoolPayload struct {
+	// The pool as it is now; its list is read and its proxies are checked in jobs.
+	EgressPool *egress.Pool `json:"egressPool,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // A new model.
 type CreateModelInput struct {
 	// What callers put into model.
@@ -199,6 +240,12 @@ type CreateProviderInput struct {
 	AllowPrivate *bool `json:"allowPrivate,omitempty"`
 	// Lets calls for model names through that it does not list.
 	AcceptAnyModel *bool `json:"acceptAnyModel,omitempty"`
+	// Through whose proxies its calls leave. Set by admins alone.
+	EgressPoolID *scalar.EgressPoolID `json:"egressPoolId,omitempty"`
+	// Hosts, addresses and ranges that are not public, where it may be, as in 10.0.0.0/8. Set by admins alone.
+	AllowHosts []string `json:"allowHosts,omitempty"`
+	// PEM certificates that are trusted for it, besides the system's. Set by admins alone.
+	CaCertificate *string `json:"caCertificate,omitempty"`
 	// Its credentials.
 	Keys []ProviderKeyInput `json:"keys,omitempty"`
 	// What it offers; discovery adds to it.
@@ -247,6 +294,20 @@ type DeleteAliasInput struct {
 
 // What came of it.
 type DeleteAliasPayload struct {
+	// What is gone.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the egress pool to remove.
+type DeleteEgressPoolInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.EgressPoolID `json:"id"`
+}
+
+// What came of it.
+type DeleteEgressPoolPayload struct {
 	// What is gone.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// What its sender can mend; empty where all went well.
@@ -877,6 +938,36 @@ type UpdateAPIKeyPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Changes an egress pool; what is left out stays as it is.
+type UpdateEgressPoolInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.EgressPoolID `json:"id"`
+	// For people; no other pool may have it.
+	Name *string `json:"name,omitempty"`
+	// Which proxy a call takes.
+	Choice *egress.Choice `json:"choice,omitempty"`
+	// Whether calls go out without a proxy where none works.
+	AllowDirect *bool `json:"allowDirect,omitempty"`
+	// All hosts, addresses and ranges that are not public, where its proxies and its list may be.
+	AllowHosts []string `json:"allowHosts,omitempty"`
+	// Where its list is read; empty takes the list away, and the proxies that came from it.
+	ListURL *string `json:"listUrl,omitempty"`
+	// Whether the list may be read over http.
+	AllowPlainList *bool `json:"allowPlainList,omitempty"`
+	// Further proxies, written as scheme://user:password@host:port.
+	AddProxies []string `json:"addProxies,omitempty"`
+	// Proxies that are to go. One of the list comes back when that is read again.
+	RemoveProxies []scalar.EgressProxyID `json:"removeProxies,omitempty"`
+}
+
+// What came of it.
+type UpdateEgressPoolPayload struct {
+	// The pool as it is now.
+	EgressPool *egress.Pool `json:"egressPool,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Changes a model; what is left out stays as it is.
 type UpdateModelInput struct {
 	// Its typed, opaque identifier.
@@ -937,6 +1028,12 @@ type UpdateProviderInput struct {
 	AllowPrivate *bool `json:"allowPrivate,omitempty"`
 	// Lets calls for model names through that it does not list.
 	AcceptAnyModel *bool `json:"acceptAnyModel,omitempty"`
+	// Through whose proxies its calls leave; null for none. Set by admins alone.
+	EgressPoolID graphql.Omittable[*scalar.EgressPoolID] `json:"egressPoolId,omitempty"`
+	// All hosts, addresses and ranges that are not public, where it may be. Set by admins alone.
+	AllowHosts []string `json:"allowHosts,omitempty"`
+	// PEM certificates that are trusted for it, besides the system's; empty takes them away. Set by admins alone.
+	CaCertificate *string `json:"caCertificate,omitempty"`
 	// Added, or changed where the upstream id is there already; each by itself, in order.
 	Models []ProviderModelInput `json:"models,omitempty"`
 }

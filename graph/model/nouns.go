@@ -6,6 +6,7 @@ import (
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -24,6 +25,8 @@ type (
 	ModelEdge              = Edge[catalog.Model]
 	ProviderConnection     = Connection[provider.Provider]
 	ProviderEdge           = Edge[provider.Provider]
+	EgressPoolConnection   = Connection[egress.Pool]
+	EgressPoolEdge         = Edge[egress.Pool]
 	RequestConnection      = Connection[usage.Request]
 	RequestEdge            = Edge[usage.Request]
 	CreditEntryConnection  = Connection[credit.Entry]

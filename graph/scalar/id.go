@@ -27,6 +27,8 @@ type (
 	NotificationID  id.Notification
 	WebhookID       id.Webhook
 	AliasID         id.Alias
+	EgressPoolID    id.EgressPool
+	EgressProxyID   id.EgressProxy
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -42,8 +44,10 @@ func MarshalModelID(v ModelID) graphql.Marshaler { return marshal(id.Model(v)) }
 func MarshalNotificationID(v NotificationID) graphql.Marshaler {
 	return marshal(id.Notification(v))
 }
-func MarshalWebhookID(v WebhookID) graphql.Marshaler { return marshal(id.Webhook(v)) }
-func MarshalAliasID(v AliasID) graphql.Marshaler     { return marshal(id.Alias(v)) }
+func MarshalWebhookID(v WebhookID) graphql.Marshaler         { return marshal(id.Webhook(v)) }
+func MarshalAliasID(v AliasID) graphql.Marshaler             { return marshal(id.Alias(v)) }
+func MarshalEgressPoolID(v EgressPoolID) graphql.Marshaler   { return marshal(id.EgressPool(v)) }
+func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id.EgressProxy(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -62,8 +66,12 @@ func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](
 func UnmarshalNotificationID(v any) (NotificationID, error) {
 	return parse[id.Notification, NotificationID](v)
 }
-func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
-func UnmarshalAliasID(v any) (AliasID, error)     { return parse[id.Alias, AliasID](v) }
+func UnmarshalWebhookID(v any) (WebhookID, error)       { return parse[id.Webhook, WebhookID](v) }
+func UnmarshalAliasID(v any) (AliasID, error)           { return parse[id.Alias, AliasID](v) }
+func UnmarshalEgressPoolID(v any) (EgressPoolID, error) { return parse[id.EgressPool, EgressPoolID](v) }
+func UnmarshalEgressProxyID(v any) (EgressProxyID, error) {
+	return parse[id.EgressProxy, EgressProxyID](v)
+}
 
 func marshal(v fmt.Stringer) graphql.Marshaler { return graphql.MarshalID(v.String()) }
 

@@ -12,6 +12,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/fault"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -32,7 +33,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	called := 0
 	for _, receiver := range []any{
 		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Aliases), new(credit.Ledger),
-		notify.New(notify.Options{}), new(provider.Providers), new(usage.Reports),
+		notify.New(notify.Options{}), new(provider.Providers), new(egress.Pools), new(usage.Reports),
 	} {
 		v := reflect.ValueOf(receiver)
 		for i := range v.NumMethod() {

@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/config"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/keypool"
@@ -62,6 +63,7 @@ type Gateway struct {
 	aliases   *catalog.Aliases
 	providers *provider.Providers
 	inbox     *notify.Inbox
+	egress    *egress.Pools
 
 	snapshots  *snapshot.Store
 	bus        *event.Bus
@@ -118,10 +120,10 @@ func New(ctx context.Context, o Options) (_ *Gateway, err error) {
 	if g.spool, err = usage.OpenSpool(o.Config.SpoolDir, o.Log, usage.MaxBytes(o.Config.SpoolMaxBytes)); err != nil {
 		return nil, err
 	}
+	g.snapshots = snapshot.NewStore(g.pool, o.Config.DatabaseURL, keyring, o.Log)
 	if err := g.domains(keyring); err != nil {
 		return nil, err
 	}
-	g.snapshots = snapshot.NewStore(g.pool, o.Config.DatabaseURL, keyring, o.Log)
 	if err := g.snapshots.Load(ctx); err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/egress"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
 	"aihigress/internal/keypool"
@@ -49,7 +50,10 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.affinity = affinity.New()
 	g.gate = overload.New(overload.Options{Now: g.board.Now})
 	g.memory = newMemory(g.options.Config.MemoryLimit, g.log)
-	g.upstream = upstream.New(upstream.Options{UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams})
+	g.upstream = upstream.New(upstream.Options{
+		UserAgent: "aihigress/" + g.options.Version.Version, AllowLoopback: g.options.LoopbackUpstreams,
+		Config: g.snapshots,
+	})
 	inserter, err := jobs.NewInserter(g.pool)
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
@@ -61,6 +65,9 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Notify: g.inbox, Log: g.log,
 	})
 	g.watch = provider.NewWatch(g.providers, g.health.Subscribe, g.log)
+	g.egress = egress.New(egress.Options{
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Caller: g.upstream, Log: g.log,
+	})
 	g.meter = usage.NewMeter(g.spool, g.bus)
 	g.booker = usage.NewBooker(usage.BookerOptions{
 		Pool: g.pool, Spool: g.spool, Ledger: g.ledger, Leases: g.leases, Bus: g.bus, Log: g.log,
@@ -77,7 +84,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		State: func() auth.State { return g.snapshots.Current() },
 	})
 	g.jobs, err = jobs.New(jobs.Options{
-		Pool: g.pool, Log: g.log, Providers: g.providers, Ledger: g.ledger, Reports: g.reports, Sessions: signIn, Inbox: g.inbox,
+		Pool: g.pool, Log: g.log, Providers: g.providers, Egress: g.egress, Ledger: g.ledger, Reports: g.reports, Sessions: signIn, Inbox: g.inbox,
 		Retention: o.Config.RequestRetention,
 	})
 	if err != nil {
@@ -94,12 +101,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})

@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/apikey"
 	"aihigress/internal/overload"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
 	"aihigress/internal/web"
 )
 
@@ -65,7 +66,23 @@ func (g *Gateway) newMetrics() http.Handler {
 	counter("spool_quarantined_total", "Records that Postgres refuses, set aside.", func() float64 { return float64(g.booker.Stats().Quarantined) })
 	gauge("postgres_connections", "Connections of the pool.", func() float64 { return float64(g.pool.Stat().TotalConns()) })
 	gauge("postgres_connections_busy", "Connections of the pool in use.", func() float64 { return float64(g.pool.Stat().AcquiredConns()) })
+	r.MustRegister(connections{g.upstream})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+// connections are the counters of connections to providers. Their labels are as many as upstream counts apart.
+type connections struct{ upstream *upstream.Client }
+
+var connectionsTotal = prometheus.NewDesc("aihigress_upstream_connections_total",
+	"Connections that calls to providers took: new ones, and ones that were there.", []string{"provider", "state"}, nil)
+
+func (connections) Describe(d chan<- *prometheus.Desc) { d <- connectionsTotal }
+
+func (c connections) Collect(m chan<- prometheus.Metric) {
+	for _, n := range c.upstream.Connections() {
+		m <- prometheus.MustNewConstMetric(connectionsTotal, prometheus.CounterValue, float64(n.New), n.Provider, "new")
+		m <- prometheus.MustNewConstMetric(connectionsTotal, prometheus.CounterValue, float64(n.Reused), n.Provider, "reused")
+	}
 }
 
 // serveMetrics serves /metrics, and Go's profiles below /debug/pprof/, on a listener of its own where the configuration

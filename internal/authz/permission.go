@@ -17,6 +17,8 @@ const (
 	ProviderRead   Permission = "provider.read"
 	ProviderWrite  Permission = "provider.write"
 	ProviderProbe  Permission = "provider.probe" // probe and discover: costs the provider's money
+	EgressRead     Permission = "egress.read"
+	EgressWrite    Permission = "egress.write" // the proxies that calls leave through
 	ModelRead      Permission = "model.read"
 	ModelWrite     Permission = "model.write"
 	AliasRead      Permission = "alias.read"
@@ -42,7 +44,7 @@ const (
 func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
-		ProviderRead, ProviderWrite, ProviderProbe, ModelRead, ModelWrite, AliasRead, AliasWrite,
+		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, AliasRead, AliasWrite,
 		CreditRead, CreditGrant, RechargeWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
@@ -53,7 +55,7 @@ func All() []Permission {
 var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
-		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all,
+		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
 		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,

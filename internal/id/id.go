@@ -41,6 +41,8 @@ type (
 	notificationNoun  struct{}
 	webhookNoun       struct{}
 	deliveryNoun      struct{}
+	egressPoolNoun    struct{}
+	egressProxyNoun   struct{}
 )
 
 func (userNoun) prefix() string          { return "usr" }
@@ -60,6 +62,8 @@ func (auditNoun) prefix() string         { return "aud" }
 func (notificationNoun) prefix() string  { return "ntf" }
 func (webhookNoun) prefix() string       { return "whk" }
 func (deliveryNoun) prefix() string      { return "dlv" }
+func (egressPoolNoun) prefix() string    { return "egp" }
+func (egressProxyNoun) prefix() string   { return "epx" }
 
 // The identifiers of the product's nouns.
 type (
@@ -80,6 +84,8 @@ type (
 	Notification  = Of[notificationNoun]
 	Webhook       = Of[webhookNoun]
 	Delivery      = Of[deliveryNoun]
+	EgressPool    = Of[egressPoolNoun]
+	EgressProxy   = Of[egressProxyNoun]
 )
 
 // New makes an identifier that has never been used: New[id.User]().

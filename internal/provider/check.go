@@ -153,10 +153,10 @@ func checkHeaders(headers map[string]string) (map[string]string, error) {
 
 // checkPrivate lets only admins and the gateway itself open the way to private addresses.
 func checkPrivate(g authz.Grant, allow bool) error {
-	if allow && g.Kind != authz.System && g.Role != authz.Admin {
-		return fault.New(fault.Denied, "only an admin allows private addresses")
+	if !allow {
+		return nil
 	}
-	return nil
+	return onlyAdmin(g)
 }
 
 // isText reports whether a name is printable and not too long. It may be empty.

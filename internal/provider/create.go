@@ -36,6 +36,7 @@ type CreateInput struct {
 	Disabled       bool
 	Keys           []KeyInput
 	Models         []ModelInput
+	NetworkInput
 }
 
 // Create makes a provider with its keys and models, owned by the actor, and has its models discovered and its health
@@ -62,6 +63,7 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 			Visibility: row.Visibility, PresetID: row.PresetID, Headers: row.Headers, Weight: row.Weight,
 			AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
 			Paths: row.Paths, Streaming: row.Streaming,
+			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate,
 		})
 		if err != nil {
 			return slugged(err)
@@ -86,6 +88,7 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 			"slug": made.Slug, "dialect": made.Dialect, "kind": made.Kind, "paths": made.Paths, "streaming": made.Streaming, "baseUrl": made.BaseURL, "visibility": made.Visibility,
 			"headers": headerNames(made.Headers), "allowPrivate": made.AllowPrivate, "acceptAnyModel": made.AcceptAnyModel,
 			"enabled": made.Enabled, "keys": len(in.Keys), "models": len(in.Models),
+			"egressPool": made.EgressPoolID, "allowHosts": made.AllowHosts, "caCertificate": len(made.CACertificate),
 		})
 	})
 	if err != nil {
@@ -133,6 +136,10 @@ func (in CreateInput) row(g authz.Grant) (db.Provider, error) {
 	}
 	if in.AskStreamUsage != nil {
 		row.AskStreamUsage = *in.AskStreamUsage
+	}
+	row.AllowHosts = []string{}
+	if err := in.apply(g, &row, map[string]any{}); err != nil {
+		return db.Provider{}, err
 	}
 	return row, checkRow(row)
 }

@@ -22,6 +22,12 @@ var unfinished = []rivertype.JobState{
 	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
+// InsertOpts are those of a job that calls out for one thing: it waits in Queue, and there is one of its kind at a time for the
+// same arguments.
+func InsertOpts(maxAttempts int) river.InsertOpts {
+	return river.InsertOpts{Queue: Queue, MaxAttempts: maxAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
 // DiscoverArgs is the job that does Discover for one provider.
 type DiscoverArgs struct {
 	ProviderID id.Provider `json:"provider_id"`
@@ -31,9 +37,7 @@ type DiscoverArgs struct {
 func (DiscoverArgs) Kind() string { return "provider_discover" }
 
 // InsertOpts: a vendor that is away for long is asked again by the next round.
-func (DiscoverArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: Queue, MaxAttempts: 4, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
-}
+func (DiscoverArgs) InsertOpts() river.InsertOpts { return InsertOpts(4) }
 
 // ProbeArgs is the job that does Probe for one provider.
 type ProbeArgs struct {
@@ -44,9 +48,7 @@ type ProbeArgs struct {
 func (ProbeArgs) Kind() string { return "provider_probe" }
 
 // InsertOpts: a probe is worth little once the next one is due.
-func (ProbeArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: Queue, MaxAttempts: 2, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
-}
+func (ProbeArgs) InsertOpts() river.InsertOpts { return InsertOpts(2) }
 
 // DiscoverAllArgs is the periodic job that enqueues DiscoverArgs for every enabled provider.
 type DiscoverAllArgs struct{}

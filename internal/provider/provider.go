@@ -79,6 +79,7 @@ type Provider struct {
 	DeletedAt      *time.Time // set only in what ByIDs gives
 	CreatedAt      time.Time
 	Health         Health
+	Network        // zero for those who may not change the provider
 }
 
 // Providers keeps the upstreams.
@@ -172,7 +173,7 @@ func (p *Providers) complete(ctx context.Context, tx db.DBTX, g authz.Grant, row
 			providers[i].Health = known
 		}
 		if !g.All && !owns(g, row) {
-			providers[i].BaseURL, providers[i].Headers, providers[i].Paths = "", nil, nil
+			providers[i].BaseURL, providers[i].Headers, providers[i].Paths, providers[i].Network = "", nil, nil, Network{}
 		}
 	}
 	return providers, nil
@@ -202,12 +203,15 @@ func fromRow(row db.Provider) (Provider, error) {
 		Paths: paths, Streaming: Streaming(row.Streaming),
 		Weight: int(row.Weight), AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 		AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled, DeletedAt: row.DeletedAt, CreatedAt: row.CreatedAt,
-		Health: Health{ProviderID: row.ID, State: Unknown},
+		Health: Health{ProviderID: row.ID, State: Unknown}, Network: networkOf(row),
 	}, nil
 }
 
-// slugged turns a slug that is taken into a failure of its field.
+// slugged turns a slug that is taken, or a pool that is not there, into a failure of its field.
 func slugged(err error) error {
+	if db.Violates(err, "providers_egress_pool_id_fkey") {
+		return fault.Field("egressPoolId", "there is no such egress pool")
+	}
 	if !db.Violates(err, "providers_slug_key") {
 		return err
 	}

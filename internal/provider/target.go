@@ -15,14 +15,17 @@ import (
 
 // A Target is what it takes to call a provider outside of the data plane: to list its models, to probe it.
 type Target struct {
-	Slug         string
-	Dialect      string
-	Kind         string
-	BaseURL      *url.URL
-	Headers      http.Header
-	Paths        map[string]string // by operation, behind BaseURL
-	Streaming    Streaming
-	Secret       secret.Text // empty where the provider has no usable key
+	ID        id.Provider
+	Slug      string
+	Dialect   string
+	Kind      string
+	BaseURL   *url.URL
+	Headers   http.Header
+	Paths     map[string]string // by operation, behind BaseURL
+	Streaming Streaming
+	KeyID     id.ProviderKey
+	Secret    secret.Text // empty where the provider has no usable key
+	Network
 	AllowPrivate bool
 }
 
@@ -69,8 +72,8 @@ func (p *Providers) targetWith(ctx context.Context, provider id.Provider, pick f
 		return row, Target{}, fmt.Errorf("headers of provider %s: %w", row.ID, err)
 	}
 	t := Target{
-		Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Headers: make(http.Header, len(headers)),
-		Streaming: Streaming(row.Streaming), AllowPrivate: row.AllowPrivate,
+		ID: row.ID, Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Headers: make(http.Header, len(headers)),
+		Streaming: Streaming(row.Streaming), Network: networkOf(row), AllowPrivate: row.AllowPrivate,
 	}
 	if err := json.Unmarshal(row.Paths, &t.Paths); err != nil {
 		return row, Target{}, fmt.Errorf("paths of provider %s: %w", row.ID, err)
@@ -84,6 +87,7 @@ func (p *Providers) targetWith(ctx context.Context, provider id.Provider, pick f
 	}
 	for _, key := range pick(keys) {
 		if t.Secret, err = p.keyring.Open(key.SecretSealed, key.SecretKeyID, KeyPlace(key.ID)); err == nil {
+			t.KeyID = key.ID
 			return row, t, nil
 		}
 		p.log.Error("a provider's key does not open", "provider", row.ID, "key", key.ID, "error", err)

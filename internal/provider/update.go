@@ -28,6 +28,7 @@ type UpdateInput struct {
 	AllowPrivate   *bool
 	AcceptAnyModel *bool
 	Enabled        *bool
+	NetworkInput
 }
 
 // SetEnabled switches a provider on or off: no request goes to one that is off.
@@ -60,6 +61,9 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 		if err != nil {
 			return err
 		}
+		if err := in.NetworkInput.apply(grant, &row, changes); err != nil {
+			return err
+		}
 		if err := checkRow(row); err != nil {
 			return err
 		}
@@ -71,6 +75,7 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 			Weight: row.Weight, AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 			AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
 			Kind: row.Kind, Paths: row.Paths, Streaming: row.Streaming,
+			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate,
 		})
 		if err != nil {
 			return slugged(err)
@@ -108,7 +113,8 @@ func (p *Providers) checkNewKind(ctx context.Context, tx pgx.Tx, before string, 
 
 // reaches reports whether what is known of the provider's health may be wrong after the change.
 func (in UpdateInput) reaches() bool {
-	return in.BaseURL != nil || in.Kind != nil || in.Paths != nil || in.Streaming != nil || in.Headers != nil || in.AllowPrivate != nil || in.Enabled != nil
+	return in.BaseURL != nil || in.Kind != nil || in.Paths != nil || in.Streaming != nil || in.Headers != nil || in.AllowPrivate != nil || in.Enabled != nil ||
+		in.changes()
 }
 
 // apply changes the row and tells what is new, for the audit log.

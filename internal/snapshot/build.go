@@ -16,8 +16,9 @@ const RevokedFor = 15 * time.Minute
 type Contents struct {
 	Keys      []*Key
 	Providers []*Provider // the enabled ones
-	Models    []*Model    // their routes lead to providers of this very list
 	Aliases   []Alias
+	Egress    map[id.EgressPool]*EgressPool
+	Models    []*Model // their routes lead to providers of this very list
 	Users     map[id.User]authz.Role
 	Revoked   []id.Session
 	Problems  []string
@@ -32,6 +33,7 @@ func New(c Contents) *Snapshot {
 		models:     make(map[string]*Model, len(c.Models)),
 		providers:  make(map[id.Provider]*Provider, len(c.Providers)),
 		bySlug:     make(map[string]*Provider, len(c.Providers)),
+		egress:     c.Egress,
 		listed:     map[string][]Route{},
 		users:      c.Users,
 		revoked:    make(map[id.Session]struct{}, len(c.Revoked)),

@@ -36,6 +36,8 @@ type rows struct {
 	aliases        []db.Alias
 	users          []db.SnapshotUsersRow
 	revoked        []id.Session
+	egressPools    []db.EgressPool
+	egressProxies  []db.SnapshotEgressProxiesRow
 }
 
 // read takes all tables in one REPEATABLE READ transaction, so that a route never names a provider of another moment.
@@ -78,6 +80,14 @@ func read(ctx context.Context, tx pgx.Tx) (rows, error) {
 			})
 			return len(r.revoked), err
 		}},
+		{"egress pools", func() (n int, err error) {
+			r.egressPools, err = q.SnapshotEgressPools(ctx, tx, maxRows)
+			return len(r.egressPools), err
+		}},
+		{"egress proxies", func() (n int, err error) {
+			r.egressProxies, err = q.SnapshotEgressProxies(ctx, tx, maxRows)
+			return len(r.egressProxies), err
+		}},
 	} {
 		n, err := table.read()
 		if err != nil {
@@ -110,9 +120,10 @@ func (l *loader) contents(r rows) Contents {
 			c.Keys = append(c.Keys, k)
 		}
 	}
+	c.Egress = l.egress(r.egressPools, r.egressProxies)
 	providers := map[id.Provider]*Provider{}
 	for _, row := range r.providers {
-		if p, ok := l.provider(row); ok {
+		if p, ok := l.provider(row); ok && l.leaves(p, row, c.Egress) {
 			providers[p.ID] = p
 			c.Providers = append(c.Providers, p)
 		}

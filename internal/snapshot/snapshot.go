@@ -32,6 +32,7 @@ type Snapshot struct {
 	listed     map[string][]Route  // by upstream id or alias: every provider that lists it
 	shared     aliases             // everybody's
 	own        map[id.User]aliases // of each user who has some
+	egress     map[id.EgressPool]*EgressPool
 	users      map[id.User]authz.Role
 	revoked    map[id.Session]struct{}
 }
@@ -112,6 +113,9 @@ type Provider struct {
 	AskStreamUsage bool
 	AllowPrivate   bool
 	AcceptAnyModel bool
+	Allow          string      // hosts and ranges that an admin lets it be at besides public ones, joined by commas; see package reach
+	CACertificate  string      // PEM certificates that are trusted besides the system's
+	Egress         *EgressPool // whose proxies its calls leave through; nil is none
 
 	byName map[string]*ProviderModel // by upstream id and alias
 }

@@ -34,13 +34,13 @@ func (s *Sending) Sent() bool {
 // begin counts a call.
 func (s *Sending) begin() (call int32) { return s.calls.Add(1) }
 
-// trace listens for the request of a call to be written.
-func (s *Sending) trace(call int32) *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
+// wrote listens for the request of a call to be written.
+func (s *Sending) wrote(call int32) func(httptrace.WroteRequestInfo) {
+	return func(i httptrace.WroteRequestInfo) {
 		if i.Err == nil {
 			s.sent.Store(call)
 		}
-	}}
+	}
 }
 
 // attach makes segments the request's body.

@@ -8,12 +8,13 @@ import (
 	"aihigress/internal/fault"
 )
 
-// Codes of the Upstream failures that Do returns. With the first five the vendor has not seen the request.
+// Codes of the Upstream failures that Do returns. With the first six the vendor has not seen the request.
 const (
 	CodeConnect        = "connect"         // no such host, refused, unreachable
 	CodeConnectTimeout = "connect_timeout" // no connection in time
 	CodeTLS            = "tls"             // the certificate or the handshake is wrong
 	CodeBlocked        = "blocked_address" // a private address, and the provider is not allowed one
+	CodeEgress         = "egress"          // none of the provider's egress proxies led to it
 	CodeCredential     = "credential"      // the key got no token: a failure of the key, and not of the provider
 	CodeTimeout        = "timeout"         // connected, but no answer in time
 	CodeBroken         = "broken"          // the connection ended, or what came was not HTTP
@@ -26,7 +27,7 @@ func Unsent(err error) bool {
 		return false
 	}
 	switch failure.Code {
-	case CodeConnect, CodeConnectTimeout, CodeTLS, CodeBlocked, CodeCredential:
+	case CodeConnect, CodeConnectTimeout, CodeTLS, CodeBlocked, CodeEgress, CodeCredential:
 		return true
 	}
 	return false
@@ -47,11 +48,14 @@ func classify(ctx context.Context, err error) error {
 	}
 	opErr, isOp := errors.AsType[*net.OpError](err)
 	dialing := isOp && opErr.Op == "dial"
+	_, isProxy := errors.AsType[*proxyError](err)
 	switch {
-	case errors.Is(err, errBlocked):
+	case errors.Is(err, errBlocked) && !isProxy:
 		return fault.Wrap(err, fault.Upstream, "the provider's address is not allowed").WithCode(CodeBlocked)
 	case errors.Is(err, errHandshake):
 		return fault.Wrap(err, fault.Upstream, "no secure connection to the provider").WithCode(CodeTLS)
+	case isProxy || errors.Is(err, errNoExit):
+		return fault.Wrap(err, fault.Upstream, "no egress proxy led to the provider").WithCode(CodeEgress)
 	case timedOut(ctx, err) && dialing:
 		return fault.Wrap(err, fault.Upstream, "the provider could not be reached in time").WithCode(CodeConnectTimeout)
 	case timedOut(ctx, err):

@@ -1,78 +1,75 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"syscall"
+
+	"aihigress/internal/reach"
 )
 
-// errBlocked says that a name led to an address that is not on the public Internet.
+// errBlocked says that a name led to an address that is neither public nor allowed.
 var errBlocked = errors.New("address is not public")
 
-// refusePrivate is a net.Dialer's Control: it runs after the name was resolved, with the very address that is about to
-// be connected to. Neither a strange spelling nor a name that resolves differently the second time gets past it.
-func refusePrivate(allowLoopback bool) func(network, address string, _ syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
+// A guard says which addresses may be connected to.
+type guard struct {
+	open     bool       // all
+	loopback bool       // this machine's
+	allowed  reach.List // what an admin allows besides
+}
+
+// judge is nil where a connection to host may go to addr, which host led to.
+func (g guard) judge(host string, addr netip.Addr) error {
+	if g.open || g.allowed.Allows(host, addr) || g.loopback && addr.Unmap().IsLoopback() {
+		return nil
+	}
+	return errBlocked
+}
+
+// A dialer makes connections that its guard allows.
+type dialer struct {
+	net.Dialer
+	guard guard
+}
+
+// DialContext connects to host:port. Addresses are judged after the name was resolved, each as it is about to be connected
+// to: neither a strange spelling nor a name that resolves differently the second time gets past it.
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	d.Control = func(_, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
-		switch {
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("%w: %q", errBlocked, address)
-		case public(to.Addr()), allowLoopback && to.Addr().Unmap().IsLoopback():
-			return nil
 		}
-		return errBlocked
+		return d.guard.judge(host, to.Addr())
 	}
+	return d.Dialer.DialContext(ctx, network, address)
 }
 
-// special are the blocks that netip's own predicates do not cover: IANA's IPv4 and IPv6 Special-Purpose Address
-// Registries (RFC 6890 and its updates), without what is globally reachable.
-var special = prefixes(
-	"0.0.0.0/8",       // this network
-	"100.64.0.0/10",   // carrier-grade NAT; some clouds serve metadata here
-	"192.0.0.0/24",    // IETF protocol assignments
-	"192.0.2.0/24",    // documentation
-	"192.88.99.0/24",  // 6to4 relays, deprecated
-	"198.18.0.0/15",   // benchmarks
-	"198.51.100.0/24", // documentation
-	"203.0.113.0/24",  // documentation
-	"240.0.0.0/4",     // reserved, and broadcast
-	"::/96",           // IPv4-compatible, deprecated; unspecified and loopback
-	"64:ff9b:1::/48",  // local NAT64
-	"100::/64",        // discard
-	"2001::/23",       // IETF protocol assignments, Teredo
-	"2001:db8::/32",   // documentation
-	"2002::/16",       // 6to4: carries any IPv4 address
-	"3fff::/20",       // documentation
-	"5f00::/16",       // segment routing
-	"fec0::/10",       // site-local, deprecated
-)
-
-// nat64 carries an IPv4 address in its last four bytes (RFC 6052): that one is judged.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// public reports whether an address is one of the public Internet's.
-func public(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	if nat64.Contains(addr) {
-		raw := addr.As16()
-		addr = netip.AddrFrom4([4]byte(raw[12:]))
+// resolve is an address of host that may be connected to, for whoever connects there in the gateway's place. One of IPv4
+// goes first: proxies often have nothing else.
+func (d dialer) resolve(ctx context.Context, host string) (netip.Addr, error) {
+	resolver := d.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
 	}
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() { // the former excludes loopback, link-local, multicast, unspecified
-		return false
+	found, err := resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
-	for _, block := range special {
-		if block.Contains(addr) {
-			return false
+	var best netip.Addr
+	err = errBlocked
+	for _, addr := range found {
+		addr = addr.Unmap()
+		if d.guard.judge(host, addr) == nil && (!best.IsValid() || addr.Is4() && !best.Is4()) {
+			best, err = addr, nil
 		}
 	}
-	return true
-}
-
-func prefixes(texts ...string) []netip.Prefix {
-	list := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		list[i] = netip.MustParsePrefix(text)
-	}
-	return list
+	return best, err
 }

@@ -35,7 +35,7 @@ var _ provider.Caller = (*Client)(nil)
 func (c *Client) ListModels(ctx context.Context, t provider.Target) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	call, err := listing(t)
+	call, err := c.listing(t)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +59,11 @@ func (c *Client) ListModels(ctx context.Context, t provider.Target) ([]string, e
 }
 
 // listing is the call for the first page of models.
-func listing(t provider.Target) (Call, error) {
-	p := configuration(t)
+func (c *Client) listing(t provider.Target) (Call, error) {
+	p, err := c.configuration(t)
+	if err != nil {
+		return Call{}, err
+	}
 	call := Call{Provider: p, Method: http.MethodGet, Query: url.Values{}}
 	if _, own := p.Paths[string(ListModels)]; t.Kind == provider.KindVertex && !own {
 		return vertexListing(call, t), nil
@@ -168,7 +171,11 @@ func (c *Client) Probe(ctx context.Context, t provider.Target, model string) (st
 // ask makes the smallest request of the dialect, for a stream only where the provider has nothing else. answer is what came
 // with a status that is no success.
 func (c *Client) ask(ctx context.Context, t provider.Target, model, limit string) (status int, answer []byte, err error) {
-	p, stream := configuration(t), t.Streaming == provider.StreamsOnly
+	p, err := c.configuration(t)
+	if err != nil {
+		return 0, nil, err
+	}
+	stream := t.Streaming == provider.StreamsOnly
 	at, err := Locate(p, Generate, model, stream)
 	if err != nil {
 		return 0, nil, err
@@ -224,15 +231,20 @@ func smallest(dialectName, model, limit string, stream bool, at Address) ([][]by
 }
 
 // configuration is a target as the data plane has it.
-func configuration(t provider.Target) *snapshot.Provider {
-	return &snapshot.Provider{
-		Slug: t.Slug, Dialect: t.Dialect, Kind: t.Kind, BaseURL: t.BaseURL, Headers: t.Headers, Paths: t.Paths, AllowPrivate: t.AllowPrivate,
+func (c *Client) configuration(t provider.Target) (*snapshot.Provider, error) {
+	pool, err := c.pool(t.EgressPoolID)
+	if err != nil {
+		return nil, err
 	}
+	return &snapshot.Provider{
+		ID: t.ID, Slug: t.Slug, Dialect: t.Dialect, Kind: t.Kind, BaseURL: t.BaseURL, Headers: t.Headers, Paths: t.Paths,
+		AllowPrivate: t.AllowPrivate, Allow: strings.Join(t.AllowHosts, ","), CACertificate: t.CACertificate, Egress: pool,
+	}, nil
 }
 
 // call is Do with a target's key.
 func (c *Client) call(ctx context.Context, t provider.Target, call Call) (*http.Response, error) {
-	call.Key = &snapshot.ProviderKey{Secret: t.Secret}
+	call.Key = &snapshot.ProviderKey{ID: t.KeyID, Secret: t.Secret}
 	return c.Do(ctx, call)
 }
 

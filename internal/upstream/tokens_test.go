@@ -145,7 +145,7 @@ func TestTokenIsRenewedAhead(t *testing.T) {
 	c.tokens.now = at.now
 	key := account(t, g.URL)
 	get := func() (string, error) {
-		return c.tokens.get(t.Context(), key, &http.Client{Transport: c.open}, true)
+		return c.tokens.get(t.Context(), key, &http.Client{Transport: c.ways.open}, true)
 	}
 	want := func(token string, given int32) {
 		t.Helper()
@@ -206,7 +206,7 @@ func TestWaitingForATokenEndsWithTheCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := c.tokens.get(ctx, key, &http.Client{Transport: c.open}, true)
+		_, err := c.tokens.get(ctx, key, &http.Client{Transport: c.ways.open}, true)
 		done <- err
 	}()
 	<-g.entered
@@ -216,11 +216,11 @@ func TestWaitingForATokenEndsWithTheCall(t *testing.T) {
 	}
 	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := c.tokens.get(late, key, &http.Client{Transport: c.open}, true); fault.KindOf(err) != fault.Upstream || !Unsent(err) {
+	if _, err := c.tokens.get(late, key, &http.Client{Transport: c.ways.open}, true); fault.KindOf(err) != fault.Upstream || !Unsent(err) {
 		t.Errorf("%v", err)
 	}
 	close(g.leave) // the try goes on for others
-	if got, err := c.tokens.get(t.Context(), key, &http.Client{Transport: c.open}, true); got != "token-1" || err != nil {
+	if got, err := c.tokens.get(t.Context(), key, &http.Client{Transport: c.ways.open}, true); got != "token-1" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -264,7 +264,7 @@ func TestTokensAreBounded(t *testing.T) {
 	c.tokens.now = at.now
 	for i := range maxTokens + 10 {
 		at.advance(time.Second)
-		if _, err := c.tokens.get(t.Context(), fmt.Sprintf("{%d", i), &http.Client{Transport: c.open}, true); err == nil {
+		if _, err := c.tokens.get(t.Context(), fmt.Sprintf("{%d", i), &http.Client{Transport: c.ways.open}, true); err == nil {
 			t.Fatal("a key that is none gave a token")
 		}
 	}

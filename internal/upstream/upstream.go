@@ -27,13 +27,17 @@ type Options struct {
 	RootCAs        *x509.CertPool // nil is the system's
 	UserAgent      string         // where a call brings none; "" is "aihigress"
 	AllowLoopback  bool           // providers on this machine need no admin's leave: for `aihigress dev`, where vendors are fake
+	Config         Config         // knows the egress pools of probes; nil is none. Calls bring their provider's
 }
 
 // A Client is safe for concurrent use. It keeps connections: make one and keep it.
 type Client struct {
-	guarded, open *http.Transport // pools apart, so that no allowed connection serves a provider that is not
-	tokens        *tokens
-	userAgent     string
+	ways        *ways
+	exits       *exits
+	connections connections
+	config      Config
+	tokens      *tokens
+	userAgent   string
 }
 
 // New makes a client.
@@ -44,18 +48,23 @@ func New(o Options) *Client {
 	if o.UserAgent == "" {
 		o.UserAgent = "aihigress"
 	}
-	dialer := net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
-	guarded := dialer
-	guarded.Control = refusePrivate(o.AllowLoopback)
-	return &Client{guarded: transport(&guarded, o), open: transport(&dialer, o), tokens: newTokens(), userAgent: o.UserAgent}
+	return &Client{
+		ways: newWays(o), exits: newExits(), connections: connections{counts: map[string]*counts{}}, config: o.Config,
+		tokens: newTokens(), userAgent: o.UserAgent,
+	}
+}
+
+// A connector makes connections to host:port.
+type connector interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // transport is tuned for many requests to few hosts. It takes no proxy from the environment: the guard would see the
 // proxy's address and not the provider's.
-func transport(dialer *net.Dialer, o Options) *http.Transport {
+func transport(by connector, roots *x509.CertPool, o Options) *http.Transport {
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		DialTLSContext:         dialTLS(dialer, o),
+		DialContext:            by.DialContext,
+		DialTLSContext:         dialTLS(by, roots, o.ConnectTimeout),
 		ForceAttemptHTTP2:      true, // a custom dialer turns it off
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 		MaxIdleConns:           2048,
@@ -69,24 +78,28 @@ func transport(dialer *net.Dialer, o Options) *http.Transport {
 }
 
 // dialTLS does what the transport would, but marks a failed handshake: after it the vendor has not seen the request.
-func dialTLS(dialer *net.Dialer, o Options) func(context.Context, string, string) (net.Conn, error) {
+func dialTLS(by connector, roots *x509.CertPool, timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		plain, err := dialer.DialContext(ctx, network, address)
+		plain, err := by.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		conn := tls.Client(plain, &tls.Config{
-			ServerName: host, RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+			ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		})
-		ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		if err := conn.HandshakeContext(ctx); err != nil {
 			plain.Close()
-			return nil, fmt.Errorf("%w: %w", errHandshake, err)
+			err = fmt.Errorf("%w: %w", errHandshake, err)
+			if _, tunnelled := by.(*tunnel); tunnelled {
+				return nil, &proxyError{err: err, reached: true} // another proxy may lead there
+			}
+			return nil, err
 		}
 		return conn, nil
 	}
@@ -139,22 +152,25 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	} else {
 		attach(request, call.Body, call.Sending)
 	}
+	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
 	if call.Sending != nil {
-		ctx = httptrace.WithClientTrace(ctx, call.Sending.trace(began))
+		trace.WroteRequest = call.Sending.wrote(began)
 	}
-	response, err := c.via(p).RoundTrip(request.WithContext(ctx))
+	ctx = httptrace.WithClientTrace(ctx, trace)
+	response, err := c.to(p, call.Key).RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
 	return response, nil
 }
 
-// via is the transport for a provider.
-func (c *Client) via(p *snapshot.Provider) *http.Transport {
-	if p.AllowPrivate {
-		return c.open
+// to is how requests with a key go to a provider.
+func (c *Client) to(p *snapshot.Provider, key *snapshot.ProviderKey) route {
+	r := route{client: c, provider: p}
+	if key != nil {
+		r.key = key.ID
 	}
-	return c.guarded
+	return r
 }
 
 // extend puts an escaped path behind a URL's.
@@ -197,7 +213,7 @@ func (c *Client) header(ctx context.Context, call Call) (http.Header, error) {
 	if call.Key == nil || call.Key.Secret.Empty() {
 		return h, nil
 	}
-	return h, c.authorize(ctx, h, call.Provider, call.Key.Secret.Reveal())
+	return h, c.authorize(ctx, h, call.Provider, call.Key)
 }
 
 var (
@@ -207,10 +223,11 @@ var (
 )
 
 // authorize puts the credential where the provider's kind and dialect look for it.
-func (c *Client) authorize(ctx context.Context, h http.Header, p *snapshot.Provider, key string) error {
+func (c *Client) authorize(ctx context.Context, h http.Header, p *snapshot.Provider, with *snapshot.ProviderKey) error {
+	key := with.Secret.Reveal()
 	switch {
 	case p.Kind == provider.KindVertex && provider.IsServiceAccount(key):
-		token, err := c.tokens.get(ctx, key, &http.Client{Transport: c.via(p), CheckRedirect: stay}, p.AllowPrivate)
+		token, err := c.tokens.get(ctx, key, &http.Client{Transport: c.to(p, with), CheckRedirect: stay}, p.AllowPrivate)
 		if err != nil {
 			return err
 		}
@@ -234,6 +251,5 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 // fail after it.
 func (c *Client) Close() {
 	c.tokens.stop()
-	c.guarded.CloseIdleConnections()
-	c.open.CloseIdleConnections()
+	c.ways.close()
 }

@@ -108,7 +108,7 @@ func TestCredentialStandsWhereTheDialectWantsIt(t *testing.T) {
 		{provider.KindClaudeCLI, "anthropic", http.Header{"Authorization": {"Bearer k"}}},
 	} {
 		h, dialect, want := http.Header{}, tc.kind+" "+tc.dialect, tc.want
-		if err := c.authorize(t.Context(), h, &snapshot.Provider{Kind: tc.kind, Dialect: tc.dialect}, "k"); err != nil || len(h) != len(want) {
+		if err := c.authorize(t.Context(), h, &snapshot.Provider{Kind: tc.kind, Dialect: tc.dialect}, &snapshot.ProviderKey{Secret: secret.NewText("k")}); err != nil || len(h) != len(want) {
 			t.Errorf("%s: %v, %v", dialect, h, err)
 		}
 		for name := range want {
@@ -247,6 +247,9 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	if opened.Load() != 1 {
 		t.Errorf("%d connections for 20 calls in a row", opened.Load())
+	}
+	if got := c.Connections(); len(got) != 1 || got[0] != (ConnectionCount{New: 1, Reused: 19}) {
+		t.Errorf("counted %+v", got)
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *Client) Post(ctx context.Context, url string, header map[string]string,
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
-	response, err := c.guarded.RoundTrip(request)
+	response, err := c.ways.guarded.RoundTrip(request)
 	if err != nil {
 		err = classify(ctx, err)
 		if failure, ok := fault.As(err); ok && received[failure.Code] != "" {
