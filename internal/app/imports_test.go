@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"apikey":             words("authz db audit"),
 	"catalog":            words("authz db audit pricing"),
 	"provider":           words("authz db audit pricing catalog event"),
-	"snapshot":           words("authz db pricing"),
+	"snapshot":           words("authz db catalog pricing"),
 	"health":             words("event"),
 	"affinity":           words("event health"),
 	"routing":            words("health pricing snapshot"),

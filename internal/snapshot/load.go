@@ -15,6 +15,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
@@ -220,6 +221,7 @@ func providerModel(row db.ProviderModel) *ProviderModel {
 		},
 		MaxOutput: value(row.MaxOutputTokens),
 		Context:   value(row.ContextTokens),
+		Lacks:     catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
 		Disabled:  !row.Enabled,
 		Missing:   row.MissingSince != nil,
 	}
