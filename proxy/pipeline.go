@@ -190,8 +190,7 @@ func (c *call) resolve() error {
 		Routes: routes, Health: c.p.o.Health, Now: c.p.o.Health.Now(), Seed: rand.Uint64(), Prompt: c.prompt, Output: c.facts.MaxTokens,
 	}
 	c.converse(&in)
-	c.plan = policy.Plan(c.planned[:0], in)
-	if err := c.followState(); err != nil {
+	if err := c.route(policy, in); err != nil {
 		return err
 	}
 	first := c.plan[0].Route

@@ -84,6 +84,9 @@ func Fit(plan []Target) []Target {
 	return plan[:n]
 }
 
+// Tokens is about how many the request takes of the context, where that is too much for the target.
+func (t *Target) Tokens() int64 { return int64(t.context) + int64(t.output) }
+
 // rank orders what is left out: what serves the request worse than others, then what is out of use, then what is unfit.
 func (t *Target) rank() int {
 	switch {
@@ -117,7 +120,7 @@ func (t *Target) lackReasons() []string {
 	for need := range t.Lacks.All() {
 		switch need {
 		case llm.NeedContext:
-			reasons = append(reasons, fmt.Sprintf("context of %d tokens is too short for about %d", t.Route.Upstream.Context, int64(t.context)+int64(t.output)))
+			reasons = append(reasons, fmt.Sprintf("context of %d tokens is too short for about %d", t.Route.Upstream.Context, t.Tokens()))
 		case llm.NeedOutput:
 			reasons = append(reasons, fmt.Sprintf("answers of %d tokens are too short for %d", t.Route.Upstream.MaxOutput, t.output))
 		case llm.NeedStreaming:
