@@ -37,12 +37,13 @@ func (c *call) route(policy routing.Policy, in routing.Input) error {
 			return err
 		}
 		all := c.plan
-		c.plan = routing.Fit(all)
-		if len(c.plan) > 0 {
+		if c.plan = routing.Fit(all); len(c.plan) > 0 {
+			c.brief(policy, all)
 			return nil
 		}
 		lacks := lackedByAll(all)
 		if lacks&llm.NeedContext == 0 || counted {
+			c.brief(policy, all)
 			return c.lacking(all, lacks)
 		}
 		in.Context = min(in.Context, c.countText())

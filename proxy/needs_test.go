@@ -31,7 +31,9 @@ var pictured = map[string]string{
 }
 
 // long is a request whose prompt is a text.
-func long(s *speaker, text string) string { return strings.Replace(fill(s.ask, ""), "hello there", text, 1) }
+func long(s *speaker, text string) string {
+	return strings.Replace(fill(s.ask, ""), "hello there", text, 1)
+}
 
 func (w *world) sends(s *speaker, body string) answered {
 	w.t.Helper()
