@@ -41,6 +41,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -162,6 +163,7 @@ func (h *house) openDomain() {
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Log: quiet,
 	})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
+	o.Planner = plan.New(o.Keys, o.Snapshots, o.Health)
 	o.Changes = health.NewShare(o.Health, o.Bus)
 	h.domain = o
 
@@ -287,6 +289,9 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 	}
 	if by != nil {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &by.ID, by.Slug, "small-2"
+		e.Plan = &usage.Plan{Strategy: "balanced", More: 1, Targets: []usage.Planned{
+			{ProviderSlug: by.Slug, UpstreamModel: "small-2", KeyID: id.New[id.ProviderKey](), Score: new(0.5)}, {ProviderSlug: "other", UpstreamModel: "tiny", Out: "vision+context"},
+		}}
 		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second, Charge: 7}}
 	}
 	if err := h.meter.Admitted(h.Context(), &e); err != nil {

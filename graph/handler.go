@@ -19,6 +19,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/event"
 	"aihigress/internal/health"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
@@ -36,6 +37,7 @@ type Options struct {
 	Audit     *audit.Log
 	Snapshots *snapshot.Store
 	Health    *health.Board
+	Planner   *plan.Planner
 	Changes   *health.Share // of Health
 	Bus       *event.Bus
 }

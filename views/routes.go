@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -38,6 +39,7 @@ type Options struct {
 	Providers *provider.Providers
 	Reports   *usage.Reports
 	Audit     *audit.Log
+	Planner   *plan.Planner
 	Jobs      http.Handler // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
 	PublicURL string       // where callers reach the gateway, for the examples; "" takes it from the request
 	Log       *slog.Logger

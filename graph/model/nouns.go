@@ -7,6 +7,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -58,4 +59,6 @@ type RoutingCandidate struct {
 	Terms      *RoutingTerms
 	Reasons    []string
 	Excluded   bool
+	Unfit      bool
+	Lacks      []llm.Needs
 }

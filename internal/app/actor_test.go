@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/fault"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -30,7 +31,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	called := 0
 	for _, receiver := range []any{
 		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(credit.Ledger),
-		new(provider.Providers), new(usage.Reports),
+		new(provider.Providers), new(usage.Reports), new(plan.Planner),
 	} {
 		v := reflect.ValueOf(receiver)
 		for i := range v.NumMethod() {

@@ -19,6 +19,7 @@ import (
 	"aihigress/internal/health"
 	"aihigress/internal/limit"
 	"aihigress/internal/pin"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/upstream"
@@ -81,14 +82,15 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		Health: g.board, Affinity: g.affinity, Pins: pin.New(g.redis, g.log), MaxBody: o.Config.MaxBodyBytes,
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
+	planner := plan.New(g.keys, g.snapshots, g.board)
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
-		Reports: g.reports, Audit: g.audit, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Reports: g.reports, Audit: g.audit, Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Providers: g.providers,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus,
-		Health: g.board, Changes: g.health,
+		Health: g.board, Planner: planner, Changes: g.health,
 	})
 
 	g.metrics = g.newMetrics()

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"health":             words("event"),
 	"affinity":           words("event health"),
 	"routing":            words("health pricing snapshot"),
+	"plan":               words("apikey authz catalog health routing snapshot"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect dialect/anthropic"),
 	"usage":              words("authz db credit event"),
@@ -54,18 +55,18 @@ var allowed = map[string][]string{
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
 	"proxy":           words("affinity apikey credit health limit pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit event health provider pricing routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph":           words("account apikey audit auth authz catalog credit event health plan provider pricing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth catalog credit health provider usage routing authz graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth catalog credit health provider usage routing authz graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit event provider pricing sse usage web views/assets views/i18n views/ui"),
+	"views":           words("account apikey audit auth authz catalog credit event plan provider pricing sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},
 	"jobs":            words("auth authz catalog credit provider usage"),
 
 	// Assembly.
-	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations pin pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack event graph health jobs limit migrations pin plan pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }
