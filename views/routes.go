@@ -94,6 +94,7 @@ func New(o Options) http.Handler {
 	page("GET /models/{id}", c.model)
 	page("POST /models/{id}", c.modelUpdate)
 	page("POST /models/{id}/delete", c.modelDelete)
+	page("GET /simulator", c.simulator)
 
 	page("GET /keys", c.keys)
 	page("GET /keys/new", c.keyNew)

@@ -27,9 +27,12 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/event"
+	"aihigress/internal/health"
 	"aihigress/internal/id"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
+	"aihigress/internal/snapshot"
 	"aihigress/internal/web"
 	"aihigress/views"
 )
@@ -51,6 +54,8 @@ type site struct {
 	ledger    *credit.Ledger
 	providers *provider.Providers
 	bus       *event.Bus
+	snapshots *snapshot.Store
+	board     *health.Board
 	admin     account.User
 	member    account.User
 }
@@ -92,12 +97,13 @@ func newSite(t *testing.T) *site {
 	s.providers = provider.New(provider.Options{
 		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Log: logger,
 	})
+	s.snapshots, s.board = snapshot.NewStore(pool, "", keyring, logger), health.New(health.Options{})
 	reports, bus := newReports(t, pool, logger)
 	s.bus = bus
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Providers: s.providers,
-		Reports: reports, Audit: trail, PublicURL: "https://gateway.example.com", Log: logger,
+		Reports: reports, Audit: trail, Planner: plan.New(s.keys, s.snapshots, s.board), PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))
 	t.Cleanup(s.server.Close)

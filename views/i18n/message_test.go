@@ -38,7 +38,7 @@ func TestEveryRefusalIsTranslated(t *testing.T) {
 	said := map[string]bool{}
 	for _, pkg := range []string{
 		"internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
-		"internal/page", "internal/provider", "views",
+		"internal/page", "internal/plan", "internal/provider", "internal/snapshot", "views",
 	} {
 		files, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
 		if err != nil || len(files) == 0 {

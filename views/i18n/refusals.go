@@ -127,4 +127,8 @@ var refusals = map[string]string{
 	"the service account's private_key does not parse":                                     "无法解析服务账号密钥中的 private_key",
 	"the service account's token_uri is not %s":                                            "服务账号密钥中的 token_uri 不是 %s",
 	"what cannot be taken is handled by %s, %s or %s":                                      "不支持的内容只能以 %s、%s 或 %s 处理",
+	"how much room a call needs is said by its tokens":                                     "调用所需的空间由词元数说明",
+	"the key does not work: it was revoked, or its user is disabled":                       "此密钥不可用：它已被吊销，或其用户已被停用",
+	"The model `%.100s` does not exist or you do not have access to it.":                   "模型 `%.100s` 不存在，或您无权使用。",
+	"The model `%.100s` has no provider at the moment.":                                    "模型 `%.100s` 目前没有可用的提供商。",
 }
