@@ -53,7 +53,7 @@ func TestSimulator(t *testing.T) {
 	b.get(path).is(200).shows(`href="/simulator?model=large"`)
 	b.get("/simulator?model=large").is(200).shows("Candidates in order: By weight", "SEEING", "THINKING", "seeing-account", "75.0%", "25.0%", "weight 3 of 4", `value="large"`, "narrow").
 		hides("vendor-secret", "First token")
-	b.get("/simulator?model=large&vision=on").is(200).shows("Never", "lacks vision", "100.0%").find(`(checked[^>]*name="vision")`)
+	b.get("/simulator?model=large&vision=on").is(200).shows("Unfit", "lacks vision", "100.0%").find(`(checked[^>]*name="vision")`)
 	b.get("/simulator?model=large&reasoning=on&caller=anthropic").is(200).shows("Left out", "lacks reasoning", "only when the others fail", `value="anthropic" selected`)
 	b.get("/simulator?model=large&promptTokens=9000&maxOutputTokens=3000").is(200).shows("context of 8192 tokens is too short for about 12000", `value="9000"`)
 

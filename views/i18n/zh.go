@@ -400,7 +400,6 @@ var chinese = map[string]string{
 	"and %s more":                      "另有 %s 个",
 	"Choose a strategy from the list.": "请从列表中选择策略。",
 	"In flight":                        "进行中",
-	"Why":                              "原因",
 	"Prompt tokens":                    "提示词元数",
 	"Left out":                         "已排除",
 	"The call needs":                   "调用需要",
@@ -429,9 +428,8 @@ var chinese = map[string]string{
 	"The caller speaks":                        "调用方使用的 API",
 	"Candidate":                                "候选",
 	"How a call would be routed now, by this node. Nothing is called.": "此刻在本节点上一次调用会如何路由。不会真正发起调用。",
-	"In use":                "使用中",
-	"Standing":              "状态",
 	"Chance":                "概率",
 	"As yourself":           "以您本人的身份",
 	"Output tokens at most": "输出词元上限",
+	"Unfit":                 "不适用",
 }
