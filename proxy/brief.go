@@ -14,12 +14,11 @@ func (c *call) brief(policy routing.Policy, all []routing.Target) {
 	if len(all) == 0 || len(all) == 1 && !all[0].LeftOut {
 		return
 	}
-	var b struct {
+	var kept struct {
 		plan    usage.Plan
 		targets [usage.MaxPlanned]usage.Planned
 		scores  [usage.MaxPlanned]float64
 	}
-	kept := &b
 	inUse := 0
 	for i := range all {
 		if !all[i].LeftOut {

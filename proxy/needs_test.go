@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"aihigress/internal/llm"
+	"aihigress/internal/pin"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
 	"aihigress/proxy"
@@ -171,5 +172,21 @@ func TestSoftNeeds(t *testing.T) {
 		if got := tt.caller.reads(t, tt.stream, a.body); got.text != "Hello" {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// Where the one account that keeps an earlier answer lacks what is needed now, that is what is said.
+func TestPinnedStateThatLacksANeed(t *testing.T) {
+	t.Parallel()
+	s := speakerOf(llm.Responses)
+	b := &board{}
+	w := newWorld(t, []vendor{uncalled(t), uncalled(t)}, speaking(s.name, s.name), knowing(snapshot.ProviderModel{Lacks: llm.NeedVision}), func(o *proxy.Options, c *snapshot.Contents) {
+		o.Pins = b
+		p := c.Providers[0]
+		b.Remember(t.Context(), "resp_1", pin.Pin{Account: c.Keys[0].AccountID, Provider: p.ID, Key: p.Keys[0].ID})
+	})
+	a := w.sends(s, strings.Replace(pictured[s.name], "{", `{"previous_response_id":"resp_1",`, 1))
+	if a.StatusCode != 400 || !strings.Contains(a.body, "does not support what the request needs: vision") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
