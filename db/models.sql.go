@@ -260,6 +260,8 @@ type ProviderModel struct {
 	MissingSince     *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	// manual: the whole list, and all else is lacking. catalog: the catalogue, which knows of few capabilities. Empty: nobody knows what else there is.
+	CapabilitiesSource string
 }
 
 type RechargeRule struct {
@@ -311,6 +313,8 @@ type Request struct {
 	ImageInputTokens  int64
 	ImageOutputTokens int64
 	ToolUses          int64
+	// The strategy, the first candidates and what was left out, with its reason: see usage.Plan.
+	Plan []byte
 }
 
 type RequestsDefault struct {

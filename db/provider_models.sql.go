@@ -25,7 +25,7 @@ func (q *Queries) DeleteProviderModel(ctx context.Context, db DBTX, argID id.Pro
 }
 
 const findProviderModelForUpdate = `-- name: FindProviderModelForUpdate :one
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 FROM provider_models
 WHERE provider_id = $1
     AND upstream_id = $2
@@ -58,12 +58,13 @@ func (q *Queries) FindProviderModelForUpdate(ctx context.Context, db DBTX, arg F
 		&i.MissingSince,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CapabilitiesSource,
 	)
 	return i, err
 }
 
 const getProviderModelForUpdate = `-- name: GetProviderModelForUpdate :one
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 FROM provider_models
 WHERE id = $1
 FOR UPDATE
@@ -90,6 +91,7 @@ func (q *Queries) GetProviderModelForUpdate(ctx context.Context, db DBTX, argID 
 		&i.MissingSince,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CapabilitiesSource,
 	)
 	return i, err
 }
@@ -97,30 +99,31 @@ func (q *Queries) GetProviderModelForUpdate(ctx context.Context, db DBTX, argID 
 const insertProviderModel = `-- name: InsertProviderModel :one
 INSERT INTO provider_models (
     id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens,
-    input_price, cached_input_price, cache_write_price, output_price, price_source, source
+    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7,
     $8, $9, $10, $11,
-    $12, $13
+    $12, $13, $14
 )
-RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 `
 
 type InsertProviderModelParams struct {
-	ID               id.ProviderModel
-	ProviderID       id.Provider
-	UpstreamID       string
-	Alias            string
-	Capabilities     []string
-	ContextTokens    *int64
-	MaxOutputTokens  *int64
-	InputPrice       *money.Price
-	CachedInputPrice *money.Price
-	CacheWritePrice  *money.Price
-	OutputPrice      *money.Price
-	PriceSource      string
-	Source           string
+	ID                 id.ProviderModel
+	ProviderID         id.Provider
+	UpstreamID         string
+	Alias              string
+	Capabilities       []string
+	ContextTokens      *int64
+	MaxOutputTokens    *int64
+	InputPrice         *money.Price
+	CachedInputPrice   *money.Price
+	CacheWritePrice    *money.Price
+	OutputPrice        *money.Price
+	PriceSource        string
+	Source             string
+	CapabilitiesSource string
 }
 
 func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertProviderModelParams) (ProviderModel, error) {
@@ -138,6 +141,7 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 		arg.OutputPrice,
 		arg.PriceSource,
 		arg.Source,
+		arg.CapabilitiesSource,
 	)
 	var i ProviderModel
 	err := row.Scan(
@@ -158,6 +162,7 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 		&i.MissingSince,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CapabilitiesSource,
 	)
 	return i, err
 }
@@ -190,7 +195,7 @@ func (q *Queries) ProviderModelKnown(ctx context.Context, db DBTX, arg ProviderM
 }
 
 const providerModelsByProvider = `-- name: ProviderModelsByProvider :many
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 FROM provider_models
 WHERE provider_id = $1
 ORDER BY upstream_id
@@ -229,6 +234,7 @@ func (q *Queries) ProviderModelsByProvider(ctx context.Context, db DBTX, arg Pro
 			&i.MissingSince,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CapabilitiesSource,
 		); err != nil {
 			return nil, err
 		}
@@ -241,7 +247,7 @@ func (q *Queries) ProviderModelsByProvider(ctx context.Context, db DBTX, arg Pro
 }
 
 const providerModelsByProviders = `-- name: ProviderModelsByProviders :many
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 FROM provider_models
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id, upstream_id
@@ -280,6 +286,7 @@ func (q *Queries) ProviderModelsByProviders(ctx context.Context, db DBTX, arg Pr
 			&i.MissingSince,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CapabilitiesSource,
 		); err != nil {
 			return nil, err
 		}
@@ -295,41 +302,44 @@ const updateProviderModel = `-- name: UpdateProviderModel :one
 UPDATE provider_models
 SET alias = $1,
     capabilities = $2,
-    context_tokens = $3,
-    max_output_tokens = $4,
-    input_price = $5,
-    cached_input_price = $6,
-    cache_write_price = $7,
-    output_price = $8,
-    price_source = $9,
-    source = $10,
-    enabled = $11,
-    missing_since = $12,
+    capabilities_source = $3,
+    context_tokens = $4,
+    max_output_tokens = $5,
+    input_price = $6,
+    cached_input_price = $7,
+    cache_write_price = $8,
+    output_price = $9,
+    price_source = $10,
+    source = $11,
+    enabled = $12,
+    missing_since = $13,
     updated_at = now()
-WHERE id = $13
-RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at
+WHERE id = $14
+RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
 `
 
 type UpdateProviderModelParams struct {
-	Alias            string
-	Capabilities     []string
-	ContextTokens    *int64
-	MaxOutputTokens  *int64
-	InputPrice       *money.Price
-	CachedInputPrice *money.Price
-	CacheWritePrice  *money.Price
-	OutputPrice      *money.Price
-	PriceSource      string
-	Source           string
-	Enabled          bool
-	MissingSince     *time.Time
-	ID               id.ProviderModel
+	Alias              string
+	Capabilities       []string
+	CapabilitiesSource string
+	ContextTokens      *int64
+	MaxOutputTokens    *int64
+	InputPrice         *money.Price
+	CachedInputPrice   *money.Price
+	CacheWritePrice    *money.Price
+	OutputPrice        *money.Price
+	PriceSource        string
+	Source             string
+	Enabled            bool
+	MissingSince       *time.Time
+	ID                 id.ProviderModel
 }
 
 func (q *Queries) UpdateProviderModel(ctx context.Context, db DBTX, arg UpdateProviderModelParams) (ProviderModel, error) {
 	row := db.QueryRow(ctx, updateProviderModel,
 		arg.Alias,
 		arg.Capabilities,
+		arg.CapabilitiesSource,
 		arg.ContextTokens,
 		arg.MaxOutputTokens,
 		arg.InputPrice,
@@ -361,6 +371,7 @@ func (q *Queries) UpdateProviderModel(ctx context.Context, db DBTX, arg UpdatePr
 		&i.MissingSince,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CapabilitiesSource,
 	)
 	return i, err
 }

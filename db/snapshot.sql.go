@@ -292,7 +292,7 @@ func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit in
 }
 
 const snapshotProviderModels = `-- name: SnapshotProviderModels :many
-SELECT m.id, m.provider_id, m.upstream_id, m.alias, m.capabilities, m.context_tokens, m.max_output_tokens, m.input_price, m.cached_input_price, m.cache_write_price, m.output_price, m.price_source, m.source, m.enabled, m.missing_since, m.created_at, m.updated_at
+SELECT m.id, m.provider_id, m.upstream_id, m.alias, m.capabilities, m.context_tokens, m.max_output_tokens, m.input_price, m.cached_input_price, m.cache_write_price, m.output_price, m.price_source, m.source, m.enabled, m.missing_since, m.created_at, m.updated_at, m.capabilities_source
 FROM provider_models m
 JOIN providers p ON p.id = m.provider_id
 WHERE p.enabled AND p.deleted_at IS NULL
@@ -327,6 +327,7 @@ func (q *Queries) SnapshotProviderModels(ctx context.Context, db DBTX, rowLimit 
 			&i.MissingSince,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CapabilitiesSource,
 		); err != nil {
 			return nil, err
 		}

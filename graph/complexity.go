@@ -93,5 +93,6 @@ func costs() generated.ComplexityRoot {
 	c.User.Sessions = some
 	c.Model.Routes = few
 	c.ApiKey.Providers = few
+	c.RequestPlan.Targets = few
 	return c
 }

@@ -47,6 +47,7 @@ import (
 	"aihigress/internal/money"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -196,6 +197,7 @@ func (h *house) openDomain() {
 	})
 	o.Egress = egress.New(egress.Options{Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Caller: h.vendor, Log: quiet})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
+	o.Planner = plan.New(o.Keys, o.Snapshots, o.Health, o.Room)
 	o.Changes = health.NewShare(o.Health, o.Bus)
 	o.Gate = overload.New(overload.Options{})
 	o.Room = keypool.New(limit.New(nil, quiet, time.Now), nil, time.Now)
@@ -323,6 +325,9 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 	}
 	if by != nil {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &by.ID, by.Slug, "small-2"
+		e.Plan = &usage.Plan{Strategy: "balanced", More: 1, Targets: []usage.Planned{
+			{ProviderSlug: by.Slug, UpstreamModel: "small-2", KeyID: id.New[id.ProviderKey](), Score: new(0.5)}, {ProviderSlug: "other", UpstreamModel: "tiny", Out: "vision+context"},
+		}}
 		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second, Charge: 7}}
 	}
 	if err := h.meter.Admitted(h.Context(), &e); err != nil {

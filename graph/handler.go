@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/keypool"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/usage"
@@ -42,6 +43,7 @@ type Options struct {
 	Audit     *audit.Log
 	Snapshots *snapshot.Store
 	Health    *health.Board
+	Planner   *plan.Planner
 	Changes   *health.Share // of Health
 	Gate      *overload.Gate
 	Inbox     *notify.Inbox

@@ -9,6 +9,7 @@ import (
 	"aihigress/internal/apikey"
 	"aihigress/internal/catalog"
 	"aihigress/internal/health"
+	"aihigress/internal/provider"
 	"aihigress/internal/routing"
 	"aihigress/internal/snapshot"
 )
@@ -60,6 +61,7 @@ func TestModels(t *testing.T) {
 	h.same("a budget of more than all", h.refused(h.admin.token, policies, map[string]any{"in": map[string]any{"id": id, "retryBudget": 101}}), "INVALID retryBudget")
 
 	h.plans(id)
+	h.plansForNeeds(vendor, other)
 
 	const list = `query($d: OrderDirection!) { models(orderBy: {field: NAME, direction: $d}, filter: {query: "t", enabled: true}) { totalCount nodes { name } edges { node { routes { provider { slug } } } } } }`
 	h.data(h.admin.token, create, map[string]any{"in": map[string]any{"name": "test", "routes": []any{}}})
@@ -135,6 +137,35 @@ func (h *house) loads(slug string) {
 	h.same("the load", of(h.admin.token), `[{"upstreamId":"large","key":{"id":"`+target.Key.String()+`"},"inFlight":1,"limit":7,"limited":true,"waiting":0}]`)
 	h.same("the load, for a member", of(h.member.token), `[{"upstreamId":"large","key":null,"inFlight":1,"limit":7,"limited":true,"waiting":0}]`)
 	second.End(health.Cancelled)
+}
+
+// plansForNeeds asks how calls of the model talk would be routed that need something.
+func (h *house) plansForNeeds(vendor, other provider.Provider) {
+	h.Helper()
+	const describe = `mutation($in: UpdateProviderInput!) { updateProvider(input: $in) { userErrors { code path } provider { models { capabilities contextTokens } } } }`
+	in := func(p provider.Provider, capabilities ...string) map[string]any {
+		return map[string]any{"in": map[string]any{"id": p.ID.String(), "models": []any{map[string]any{"upstreamId": "small", "capabilities": capabilities, "contextTokens": 8192, "maxOutputTokens": 4096}}}}
+	}
+	h.same("a capability that there is not", h.refused(h.admin.token, describe, in(vendor, "teleport")), "INVALID models.0.capabilities")
+	h.same("the capabilities", h.data(h.admin.token, describe, in(vendor, "Vision", "function-calling")).Get("updateProvider.provider.models.0.capabilities"), `["vision","tools"]`)
+	h.data(h.admin.token, describe, in(other, "tools", "reasoning"))
+	h.reload()
+	const plan = `query($in: RoutingPlanInput) { routingPlan(model: "talk", input: $in) { candidates { provider { slug } excluded unfit lacks reasons } } }`
+	planned := func(in map[string]any) string {
+		text := ""
+		for _, c := range h.data(h.admin.token, plan, map[string]any{"in": in}).Get("routingPlan.candidates").Array() {
+			text += c.Get("provider.slug").String() + " " + c.Get("lacks").Raw + " " + c.Get("excluded").String() + c.Get("unfit").String() + "; "
+		}
+		return text
+	}
+	h.same("pictures", planned(map[string]any{"needs": []string{"VISION", "TOOLS"}}), `vendor [] falsefalse; other ["VISION"] truetrue; `)
+	h.same("thinking", planned(map[string]any{"needs": []string{"REASONING"}}), `other [] falsefalse; vendor ["REASONING"] truefalse; `)
+	h.same("what its dialect has", planned(map[string]any{"needs": []string{"DIALECT"}, "dialect": "ANTHROPIC", "strategy": "PRIORITY"}), `vendor ["DIALECT"] falsefalse; other ["DIALECT"] falsefalse; `)
+	h.same("room", planned(map[string]any{"promptTokens": 9000, "maxOutputTokens": 2000, "strategy": "PRIORITY"}), `vendor ["CONTEXT"] truetrue; other ["CONTEXT"] truetrue; `)
+	long := h.data(h.admin.token, plan, map[string]any{"in": map[string]any{"promptTokens": 9000, "maxOutputTokens": 7000}}).Get("routingPlan.candidates.0.reasons")
+	h.same("why", long.Raw, `["context of 8192 tokens is too short for about 16000","answers of 4096 tokens are too short for 7000"]`)
+	h.same("a negative number", h.failed(h.admin.token, plan, map[string]any{"in": map[string]any{"promptTokens": -1}}), "BAD_USER_INPUT")
+	h.same("a need that the numbers say", h.failed(h.admin.token, plan, map[string]any{"in": map[string]any{"needs": []string{"CONTEXT"}}}), "BAD_USER_INPUT")
 }
 
 // plans asks how calls of the model talk would be routed.

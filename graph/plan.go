@@ -3,70 +3,48 @@ package graph
 import (
 	"context"
 	"math"
-	"math/rand/v2"
+	"slices"
 	"time"
 
 	"aihigress/graph/model"
-	"aihigress/internal/authz"
-	"aihigress/internal/catalog"
-	"aihigress/internal/fault"
 	"aihigress/internal/id"
-	"aihigress/internal/routing"
-	"aihigress/internal/snapshot"
+	"aihigress/internal/plan"
 )
 
-// plan says how a call would be routed now, by the same two steps that the proxy takes.
+// plan says how a call would be routed now.
 func (r *Resolver) plan(ctx context.Context, name string, in model.RoutingPlanInput) (*model.RoutingPlan, error) {
-	grant, err := authz.Require(ctx, authz.ModelRead)
-	if err != nil {
-		return nil, err
+	q := plan.Question{
+		Model: name, KeyID: (*id.Key)(in.APIKeyID), Strategy: orZero(in.Strategy), Dialect: orZero(in.Dialect),
+		Prompt: orZero(in.PromptTokens), Output: orZero(in.MaxOutputTokens),
 	}
-	now := r.domain.Snapshots.Current()
-	caller := &snapshot.Key{UserID: grant.UserID, Role: grant.Role}
-	if in.APIKeyID != nil {
-		if caller, err = r.caller(ctx, now, id.Key(*in.APIKeyID)); err != nil {
-			return nil, err
-		}
+	for _, need := range in.Needs {
+		q.Needs |= need
 	}
-	routes, logical, err := now.Resolve(caller, name)
-	if err != nil {
-		return nil, err
-	}
-	plan := &model.RoutingPlan{Model: name, ResolvedModel: now.Target(caller, name), Candidates: []model.RoutingCandidate{}}
-	if plan.Strategy = in.Strategy; plan.Strategy == nil {
-		plan.Strategy = filled(catalog.Strategy(caller.Strategy))
-	}
-	var balance snapshot.Balance
-	if logical != nil {
-		balance = logical.Balance
-		if plan.Strategy == nil {
-			plan.Strategy = filled(catalog.Strategy(logical.Strategy))
-		}
-	}
-	policy := routing.Weighted
-	if plan.Strategy != nil {
-		policy = routing.Policy(*plan.Strategy)
-	}
-	seed := rand.Uint64()
 	if in.Seed != nil {
-		seed = uint64(*in.Seed)
+		seed := uint64(*in.Seed)
+		q.Seed = &seed
 	}
-	board := r.domain.Health
-	for _, t := range policy.Explain(routing.Input{Routes: routes, Health: board, Room: r.domain.Room, Now: board.Now(), Seed: seed, Balance: balance}) {
-		loadersOf(ctx).providers.expect(t.Route.Provider.ID)
-		plan.Candidates = append(plan.Candidates, candidate(policy, &t))
+	answer, err := r.domain.Planner.Plan(ctx, q)
+	if err != nil {
+		return nil, err
 	}
-	return plan, nil
+	planned := &model.RoutingPlan{Model: name, ResolvedModel: answer.Resolved, Strategy: filled(answer.Strategy), Candidates: []model.RoutingCandidate{}}
+	for i := range answer.Candidates {
+		c := &answer.Candidates[i]
+		loadersOf(ctx).providers.expect(c.ProviderID)
+		planned.Candidates = append(planned.Candidates, candidate(c, answer.Compares))
+	}
+	return planned, nil
 }
 
-// candidate is a target as the schema has it.
-func candidate(policy routing.Policy, t *routing.Target) model.RoutingCandidate {
+// candidate is a candidate as the schema has it.
+func candidate(from *plan.Candidate, compared bool) model.RoutingCandidate {
 	c := model.RoutingCandidate{
-		ProviderID: t.Route.Provider.ID, KeyID: t.Health().Key, UpstreamID: t.Route.UpstreamID, Region: t.Route.Region,
-		Score: t.Chance, Reasons: t.Reasons(), Excluded: t.LeftOut,
+		ProviderID: from.ProviderID, KeyID: from.KeyID, UpstreamID: from.UpstreamID, Region: from.Region,
+		Score: from.Chance, Reasons: from.Reasons, Excluded: from.LeftOut, Unfit: from.Unfit, Lacks: slices.Collect(from.Lacks.All()),
 	}
-	if policy.Compares() {
-		terms := &t.Terms
+	if compared {
+		terms := &from.Terms
 		c.Terms = &model.RoutingTerms{
 			Score: terms.Score, FirstToken: span(terms.FirstToken), Generation: span(terms.Generation), ErrorRate: terms.Errors,
 			InFlight: int(terms.InFlight), Known: terms.Known,
@@ -80,15 +58,3 @@ func candidate(policy routing.Policy, t *routing.Target) model.RoutingCandidate 
 
 // span is a number of seconds as a Duration.
 func span(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
-
-// caller is a key as the data plane knows it, for those who may see the key.
-func (r *Resolver) caller(ctx context.Context, now *snapshot.Snapshot, key id.Key) (*snapshot.Key, error) {
-	if _, err := r.domain.Keys.Get(ctx, key); err != nil {
-		return nil, err
-	}
-	caller, ok := now.KeyByID(key)
-	if !ok {
-		return nil, fault.New(fault.Conflict, "the key does not work: it was revoked, or its user is disabled")
-	}
-	return caller, nil
-}

@@ -28,6 +28,17 @@ func (r *attemptResolver) Error(ctx context.Context, obj *usage.Attempt) (*strin
 	return filled(obj.Error), nil
 }
 
+func (r *plannedCandidateResolver) Key(ctx context.Context, obj *usage.Planned) (*string, error) {
+	if obj.KeyID.IsZero() {
+		return nil, nil
+	}
+	return filled(obj.KeyID.String()), nil
+}
+
+func (r *plannedCandidateResolver) LeftOut(ctx context.Context, obj *usage.Planned) (*string, error) {
+	return filled(obj.Out), nil
+}
+
 func (r *queryResolver) Requests(ctx context.Context, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) (*model.Connection[usage.Request], error) {
 	args, order := window(first, after), usage.NewestFirst
 	if orderBy.Ascending(false) {
@@ -79,9 +90,14 @@ func (r *subscriptionResolver) RequestLogged(ctx context.Context, filter *model.
 
 func (r *Resolver) Attempt() generated.AttemptResolver { return &attemptResolver{r} }
 
+func (r *Resolver) PlannedCandidate() generated.PlannedCandidateResolver {
+	return &plannedCandidateResolver{r}
+}
+
 func (r *Resolver) Request() generated.RequestResolver { return &requestResolver{r} }
 
 type (
-	attemptResolver struct{ *Resolver }
-	requestResolver struct{ *Resolver }
+	attemptResolver          struct{ *Resolver }
+	plannedCandidateResolver struct{ *Resolver }
+	requestResolver          struct{ *Resolver }
 )

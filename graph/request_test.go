@@ -7,7 +7,8 @@ import (
 
 const requestFields = ` { id requestId startedAt apiKey { name } user { email } model provider { slug } upstreamModel dialect endpoint streamed httpStatus
 	outcome errorCode attempts { provider key status error startedAt duration charge } duration timeToFirstToken
-	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost unpriced tags { name value } }`
+	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost unpriced tags { name value }
+	plan { strategy candidates { provider upstreamId key score leftOut } more } }`
 
 func TestRequests(t *testing.T) {
 	t.Parallel()
@@ -28,6 +29,9 @@ func TestRequests(t *testing.T) {
 	} {
 		h.same(field, seen.Get(field), want)
 	}
+	h.same("the plan", seen.Get("plan.strategy").String()+seen.Get("plan.more").Raw, "balanced1")
+	h.same("its first", seen.Get("plan.candidates.0").Raw, `{"provider":"vendor","upstreamId":"small-2","key":"`+e.Plan.Targets[0].KeyID.String()+`","score":0.5,"leftOut":null}`)
+	h.same("its last", seen.Get("plan.candidates.1").Raw, `{"provider":"other","upstreamId":"tiny","key":null,"score":null,"leftOut":"vision+context"}`)
 	own := h.data(h.member.token, list, nil).Get("requests")
 	h.same("a member's requests", own.Get("nodes.#.user.email"), `["member@example.com"]`)
 	h.same("a member's view of costs", own.Get("nodes.0.cost"), "")
@@ -35,6 +39,7 @@ func TestRequests(t *testing.T) {
 	all := h.data(h.admin.token, list, map[string]any{"o": map[string]any{"field": "STARTED_AT", "direction": "ASC"}}).Get("requests")
 	h.same("oldest first", all.Get("nodes.#.user.email"), `["member@example.com","admin@example.com"]`)
 	h.same("without a provider", all.Get("nodes.1.provider"), "")
+	h.same("without a plan", all.Get("nodes.1.plan").Raw, "null")
 	h.same("by outcome", h.data(h.admin.token, list, map[string]any{"f": map[string]any{"outcomes": []string{"REFUSED"}}}).Get("requests.nodes"), "[]")
 	entry := h.data(h.member.token, `{ creditAccount { entries { nodes { kind amount requestId } } } }`, nil).Get("creditAccount.entries.nodes.0")
 	h.same("what it cost", entry.Raw, `{"kind":"CHARGE","amount":"-0.01","requestId":"`+e.ID.String()+`"}`)

@@ -207,11 +207,7 @@ func (c *call) resolve() error {
 	c.target = c.snapshot.Target(c.key, c.facts.Model)
 	c.p.retries.called(c.target, budgetOf(model), in.Now)
 	c.converse(&in)
-	c.plan = policy.Plan(c.planned[:0], in)
-	if len(c.plan) == 0 {
-		return fault.New(fault.Upstream, "No provider of the model `%.100s` has a key that can be used.", c.facts.Model).WithCode("no_provider")
-	}
-	if err := c.followState(); err != nil {
+	if err := c.route(policy, in); err != nil {
 		return err
 	}
 	first := c.plan[0].Route

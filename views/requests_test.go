@@ -36,12 +36,12 @@ func (s *site) logged(t *testing.T, owner id.User, change func(*usage.Request)) 
 		change(&req)
 	}
 	_, err = s.pool.Exec(ctx, `INSERT INTO requests (id, started_at, request_id, node_id, user_id, api_key_id, model, dialect, endpoint,
-		streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens, output_tokens, charge)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens, output_tokens, charge, plan)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		req.ID, req.StartedAt, req.RequestID, req.NodeID, req.UserID, req.KeyID, req.Model, req.Dialect, req.Endpoint,
 		req.Streamed, req.HTTPStatus, string(req.Outcome), req.ErrorCode,
 		`[{"provider":"broken","status":503,"error":"upstream_error","started_at":"2026-03-14T09:26:53Z","duration_ns":400000000}]`,
-		req.Duration.Microseconds(), req.FirstToken.Microseconds(), req.Usage.Input, req.Usage.Output, int64(*req.Charge))
+		req.Duration.Microseconds(), req.FirstToken.Microseconds(), req.Usage.Input, req.Usage.Output, int64(*req.Charge), req.Plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +57,9 @@ func TestRequestLog(t *testing.T) {
 	mine := s.logged(t, s.admin.ID, nil)
 	failed := s.logged(t, s.member.ID, func(r *usage.Request) {
 		r.RequestID, r.Model, r.Outcome, r.HTTPStatus, r.ErrorCode = "req-failed", "small", usage.UpstreamError, 502, "upstream_unreachable"
+		r.Plan = &usage.Plan{Strategy: "balanced", More: 3, Targets: []usage.Planned{
+			{ProviderSlug: "broken", UpstreamModel: "small-2", Score: ptr(0.12345)}, {ProviderSlug: "other", UpstreamModel: "tiny", Out: "vision+context"},
+		}}
 	})
 
 	admin.get("/requests").is(200).shows("large", "small", "Upstream error", "production", "3.21 s", "0.01234", "1,200 → 345")
@@ -69,7 +72,9 @@ func TestRequestLog(t *testing.T) {
 
 	member.get("/requests").is(200).shows(failed.ID.String()).hides(mine.ID.String())
 	member.get("/requests/" + mine.ID.String()).is(404)
-	member.get("/requests/"+failed.ID.String()).is(200).shows("req-failed", "upstream_unreachable", "502", "Attempts", "broken", "503", "400 ms", `class="lane-bad"`)
+	member.get("/requests/"+failed.ID.String()).is(200).shows("req-failed", "upstream_unreachable", "502", "Attempts", "broken", "503", "400 ms", `class="lane-bad"`,
+		"Plan: Balanced", "0.1235", "tiny", "vision+context", "and 3 more", "/simulator?caller=openai&amp;key="+failed.KeyID.String()+"&amp;model=small&amp;promptTokens=1200&amp;strategy=balanced&amp;streaming=on")
+	admin.get("/requests/" + mine.ID.String()).is(200).shows("/simulator?caller=openai&amp;key=").hides("Plan: ")
 }
 
 // events reads the data of an event stream's messages until the reader stops asking.

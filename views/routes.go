@@ -21,6 +21,7 @@ import (
 	"aihigress/internal/keypool"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -48,6 +49,7 @@ type Options struct {
 	Reports   *usage.Reports
 	Audit     *audit.Log
 	Inbox     *notify.Inbox
+	Planner   *plan.Planner
 	Health    *health.Board
 	Changes   *health.Share                     // of Health
 	Loads     func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
@@ -118,6 +120,7 @@ func New(o Options) http.Handler {
 	page("GET /models/{id}", c.model)
 	page("POST /models/{id}", c.modelUpdate)
 	page("POST /models/{id}/delete", c.modelDelete)
+	page("GET /simulator", c.simulator)
 
 	page("GET /aliases", c.aliases)
 	page("GET /aliases/new", c.aliasNew)

@@ -22,8 +22,10 @@ import (
 	"aihigress/internal/money"
 	"aihigress/internal/overload"
 	"aihigress/internal/page"
+	"aihigress/internal/plan"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
+	"aihigress/internal/routing"
 	"aihigress/internal/usage"
 	"aihigress/views/ui"
 )
@@ -101,6 +103,12 @@ func sampleRequests() []usage.Request {
 				{ProviderSlug: "example", Status: 200, StartedAt: at.Add(450 * time.Millisecond), Duration: 2700 * time.Millisecond},
 			},
 		}
+		if i == 0 {
+			req.Plan = &usage.Plan{Strategy: "balanced", More: 2, Targets: []usage.Planned{
+				{ProviderSlug: "broken", UpstreamModel: "large-2-with-a-date-2026-03-14", KeyID: id.New[id.ProviderKey](), Score: ptr(0.81254)}, {ProviderSlug: "example", UpstreamModel: "large-2", Score: ptr(1.5)},
+				{ProviderSlug: "other", UpstreamModel: "tiny", Out: "vision+context"}, {ProviderSlug: "example", UpstreamModel: "large-2", Out: "rate_limited"},
+			}}
+		}
 		if outcome == usage.Refused {
 			req.ProviderID, req.Attempts, req.Charge, req.Unpriced = nil, nil, nil, true
 		}
@@ -136,6 +144,23 @@ func sampleFigures(n int) []figures {
 		}
 	}
 	return out
+}
+
+// samplePlan is a plan that compares, with one candidate of each standing.
+func samplePlan(keys []apikey.Key) simulatorView {
+	key := provider.Key{ID: id.New[id.ProviderKey](), Label: "first"}
+	terms := routing.Terms{FirstToken: 0.41, Generation: 3.2, Price: 0.00512, Errors: 0.021, InFlight: 3, Known: 48.25, Score: 0.81254}
+	unknown := routing.Terms{FirstToken: 0.41, Generation: 3.2, Price: math.NaN(), Errors: 0.02, Score: math.MaxFloat64}
+	return simulatorView{
+		Form: simulatorForm{Model: "large", Key: keys[0].ID.String(), Strategy: "balanced", Caller: "anthropic", Prompt: "12000", Needs: llm.NeedVision | llm.NeedReasoning},
+		Keys: keys, Models: []string{"large", "small"},
+		Named: planNames{Providers: map[id.Provider]provider.Provider{sampleProvider.ID: sampleProvider}, Keys: map[id.ProviderKey]provider.Key{key.ID: key}},
+		Plan: &plan.Answer{Strategy: catalog.Balanced, Compares: true, Candidates: []plan.Candidate{
+			{ProviderID: sampleProvider.ID, KeyID: key.ID, UpstreamID: "large-2-with-a-date-2026-03-14", Chance: 0.952, Terms: terms, Reasons: []string{"priority 0", "weight 3 of 4", "first token after 0.41 s", "2.1 % fail"}},
+			{ProviderID: sampleProvider.ID, UpstreamID: "large-2", Terms: terms, LeftOut: true, Lacks: llm.NeedReasoning, Reasons: []string{"lacks reasoning", "only when the others fail"}},
+			{ProviderID: id.New[id.Provider](), UpstreamID: "tiny", Terms: unknown, LeftOut: true, Unfit: true, Lacks: llm.NeedVision | llm.NeedContext, Reasons: []string{"lacks vision", "context of 8192 tokens is too short for about 12000"}},
+		}},
+	}
 }
 
 // samples is every page by its name, filled in.
@@ -187,6 +212,10 @@ func samples(p ui.Page) map[string]templ.Component {
 		"models-empty":    modelsPage(p, modelsView{MayChange: true}),
 		"model-new":       modelNewPage(p, modelForm{Problems: bad}.padded()),
 		"model":           modelPage(p, logical, form.padded(), true),
+		"simulator":       simulatorPage(p, simulatorView{Models: []string{"large"}, Keys: keys}),
+		"simulator-bad":   simulatorPage(p, simulatorView{Form: simulatorForm{Model: "x", Prompt: "many", Problems: problems{"model": "none", "promptTokens": "number", "needs": "odd"}}}),
+		"simulator-plan":  simulatorPage(p, samplePlan(keys)),
+		"simulator-draw":  simulatorPage(p, simulatorView{Plan: &plan.Answer{Candidates: []plan.Candidate{{ProviderID: sampleProvider.ID, UpstreamID: "large-2", Chance: 1, Reasons: []string{"priority 0", "weight 1 of 1"}}}}}),
 		"credit": creditPage(p, creditView{Account: account1, Owner: sampleUser, MayGrant: true, Entries: paged(
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindGrant, Amount: 100 * money.Credit, Reason: "first", CreatedAt: sampleTime},
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindCharge, Amount: -12_340_000, Reason: "large", RequestID: ptr(requests[0].ID), CreatedAt: sampleTime},

@@ -35,8 +35,10 @@ import (
 	"aihigress/internal/limit"
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
+	"aihigress/internal/snapshot"
 	"aihigress/internal/web"
 	"aihigress/views"
 )
@@ -62,6 +64,7 @@ type site struct {
 	gate      *overload.Gate
 	inbox     *notify.Inbox
 	health    *health.Board
+	snapshots *snapshot.Store
 	admin     account.User
 	member    account.User
 }
@@ -129,13 +132,15 @@ func newSite(t *testing.T) *site {
 		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Notify: s.inbox, Log: logger,
 	})
 	var changes *health.Share
+	s.snapshots = snapshot.NewStore(pool, "", keyring, logger)
 	s.health = health.New(health.Options{OnChange: func(c health.Change) { changes.Tell(context.Background(), c) }})
 	changes = health.NewShare(s.health, bus)
+	room := keypool.New(limit.New(nil, logger, time.Now), nil, time.Now)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
-		Room:      keypool.New(limit.New(nil, logger, time.Now), nil, time.Now),
+		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,
 	})
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))

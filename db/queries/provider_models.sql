@@ -1,12 +1,12 @@
 -- name: InsertProviderModel :one
 INSERT INTO provider_models (
     id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens,
-    input_price, cached_input_price, cache_write_price, output_price, price_source, source
+    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source
 )
 VALUES (
     @id, @provider_id, @upstream_id, @alias, @capabilities, sqlc.narg('context_tokens'), sqlc.narg('max_output_tokens'),
     sqlc.narg('input_price'), sqlc.narg('cached_input_price'), sqlc.narg('cache_write_price'), sqlc.narg('output_price'),
-    @price_source, @source
+    @price_source, @source, @capabilities_source
 )
 RETURNING *;
 
@@ -27,6 +27,7 @@ FOR UPDATE;
 UPDATE provider_models
 SET alias = @alias,
     capabilities = @capabilities,
+    capabilities_source = @capabilities_source,
     context_tokens = sqlc.narg('context_tokens'),
     max_output_tokens = sqlc.narg('max_output_tokens'),
     input_price = sqlc.narg('input_price'),

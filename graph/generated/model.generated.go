@@ -14,6 +14,7 @@ import (
 
 	"aihigress/graph/model"
 	"aihigress/internal/catalog"
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/provider"
 )
@@ -1277,6 +1278,52 @@ func (ec *executionContext) fieldContext_RoutingCandidate_excluded(_ context.Con
 	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _RoutingCandidate_unfit(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingCandidate_unfit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unfit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingCandidate_unfit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _RoutingCandidate_lacks(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingCandidate_lacks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lacks, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []llm.Needs) graphql.Marshaler {
+			return ec.marshalNRequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingCandidate_lacks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingCandidate", field, false, false, "RequestNeed")
+}
+
 func (ec *executionContext) _RoutingPlan_model(ctx context.Context, field graphql.CollectedField, obj *model.RoutingPlan) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2107,7 +2154,7 @@ func (ec *executionContext) unmarshalInputRoutingPlanInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"apiKeyId", "seed", "strategy"}
+	fieldsInOrder := [...]string{"apiKeyId", "seed", "strategy", "needs", "dialect", "promptTokens", "maxOutputTokens"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2135,6 +2182,34 @@ func (ec *executionContext) unmarshalInputRoutingPlanInput(ctx context.Context, 
 				return it, err
 			}
 			it.Strategy = data
+		case "needs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("needs"))
+			data, err := ec.unmarshalORequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Needs = data
+		case "dialect":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dialect"))
+			data, err := ec.unmarshalODialect2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dialect = data
+		case "promptTokens":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("promptTokens"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PromptTokens = data
+		case "maxOutputTokens":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxOutputTokens"))
+			data, err := ec.unmarshalOInt642ᚖint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxOutputTokens = data
 		}
 	}
 	return it, nil
@@ -2756,6 +2831,16 @@ func (ec *executionContext) _RoutingCandidate(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "unfit":
+			out.Values[i] = ec._RoutingCandidate_unfit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lacks":
+			out.Values[i] = ec._RoutingCandidate_lacks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3045,6 +3130,76 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx context.Context, v any) (llm.Needs, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx context.Context, sel ast.SelectionSet, v llm.Needs) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RequestNeed!")
+	}
+	return res
+}
+
+var (
+	unmarshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds = map[string]llm.Needs{
+		"VISION":            llm.NeedVision,
+		"AUDIO":             llm.NeedAudio,
+		"TOOLS":             llm.NeedTools,
+		"STRUCTURED_OUTPUT": llm.NeedStructured,
+		"REASONING":         llm.NeedReasoning,
+		"STREAMING":         llm.NeedStreaming,
+		"DIALECT":           llm.NeedDialect,
+		"CONTEXT":           llm.NeedContext,
+		"OUTPUT":            llm.NeedOutput,
+	}
+	marshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds = map[llm.Needs]string{
+		llm.NeedVision:     "VISION",
+		llm.NeedAudio:      "AUDIO",
+		llm.NeedTools:      "TOOLS",
+		llm.NeedStructured: "STRUCTURED_OUTPUT",
+		llm.NeedReasoning:  "REASONING",
+		llm.NeedStreaming:  "STREAMING",
+		llm.NeedDialect:    "DIALECT",
+		llm.NeedContext:    "CONTEXT",
+		llm.NeedOutput:     "OUTPUT",
+	}
+)
+
+func (ec *executionContext) unmarshalNRequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx context.Context, v any) ([]llm.Needs, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]llm.Needs, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNRequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx context.Context, sel ast.SelectionSet, v []llm.Needs) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNRoute2aihigressᚋinternalᚋcatalogᚐRoute(ctx context.Context, sel ast.SelectionSet, v catalog.Route) graphql.Marshaler {
 	return ec._Route(ctx, sel, &v)
 }
@@ -3255,6 +3410,42 @@ var (
 		catalog.Failover: "FAILOVER",
 	}
 )
+
+func (ec *executionContext) unmarshalORequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx context.Context, v any) ([]llm.Needs, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]llm.Needs, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalORequestNeed2ᚕaihigressᚋinternalᚋllmᚐNeedsᚄ(ctx context.Context, sel ast.SelectionSet, v []llm.Needs) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRequestNeed2aihigressᚋinternalᚋllmᚐNeeds(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
 
 func (ec *executionContext) unmarshalORouteInput2ᚕaihigressᚋgraphᚋmodelᚐRouteInputᚄ(ctx context.Context, v any) ([]model.RouteInput, error) {
 	if v == nil {

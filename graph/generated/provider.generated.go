@@ -6572,6 +6572,24 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalODialect2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalDialect(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODialect2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalDialect(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOHeaderInput2ᚕaihigressᚋgraphᚋmodelᚐHeaderInputᚄ(ctx context.Context, v any) ([]model.HeaderInput, error) {
 	if v == nil {
 		return nil, nil

@@ -42,6 +42,7 @@ type ResolverRoot interface {
 	Model() ModelResolver
 	Mutation() MutationResolver
 	Notification() NotificationResolver
+	PlannedCandidate() PlannedCandidateResolver
 	Provider() ProviderResolver
 	ProviderHealth() ProviderHealthResolver
 	ProviderKey() ProviderKeyResolver
@@ -502,6 +503,14 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	PlannedCandidate struct {
+		Key           func(childComplexity int) int
+		LeftOut       func(childComplexity int) int
+		ProviderSlug  func(childComplexity int) int
+		Score         func(childComplexity int) int
+		UpstreamModel func(childComplexity int) int
+	}
+
 	ProbeProviderPayload struct {
 		Provider   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -663,6 +672,7 @@ type ComplexityRoot struct {
 		ID               func(childComplexity int) int
 		Model            func(childComplexity int) int
 		Outcome          func(childComplexity int) int
+		Plan             func(childComplexity int) int
 		Provider         func(childComplexity int) int
 		RequestID        func(childComplexity int) int
 		StartedAt        func(childComplexity int) int
@@ -685,6 +695,12 @@ type ComplexityRoot struct {
 	RequestEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	RequestPlan struct {
+		More     func(childComplexity int) int
+		Strategy func(childComplexity int) int
+		Targets  func(childComplexity int) int
 	}
 
 	RevokeApiKeyPayload struct {
@@ -726,11 +742,13 @@ type ComplexityRoot struct {
 	RoutingCandidate struct {
 		Excluded   func(childComplexity int) int
 		Key        func(childComplexity int) int
+		Lacks      func(childComplexity int) int
 		Provider   func(childComplexity int) int
 		Reasons    func(childComplexity int) int
 		Region     func(childComplexity int) int
 		Score      func(childComplexity int) int
 		Terms      func(childComplexity int) int
+		Unfit      func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
 	}
 
@@ -2825,6 +2843,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "PlannedCandidate.key":
+		if e.ComplexityRoot.PlannedCandidate.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedCandidate.Key(childComplexity), true
+	case "PlannedCandidate.leftOut":
+		if e.ComplexityRoot.PlannedCandidate.LeftOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedCandidate.LeftOut(childComplexity), true
+	case "PlannedCandidate.provider":
+		if e.ComplexityRoot.PlannedCandidate.ProviderSlug == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedCandidate.ProviderSlug(childComplexity), true
+	case "PlannedCandidate.score":
+		if e.ComplexityRoot.PlannedCandidate.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedCandidate.Score(childComplexity), true
+	case "PlannedCandidate.upstreamId":
+		if e.ComplexityRoot.PlannedCandidate.UpstreamModel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedCandidate.UpstreamModel(childComplexity), true
+
 	case "ProbeProviderPayload.provider":
 		if e.ComplexityRoot.ProbeProviderPayload.Provider == nil {
 			break
@@ -3613,6 +3662,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Request.Outcome(childComplexity), true
+	case "Request.plan":
+		if e.ComplexityRoot.Request.Plan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Request.Plan(childComplexity), true
 	case "Request.provider":
 		if e.ComplexityRoot.Request.Provider == nil {
 			break
@@ -3711,6 +3766,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestEdge.Node(childComplexity), true
+
+	case "RequestPlan.more":
+		if e.ComplexityRoot.RequestPlan.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPlan.More(childComplexity), true
+	case "RequestPlan.strategy":
+		if e.ComplexityRoot.RequestPlan.Strategy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPlan.Strategy(childComplexity), true
+	case "RequestPlan.candidates":
+		if e.ComplexityRoot.RequestPlan.Targets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPlan.Targets(childComplexity), true
 
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
@@ -3855,6 +3929,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingCandidate.Key(childComplexity), true
+	case "RoutingCandidate.lacks":
+		if e.ComplexityRoot.RoutingCandidate.Lacks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingCandidate.Lacks(childComplexity), true
 	case "RoutingCandidate.provider":
 		if e.ComplexityRoot.RoutingCandidate.Provider == nil {
 			break
@@ -3885,6 +3965,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingCandidate.Terms(childComplexity), true
+	case "RoutingCandidate.unfit":
+		if e.ComplexityRoot.RoutingCandidate.Unfit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingCandidate.Unfit(childComplexity), true
 	case "RoutingCandidate.upstreamId":
 		if e.ComplexityRoot.RoutingCandidate.UpstreamID == nil {
 			break
@@ -5865,6 +5951,36 @@ input RoutingPlanInput {
   seed: Int64
   "Plan as for a call with this x-aihigress-strategy; the key's, else the model's own where it is left out."
   strategy: Strategy
+  "What the call needs, but for CONTEXT and OUTPUT, which the numbers of tokens say."
+  needs: [RequestNeed!]
+  "What the caller speaks; OPENAI where it is left out."
+  dialect: Dialect
+  "Tokens of the prompt."
+  promptTokens: Int64
+  "Tokens of the answer, at most."
+  maxOutputTokens: Int64
+}
+
+"What a call asks of where it goes, beyond taking and giving text."
+enum RequestNeed {
+  "Pictures are shown to the model."
+  VISION
+  "Sound goes in, or is to come out."
+  AUDIO
+  "Functions that the caller runs."
+  TOOLS
+  "The answer must be JSON. Without it, another way to that is tried."
+  STRUCTURED_OUTPUT
+  "The model is to think before it answers. Without it, it does not."
+  REASONING
+  "The answer is to come as it is made. Without it, it comes at once."
+  STREAMING
+  "What the caller's dialect alone has, as tools that the vendor runs. Without it, that is left out and named."
+  DIALECT
+  "Room for the prompt and the answer."
+  CONTEXT
+  "Room for the answer."
+  OUTPUT
 }
 
 "In which order a call would be tried."
@@ -5897,6 +6013,10 @@ type RoutingCandidate {
   reasons: [String!]!
   "Whether it was left out."
   excluded: Boolean!
+  "Whether it was left out for good: it is not tried even when all others fail."
+  unfit: Boolean!
+  "What it is known to lack of what the call needs. It may be tried all the same, where others lack as much."
+  lacks: [RequestNeed!]!
 }
 
 "What a strategy compares. What is not known of one route is taken to be the mean of the others."
@@ -6877,6 +6997,8 @@ type Request implements Node {
   errorCode: String
   "Every upstream that was tried, in order."
   attempts: [Attempt!]!
+  "How it was routed, in brief; null where there was nothing to choose."
+  plan: RequestPlan
   "From the first byte in to the last byte out."
   duration: Duration!
   "Until the first content; null where there was none."
@@ -6891,6 +7013,30 @@ type Request implements Node {
   unpriced: Boolean!
   "What x-aihigress-tags carried."
   tags: [Tag!]!
+}
+
+"A routing plan in brief: at most six of its candidates."
+type RequestPlan {
+  "What it was planned by, in lower case."
+  strategy: String!
+  "In the order they were to be tried, then of those left out."
+  candidates: [PlannedCandidate!]!
+  "How many more there were."
+  more: Int!
+}
+
+"One route of a logged plan, with one of its keys."
+type PlannedCandidate {
+  "The provider's slug."
+  provider: String!
+  "What it would be called with."
+  upstreamId: String!
+  "The vendor key's id; null where the provider needs none."
+  key: String
+  "What the strategy made of it, lower is better; null where it compares nothing or knows too little, and for what was left out."
+  score: Float
+  "Why it was left out, as a code: what it lacks, joined by +, or what put it out of use. Null where it was not."
+  leftOut: String
 }
 
 "One try at an upstream."
@@ -8222,6 +8368,22 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_PlannedCandidate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_PlannedCandidate_provider(ctx, field)
+	case "upstreamId":
+		return ec.fieldContext_PlannedCandidate_upstreamId(ctx, field)
+	case "key":
+		return ec.fieldContext_PlannedCandidate_key(ctx, field)
+	case "score":
+		return ec.fieldContext_PlannedCandidate_score(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_PlannedCandidate_leftOut(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlannedCandidate", field.Name)
+}
+
 func (ec *executionContext) childFields_ProbeProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -8512,6 +8674,8 @@ func (ec *executionContext) childFields_Request(ctx context.Context, field graph
 		return ec.fieldContext_Request_errorCode(ctx, field)
 	case "attempts":
 		return ec.fieldContext_Request_attempts(ctx, field)
+	case "plan":
+		return ec.fieldContext_Request_plan(ctx, field)
 	case "duration":
 		return ec.fieldContext_Request_duration(ctx, field)
 	case "timeToFirstToken":
@@ -8552,6 +8716,18 @@ func (ec *executionContext) childFields_RequestEdge(ctx context.Context, field g
 		return ec.fieldContext_RequestEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RequestEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "strategy":
+		return ec.fieldContext_RequestPlan_strategy(ctx, field)
+	case "candidates":
+		return ec.fieldContext_RequestPlan_candidates(ctx, field)
+	case "more":
+		return ec.fieldContext_RequestPlan_more(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestPlan", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8644,6 +8820,10 @@ func (ec *executionContext) childFields_RoutingCandidate(ctx context.Context, fi
 		return ec.fieldContext_RoutingCandidate_reasons(ctx, field)
 	case "excluded":
 		return ec.fieldContext_RoutingCandidate_excluded(ctx, field)
+	case "unfit":
+		return ec.fieldContext_RoutingCandidate_unfit(ctx, field)
+	case "lacks":
+		return ec.fieldContext_RoutingCandidate_lacks(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RoutingCandidate", field.Name)
 }

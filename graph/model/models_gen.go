@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -754,6 +755,14 @@ type RoutingPlanInput struct {
 	Seed *int64 `json:"seed,omitempty"`
 	// Plan as for a call with this x-aihigress-strategy; the key's, else the model's own where it is left out.
 	Strategy *catalog.Strategy `json:"strategy,omitempty"`
+	// What the call needs, but for CONTEXT and OUTPUT, which the numbers of tokens say.
+	Needs []llm.Needs `json:"needs,omitempty"`
+	// What the caller speaks; OPENAI where it is left out.
+	Dialect *string `json:"dialect,omitempty"`
+	// Tokens of the prompt.
+	PromptTokens *int64 `json:"promptTokens,omitempty"`
+	// Tokens of the answer, at most.
+	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 }
 
 // What a strategy compares. What is not known of one route is taken to be the mean of the others.

@@ -8,6 +8,7 @@ import (
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
@@ -67,4 +68,6 @@ type RoutingCandidate struct {
 	Terms      *RoutingTerms
 	Reasons    []string
 	Excluded   bool
+	Unfit      bool
+	Lacks      []llm.Needs
 }

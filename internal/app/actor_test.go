@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/egress"
 	"aihigress/internal/fault"
 	"aihigress/internal/notify"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -33,7 +34,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	called := 0
 	for _, receiver := range []any{
 		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Aliases), new(credit.Ledger),
-		notify.New(notify.Options{}), new(provider.Providers), new(egress.Pools), new(usage.Reports),
+		notify.New(notify.Options{}), new(provider.Providers), new(egress.Pools), new(usage.Reports), new(plan.Planner),
 	} {
 		v := reflect.ValueOf(receiver)
 		for i := range v.NumMethod() {

@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/pin"
+	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/upstream"
@@ -100,15 +101,16 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
+	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
-		Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
-		Health: g.board, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
+		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})
 
 	g.metrics = g.newMetrics()

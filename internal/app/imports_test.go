@@ -42,11 +42,12 @@ var allowed = map[string][]string{
 	"provider":           words("authz db audit pricing catalog event health notify"),
 	"apikey":             words("authz db audit catalog"),
 	"egress":             words("authz db audit provider"),
-	"snapshot":           words("authz db pricing"),
+	"snapshot":           words("authz db pricing catalog"),
 	"health":             words("event"),
 	"affinity":           words("event health"),
 	"routing":            words("health pricing snapshot"),
 	"overload":           words("health"),
+	"plan":               words("apikey authz catalog health routing snapshot"),
 	"limit":              {},
 	"upstream":           words("snapshot provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses egress"),
 	"keypool":            words("event limit snapshot"),
@@ -59,18 +60,18 @@ var allowed = map[string][]string{
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
 	"proxy":           words("affinity apikey credit health keypool limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload pricing provider routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider routing snapshot usage web graph/generated graph/model graph/scalar"),
 	"graph/generated": words("account apikey audit auth authz catalog credit egress health keypool notify provider routing usage graph/model graph/scalar"),
 	"graph/model":     words("account apikey audit auth authz catalog credit egress health keypool notify provider routing usage graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload pricing provider sse usage web views/assets views/i18n views/ui"),
+	"views":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},
 	"jobs":            words("auth authz catalog credit egress notify provider usage"),
 
 	// Assembly.
-	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":   words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider proxy simulator snapshot upstream usage views web"),
 	"bench": words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"main":  words("app"),
 }

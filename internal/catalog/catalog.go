@@ -31,8 +31,6 @@ const (
 	MaxPriority = 1000
 	// MaxRegion is how many bytes a route's region has at most.
 	MaxRegion = 64
-	// MaxCapabilities is how many capabilities a route names at most.
-	MaxCapabilities = 32
 	// MaxBalance is the largest weight of a figure in the balanced strategy.
 	MaxBalance = 1000
 	// DefaultRetryBudget is how many retries there may be for 100 calls where a model does not say.

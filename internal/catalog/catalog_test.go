@@ -179,7 +179,6 @@ func TestRefusals(t *testing.T) {
 		{"no context", overriding(a, catalog.Overrides{ContextTokens: new(int64(0))}), fault.Invalid, "routes.0.overrides.contextTokens"},
 		{"no output", overriding(a, catalog.Overrides{MaxOutputTokens: new(int64(-5))}), fault.Invalid, "routes.0.overrides.maxOutputTokens"},
 		{"a capability of two words", overriding(a, catalog.Overrides{Capabilities: []string{"two words"}}), fault.Invalid, "routes.0.overrides.capabilities"},
-		{"too many capabilities", overriding(a, catalog.Overrides{Capabilities: make([]string, 33)}), fault.Invalid, "routes.0.overrides.capabilities"},
 		{"no upstream", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a})}, fault.Invalid, "routes.0.upstreamId"},
 		{"negative weight", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Weight: &minus})}, fault.Invalid, "routes.0.weight"},
 		{"negative priority", catalog.CreateInput{Name: "n", Routes: route(catalog.RouteInput{ProviderID: a, UpstreamID: "u", Priority: -1})}, fault.Invalid, "routes.0.priority"},

@@ -12,7 +12,7 @@ func (o *Overrides) prices() map[string]*money.Price {
 	}
 }
 
-// check holds overrides against their rules.
+// check holds overrides against their rules, and gives their capabilities their own names.
 func (o *Overrides) check() error {
 	for field, price := range o.prices() {
 		if price != nil && *price < 0 {
@@ -24,15 +24,12 @@ func (o *Overrides) check() error {
 			return fault.Field(field, "a number of tokens is above zero")
 		}
 	}
-	if len(o.Capabilities) > MaxCapabilities {
-		return fault.Field("capabilities", "a route has at most %d capabilities", MaxCapabilities)
+	if o.Capabilities == nil {
+		return nil
 	}
-	for _, c := range o.Capabilities {
-		if c == "" || len(c) > MaxName || !isWord(c) {
-			return fault.Field("capabilities", "a capability is one word of at most %d bytes", MaxName)
-		}
-	}
-	return nil
+	names, err := NamedCapabilities(o.Capabilities)
+	o.Capabilities = names
+	return err
 }
 
 // describe adds overrides to what the audit log keeps of their route.

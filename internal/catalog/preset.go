@@ -24,22 +24,16 @@ type Preset struct {
 
 // A PresetModel is one model of a vendor.
 type PresetModel struct {
-	ID           string // the vendor's
-	Name         string // for people
-	Context      int64  // tokens; 0 is unknown
-	MaxOutput    int64  // tokens; 0 is unknown
-	Capabilities []string
+	ID           string   // the vendor's
+	Name         string   // for people
+	Context      int64    // tokens; 0 is unknown
+	MaxOutput    int64    // tokens; 0 is unknown
+	Capabilities []string // as far as the catalogue knows: see Lacks
 	Rate         pricing.Rate
 }
 
 // Project stands in the base URL of a preset for a name that only its user knows.
 const Project = "PROJECT"
-
-// What the catalogue says a model can do besides text.
-const (
-	Reasoning = "reasoning"
-	Vision    = "vision"
-)
 
 // Presets lists the vendors that a provider can be made from, the well-known first. The list is shared: do not change it.
 // Vendors that sign requests in ways of their own are left out, but for Vertex AI.
@@ -139,11 +133,12 @@ func presetModel(m catwalk.Model) PresetModel {
 			CacheWrite:  price(m.CostPer1MInCached),  // "into the cache": the write
 		},
 	}
+	p.Capabilities = []string{llm.TextOnly}
 	if m.CanReason {
-		p.Capabilities = append(p.Capabilities, Reasoning)
+		p.Capabilities = append(p.Capabilities, llm.NeedReasoning.String())
 	}
 	if m.SupportsImages {
-		p.Capabilities = append(p.Capabilities, Vision)
+		p.Capabilities = append(p.Capabilities, llm.NeedVision.String())
 	}
 	return p
 }

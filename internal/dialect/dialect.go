@@ -111,7 +111,8 @@ type Facts struct {
 	InputTokens int64
 	// Images counts the pictures, Messages the messages, Media the sounds, films and documents.
 	Images, Messages, Media int64
-	HasTools                bool
+	// Needs is what the request asks of its model and provider, but for sizes and streams, which the fields above say.
+	Needs llm.Needs
 
 	// Previous is the answer that this request goes on from, which the upstream keeps (Responses).
 	Previous string

@@ -1,5 +1,7 @@
 package health
 
+import "strings"
+
 // A Class is how an attempt ended. It decides whose fault a failure is: see Scope.
 type Class uint8
 
@@ -64,6 +66,21 @@ var classText = [classes]string{
 	OK: "ok", BadRequest: "bad request", Cancelled: "cancelled", Unauthorized: "key refused", Forbidden: "forbidden",
 	OutOfQuota: "quota used up", RateLimited: "rate limited", NoModel: "model not found", Overloaded: "overloaded",
 	ServerError: "server errors", Unreached: "not reached", TimedOut: "timeouts", Malformed: "broken answers",
+}
+
+var classCode = func() (codes [classes]string) {
+	for c, text := range classText {
+		codes[c] = strings.ReplaceAll(text, " ", "_")
+	}
+	return codes
+}()
+
+// Code is the class for programs.
+func (c Class) Code() string {
+	if c >= classes {
+		return "unknown"
+	}
+	return classCode[c]
 }
 
 // String is the class in a few words, for people.

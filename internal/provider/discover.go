@@ -136,6 +136,7 @@ func (d *Discovery) judge(row *db.ProviderModel, presetID string, listed bool) (
 		d.Missing = append(d.Missing, row.UpstreamID)
 		changed = true
 	}
+	changed = recall(row, presetID) || changed
 	if row.PriceSource == PriceManual {
 		return changed
 	}

@@ -34,11 +34,11 @@ const (
 type Model struct {
 	ID              id.ProviderModel
 	ProviderID      id.Provider
-	UpstreamID      string // what the provider calls it
-	Alias           string // another name for callers; may be empty
-	Capabilities    []string
-	ContextTokens   int64 // 0 is unknown
-	MaxOutputTokens int64 // 0 is unknown
+	UpstreamID      string   // what the provider calls it
+	Alias           string   // another name for callers; may be empty
+	Capabilities    []string // names of llm.Capabilities
+	ContextTokens   int64    // 0 is unknown
+	MaxOutputTokens int64    // 0 is unknown
 	Rate            pricing.Rate
 	PriceSource     string
 	Source          string
@@ -47,7 +47,8 @@ type Model struct {
 	CreatedAt       time.Time
 }
 
-// ModelInput is a model as somebody writes it down. What is not given is taken from the catalogue, where that knows it.
+// ModelInput is a model as somebody writes it down. What is not given is taken from the catalogue, where that knows it. A list
+// of capabilities is all that the model can do: what it leaves out is lacking.
 type ModelInput struct {
 	UpstreamID      string
 	Alias           string
@@ -60,7 +61,7 @@ type ModelInput struct {
 // ModelChange changes a model; nil fields stay as they are.
 type ModelChange struct {
 	Alias           *string
-	Capabilities    *[]string
+	Capabilities    *[]string // all of them from now on; an empty list gives them back to the catalogue
 	ContextTokens   *int64
 	MaxOutputTokens *int64
 	Rate            *pricing.Rate // set by hand from now on; an empty one gives the price back to the catalogue
@@ -183,13 +184,10 @@ func (p *Providers) withModel(ctx context.Context, model id.ProviderModel, do fu
 
 func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Provider, in ModelInput, source string) (Model, error) {
 	row := db.ProviderModel{
-		ProviderID: provider.ID, UpstreamID: in.UpstreamID, Alias: in.Alias, Capabilities: in.Capabilities,
+		ProviderID: provider.ID, UpstreamID: in.UpstreamID, Alias: in.Alias,
 		ContextTokens: known(in.ContextTokens), MaxOutputTokens: known(in.MaxOutputTokens), Source: source, Enabled: true,
 	}
 	if preset, ok := catalog.Known(provider.PresetID, in.UpstreamID); ok {
-		if len(row.Capabilities) == 0 {
-			row.Capabilities = preset.Capabilities
-		}
 		if row.ContextTokens == nil {
 			row.ContextTokens = known(preset.Context)
 		}
@@ -198,17 +196,17 @@ func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 		}
 	}
 	setPrice(&row, provider.PresetID, in.Rate)
-	if err := checkModel(row); err != nil {
+	if err := setCapabilities(&row, provider.PresetID, in.Capabilities); err != nil {
 		return Model{}, err
 	}
-	if row.Capabilities == nil {
-		row.Capabilities = []string{}
+	if err := checkModel(row); err != nil {
+		return Model{}, err
 	}
 	inserted, err := p.q.InsertProviderModel(ctx, tx, db.InsertProviderModelParams{
 		ID: id.New[id.ProviderModel](), ProviderID: row.ProviderID, UpstreamID: row.UpstreamID, Alias: row.Alias, Capabilities: row.Capabilities,
 		ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
 		InputPrice: row.InputPrice, CachedInputPrice: row.CachedInputPrice, CacheWritePrice: row.CacheWritePrice, OutputPrice: row.OutputPrice,
-		PriceSource: row.PriceSource, Source: row.Source,
+		PriceSource: row.PriceSource, Source: row.Source, CapabilitiesSource: row.CapabilitiesSource,
 	})
 	if db.Violates(err, "provider_models_provider_id_upstream_id_key") {
 		return Model{}, fault.Field("upstreamId", "this model is there already")
@@ -224,7 +222,9 @@ func (p *Providers) changeModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 		row.Alias = *change.Alias
 	}
 	if change.Capabilities != nil {
-		row.Capabilities = append([]string{}, *change.Capabilities...)
+		if err := setCapabilities(&row, provider.PresetID, *change.Capabilities); err != nil {
+			return Model{}, err
+		}
 	}
 	if change.ContextTokens != nil {
 		row.ContextTokens = known(*change.ContextTokens)
@@ -246,7 +246,8 @@ func (p *Providers) changeModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 
 func (p *Providers) writeModel(ctx context.Context, tx pgx.Tx, row db.ProviderModel) (Model, error) {
 	written, err := p.q.UpdateProviderModel(ctx, tx, db.UpdateProviderModelParams{
-		ID: row.ID, Alias: row.Alias, Capabilities: row.Capabilities, ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
+		ID: row.ID, Alias: row.Alias, Capabilities: row.Capabilities, CapabilitiesSource: row.CapabilitiesSource,
+		ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
 		InputPrice: row.InputPrice, CachedInputPrice: row.CachedInputPrice, CacheWritePrice: row.CacheWritePrice, OutputPrice: row.OutputPrice,
 		PriceSource: row.PriceSource, Source: row.Source, Enabled: row.Enabled, MissingSince: row.MissingSince,
 	})
@@ -276,17 +277,10 @@ func checkModel(row db.ProviderModel) error {
 		return fault.Field("upstreamId", "an upstream id is one word of 1 to %d bytes", MaxName)
 	case row.Alias != "" && !isToken(row.Alias):
 		return fault.Field("alias", "an alias is one word of at most %d bytes", MaxName)
-	case len(row.Capabilities) > 32:
-		return fault.Field("capabilities", "a model has at most 32 capabilities")
 	case row.ContextTokens != nil && *row.ContextTokens < 0:
 		return fault.Field("contextTokens", "a number of tokens is not negative")
 	case row.MaxOutputTokens != nil && *row.MaxOutputTokens < 0:
 		return fault.Field("maxOutputTokens", "a number of tokens is not negative")
-	}
-	for _, c := range row.Capabilities {
-		if !isToken(c) {
-			return fault.Field("capabilities", "a capability is one word of at most %d bytes", MaxName)
-		}
 	}
 	for field, price := range map[string]*money.Price{
 		"inputPrice": row.InputPrice, "cachedInputPrice": row.CachedInputPrice, "cacheWritePrice": row.CacheWritePrice, "outputPrice": row.OutputPrice,
@@ -325,6 +319,7 @@ func modelFromRow(row db.ProviderModel) Model {
 func describeModel(m Model) map[string]any {
 	return map[string]any{
 		"provider": m.ProviderID, "upstream": m.UpstreamID, "alias": m.Alias, "enabled": m.Enabled, "priceSource": m.PriceSource,
+		"capabilities": m.Capabilities, "context": m.ContextTokens, "maxOutput": m.MaxOutputTokens,
 		"input": text(m.Rate.Input), "cachedInput": text(m.Rate.CachedInput), "cacheWrite": text(m.Rate.CacheWrite), "output": text(m.Rate.Output),
 	}
 }

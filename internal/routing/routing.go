@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"aihigress/internal/health"
+	"aihigress/internal/llm"
 	"aihigress/internal/snapshot"
 )
 
@@ -60,6 +61,11 @@ type Input struct {
 	Output int64 // at most; 0 is not said
 
 	Balance snapshot.Balance // of Balanced: how much each figure counts; zero is UsualBalance
+	// What a route must have. Dialect is the caller's, for what that alone has. Context is what the prompt surely takes of a
+	// model's context, in tokens; 0 is unknown.
+	Needs   llm.Needs
+	Dialect string
+	Context int64
 }
 
 // A Target is one thing that can be tried: a provider's model with one of its keys. A plan never has a target twice.
@@ -67,11 +73,12 @@ type Target struct {
 	Route    *snapshot.Route
 	Key      *snapshot.ProviderKey // nil where the provider needs none
 	Standing health.Standing
-	Room     float64 // of the key: the share of what it may do that is left; 1 where it is the only one
-	LeftOut  bool    // it is out of use: to be tried only when nothing else is left
-	Held     bool    // it has the beginning of this conversation in its cache
-	Terms    Terms   // of a policy that compares them
-	Chance   float64 // of being tried first, from 0 to 1; Explain alone works it out
+	Room     float64   // of the key: the share of what it may do that is left; 1 where it is the only one
+	LeftOut  bool      // to be tried only when nothing else is left, and what is Unfit not even then
+	Held     bool      // it has the beginning of this conversation in its cache
+	Lacks    llm.Needs // of what the request needs, as far as is known; it may be tried all the same where others lack as much
+	Terms    Terms     // of a policy that compares them
+	Chance   float64   // of being tried first, from 0 to 1; Explain alone works it out
 
 	policy    Policy
 	now       time.Time
@@ -83,6 +90,8 @@ type Target struct {
 	trial     bool    // goes first, to try a half-open circuit
 	exploring bool    // went first to be learned about
 	kept      bool    // went first since it has the conversation
+
+	context, output int32 // tokens that the request takes, where that is too much
 }
 
 // Health is the target as the board knows it.
@@ -96,8 +105,9 @@ func (t *Target) Health() health.Target {
 
 // Plan appends the targets for routes to dst, in the order in which they are to be tried: first every route with one of
 // its keys, then every route with its next key, and so on, so that a failing provider is left before another of its
-// keys is tried. Behind them come those that are left out, the least bad first. A weight of 0 takes no traffic while
-// another route or key is left. At most MaxTargets are appended.
+// keys is tried. Behind them come those that are left out: what lacks more than others of what the request needs, then
+// what is out of use, the least bad first, and last what is Unfit. A weight of 0 takes no traffic while another route or
+// key is left. At most MaxTargets are appended.
 func (p Policy) Plan(dst []Target, in Input) []Target {
 	return p.plan(dst, &in, false)
 }
@@ -110,6 +120,7 @@ func (p Policy) Explain(in Input) []Target {
 func (p Policy) plan(dst []Target, in *Input, explain bool) []Target {
 	var room [MaxTargets]Target // most plans need no memory but dst
 	targets := p.targets(room[:0], in)
+	leaveOut(targets, in)
 	if p.Compares() {
 		p.estimate(targets, in)
 		p.score(targets, in.Balance)
@@ -255,11 +266,17 @@ func assemble(dst []Target, choices []choice, targets []Target) []Target {
 	return dst
 }
 
-// lessBad orders what is left out: what the vendor asked to leave alone comes last, else what is to be tried again soonest
-// comes first.
+// lessBad orders what is left out, by rank. Of what is out of use, what the vendor asked to leave alone comes last, else
+// what is to be tried again soonest comes first.
 func (t *Target) lessBad(other *Target) bool {
 	a, b := t.Standing.Opening, other.Standing.Opening
-	switch {
+	switch rank := t.rank(); {
+	case rank != other.rank():
+		return rank < other.rank()
+	case rank != 1 && t.Route.Priority != other.Route.Priority:
+		return t.Route.Priority < other.Route.Priority
+	case rank != 1:
+		return t.Route.Weight > other.Route.Weight
 	case a.Asked != b.Asked:
 		return b.Asked
 	case !a.Until.Equal(b.Until):

@@ -216,6 +216,7 @@ func (t *Target) Reasons() []string {
 	if r.Upstream == nil || r.Upstream.Rate.Input == nil && r.Upstream.Rate.Output == nil {
 		reasons = append(reasons, "unpriced")
 	}
+	reasons = append(reasons, t.lackReasons()...)
 	return append(reasons, t.figures()...)
 }
 
@@ -259,6 +260,13 @@ func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) + " s
 
 // leftOut is why a target is not used now.
 func (t *Target) leftOut() []string {
+	lacks := t.lackReasons()
+	switch t.rank() {
+	case 0:
+		return append(lacks, "only when the others fail")
+	case 2:
+		return lacks
+	}
 	o := t.Standing.Opening
 	until := "until " + o.Until.UTC().Format("15:04:05") + " UTC"
 	switch {
@@ -267,5 +275,5 @@ func (t *Target) leftOut() []string {
 	case o.Asked:
 		until += ", as the vendor asked"
 	}
-	return []string{fmt.Sprintf("out of use: %s (%s)", o.Why, t.Standing.Scope), until}
+	return append([]string{fmt.Sprintf("out of use: %s (%s)", o.Why, t.Standing.Scope), until}, lacks...)
 }

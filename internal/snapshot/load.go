@@ -16,7 +16,9 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
@@ -250,11 +252,11 @@ func providerModel(row db.ProviderModel) *ProviderModel {
 			Input: row.InputPrice, CachedInput: row.CachedInputPrice,
 			CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
 		},
-		MaxOutput:    value(row.MaxOutputTokens),
-		Context:      value(row.ContextTokens),
-		Capabilities: row.Capabilities,
-		Disabled:     !row.Enabled,
-		Missing:      row.MissingSince != nil,
+		MaxOutput: value(row.MaxOutputTokens),
+		Context:   value(row.ContextTokens),
+		Lacks:     catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
+		Disabled:  !row.Enabled,
+		Missing:   row.MissingSince != nil,
 	}
 }
 
@@ -274,7 +276,7 @@ func overridden(m *ProviderModel, route db.Route) *ProviderModel {
 	}
 	o.Context, o.MaxOutput = cmp.Or(value(route.ContextTokens), o.Context), cmp.Or(value(route.MaxOutputTokens), o.MaxOutput)
 	if route.Capabilities != nil {
-		o.Capabilities = route.Capabilities
+		o.Lacks = llm.LackedBy(append([]string{llm.TextOnly}, route.Capabilities...), llm.Abilities) // an empty list is text alone
 	}
 	return &o
 }

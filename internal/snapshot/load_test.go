@@ -2,7 +2,6 @@ package snapshot_test
 
 import (
 	"crypto/sha256"
-	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
@@ -58,7 +58,7 @@ func TestLoadRouting(t *testing.T) {
 	}
 	price := func(n money.Price) *money.Price { return &n }
 	want := []*snapshot.ProviderModel{
-		{UpstreamID: "gpt", Rate: pricing.Rate{Input: price(0), CacheWrite: price(7), Output: price(20)}, Context: 99, MaxOutput: 500, Capabilities: []string{}},
+		{UpstreamID: "gpt", Rate: pricing.Rate{Input: price(0), CacheWrite: price(7), Output: price(20)}, Context: 99, MaxOutput: 500, Lacks: llm.Abilities},
 		{UpstreamID: "unlisted", Rate: pricing.Rate{Output: price(4)}, MaxOutput: 3},
 		nil,
 	}
@@ -67,7 +67,7 @@ func TestLoadRouting(t *testing.T) {
 			t.Errorf("route %d (-want +got):\n%s", i, diff)
 		}
 	}
-	if m.Routes[0].Region != "eu" || *p.Models["gpt"].Rate.Input != 10 || !slices.Equal(p.Models["gpt"].Capabilities, []string{"vision"}) {
+	if m.Routes[0].Region != "eu" || *p.Models["gpt"].Rate.Input != 10 || p.Models["gpt"].Lacks == llm.Abilities {
 		t.Errorf("region %q, the provider's model %+v", m.Routes[0].Region, p.Models["gpt"])
 	}
 

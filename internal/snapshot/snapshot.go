@@ -14,6 +14,7 @@ import (
 
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
@@ -142,12 +143,11 @@ type ProviderModel struct {
 	UpstreamID string
 	Alias      string // another name for it; may be empty
 	Rate       pricing.Rate
-	MaxOutput  int64 // tokens; 0 is unknown
-	Context    int64 // tokens; 0 is unknown
-	// Capabilities are what it can do besides text, as in vision; empty is unknown.
-	Capabilities []string
-	Disabled     bool // switched off by an admin: no route leads to it
-	Missing      bool // the provider no longer lists it: explicit routes and slug/model still lead to it
+	MaxOutput  int64     // tokens; 0 is unknown
+	Context    int64     // tokens; 0 is unknown
+	Lacks      llm.Needs // what it is known to be unable to do
+	Disabled   bool      // switched off by an admin: no route leads to it
+	Missing    bool      // the provider no longer lists it: explicit routes and slug/model still lead to it
 
 	direct []Route // the one route that slug/model takes
 }

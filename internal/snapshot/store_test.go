@@ -222,7 +222,8 @@ func TestLoad(t *testing.T) {
 		sealed := f.keyring.Seal(secret.NewText("vendor secret"), "provider_keys/"+good.String())
 		f.exec(`INSERT INTO provider_keys (id, provider_id, hint, secret_key_id, secret_sealed, max_qps) VALUES ($1, $2, '', $3, $4, 5)`, k, provider, f.keyring.ID(), sealed)
 	}
-	f.exec(`INSERT INTO provider_models (id, provider_id, upstream_id, alias, source, input_price, context_tokens) VALUES ($1, $2, 'gpt', 'fast', 'manual', 2500000, 128000)`, id.New[id.ProviderModel](), provider)
+	f.exec(`INSERT INTO provider_models (id, provider_id, upstream_id, alias, source, input_price, context_tokens, capabilities, capabilities_source)
+		VALUES ($1, $2, 'gpt', 'fast', 'manual', 2500000, 128000, '{tools,reasoning,structured_output}', 'manual')`, id.New[id.ProviderModel](), provider)
 	model := id.New[id.Model]()
 	f.exec(`INSERT INTO models (id, name, strategy, unsupported) VALUES ($1, 'smart', 'priority', 'reject')`, model)
 	f.exec(`INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority) VALUES ($1, $2, $3, 'gpt', 9, 4)`, id.New[id.Route](), model, provider)
@@ -257,7 +258,7 @@ func TestLoad(t *testing.T) {
 		t.Fatalf("%+v %+v: %v", routes, m, err)
 	}
 	r := routes[0]
-	if r.Weight != 9 || r.Priority != 4 || *r.Upstream.Rate.Input != 2_500_000 || r.Upstream.Rate.Output != nil || r.Upstream.Context != 128000 {
+	if r.Weight != 9 || r.Priority != 4 || *r.Upstream.Rate.Input != 2_500_000 || r.Upstream.Rate.Output != nil || r.Upstream.Context != 128000 || r.Upstream.Lacks.String() != "vision+audio" {
 		t.Errorf("route %+v, upstream %+v", r, r.Upstream)
 	}
 	p := r.Provider

@@ -97,6 +97,9 @@ func (d *decoder) event() Event {
 			e.Attempts[i].Charge = money.Amount(max(d.varint(), 0))
 		}
 	}
+	if len(d.rest) > 0 { // and the third here
+		e.Plan = d.plan()
+	}
 	e.Usage, _ = u.Clamp()
 	e.Usage.Estimated = flags&flagEstimated != 0
 	return e

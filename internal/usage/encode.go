@@ -82,7 +82,7 @@ func appendEvent(b []byte, e *Event) []byte {
 	for i := range attempts {
 		b = binary.AppendVarint(b, int64(attempts[i].Charge))
 	}
-	return b
+	return appendPlan(b, e.Plan)
 }
 
 func (e *Event) flags() byte {

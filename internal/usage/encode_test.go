@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func drawEvent(t *rapid.T) Event {
 			Charge: money.Amount(rapid.Int64Min(0).Draw(t, "charge")),
 		})
 	}
+	e.Plan = drawPlan(t)
 	if n := rapid.IntRange(0, 3).Draw(t, "tags"); n > 0 {
 		e.Tags = map[string]string{}
 		for range n {
@@ -88,6 +90,25 @@ func drawEvent(t *rapid.T) Event {
 		}
 	}
 	return e
+}
+
+func drawPlan(t *rapid.T) *Plan {
+	n := rapid.IntRange(0, MaxPlanned).Draw(t, "planned")
+	if n == 0 {
+		return nil
+	}
+	short := func(label string) string {
+		return strings.ReplaceAll(rapid.StringOfN(rapid.Rune(), 0, 12, maxPlanned).Draw(t, label), "\x00", "-")
+	}
+	p := &Plan{Strategy: short("strategy"), More: rapid.IntRange(0, 100).Draw(t, "more")}
+	for range n {
+		target := Planned{ProviderSlug: short("slug"), UpstreamModel: short("upstream"), KeyID: drawID[id.ProviderKey](t, "key"), Out: short("out")}
+		if rapid.Bool().Draw(t, "scored") {
+			target.Score = new(float64(rapid.Float32().Draw(t, "score")))
+		}
+		p.Targets = append(p.Targets, target)
+	}
+	return p
 }
 
 func TestEventComesBack(t *testing.T) {
@@ -116,7 +137,9 @@ func TestLargestEventFits(t *testing.T) {
 		Usage: llm.Usage{Input: 1<<63 - 1, CachedInput: -1 << 63, Output: 1<<63 - 1},
 		Tags:  map[string]string{},
 	}
+	e.Plan = &Plan{Strategy: long, More: 1<<63 - 1}
 	for i := range 1000 {
+		e.Plan.Targets = append(e.Plan.Targets, Planned{ProviderSlug: long, UpstreamModel: long, KeyID: id.New[id.ProviderKey](), Score: new(math.MaxFloat64), Out: long})
 		e.Attempts = append(e.Attempts, Attempt{ProviderSlug: long, Error: long, Status: i, Duration: 1<<63 - 1, Charge: money.MaxAmount})
 		e.Tags[strings.Repeat("t", 300)+time.Duration(i).String()] = long
 		e.Tags[time.Duration(i).String()+long] = long
@@ -131,6 +154,9 @@ func TestLargestEventFits(t *testing.T) {
 	}
 	if n := len(got.Attempts); n != maxAttempts || got.Attempts[n-1].Status != 999 {
 		t.Errorf("%d attempts, the last with status %d; want the last %d", n, got.Attempts[n-1].Status, maxAttempts)
+	}
+	if len(got.Plan.Targets) != MaxPlanned || got.Plan.Targets[0].Score != nil {
+		t.Errorf("%d targets, the first with a score: %v", len(got.Plan.Targets), got.Plan.Targets[0].Score)
 	}
 	if got.Usage.Output != llm.MaxTokens || got.Usage.CachedInput != 0 {
 		t.Errorf("usage %+v is not clamped", got.Usage)
@@ -171,8 +197,9 @@ func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
 	want := sampleEvent(time.Unix(1_700_000_000, 0))
 	payload := appendRecord(nil, finishedRecord, &want)
 	for version, without := range []int{
-		4, // images, tool uses and the charge of the one attempt, each a byte of zero
-		1, // the charge
+		5, // images, tool uses, the charge of the one attempt and the plan, each a byte of zero
+		2, // the charge and the plan
+		1, // the plan
 	} {
 		_, got, err := decodeRecord(payload[:len(payload)-without])
 		if err != nil {

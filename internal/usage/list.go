@@ -204,6 +204,11 @@ func fromRow(row db.Request) (Request, error) {
 	if err := json.Unmarshal(row.Attempts, &r.Attempts); err != nil {
 		return Request{}, fmt.Errorf("read attempts of %s: %w", row.ID, err)
 	}
+	if row.Plan != nil {
+		if err := json.Unmarshal(row.Plan, &r.Plan); err != nil {
+			return Request{}, fmt.Errorf("read plan of %s: %w", row.ID, err)
+		}
+	}
 	if err := json.Unmarshal(row.Tags, &r.Tags); err != nil {
 		return Request{}, fmt.Errorf("read tags of %s: %w", row.ID, err)
 	}

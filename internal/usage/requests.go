@@ -26,6 +26,7 @@ type Request struct {
 	Outcome       Outcome           `json:"outcome"`
 	ErrorCode     string            `json:"error_code,omitempty"`
 	Attempts      []Attempt         `json:"attempts,omitempty"`
+	Plan          *Plan             `json:"plan,omitempty"` // nil where there was nothing to choose
 	Duration      time.Duration     `json:"duration_ns"`
 	FirstToken    time.Duration     `json:"first_token_ns,omitempty"` // zero where no token came
 	Usage         llm.Usage         `json:"usage"`                    // all cache writes are in CacheWrite5m
@@ -46,7 +47,7 @@ func fromEvent(e *Event) Request {
 		ID: e.ID, RequestID: e.RequestID, StartedAt: e.StartedAt, NodeID: e.NodeID, UserID: e.UserID, KeyID: e.KeyID,
 		Model: e.Model, ProviderID: e.ProviderID, UpstreamModel: e.UpstreamModel, Dialect: e.Dialect,
 		Endpoint: e.Endpoint, Streamed: e.Streamed, HTTPStatus: e.HTTPStatus, Outcome: e.Outcome,
-		ErrorCode: e.ErrorCode, Attempts: e.Attempts, Duration: e.Duration, FirstToken: e.FirstToken,
+		ErrorCode: e.ErrorCode, Attempts: e.Attempts, Plan: e.Plan, Duration: e.Duration, FirstToken: e.FirstToken,
 		Usage: storedUsage(e.Usage), Unpriced: e.Unpriced, Charge: e.Charge, Cost: e.Cost, Tags: e.Tags,
 	}
 }

@@ -14,7 +14,13 @@ import (
 
 // requestRows are the batch's rows of requests, by the names of the columns.
 func requestRows(bookings []booking) []byte {
-	w := rowWriter{b: make([]byte, 0, 1024*len(bookings))}
+	size := 1024 * len(bookings)
+	for i := range bookings {
+		if bookings[i].event.Plan != nil {
+			size += usualPlan
+		}
+	}
+	w := rowWriter{b: make([]byte, 0, size)}
 	for i := range bookings {
 		w.request(&bookings[i].event)
 	}
@@ -93,6 +99,7 @@ func (w *rowWriter) request(e *Event) {
 	w.amount("charge", e.Charge)
 	w.amount("cost", e.Cost)
 	w.tags("tags", e.Tags)
+	w.plan("plan", e.Plan)
 }
 
 // begin ends the last row and begins another.

@@ -19,6 +19,7 @@ func TestRowsAreJSON(t *testing.T) {
 			Attempts []Attempt         `json:"attempts"`
 			Tags     map[string]string `json:"tags"`
 			Charge   *int64            `json:"charge"`
+			Plan     *Plan             `json:"plan"`
 		}
 		if err := json.Unmarshal(requestRows([]booking{{event: e}, {event: e}}), &rows); err != nil {
 			t.Fatal(err)
@@ -28,6 +29,9 @@ func TestRowsAreJSON(t *testing.T) {
 		}
 		if diff := cmp.Diff(e.Attempts, rows[1].Attempts, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal("attempts (-want +got):\n", diff)
+		}
+		if diff := cmp.Diff(e.Plan, rows[1].Plan, cmpopts.EquateApprox(1e-5, 0)); diff != "" {
+			t.Fatal("plan (-want +got):\n", diff)
 		}
 		if diff := cmp.Diff(e.Tags, rows[1].Tags, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal("tags (-want +got):\n", diff)
@@ -39,13 +43,18 @@ func TestRowsAreJSON(t *testing.T) {
 }
 
 func BenchmarkRequestRows(b *testing.B) {
-	bookings := make([]booking, batchSize)
-	for i := range bookings {
-		bookings[i].event = sampleEvent(noon)
+	for name, plan := range map[string]*Plan{"plain": nil, "planned": samplePlan()} {
+		b.Run(name, func(b *testing.B) {
+			bookings := make([]booking, batchSize)
+			for i := range bookings {
+				bookings[i].event = sampleEvent(noon)
+				bookings[i].event.Plan = plan
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				requestRows(bookings)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batchSize), "ns/request")
+		})
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		requestRows(bookings)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batchSize), "ns/request")
 }

@@ -311,12 +311,15 @@ func cutLast(t *rapid.T, dir string) Position {
 }
 
 func BenchmarkFinish(b *testing.B) {
-	for _, name := range []string{"one", "parallel"} {
+	for _, name := range []string{"one", "planned", "parallel"} {
 		b.Run(name, func(b *testing.B) {
 			s := openSpool(b, b.TempDir())
 			e := sampleEvent(time.Now())
+			if name == "planned" {
+				e.Plan = samplePlan()
+			}
 			b.ReportAllocs()
-			if name == "one" {
+			if name != "parallel" {
 				for b.Loop() {
 					if err := s.Finish(e); err != nil {
 						b.Fatal(err)

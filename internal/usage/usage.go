@@ -73,6 +73,7 @@ type Event struct {
 	Outcome    Outcome
 	ErrorCode  string
 	Attempts   []Attempt
+	Plan       *Plan // nil where there was nothing to choose
 	Duration   time.Duration
 	FirstToken time.Duration // from StartedAt; zero where no token came
 

@@ -181,4 +181,11 @@ var refusals = map[string]string{
 	"there is an egress pool of this name already":                                                  "已有同名的出口池",
 	"providers use this egress pool: give them another one first":                                   "有提供商正在使用此出口池，请先为其更换",
 	"at most %d egress pools at once":                                                               "一次最多查询 %d 个出口池",
+	"there is no capability %.40q: known are %s":                                                    "没有能力标签 %.40q；可用的有 %s",
+	"a limit is between 1 and 1000000 requests a second":                                            "限制必须在每秒 1 到 1000000 次之间",
+	"only an admin allows private addresses":                                                        "只有管理员可以允许内网地址",
+	"how much room a call needs is said by its tokens":                                              "调用所需的空间由词元数说明",
+	"the key does not work: it was revoked, or its user is disabled":                                "此密钥不可用：它已被吊销，或其用户已被停用",
+	"The model `%.100s` does not exist or you do not have access to it.":                            "模型 `%.100s` 不存在，或您无权使用。",
+	"The model `%.100s` has no provider at the moment.":                                             "模型 `%.100s` 目前没有可用的提供商。",
 }

@@ -63,6 +63,10 @@ const (
 	idSourceData
 	idRole
 	idFileID
+	idToolType
+	idThinking
+	idFormat
+	idOwn // what no other dialect has
 )
 
 var requestPaths = func() *jsonscan.Paths {
@@ -82,6 +86,13 @@ var requestPaths = func() *jsonscan.Paths {
 		"messages[].role":    idRole,
 		"tools":              idTools,
 		"tools[]":            idTool,
+		"tools[].type":       idToolType,
+		"thinking.type":      idThinking,
+		"output_format.type": idFormat,
+		"mcp_servers[]":      idOwn,
+		"container":          idOwn,
+
+		"output_config.format.type": idFormat,
 	}
 	for _, block := range []string{"messages[].content[]", "messages[].content[].content[]"} {
 		paths[block+".type"] = idBlockType
@@ -178,6 +189,7 @@ type requestScan struct {
 	source  source
 	limited bool // max_tokens is given
 	user    bool // the message at hand is a user's
+	vendor  bool // the tool at hand is none that the caller defines
 }
 
 // source is the source of a picture or a document. The data of a plain text is read by the model as it stands; that of
@@ -237,8 +249,11 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	case idMetadata:
 		r.req.metadata.start, r.req.metadataKind = at, kind
 	case idTool, idInput:
-		r.tool = at
-		r.req.facts.HasTools = r.req.facts.HasTools || id == idTool
+		r.tool, r.vendor = at, false
+	case idOwn:
+		if kind != jsonscan.Null {
+			r.req.facts.Needs |= llm.NeedDialect
+		}
 	case idMessage:
 		r.req.facts.Messages++
 		r.req.thread.Open()
@@ -267,7 +282,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 		keep = maxModel + 1
 	case idUserID, idFileID:
 		keep = maxName
-	case idBlockType, idSourceType, idRole:
+	case idBlockType, idSourceType, idRole, idToolType, idThinking, idFormat:
 		keep = 32
 	}
 	r.text = jsonscan.Keep(r.text, part, keep)
@@ -306,6 +321,22 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		req.thread.State = string(r.text)
 	case idTool, idInput:
 		req.facts.TextBytes += at - r.tool
+		switch {
+		case r.vendor:
+			req.facts.Needs |= llm.NeedDialect
+		case id == idTool:
+			req.facts.Needs |= llm.NeedTools
+		}
+	case idToolType:
+		r.vendor = kind == jsonscan.String && string(r.text) != "custom"
+	case idThinking:
+		if kind == jsonscan.String && string(r.text) != "disabled" {
+			req.facts.Needs |= llm.NeedReasoning
+		}
+	case idFormat:
+		if kind == jsonscan.String {
+			req.facts.Needs |= llm.NeedStructured
+		}
 	case idBlockType:
 		r.blockType(string(r.text))
 	case idSourceType:
@@ -321,6 +352,7 @@ func (r *requestScan) blockType(t string) {
 	switch t {
 	case "image":
 		r.req.facts.Images++
+		r.req.facts.Needs |= llm.NeedVision
 	case "document":
 		r.req.facts.Media++
 	}

@@ -37,7 +37,7 @@ func TestScan(t *testing.T) {
 			{"type":"document","source":{"type":"base64","data":"AAAA"}}]}]}`
 	s := scan(t, body)
 	want := &dialect.Facts{Model: "m", Stream: true, MaxTokens: 9, N: 1, TextBytes: int64(len("sé" + `{"name":"f"}` + "abc" + "hm" + "f" + `{"a":1}` + "r" + "r2" + "pl\n" + "T")),
-		Images: 2, Messages: 3, Media: 2, HasTools: true}
+		Images: 2, Messages: 3, Media: 2, Needs: llm.NeedVision | llm.NeedTools}
 	if diff := cmp.Diff(want, s.Facts()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

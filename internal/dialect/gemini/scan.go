@@ -32,7 +32,18 @@ const (
 	idRole
 	idFileURI
 	idCached
+	idFunction
+	idOwn // what no other dialect has
+	idFormat
+	idBudget
+	idLevel
+	idThoughts
+	idModality
 )
+
+// ownTools are the tools that Google runs, or defines.
+var ownTools = []string{"googleSearch", "googleSearchRetrieval", "codeExecution", "urlContext", "fileSearch", "computerUse", "googleMaps",
+	"enterpriseWebSearch", "retrieval", "mcpServers"}
 
 // requestPaths are the places of a generateContent request, on its own and within a countTokens request.
 var requestPaths = func() *jsonscan.Paths {
@@ -46,6 +57,16 @@ var requestPaths = func() *jsonscan.Paths {
 		"generationConfig":                 idConfig,
 		"generationConfig.maxOutputTokens": idMaxTokens,
 		"generationConfig.candidateCount":  idN,
+
+		"tools([]).functionDeclarations([])":              idFunction,
+		"generationConfig.responseMimeType":               idFormat,
+		"generationConfig.responseModalities([])":         idModality,
+		"generationConfig.thinkingConfig.thinkingBudget":  idBudget,
+		"generationConfig.thinkingConfig.thinkingLevel":   idLevel,
+		"generationConfig.thinkingConfig.includeThoughts": idThoughts,
+	}
+	for _, tool := range ownTools {
+		body["tools([])."+tool] = idOwn
 	}
 	for _, part := range []string{"contents([]).parts([]).", "systemInstruction.parts([])."} {
 		body[part+"text"] = idText
@@ -143,6 +164,9 @@ func (Dialect) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
 	s := requestScan{req: &request{facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
 	err := jsonscan.Check(requestPaths, body, &s)
 	facts := &s.req.facts
+	if s.thinks && !s.idle {
+		facts.Needs |= llm.NeedReasoning
+	}
 	switch {
 	case errors.Is(err, jsonscan.ErrDepth):
 		return nil, &llm.RequestError{Message: fmt.Sprintf("Invalid JSON payload received. It nests more than %d levels deep.", jsonscan.MaxDepth)}
@@ -173,6 +197,8 @@ type requestScan struct {
 	text  []byte // of the string at hand, where it is wanted
 	typed bool   // the file at hand has told its type
 	model bool   // the message at hand is a model's
+
+	thinks, idle bool // what is said of thinking: some way of it, and none at all
 }
 
 func (s *requestScan) fail(param, format string, args ...any) {
@@ -231,8 +257,13 @@ func (s *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		}
 	case idTools, idTool, idRaw:
 		s.raw = at
-		if kind == jsonscan.Object && id != idRaw {
-			facts.HasTools = true
+	case idFunction:
+		if kind == jsonscan.Object {
+			facts.Needs |= llm.NeedTools
+		}
+	case idOwn:
+		if kind != jsonscan.Null {
+			facts.Needs |= llm.NeedDialect
 		}
 	case idFile:
 		s.typed = kind != jsonscan.Object
@@ -252,7 +283,7 @@ func (s *requestScan) Text(id jsonscan.ID, part []byte) {
 		limit = maxName
 	case idModel, idInnerModel:
 		limit = maxModel + 1
-	case idFileType, idMaxTokens, idN:
+	case idFileType, idMaxTokens, idN, idFormat, idBudget, idLevel, idModality:
 		limit = 32
 	}
 	s.text = jsonscan.Keep(s.text, part, limit)
@@ -291,10 +322,41 @@ func (s *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		}
 	case idCached:
 		s.req.thread.State = string(s.text)
+		if kind == jsonscan.String {
+			facts.Needs |= llm.NeedDialect
+		}
 	case idFileType:
 		s.file(s.text)
 	case idFile:
 		s.file(nil)
+	default:
+		s.need(id, kind, raw)
+	}
+}
+
+// need notes what a value asks of the model.
+func (s *requestScan) need(id jsonscan.ID, kind jsonscan.Kind, raw []byte) {
+	needs := &s.req.facts.Needs
+	switch id {
+	case idFormat:
+		if string(s.text) == mimeJSON {
+			*needs |= llm.NeedStructured
+		}
+	case idModality:
+		if strings.EqualFold(string(s.text), "audio") {
+			*needs |= llm.NeedAudio
+		}
+	case idBudget: // zero is no thinking, -1 as much as the model likes
+		if kind == jsonscan.String {
+			raw = s.text
+		}
+		n, ok := jsonscan.Whole(raw)
+		s.idle = ok && n == 0
+		s.thinks = s.thinks || ok && n != 0
+	case idLevel:
+		s.thinks = s.thinks || kind == jsonscan.String
+	case idThoughts:
+		s.thinks = s.thinks || string(raw) == "true"
 	}
 }
 
@@ -304,10 +366,15 @@ func (s *requestScan) file(mime []byte) {
 		return
 	}
 	s.typed = true
-	if bytes.HasPrefix(mime, []byte("image/")) {
-		s.req.facts.Images++
-	} else {
-		s.req.facts.Media++
+	switch facts := &s.req.facts; {
+	case bytes.HasPrefix(mime, []byte("image/")):
+		facts.Images++
+		facts.Needs |= llm.NeedVision
+	case bytes.HasPrefix(mime, []byte("audio/")):
+		facts.Media++
+		facts.Needs |= llm.NeedAudio
+	default:
+		facts.Media++
 	}
 }
 

@@ -278,9 +278,6 @@ func TestRecordedRequests(t *testing.T) {
 			Model  string
 			Stream bool
 			N      int64
-			Tools  []json.RawMessage
-
-			Functions []json.RawMessage // their old name
 		}
 		if err := json.Unmarshal(rec.Request, &want); err != nil {
 			t.Fatal(err)
@@ -291,7 +288,7 @@ func TestRecordedRequests(t *testing.T) {
 			continue
 		}
 		got := scanned.Facts()
-		if got.Model != want.Model || got.Stream != want.Stream || got.N != max(want.N, 1) || got.HasTools != (len(want.Tools)+len(want.Functions) > 0) {
+		if got.Model != want.Model || got.Stream != want.Stream || got.N != max(want.N, 1) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 		checkPatch(t, rec.Request, true)

@@ -92,6 +92,12 @@ const (
 	idCacheKey
 	idUser
 	idFileID
+	idToolType
+	idModality
+	idFormat
+	idEffort
+	idThinking
+	idWebSearch
 )
 
 var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
@@ -106,6 +112,16 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 	"tools":                                 idTools,
 	"functions":                             idTools,
 	"tools[]":                               idToolList,
+	"tools[].type":                          idToolType,
+	"web_search_options":                    idWebSearch,
+	"modalities[]":                          idModality,
+	"response_format.type":                  idFormat,
+	"reasoning_effort":                      idEffort,
+	"reasoning.effort":                      idEffort,
+	"reasoning.max_tokens":                  idThinking, // OpenRouter
+	"reasoning.enabled":                     idThinking,
+	"thinking.type":                         idThinking, // DeepSeek, GLM, Kimi
+	"enable_thinking":                       idThinking, // Qwen
 	"functions[]":                           idToolList,
 	"messages":                              idMessages,
 	"messages[]":                            idMessage,
@@ -167,6 +183,7 @@ type requestScan struct {
 	start                    int64
 	toolStart                int64
 	user                     bool // the message at hand is a user's
+	vendorTool               bool // the tool at hand is none that the caller runs
 	maxTokens, maxCompletion int64
 }
 
@@ -209,8 +226,7 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.req.options.start = at
 		r.req.null = kind == jsonscan.Null
 	case idToolList:
-		r.toolStart = at
-		r.req.facts.HasTools = true
+		r.toolStart, r.vendorTool = at, false
 	case idMessages:
 		r.req.listed = kind == jsonscan.Array
 	case idMessage:
@@ -238,7 +254,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 		limit = maxName
 	case idModel:
 		limit = maxModel + 1
-	case idPartType:
+	case idPartType, idToolType, idModality, idFormat, idEffort, idThinking:
 		limit = 32
 	}
 	r.text = jsonscan.Keep(r.text, part, limit)
@@ -266,6 +282,11 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		r.req.facts.N = max(1, r.positive(id, kind, raw))
 	case idToolList:
 		r.req.facts.TextBytes += at - r.toolStart
+		if r.vendorTool {
+			r.req.facts.Needs |= llm.NeedDialect
+		} else {
+			r.req.facts.Needs |= llm.NeedTools
+		}
 	case idPartType:
 		r.partType(string(r.text))
 	case idRole:
@@ -282,14 +303,64 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		if kind == jsonscan.Number {
 			r.req.facts.InputTokens++
 		}
+	default:
+		r.need(id, kind, raw)
 	}
+}
+
+// need notes what a value asks of the model.
+func (r *requestScan) need(id jsonscan.ID, kind jsonscan.Kind, raw []byte) {
+	needs := &r.req.facts.Needs
+	switch id {
+	case idToolType:
+		r.vendorTool = string(r.text) != "function" && string(r.text) != "custom"
+	case idWebSearch:
+		if kind != jsonscan.Null {
+			*needs |= llm.NeedDialect
+		}
+	case idModality:
+		if string(r.text) == "audio" {
+			*needs |= llm.NeedAudio
+		}
+	case idFormat:
+		if t := string(r.text); t == "json_object" || t == "json_schema" {
+			*needs |= llm.NeedStructured
+		}
+	case idEffort:
+		if kind == jsonscan.String && string(r.text) != "none" {
+			*needs |= llm.NeedReasoning
+		}
+	case idThinking:
+		if thinks(kind, raw, r.text) {
+			*needs |= llm.NeedReasoning
+		}
+	}
+}
+
+// thinks reports whether a switch of thinking is on: true, a number of tokens, or the word for it.
+func thinks(kind jsonscan.Kind, raw, text []byte) bool {
+	switch kind {
+	case jsonscan.Bool:
+		return string(raw) == "true"
+	case jsonscan.Number:
+		n, ok := jsonscan.Whole(raw)
+		return !ok || n > 0
+	case jsonscan.String:
+		return string(text) != "disabled"
+	case jsonscan.Null, jsonscan.Array, jsonscan.Object:
+	}
+	return false
 }
 
 func (r *requestScan) partType(t string) {
 	switch t {
 	case "image_url":
 		r.req.facts.Images++
-	case "input_audio", "file", "video_url":
+		r.req.facts.Needs |= llm.NeedVision
+	case "input_audio":
+		r.req.facts.Media++
+		r.req.facts.Needs |= llm.NeedAudio
+	case "file", "video_url":
 		r.req.facts.Media++
 	}
 }

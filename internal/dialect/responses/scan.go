@@ -40,6 +40,9 @@ const (
 	idFileID
 	idInclude
 	idSealed
+	idToolType
+	idFormat
+	idEffort
 )
 
 var requestPaths = func() *jsonscan.Paths {
@@ -57,6 +60,9 @@ var requestPaths = func() *jsonscan.Paths {
 		"instructions":         idInstructions,
 		"tools":                idTools,
 		"tools[]":              idTool,
+		"tools[].type":         idToolType,
+		"text.format.type":     idFormat,
+		"reasoning.effort":     idEffort,
 		"input[]":              idItem,
 		"input[].output.type":  idPartType, // a computer's screenshot
 
@@ -150,6 +156,8 @@ type requestScan struct {
 	hasInput  bool
 	hasState  bool
 	user      bool // the item at hand is a user's message
+	// vendorTool says that the tool at hand is none that the caller runs.
+	vendorTool bool
 }
 
 func (r *requestScan) fail(err *llm.RequestError) {
@@ -208,10 +216,12 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		r.req.thread.Open()
 		r.user = false
 	case idState:
-		r.hasState = r.hasState || kind != jsonscan.Null
+		if kind != jsonscan.Null {
+			r.hasState = true
+			r.req.facts.Needs |= llm.NeedDialect
+		}
 	case idTool:
-		r.toolStart = at
-		r.req.facts.HasTools = true
+		r.toolStart, r.vendorTool = at, false
 	}
 }
 
@@ -232,7 +242,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 		limit = maxModel + 1
 	case idPrevious:
 		limit = maxID + 1
-	case idPartType:
+	case idPartType, idToolType, idFormat, idEffort:
 		limit = maxWord
 	}
 	r.text = jsonscan.Keep(r.text, part, limit)
@@ -265,6 +275,11 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 		f.MaxTokens = r.positive("max_output_tokens", kind, raw)
 	case idTool:
 		f.TextBytes += at - r.toolStart
+		if r.vendorTool {
+			f.Needs |= llm.NeedDialect
+		} else {
+			f.Needs |= llm.NeedTools
+		}
 	case idRole:
 		r.user = string(r.text) == "user"
 	case idItem:
@@ -284,12 +299,35 @@ func (r *requestScan) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, at i
 	case idSealed:
 		r.req.thread.Sealed = r.req.thread.Sealed || kind == jsonscan.String
 	case idPartType:
+		r.partType(string(r.text))
+	case idToolType:
 		switch string(r.text) {
-		case "input_image", "computer_screenshot":
-			f.Images++
-		case "input_audio", "input_file", "input_video":
-			f.Media++
+		case "function", "custom", "namespace", localShell:
+		default:
+			r.vendorTool = true
 		}
+	case idFormat:
+		if t := string(r.text); t == "json_object" || t == "json_schema" {
+			f.Needs |= llm.NeedStructured
+		}
+	case idEffort:
+		if kind == jsonscan.String && string(r.text) != "none" {
+			f.Needs |= llm.NeedReasoning
+		}
+	}
+}
+
+func (r *requestScan) partType(t string) {
+	f := &r.req.facts
+	switch t {
+	case "input_image", "computer_screenshot":
+		f.Images++
+		f.Needs |= llm.NeedVision
+	case "input_audio":
+		f.Media++
+		f.Needs |= llm.NeedAudio
+	case "input_file", "input_video":
+		f.Media++
 	}
 }
 

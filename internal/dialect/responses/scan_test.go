@@ -27,8 +27,8 @@ func TestScan(t *testing.T) {
 		{"nulls", `{"model":"m","input":"x","store":null,"stream":null,"previous_response_id":null,"max_output_tokens":null,"tools":null,"instructions":null}`,
 			dialect.Facts{Model: "m", N: 1, Stores: true, TextBytes: 1, Messages: 1}},
 		{"state alone", `{"model":"m","previous_response_id":"resp_1","stream":true}`, dialect.Facts{Model: "m", N: 1, Stores: true, Stream: true, Previous: "resp_1"}},
-		{"empty input with a prompt", `{"model":"m","input":[],"prompt":{"id":"p"}}`, dialect.Facts{Model: "m", N: 1, Stores: true}},
-		{"no input with a conversation", `{"model":"m","conversation":"conv_1"}`, dialect.Facts{Model: "m", N: 1, Stores: true}},
+		{"empty input with a prompt", `{"model":"m","input":[],"prompt":{"id":"p"}}`, dialect.Facts{Model: "m", N: 1, Stores: true, Needs: llm.NeedDialect}},
+		{"no input with a conversation", `{"model":"m","conversation":"conv_1"}`, dialect.Facts{Model: "m", N: 1, Stores: true, Needs: llm.NeedDialect}},
 		{"items", `{"model":"m","instructions":"abc","max_output_tokens":50,"input":[{"role":"user","content":"de"},
 			{"type":"message","role":"user","content":[{"type":"input_text","text":"f"},{"type":"input_image","image_url":"data:xxxx"},{"type":"input_file","file_id":"f"}]},
 			{"type":"reasoning","id":"r","summary":[{"type":"summary_text","text":"gh"}],"encrypted_content":"zzzz"},
@@ -38,7 +38,7 @@ func TestScan(t *testing.T) {
 			{"type":"custom_tool_call","call_id":"e","name":"n","input":"op"},
 			{"type":"computer_call_output","call_id":"g","output":{"type":"computer_screenshot","image_url":"data:xxxx"}}],
 			"tools":[{"a":1}, {}]}`,
-			dialect.Facts{Model: "m", N: 1, Stores: true, MaxTokens: 50, TextBytes: 3 + 2 + 1 + 2 + 4 + 2 + 1 + 3 + 9, Images: 3, Media: 1, Messages: 8, HasTools: true}},
+			dialect.Facts{Model: "m", N: 1, Stores: true, MaxTokens: 50, TextBytes: 3 + 2 + 1 + 2 + 4 + 2 + 1 + 3 + 9, Images: 3, Media: 1, Messages: 8, Needs: llm.NeedVision | llm.NeedTools}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
