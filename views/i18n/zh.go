@@ -210,7 +210,6 @@ var chinese = map[string]string{
 	"Waiting":   "等待",
 	"Held back": "已限制",
 	"On the node that answers. The limit is what the provider has shown to bear at once; it falls when the provider is overloaded, and grows back.": "仅当前节点。上限是该服务商被证实可同时承受的请求数：过载时下降，随后恢复。",
-	"Last probe":     "最近探测",
 	"Healthy":        "健康",
 	"Unhealthy":      "异常",
 	"Not probed yet": "尚未探测",
