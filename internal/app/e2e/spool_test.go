@@ -3,6 +3,7 @@ package e2e
 import (
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,9 +26,7 @@ func TestSpoolCommand(t *testing.T) {
 	}
 	l.pause()
 	n.kill()
-	stop()
-	l.wait()
-	answered, broken, _ := l.seen()
+	answered, _, _ := l.seen()
 
 	if code, out, stderr := finish(t, launch{}, "spool", "verify", "--dir", dir); code != 0 || !strings.Contains(out, "damaged      0") {
 		t.Errorf("verify: exit %d, %q, %s", code, out, stderr)
@@ -38,13 +37,23 @@ func TestSpoolCommand(t *testing.T) {
 	}
 	conn := connect(t, s.postgres)
 	listed(t, conn, answered, 0)
-	agree(t, conn, c, answered, broken)
 	if code, out, stderr := finish(t, launch{env: s.env(dir)}, "spool", "status"); code != 0 || !strings.Contains(out, "not booked   0\n") {
 		t.Errorf("status after it: exit %d, %q, %s", code, out, stderr)
 	}
 	if !scan[bool](t, conn, `SELECT drained FROM spool_cursors`) {
 		t.Error("the node's leases are kept for it")
 	}
+
+	n = startNode(t, s, dir) // which goes on where the replay ended
+	stop()
+	l.resume(n.url)
+	l.wait()
+	if code := n.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+	answered, broken, _ := l.seen()
+	listed(t, conn, answered, 0)
+	agree(t, conn, c, answered, broken)
 	if code, _, stderr := finish(t, launch{env: s.env(t.TempDir())}, "spool", "replay", "--dir", t.TempDir()); code != 1 || !strings.Contains(stderr, "is not a spool") {
 		t.Errorf("replay of an empty folder: exit %d, %s", code, stderr)
 	}
