@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aihigress/internal/health"
@@ -70,35 +71,38 @@ func watch(t *testing.T) (chan<- health.Change, *observer) {
 // While one observation hangs, traffic goes on, and of each place only the last word counts.
 func TestWatchKeepsTheLastWord(t *testing.T) {
 	t.Parallel()
-	changes, o := watch(t)
-	one, other := health.Target{Provider: id.New[id.Provider]()}, health.Target{Provider: id.New[id.Provider]()}
-	changes <- opened(health.OfProvider, one, health.Unreached)
-	o.next(t)
-	for range 5000 { // more than fits anywhere
-		changes <- closed(health.OfProvider, one)
-		changes <- opened(health.OfProvider, one, health.TimedOut)
-	}
-	for range 5000 {
-		changes <- opened(health.OfModel, health.Target{Provider: id.New[id.Provider](), Model: "m"}, health.NoModel)
-	}
-	changes <- opened(health.OfProvider, other, health.Unreached) // there is no room for it
-	o.answer <- result{}
-	seen := map[health.Place]int{}
-	for range 1024 {
-		c := o.next(t)
-		if seen[c.Place]++; c.Place.Target == one && c.Open.Why != health.TimedOut {
-			t.Errorf("observed %+v", c.Open)
+	synctest.Test(t, func(t *testing.T) {
+		changes, o := watch(t)
+		one, other := health.Target{Provider: id.New[id.Provider]()}, health.Target{Provider: id.New[id.Provider]()}
+		changes <- opened(health.OfProvider, one, health.Unreached)
+		o.next(t)
+		for range 5000 { // more than fits anywhere
+			changes <- closed(health.OfProvider, one)
+			changes <- opened(health.OfProvider, one, health.TimedOut)
+		}
+		for range 5000 {
+			changes <- opened(health.OfModel, health.Target{Provider: id.New[id.Provider](), Model: "m"}, health.NoModel)
+		}
+		changes <- opened(health.OfProvider, other, health.Unreached) // there is no room for it
+		synctest.Wait()                                               // until it is noted, or rather not
+		o.answer <- result{}
+		seen := map[health.Place]int{}
+		for range 1024 {
+			c := o.next(t)
+			if seen[c.Place]++; c.Place.Target == one && c.Open.Why != health.TimedOut {
+				t.Errorf("observed %+v", c.Open)
+			}
+			o.answer <- result{}
+		}
+		if len(seen) != 1024 || seen[health.Place{Scope: health.OfProvider, Target: one}] != 1 || seen[health.Place{Scope: health.OfProvider, Target: other}] != 0 {
+			t.Errorf("%d places were observed", len(seen))
+		}
+		changes <- opened(health.OfProvider, other, health.Unreached) // now there is
+		if c := o.next(t); c.Place.Target != other {
+			t.Errorf("observed %+v", c.Place)
 		}
 		o.answer <- result{}
-	}
-	if len(seen) != 1024 || seen[health.Place{Scope: health.OfProvider, Target: one}] != 1 || seen[health.Place{Scope: health.OfProvider, Target: other}] != 0 {
-		t.Errorf("%d places were observed", len(seen))
-	}
-	changes <- opened(health.OfProvider, other, health.Unreached) // now there is
-	if c := o.next(t); c.Place.Target != other {
-		t.Errorf("observed %+v", c.Place)
-	}
-	o.answer <- result{}
+	})
 }
 
 func TestWatchTriesAgain(t *testing.T) {
