@@ -34,7 +34,7 @@ func (g *Gateway) Run(ctx context.Context, listener net.Listener, ready func(con
 	work, background := errgroup.WithContext(background)
 	for name, run := range map[string]func(context.Context) error{
 		"configuration": g.snapshots.Run, "events": g.bus.Run, "limits": g.limiter.Run, "vendor keys": g.vendorKeys.Run, "live figures": g.meter.Run,
-		"health": g.health.Run, "health watch": g.watch.Run, "leases": g.leases.Run, "memory": g.memory.Run, "booker": g.booker.Run,
+		"health": g.health.Run, "health watch": g.watch.Run, "leases": g.leases.Run, "memory": g.memory.Run, "collector": g.collect, "booker": g.booker.Run,
 		"conversations": func(ctx context.Context) error { return g.affinity.Run(ctx, g.bus) }, "recovery": g.recover,
 	} {
 		work.Go(func() error {

@@ -25,6 +25,7 @@ type Meter struct {
 
 	mu       sync.Mutex
 	rows     map[series]*liveCount // since the last frame
+	begun    int64                 // requests admitted since the start
 	inFlight map[series]int64      // by the series without a provider, which is not known at admission
 	since    time.Time             // of the last frame
 	quiet    bool                  // the last frame was empty
@@ -54,6 +55,7 @@ func (m *Meter) Admitted(_ context.Context, e *Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e.admitted = true
+	m.begun++
 	m.inFlight[seriesAtAdmission(e)]++
 	return nil
 }
@@ -100,6 +102,13 @@ func (c *liveCount) add(e *Event) {
 }
 
 func seriesAtAdmission(e *Event) series { return series{User: e.UserID, Key: e.KeyID, Model: e.Model} }
+
+// Begun is how many requests were admitted since the start.
+func (m *Meter) Begun() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begun
+}
 
 // InFlight is how many requests are admitted and have not ended.
 func (m *Meter) InFlight() int64 {
