@@ -179,6 +179,9 @@ func (d *digest) add(value, weight float64) {
 	d.sum += weight * value
 }
 
+// below reports whether the mean is known, and below a value.
+func (d *digest) below(value float64) bool { return d.count > 0 && d.sum < value*d.count }
+
 func (d *digest) scale(by float64) {
 	for i := range d.buckets {
 		d.buckets[i] *= by
