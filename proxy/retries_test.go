@@ -43,7 +43,7 @@ func lonely(t *testing.T, providers int, u proxy.Upstream, change ...func(*snaps
 	for _, f := range change {
 		f(model)
 	}
-	contents.Models = []*snapshot.Model{model}
+	contents.Models, contents.Aliases = []*snapshot.Model{model}, []snapshot.Alias{{Pattern: "other", Target: "m"}}
 	books := &meter{}
 	handler := proxy.New(proxy.Options{Config: &world{snapshot: snapshot.New(contents)}, Limits: unlimited{}, Credit: freely{}, Meter: books, Upstream: u,
 		Log: slog.New(slog.DiscardHandler)})
@@ -176,6 +176,22 @@ func TestConnectionFaultsAreTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What an alias stands for has the budget, also for a connection that is tried again.
+func TestRepeatsOfAliasesComeOutOfTheirModelsBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		call, _ := lonely(t, 1, upstreamFunc(func(context.Context, upstream.Call) (*http.Response, error) {
+			asked++
+			return nil, fault.New(fault.Upstream, "no").WithCode(upstream.CodeConnect)
+		}), func(m *snapshot.Model) { m.RetryBudget = 0 })
+		call(t.Context(), strings.Replace(chat, `"m"`, `"other"`, 1))
+		if asked != 1 {
+			t.Errorf("a model without retries was asked %d times by its alias", asked)
+		}
+	})
 }
 
 // With another provider at hand there is no pause.
