@@ -23,6 +23,7 @@ type Terms struct {
 	Generation float64 // seconds from then to the end of the expected answer
 	Price      float64 // credits for the expected request; NaN is unknown, or not asked for
 	Errors     float64 // share of attempts that fail, from 0 to 1
+	CooledDown float64 // share of the keys of its provider that are out of use, from 0 to 1
 	InFlight   int64   // attempts
 	Known      float64 // attempts that the figures stand for, weighted by their age
 	Score      float64 // what the policy makes of it; lower is better
@@ -41,6 +42,7 @@ func (p Policy) estimate(targets []Target, in *Input) {
 			speed.add(&s.Speed)
 		}
 	}
+	coolDown(targets)
 	asksPrice := p == Cost || p == Balanced
 	for i := range targets {
 		t := &targets[i]
@@ -62,6 +64,23 @@ func (p Policy) estimate(targets []Target, in *Input) {
 			terms.Price = targets[i-1].Terms.Price
 		default:
 			terms.Price = price(t.Route, in.Prompt, output, t.Held)
+		}
+	}
+}
+
+// coolDown fills in which share of the keys is out of use, of a route's that were tried and of the dead ones.
+func coolDown(targets []Target) {
+	for from := 0; from < len(targets); {
+		to, out := from, 0
+		for ; to < len(targets) && targets[to].Route == targets[from].Route; to++ {
+			if targets[to].Keyless || targets[to].Standing.State == health.Open {
+				out++
+			}
+		}
+		dead := len(targets[from].Route.Provider.Dead)
+		share := float64(out+dead) / float64(to-from+dead)
+		for ; from < to; from++ {
+			targets[from].Terms.CooledDown = share
 		}
 	}
 }
@@ -128,9 +147,9 @@ func (p Policy) score(targets []Target, counts snapshot.Balance) {
 				t.Score = math.MaxFloat64 // it may cost anything
 			}
 		case Reliability:
-			t.Score = t.surely()
+			t.Score = targets[i].risk()
 		case Balanced:
-			t.Score = counts.Latency*over(t.seconds(), soonest) + counts.Price*over(t.Price, cheapest) + counts.Errors*t.surely()
+			t.Score = counts.Latency*over(t.seconds(), soonest) + counts.Price*over(t.Price, cheapest) + counts.Errors*targets[i].risk()
 		case LeastBusy:
 			t.Score = float64(t.InFlight) / float64(max(targets[i].Route.Weight, 1))
 		case Weighted, Priority, RoundRobin:
@@ -179,6 +198,19 @@ func (t *Terms) seconds() float64 {
 // hundred may be chance, and who is not known yet has the benefit of the doubt.
 func (t *Terms) surely() float64 {
 	return max(0, t.Errors-math.Sqrt(t.Errors*(1-t.Errors)/(t.Known+1)))
+}
+
+// cooledCounts is how much of a failing route one counts as all of whose keys are out of use: what has befallen some of its
+// keys may befall the others, which have more to do now.
+const cooledCounts = 0.1
+
+// risk is the share of attempts that is taken to fail. Of a conversation's own key it is what that key does: its cache is
+// not worth less for what befell others.
+func (t *Target) risk() float64 {
+	if t.Held {
+		return t.Terms.surely()
+	}
+	return t.Terms.surely() + cooledCounts*t.Terms.CooledDown
 }
 
 // Reasons says for people why the target stands where it stands. It is made only when asked for.
@@ -249,6 +281,9 @@ func (t *Target) figures() []string {
 	}
 	if t.policy != Cost {
 		said = append(said, fmt.Sprintf("%.1f %% fail", 100*terms.Errors))
+	}
+	if (t.policy == Reliability || t.policy == Balanced) && terms.CooledDown > 0 {
+		said = append(said, fmt.Sprintf("%.0f %% of its keys are out of use", 100*terms.CooledDown))
 	}
 	if t.policy.learns() && terms.Known < coldBelow {
 		said = append(said, "little is known of it")
