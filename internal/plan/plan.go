@@ -62,7 +62,7 @@ type Candidate struct {
 	Failures   []health.Failure // what Terms.Errors is made of
 	FirstToken health.Spread    // what Terms.FirstToken is the mean of; without a count where nothing is known
 	Speed      health.Spread    // tokens per second
-	Reasons    []string // why it stands where it stands, or was left out
+	Reasons    []string         // why it stands where it stands, or was left out
 	LeftOut    bool
 	Unfit      bool      // left out for good: it is not tried when all else fails, for what it lacks or for want of a key
 	Lacks      llm.Needs // of what is needed

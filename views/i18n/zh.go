@@ -599,6 +599,7 @@ var chinese = map[string]string{
 	"Generation":                       "生成",
 	"Structured output":                "结构化输出",
 	"Fail":                             "失败率",
+	"Keys out":                         "停用密钥",
 	"Sound":                            "声音",
 	"Routing simulator":                "路由模拟",
 	"Known by":                         "样本数",
