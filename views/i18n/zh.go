@@ -94,6 +94,7 @@ var chinese = map[string]string{
 	"On":             "启用",
 	"Off":            "未启用",
 	"None":           "不限",
+	"No list":        "无列表",
 	"Save":           "保存",
 	"Saved.":         "已保存。",
 	"Edit":           "编辑",
