@@ -58,7 +58,7 @@ func (c *call) send(a *attempt) *attempt {
 	a.sending = &c.sending
 	wait := c.hedgeAfter(a)
 	if wait == 0 {
-		a.response, a.err = c.p.o.Upstream.Do(a.ctx, c.outgoing(a))
+		a.response, a.err = c.p.o.Upstream.Do(a.ctx, c.outgoing(a)) //nolint:bodyclose // try does
 		return a
 	}
 	a.race(c.p.o.Upstream, c.outgoing(a))
@@ -136,7 +136,8 @@ func (a *attempt) race(u Upstream, out upstream.Call) {
 				a.panicked = fmt.Errorf("beside another attempt: %v\n%s", p, debug.Stack())
 			}
 		}()
-		if a.response, a.err = u.Do(a.ctx, out); a.err == nil && a.response.StatusCode == http.StatusOK && eventStream(a.response, true) {
+		a.response, a.err = u.Do(a.ctx, out) //nolint:bodyclose // try does, or lost
+		if a.err == nil && a.response.StatusCode == http.StatusOK && eventStream(a.response, true) {
 			a.listen()
 		}
 	}()

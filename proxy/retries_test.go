@@ -60,18 +60,23 @@ func lonely(t *testing.T, providers int, u proxy.Upstream, change ...func(*snaps
 func bySimulator(knobs func(slug string) map[string]string) upstreamFunc {
 	sim := simulator.New(simulator.Options{Seed: 1})
 	return func(ctx context.Context, c upstream.Call) (*http.Response, error) {
-		var body strings.Builder
-		for _, piece := range c.Body {
-			body.Write(piece)
-		}
-		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body.String()))
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer k")
-		for name, value := range knobs(c.Provider.Slug) {
-			r.Header.Set("X-Sim-"+name, value)
-		}
-		return play(sim, r)
+		return ask(ctx, sim, c, knobs(c.Provider.Slug))
 	}
+}
+
+// ask has a simulator answer a call of a vendor.
+func ask(ctx context.Context, sim http.Handler, c upstream.Call, knobs map[string]string) (*http.Response, error) {
+	var body strings.Builder
+	for _, piece := range c.Body {
+		body.Write(piece)
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body.String()))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer k")
+	for name, value := range knobs {
+		r.Header.Set("X-Sim-"+name, value)
+	}
+	return play(sim, r)
 }
 
 // Where everything is down, attempts do not multiply: the budget is a tenth of the calls, or what the model says, beside
