@@ -202,6 +202,9 @@ func (c *call) lost() (charge money.Amount) {
 			entry.Status = l.response.StatusCode
 			l.response.Body.Close()
 		}
+		if l.panicked != nil {
+			c.p.o.Log.Error("attempt panicked", "request_id", c.requestID, "error", l.panicked)
+		}
 		used := c.lostUsage(l.attempt)
 		l.leave(used.Total())
 		entry.Charge, _ = rateOf(l.target.Route).Cost(used)
