@@ -560,6 +560,7 @@ var chinese = map[string]string{
 	"The key is not used any more. Running requests keep it.": "密钥已停用。进行中的请求继续使用它。",
 	"The key is used again.":                                  "密钥已重新启用。",
 	"by the next request":                                     "由下一个请求尝试",
+	"not while its key is disabled":                           "密钥停用期间不重试",
 	"as the vendor asks":                                      "按供应商要求",
 	"What":                                                    "对象",
 	"Why":                                                     "原因",
