@@ -165,13 +165,16 @@ func (p Policy) targets(all []Target, in *Input) []Target {
 	}
 	for i := range in.Routes {
 		route := &in.Routes[i]
-		keys := route.Provider.Keys
+		keys, from := route.Provider.Keys, len(all)
 		for j := range keys {
 			add(route, &keys[j])
 		}
 		if len(keys) == 0 {
 			add(route, nil)
-			all[len(all)-1].Keyless = route.Provider.NeedsKey
+			all[from].Keyless = route.Provider.NeedsKey
+		}
+		if p.Compares() {
+			coolDown(all[from:])
 		}
 	}
 	return all

@@ -42,7 +42,6 @@ func (p Policy) estimate(targets []Target, in *Input) {
 			speed.add(&s.Speed)
 		}
 	}
-	coolDown(targets)
 	asksPrice := p == Cost || p == Balanced
 	for i := range targets {
 		t := &targets[i]
@@ -68,20 +67,20 @@ func (p Policy) estimate(targets []Target, in *Input) {
 	}
 }
 
-// coolDown fills in which share of the keys is out of use, of a route's that were tried and of the dead ones.
+// coolDown fills in, for the targets of one route, which share of its provider's keys is out of use.
 func coolDown(targets []Target) {
-	for from := 0; from < len(targets); {
-		to, out := from, 0
-		for ; to < len(targets) && targets[to].Route == targets[from].Route; to++ {
-			if targets[to].Keyless || targets[to].Standing.State == health.Open {
-				out++
-			}
+	dead := len(targets[0].Route.Provider.Dead)
+	out := dead
+	for i := range targets {
+		if targets[i].Keyless || targets[i].Standing.State == health.Open {
+			out++
 		}
-		dead := len(targets[from].Route.Provider.Dead)
-		share := float64(out+dead) / float64(to-from+dead)
-		for ; from < to; from++ {
-			targets[from].Terms.CooledDown = share
-		}
+	}
+	if out == 0 {
+		return
+	}
+	for i := range targets {
+		targets[i].Terms.CooledDown = float64(out) / float64(len(targets)+dead)
 	}
 }
 
