@@ -25,7 +25,8 @@ import (
 )
 
 // moody answers by the simulator, fails, has no connection, takes its time or panics, by chance.
-func moody(rng *rand.Rand) upstreamFunc {
+func moody() upstreamFunc {
+	rng := rand.New(rand.NewPCG(3, 3))
 	sim := simulator.New(simulator.Options{Seed: 1})
 	var mu sync.Mutex
 	return func(ctx context.Context, c upstream.Call) (*http.Response, error) {
@@ -77,7 +78,7 @@ func TestNothingIsHeldAfterwards(t *testing.T) {
 			}
 			contents.Models = []*snapshot.Model{model}
 			books, credit := &meter{}, &creditor{}
-			handler := proxy.New(proxy.Options{Config: &world{snapshot: snapshot.New(contents)}, Limits: unlimited{}, Credit: credit, Meter: books, Upstream: moody(rng),
+			handler := proxy.New(proxy.Options{Config: &world{snapshot: snapshot.New(contents)}, Limits: unlimited{}, Credit: credit, Meter: books, Upstream: moody(),
 				Health: board, Gate: gate, Keys: pool, FirstToken: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 			var wg sync.WaitGroup
 			const calls = 2000
