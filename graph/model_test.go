@@ -94,12 +94,15 @@ func (h *house) explains(planned gjson.Result) {
 	h.Helper()
 	const plan = `{ routingPlan(model: "talk", input: {strategy: LATENCY}) { strategy candidates {
 		provider { slug circuits { scope upstreamId halfOpen reason since until asked key { id } } } key { label } upstreamId score reasons excluded
-		terms { score firstToken generation price errorRate inFlight known } } } }`
+		terms { score firstToken generation price errorRate failures { class share } cooledDown firstTokenP50 firstTokenP95 speedP50 inFlight known } } } }`
 	h.same("what weights need", planned.Get("candidates.0.terms").Raw, "")
 	slug := planned.Get("candidates.0.provider.slug").String()
 	h.loads(slug)
 	now, _ := h.domain.Snapshots.Current().ProviderBySlug(slug)
 	target := health.Target{Provider: now.ID, Model: planned.Get("candidates.0.upstreamId").String(), Key: now.Keys[0].ID}
+	warm, _ := h.domain.Health.Begin(target, false)
+	warm.First()
+	warm.End(health.Result{Class: health.OK, Tokens: 100})
 	attempt, _ := h.domain.Health.Begin(target, false)
 	attempt.End(health.Result{Class: health.RateLimited, RetryAfter: time.Hour})
 	defer func() {
@@ -113,8 +116,13 @@ func (h *house) explains(planned gjson.Result) {
 	h.same("that it is", last.Get("excluded"), true)
 	h.same("its chance", last.Get("score"), 0)
 	h.same("why", last.Get("reasons.0"), "out of use: rate limited (key)")
-	h.same("its terms", last.Get("terms.known").Float() > 0.9 && last.Get("terms.errorRate").Float() > 0.4, true)
-	h.same("the rest's terms", got.Get("candidates.0.terms.errorRate"), 0.02)
+	h.same("its terms", last.Get("terms.known").Float() > 1.8 && last.Get("terms.errorRate").Float() > 0.3, true)
+	h.same("in which way it fails", last.Get("terms.failures.0.class"), "rate_limited")
+	h.same("how often it does so", last.Get("terms.failures.0.share").Float() > 0.4, true)
+	h.same("its keys that are out of use", last.Get("terms.cooledDown"), 1)
+	h.same("its percentiles", last.Get("terms.firstTokenP95").String() != "" && last.Get("terms.firstTokenP50").String() != "" && last.Get("terms.speedP50").Float() > 0, true)
+	rest := got.Get("candidates.0.terms")
+	h.same("the rest's terms", rest.Get("errorRate").Raw+rest.Get("failures").Raw+rest.Get("cooledDown").Raw+rest.Get("firstTokenP95").Raw, "0.02[]0null")
 	circuit := last.Get("provider.circuits.0")
 	h.same("the circuit", circuit.Get("scope").String()+circuit.Get("reason").String()+circuit.Get("halfOpen").String()+circuit.Get("asked").String(), "KEYrate limitedfalsetrue")
 	h.same("its key", circuit.Get("key.id"), now.Keys[0].ID.String())

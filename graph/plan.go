@@ -47,7 +47,17 @@ func candidate(from *plan.Candidate, compared bool) model.RoutingCandidate {
 		terms := &from.Terms
 		c.Terms = &model.RoutingTerms{
 			Score: terms.Score, FirstToken: span(terms.FirstToken), Generation: span(terms.Generation), ErrorRate: terms.Errors,
-			InFlight: int(terms.InFlight), Known: terms.Known,
+			InFlight: int(terms.InFlight), Known: terms.Known, CooledDown: terms.CooledDown, Failures: []model.FailureRate{},
+		}
+		for _, f := range from.Failures {
+			c.Terms.Failures = append(c.Terms.Failures, model.FailureRate{Class: f.Class.Code(), Share: f.Share})
+		}
+		if spread := from.FirstToken; spread.Count > 0 {
+			median, late := span(spread.P50), span(spread.P95)
+			c.Terms.FirstTokenP50, c.Terms.FirstTokenP95 = &median, &late
+		}
+		if from.Speed.Count > 0 {
+			c.Terms.SpeedP50 = &from.Speed.P50
 		}
 		if !math.IsNaN(terms.Price) {
 			c.Terms.Price = &terms.Price

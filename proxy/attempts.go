@@ -208,7 +208,8 @@ func (a *attempt) entry(status int, code string) usage.Attempt {
 // attempt tries the targets of the plan until one answers, the commit point has passed, or nothing is left.
 func (c *call) attempt() {
 	var last *setback
-	var unfit error // why a target was not asked
+	var unfit error    // why a target was not asked
+	var final *setback // after which nobody else is asked
 	for c.attempts.count < c.p.o.MaxAttempts || c.attempts.beside != nil {
 		a, err := c.choose(last)
 		if a == nil && err == nil {
@@ -225,7 +226,11 @@ func (c *call) attempt() {
 		c.answer.attemptOver()
 		c.attempts.note(s.status, s.failure.reason())
 		last = s
-		if s.scope == ofRequest && !c.asksOthers(s) || c.upload != nil && !c.upload.repeats() {
+		if final == nil && (s.scope == ofRequest && !c.asksOthers(s) || c.upload != nil && !c.upload.repeats()) {
+			final = s
+		}
+		if final != nil && c.attempts.beside == nil { // what is on its way already may answer all the same
+			last = final
 			break
 		}
 		c.attempts.rule(c.plan, s.scope)
@@ -309,7 +314,12 @@ func (c *call) try(a *attempt) (s *setback) {
 	if a.err != nil {
 		return c.unreached(ctx, a.err)
 	}
-	defer response.Body.Close()
+	if response != nil {
+		defer response.Body.Close()
+	}
+	if a.panicked != nil {
+		panic(a.panicked)
+	}
 	c.p.o.Keys.Learn(a.target.Key, a.target.Route.UpstreamID, w.dialect.Name(), response.Header)
 	if response.StatusCode < 200 { // 101: what follows is another protocol, and ends when its sender likes
 		return malformed(response.StatusCode)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"aihigress/internal/health"
-	"aihigress/internal/usage"
 )
 
 const (
@@ -20,7 +19,7 @@ const (
 // cases it is nil, since what failed is not asked twice.
 func (c *call) again(last *setback) *attempt {
 	a := &c.attempts
-	if last == nil || !last.unsent || a.repeats == maxRepeats || !c.p.retries.take(c.facts.Model, c.p.o.Health.Now()) {
+	if last == nil || !last.unsent || a.repeats == maxRepeats || !c.p.retries.take(c.target, c.p.o.Health.Now()) {
 		return nil
 	}
 	longest := firstBackoff << a.repeats
@@ -32,7 +31,7 @@ func (c *call) again(last *setback) *attempt {
 	case <-timer.C:
 	case <-c.ctx.Done():
 		if c.gone() {
-			c.settle(usage.Cancelled, statusClientClosed, codeCancelled)
+			c.left()
 		}
 		return nil
 	}

@@ -30,26 +30,72 @@ type body struct {
 
 // A budget bounds the bytes of all request bodies in memory at one time.
 type budget struct {
-	used  atomic.Int64
-	limit int64
+	used, freed atomic.Int64 // what is taken, and what was given back so far
+	limit       int64
+
+	mu   sync.Mutex
+	at   time.Time // of a refusal, when this much had been given back:
+	then int64
+	rate float64 // bytes that came free in a second, before it; 0 is unknown
 }
 
-// take takes n bytes, where there is room. What is large leaves an eighth for what is small: a few who send much must not
-// keep all others out.
+// How long those are told to wait for whom there is no room: unknownWait where nobody knows.
+const (
+	shortestWait, longestWait = time.Second, time.Minute
+	unknownWait               = 5 * time.Second
+)
+
+// take takes n bytes, where there is room.
 func (b *budget) take(n int64) bool {
-	limit := b.limit
-	if n > bodySizes[len(bodySizes)-1] {
-		limit -= limit / 8
-	}
-	if b.used.Add(n) <= limit {
+	if b.used.Add(n) <= b.room(n) {
 		return true
 	}
 	b.used.Add(-n)
 	return false
 }
 
+// room is how much may be taken in all with n bytes. What is large leaves an eighth for what is small: a few who send much
+// must not keep all others out.
+func (b *budget) room(n int64) int64 {
+	if n > bodySizes[len(bodySizes)-1] {
+		return b.limit - b.limit/8
+	}
+	return b.limit
+}
+
 // give gives back what was taken.
-func (b *budget) give(n int64) { b.used.Add(-n) }
+func (b *budget) give(n int64) {
+	b.used.Add(-n)
+	b.freed.Add(n)
+}
+
+// full is the refusal of what there is no room for, in so many words. It says after which time there is some, but not of
+// what never fits.
+func (b *budget) full(n int64, message string) error {
+	return fault.New(fault.Limited, "%s", message).WithCode(codeOverloaded).After(b.wait(n))
+}
+
+// wait is about how long it takes for n bytes to come free, by how fast others did between refusals; 0 is for ever.
+func (b *budget) wait(n int64) time.Duration {
+	const tooLong = time.Minute // ago for a rate to be gone by
+	if n > b.room(n) {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now, freed := time.Now(), b.freed.Load(); now.Sub(b.at) >= time.Second {
+		b.rate = 0
+		if passed := now.Sub(b.at); passed < tooLong {
+			b.rate = float64(freed-b.then) / passed.Seconds()
+		}
+		b.at, b.then = now, freed
+	}
+	if b.rate == 0 {
+		return unknownWait
+	}
+	lacking := max(float64(b.used.Load()+n-b.room(n)), 0)
+	return time.Duration(min(max(lacking/b.rate, shortestWait.Seconds()), longestWait.Seconds()) * float64(time.Second))
+}
 
 // readBody reads the request's body up to limit, in the time that patience allows for each read and by the end of until for
 // all of them: a caller may not send a byte now and then for ever. The caller frees it.
@@ -98,7 +144,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time
 // grow gives the body a buffer of at least size bytes, with what was read so far.
 func (b *body) grow(size int64) error {
 	if !b.budget.take(size - b.held) {
-		return errOverloaded
+		return b.budget.full(size-b.held, tooManyLarge)
 	}
 	b.held = size
 	old, oldPooled, oldPool := b.bytes, b.pooled, b.pool

@@ -22,6 +22,7 @@ type conversation struct {
 	thread dialect.Thread
 	hash   uint64 // 0 is none
 	pins   string // under which name Pins know what only one account has; "" is none
+	alone  bool   // the call refers to something of that kind
 }
 
 // converse finds out which conversation the call belongs to, and asks the plan to go where it was. The vendor has its
@@ -46,8 +47,10 @@ func (c *call) converse(in *routing.Input) {
 	case v.thread.Sealed && v.hash != 0:
 		v.pins = "conversation:" + strconv.FormatUint(v.hash, 36)
 	}
-	if v.pins != "" && (v.thread.State != "" || v.thread.Continues || named) {
+	v.alone = v.thread.State != ""
+	if v.pins != "" && (v.alone || v.thread.Continues || named) {
 		if in.Held, in.Bound = c.bound(); in.Bound {
+			v.alone = true
 			return
 		}
 	}

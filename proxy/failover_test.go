@@ -280,7 +280,7 @@ func TestProviderWithoutAUsableKeyIsNotCalled(t *testing.T) {
 	if got.StatusCode != 503 || gjson.Get(got.body, "error.code").String() != "no_provider" {
 		t.Errorf("%d: %s", got.StatusCode, got.body)
 	}
-	if e := w.only(); e.Outcome != usage.UpstreamError && e.Outcome != usage.Refused || len(e.Attempts) != 0 {
-		t.Errorf("logged as %s", e.Outcome)
+	if e := w.only(); e.Outcome != usage.Refused || len(e.Attempts) != 0 || e.Plan == nil || e.Plan.Targets[0].Out != "no_key" {
+		t.Errorf("logged as %s: %+v", e.Outcome, e.Plan)
 	}
 }

@@ -3,8 +3,10 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"aihigress/internal/health"
@@ -33,9 +35,10 @@ var errLost = errors.New("another attempt was faster")
 
 // A rival is what an attempt has that runs beside another one. Nobody but its goroutine touches it until done is closed.
 type rival struct {
-	done    chan struct{} // nil where it runs alone
-	content bool          // an answer has begun
-	seen    llm.Usage     // what the vendor said so far
+	done     chan struct{} // nil where it runs alone
+	content  bool          // an answer has begun
+	seen     llm.Usage     // what the vendor said so far
+	panicked error         // what is to end the call
 }
 
 // A loser is an attempt that another one was faster than.
@@ -55,7 +58,7 @@ func (c *call) send(a *attempt) *attempt {
 	a.sending = &c.sending
 	wait := c.hedgeAfter(a)
 	if wait == 0 {
-		a.response, a.err = c.p.o.Upstream.Do(a.ctx, c.outgoing(a))
+		a.response, a.err = c.p.o.Upstream.Do(a.ctx, c.outgoing(a)) //nolint:bodyclose // try does
 		return a
 	}
 	a.race(c.p.o.Upstream, c.outgoing(a))
@@ -88,8 +91,8 @@ func (c *call) send(a *attempt) *attempt {
 // hedgeAfter is how long an attempt may stay without content before another one is sent: the target's 95th percentile of
 // that. 0 is for ever.
 func (c *call) hedgeAfter(a *attempt) time.Duration {
-	if !c.hedges || !a.way.streams || !c.event.Streamed || c.upload != nil {
-		return 0
+	if !c.hedges || !a.way.streams || !c.event.Streamed || c.upload != nil || c.facts.Previous != "" || c.conversation.alone {
+		return 0 // also where nobody else has what the request goes on from
 	}
 	stats := c.p.o.Health.Look(a.target.Health(), c.p.o.Health.Now()).Stats
 	if stats == nil || stats.FirstToken.Count < hedgeKnown {
@@ -128,7 +131,13 @@ func (a *attempt) race(u Upstream, out upstream.Call) {
 	a.done = make(chan struct{})
 	go func() { // waited for by whoever goes on with the attempt, or by lost
 		defer close(a.done)
-		if a.response, a.err = u.Do(a.ctx, out); a.err == nil && a.response.StatusCode == http.StatusOK && eventStream(a.response, true) {
+		defer func() {
+			if p := recover(); p != nil { // in this goroutine it would end the process
+				a.panicked = fmt.Errorf("beside another attempt: %v\n%s", p, debug.Stack())
+			}
+		}()
+		a.response, a.err = u.Do(a.ctx, out) //nolint:bodyclose // try does, or lost
+		if a.err == nil && a.response.StatusCode == http.StatusOK && eventStream(a.response, true) {
 			a.listen()
 		}
 	}()
@@ -192,6 +201,9 @@ func (c *call) lost() (charge money.Amount) {
 		if l.response != nil {
 			entry.Status = l.response.StatusCode
 			l.response.Body.Close()
+		}
+		if l.panicked != nil {
+			c.p.o.Log.Error("attempt panicked", "request_id", c.requestID, "error", l.panicked)
 		}
 		used := c.lostUsage(l.attempt)
 		l.leave(used.Total())

@@ -19,11 +19,12 @@ import (
 // paced has the simulator begin its answers after what the test says for each provider, and notes whom it was asked of and
 // whose calls were ended.
 type paced struct {
-	mu    sync.Mutex
-	first map[string]time.Duration
-	fails map[string]string // status with which a provider fails
-	asked []string
-	ended []string
+	mu     sync.Mutex
+	first  map[string]time.Duration
+	fails  map[string]string // status with which a provider fails
+	panics string            // who panics when it is asked
+	asked  []string
+	ended  []string
 }
 
 func (p *paced) Do(ctx context.Context, c upstream.Call) (*http.Response, error) {
@@ -40,6 +41,9 @@ func (p *paced) Do(ctx context.Context, c upstream.Call) (*http.Response, error)
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	knobs := map[string]string{"Ttft": first.String(), "Tokens": "10"}
+	if p.panics == slug {
+		panic("a bug")
+	}
 	if fails != "" { // which the simulator does at once
 		knobs["Error"] = fails
 		select {
@@ -165,6 +169,67 @@ func TestHedgeFailsOver(t *testing.T) {
 					t.Errorf("charged %v, want %v", *e.Charge, alone)
 				}
 			})
+		})
+	}
+}
+
+// Two attempts run, and the faster one brings a refusal of the request: the other one is on its way already, so it is waited
+// for, and nobody else is asked.
+func TestHedgeThatIsRefusedLeavesTheFirstItsTime(t *testing.T) {
+	t.Parallel()
+	const late, soon = 2 * time.Second, 500 * time.Millisecond
+	for _, tt := range []struct {
+		first  string // status with which the first fails, late
+		status int
+		code   string
+	}{{"", 200, ""}, {"500", 400, "invalid_request_error"}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &paced{}
+			call, books := hedging(t, p)
+			p.first, p.fails = map[string]time.Duration{"v0": late, "v1": soon}, map[string]string{"v1": "400", "v0": tt.first}
+			status := call(t.Context(), stream)
+			e := books.finished[0]
+			if status != tt.status || strings.Join(p.asked, " ") != "v0 v1" || len(e.Attempts) != 2 || e.ErrorCode != tt.code {
+				t.Errorf("the first fails with %q: %d %s, asked %v: %+v", tt.first, status, e.ErrorCode, p.asked, e.Attempts)
+			}
+		})
+	}
+}
+
+// What only one account knows is not asked of another beside it.
+func TestStateIsNotHedged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &paced{}
+		call, _ := hedging(t, p)
+		p.first = map[string]time.Duration{"v0": 2 * time.Second, "v1": 100 * time.Millisecond}
+		const file = `{"model":"m","stream":true,"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-7"}}]}]}`
+		if status := call(t.Context(), file); status != http.StatusOK || strings.Join(p.asked, " ") != "v0" {
+			t.Errorf("%d, asked %v", status, p.asked)
+		}
+	})
+}
+
+// A panic beside another attempt costs its call, and neither the process nor what the call holds.
+func TestPanicInAHedge(t *testing.T) {
+	t.Parallel()
+	for _, beside := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &paced{}
+			call, books := hedging(t, p)
+			p.first = map[string]time.Duration{"v0": 2 * time.Second, "v1": time.Second}
+			p.panics = "v0"
+			if beside {
+				p.panics = "v1"
+			}
+			status := call(t.Context(), stream)
+			if e := books.finished[0]; status != http.StatusInternalServerError || e.Outcome != usage.UpstreamError {
+				t.Errorf("%d: %+v", status, e)
+			}
+			synctest.Wait()
+			if len(p.ended) != len(p.asked) {
+				t.Errorf("asked %v, ended %v", p.asked, p.ended)
+			}
 		})
 	}
 }

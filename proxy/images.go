@@ -74,7 +74,7 @@ func (c *call) imageRequest() (*llm.ImageRequest, error) {
 	size := 2 * c.upload.size.Load() // base64, and what it is made of
 	if c.decodedSize == 0 {
 		if !c.p.bodies.take(size) {
-			return nil, errOverloaded
+			return nil, c.p.bodies.full(size, tooManyLarge)
 		}
 		c.decodedSize = size
 	}

@@ -34,9 +34,6 @@ func (c *call) route(policy routing.Policy, in routing.Input) error {
 	c.needs(&in)
 	for counted := false; ; counted = true {
 		c.plan = policy.Plan(c.planned[:0], in)
-		if len(c.plan) == 0 {
-			return fault.New(fault.Upstream, "No provider of the model `%.100s` has a key that can be used.", c.facts.Model).WithCode("no_provider")
-		}
 		if err := c.followState(); err != nil {
 			return err
 		}
@@ -45,6 +42,10 @@ func (c *call) route(policy routing.Policy, in routing.Input) error {
 			c.brief(policy, all)
 			return nil
 		}
+		if lackKey(all) {
+			c.brief(policy, all)
+			return fault.New(fault.Upstream, "No provider of the model `%.100s` has a key that can be used.", c.facts.Model).WithCode("no_provider")
+		}
 		lacks := lackedByAll(all)
 		if lacks&llm.NeedContext == 0 || counted {
 			c.brief(policy, all)
@@ -52,6 +53,16 @@ func (c *call) route(policy routing.Policy, in routing.Input) error {
 		}
 		in.Context = min(in.Context, c.countText())
 	}
+}
+
+// lackKey reports whether nothing but a key that works keeps one of the targets from being tried.
+func lackKey(unfit []routing.Target) bool {
+	for i := range unfit {
+		if unfit[i].Keyless && unfit[i].Lacks&llm.HardNeeds == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // countText counts the text of the prompt, which takes some milliseconds for a long one.

@@ -187,17 +187,18 @@ func TestLeavingBetweenAttemptsIsFree(t *testing.T) {
 	for w.o.Gate.Totals().Waiting == 0 { // the attempt at v1 has failed then
 		runtime.Gosched()
 	}
-	w.meter.signal = make(chan struct{})
+	over := make(chan struct{})
+	w.meter.tell(over)
 	leave()
 	if err := <-second; err == nil {
 		t.Fatal("answered")
 	}
-	<-w.meter.signal
+	<-over
 	e := w.only()
 	if e.Outcome != usage.Cancelled || len(e.Attempts) != 1 || e.Usage.TotalInput() != 0 || e.Charge == nil || *e.Charge != 0 {
 		t.Errorf("booked as %+v", e)
 	}
-	w.meter.signal = nil
+	w.meter.tell(nil)
 	close(done)
 	if a := <-first; a.StatusCode != http.StatusOK {
 		t.Errorf("the other call: %d %s", a.StatusCode, a.body)

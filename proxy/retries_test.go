@@ -43,7 +43,7 @@ func lonely(t *testing.T, providers int, u proxy.Upstream, change ...func(*snaps
 	for _, f := range change {
 		f(model)
 	}
-	contents.Models = []*snapshot.Model{model}
+	contents.Models, contents.Aliases = []*snapshot.Model{model}, []snapshot.Alias{{Pattern: "other", Target: "m"}}
 	books := &meter{}
 	handler := proxy.New(proxy.Options{Config: &world{snapshot: snapshot.New(contents)}, Limits: unlimited{}, Credit: freely{}, Meter: books, Upstream: u,
 		Log: slog.New(slog.DiscardHandler)})
@@ -60,18 +60,23 @@ func lonely(t *testing.T, providers int, u proxy.Upstream, change ...func(*snaps
 func bySimulator(knobs func(slug string) map[string]string) upstreamFunc {
 	sim := simulator.New(simulator.Options{Seed: 1})
 	return func(ctx context.Context, c upstream.Call) (*http.Response, error) {
-		var body strings.Builder
-		for _, piece := range c.Body {
-			body.Write(piece)
-		}
-		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body.String()))
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer k")
-		for name, value := range knobs(c.Provider.Slug) {
-			r.Header.Set("X-Sim-"+name, value)
-		}
-		return play(sim, r)
+		return ask(ctx, sim, c, knobs(c.Provider.Slug))
 	}
+}
+
+// ask has a simulator answer a call of a vendor.
+func ask(ctx context.Context, sim http.Handler, c upstream.Call, knobs map[string]string) (*http.Response, error) {
+	var body strings.Builder
+	for _, piece := range c.Body {
+		body.Write(piece)
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body.String()))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer k")
+	for name, value := range knobs {
+		r.Header.Set("X-Sim-"+name, value)
+	}
+	return play(sim, r)
 }
 
 // Where everything is down, attempts do not multiply: the budget is a tenth of the calls, or what the model says, beside
@@ -176,6 +181,22 @@ func TestConnectionFaultsAreTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What an alias stands for has the budget, also for a connection that is tried again.
+func TestRepeatsOfAliasesComeOutOfTheirModelsBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		call, _ := lonely(t, 1, upstreamFunc(func(context.Context, upstream.Call) (*http.Response, error) {
+			asked++
+			return nil, fault.New(fault.Upstream, "no").WithCode(upstream.CodeConnect)
+		}), func(m *snapshot.Model) { m.RetryBudget = 0 })
+		call(t.Context(), strings.Replace(chat, `"m"`, `"other"`, 1))
+		if asked != 1 {
+			t.Errorf("a model without retries was asked %d times by its alias", asked)
+		}
+	})
 }
 
 // With another provider at hand there is no pause.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
+	"aihigress/internal/fault"
 	"aihigress/internal/llm"
 	"aihigress/internal/pin"
 	"aihigress/internal/routing"
@@ -51,7 +53,13 @@ func (c *call) followState() error {
 	var kept []routing.Target
 	for i := range c.plan {
 		t := &c.plan[i]
-		if t.Route.Provider.ID == at.Provider && (t.Key == nil || t.Key.ID == at.Key) {
+		if t.Route.Provider.ID != at.Provider {
+			continue
+		}
+		if slices.Contains(t.Route.Provider.Dead, at.Key) {
+			return fault.New(fault.Upstream, "The key that the previous response was made with cannot be used at present.").WithCode("no_provider")
+		}
+		if t.Key == nil || t.Key.ID == at.Key {
 			kept = append(kept, *t)
 		}
 	}

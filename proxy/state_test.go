@@ -118,6 +118,25 @@ func TestStateOfOthersIsNotFound(t *testing.T) {
 	}
 }
 
+// An answer is not lost where the key that made it is dead for a while: nobody is told so, and nobody else is asked.
+func TestStateOfADeadKeyIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := speakerOf(llm.Responses)
+	for _, keys := range [][]string{{"dead"}, {"dead", "alive"}} {
+		b := &board{}
+		w := newWorld(t, []vendor{{keys: keys, handler: func(http.ResponseWriter, *http.Request) { t.Error("the vendor was called") }}}, speaking(s.name), func(o *proxy.Options, c *snapshot.Contents) {
+			o.Pins = b
+			p := c.Providers[0]
+			b.Remember(t.Context(), "resp_1", pin.Pin{Account: c.Keys[0].AccountID, Provider: p.ID, Key: p.Keys[0].ID})
+			p.NeedsKey, p.Dead, p.Keys = true, []id.ProviderKey{p.Keys[0].ID}, p.Keys[1:]
+		})
+		a := w.post("/responses", goesOn)
+		if e := readError(t, a); a.StatusCode != 503 || e.Code != "no_provider" || w.only().Outcome != usage.Refused {
+			t.Errorf("%d keys: %d %s", len(keys), a.StatusCode, a.body)
+		}
+	}
+}
+
 // Where nobody knows who keeps an answer, every account is asked in turn.
 func TestUnknownStateIsSought(t *testing.T) {
 	t.Parallel()

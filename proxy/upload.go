@@ -168,8 +168,8 @@ func (u *upload) spool() (err error) {
 }
 
 func (u *upload) store(p []byte) error {
-	if !u.disk.take(int64(len(p))) {
-		return errNoRoom
+	if n := int64(len(p)); !u.disk.take(n) {
+		return u.disk.full(n, noDisk)
 	}
 	u.held += int64(len(p))
 	if _, err := u.file.Write(p); err != nil {
@@ -408,11 +408,13 @@ func (c *call) spooled() error {
 	return nil
 }
 
+const noDisk = "The gateway has no room on its disk for another upload. Try again later."
+
 var (
 	errStopped      = errors.New("the upload was stopped")
 	errNoModel      = &llm.RequestError{Param: "model", Code: "missing_required_parameter", Message: "You must provide a model parameter."}
 	errSlow         = fault.New(fault.Invalid, "The request body did not arrive in time.").WithCode(codeSlow)
-	errNoRoom       = fault.New(fault.Limited, "The gateway has no room on its disk for another upload. Try again later.").WithCode(codeOverloaded)
+	errNoRoom       = fault.New(fault.Limited, noDisk).WithCode(codeOverloaded)
 	errContentTypes = &llm.RequestError{Code: "invalid_multipart", Message: "The request has more than one Content-Type."}
 	errCompressed   = fault.New(fault.Invalid, "The request body must not be compressed.").WithCode("unsupported_content_encoding")
 )

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
-	"aihigress/internal/fault"
 	"aihigress/internal/llm"
 	"aihigress/internal/routing"
 	"aihigress/internal/snapshot"
@@ -111,7 +110,7 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 	}
 	size := int64(len(body))
 	if !c.p.bodies.take(size) {
-		return nil, nil, errOverloaded
+		return nil, nil, c.p.bodies.full(size, tooManyLarge)
 	}
 	c.p.bodies.give(c.encodedSize) // of the attempt before
 	c.encodedSize = size
@@ -151,7 +150,7 @@ func (c *call) decoded() (*llm.Request, error) {
 	}
 	size := int64(len(c.body.bytes)) + objectSize*int64(bytes.Count(c.body.bytes, []byte("{")))
 	if !c.p.bodies.take(size) {
-		return nil, errOverloaded
+		return nil, c.p.bodies.full(size, tooManyLarge)
 	}
 	c.decodedSize = size
 	at := c.at
@@ -237,4 +236,4 @@ func (w *way) name(h http.Header) {
 	}
 }
 
-var errOverloaded = fault.New(fault.Limited, "The gateway has too many large requests in memory. Try again later.").WithCode(codeOverloaded)
+const tooManyLarge = "The gateway has too many large requests in memory. Try again later."

@@ -211,6 +211,13 @@ func (m *meter) Finished(_ context.Context, e *usage.Event) error {
 	return m.full
 }
 
+// tell sets what is closed at the next Finished, while calls are under way.
+func (m *meter) tell(signal chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.signal = signal
+}
+
 func (m *meter) count() (admitted, finished int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

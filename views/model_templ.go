@@ -572,7 +572,7 @@ func routeFields(i string, row routeForm, providers []ui.Option) templ.Component
 			templ_7745c5c3_Var20 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"grid gap-3 sm:grid-cols-[2fr_3fr_1fr_1fr_auto] sm:items-end border-b border-base-300 pb-4 sm:border-0 sm:pb-0\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"grid gap-3 sm:grid-cols-[2fr_3fr_1fr_1fr_auto] sm:items-end border-b border-base-300 pb-4\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -38,8 +38,8 @@ func TestProviderFromBeginningToEnd(t *testing.T) {
 
 	b.post(path+"/keys", "label", "second", "secret", "sk-another-very-secret-5678").redirects(path)
 	page := b.get(path).is(200).shows("second").hides("very-secret")
-	keyPath := page.find(`action="(` + path + `/keys/[a-z0-9_]+)/rotate"`)
-	b.get(page.find(`href="(` + path + `/keys/[a-z0-9_]+)"`)).is(200).shows("Requests at once").hides("very-secret")
+	keyPath := page.find(`href="(` + path + `/keys/[a-z0-9_]+)"`)
+	b.get(keyPath).is(200).shows("Requests at once", `action="`+keyPath+`/rotate"`, `action="`+keyPath+`/delete"`).hides("very-secret")
 	b.post(keyPath, "label", "second", "weight", "7", "maxQps", "12", "maxConcurrency", "3", "requestsPerMinute", "", "tokensPerMinute", "90000").redirects(path)
 	b.get(path).is(200).shows("12 a second", "90k tokens a minute", "3 at once", "100 %")
 	b.get(keyPath).is(200).shows(`value="7"`, `value="12"`, `value="90000"`)

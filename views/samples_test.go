@@ -156,7 +156,7 @@ func samplePlan(keys []apikey.Key) simulatorView {
 		Keys: keys, Models: []string{"large", "small"},
 		Named: planNames{Providers: map[id.Provider]provider.Provider{sampleProvider.ID: sampleProvider}, Keys: map[id.ProviderKey]provider.Key{key.ID: key}},
 		Plan: &plan.Answer{Strategy: catalog.Balanced, Compares: true, Candidates: []plan.Candidate{
-			{ProviderID: sampleProvider.ID, KeyID: key.ID, UpstreamID: "large-2-with-a-date-2026-03-14", Chance: 0.952, Terms: terms, Reasons: []string{"priority 0", "weight 3 of 4", "first token after 0.41 s", "2.1 % fail"}},
+			{ProviderID: sampleProvider.ID, KeyID: key.ID, UpstreamID: "large-2-with-a-date-2026-03-14", Chance: 0.952, Terms: terms, Failures: []health.Failure{{Class: health.RateLimited, Share: 0.02}}, Reasons: []string{"priority 0", "weight 3 of 4", "first token after 0.41 s", "2.1 % fail"}},
 			{ProviderID: sampleProvider.ID, UpstreamID: "large-2", Terms: terms, LeftOut: true, Lacks: llm.NeedReasoning, Reasons: []string{"lacks reasoning", "only when the others fail"}},
 			{ProviderID: id.New[id.Provider](), UpstreamID: "tiny", Terms: unknown, LeftOut: true, Unfit: true, Lacks: llm.NeedVision | llm.NeedContext, Reasons: []string{"lacks vision", "context of 8192 tokens is too short for about 12000"}},
 		}},

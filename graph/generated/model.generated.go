@@ -236,6 +236,52 @@ func (ec *executionContext) fieldContext_DeleteModelPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _FailureRate_class(ctx context.Context, field graphql.CollectedField, obj *model.FailureRate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FailureRate_class(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Class, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FailureRate_class(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FailureRate", field, false, false, "String")
+}
+
+func (ec *executionContext) _FailureRate_share(ctx context.Context, field graphql.CollectedField, obj *model.FailureRate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FailureRate_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FailureRate_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FailureRate", field, false, false, "Float")
+}
+
 func (ec *executionContext) _Model_id(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1540,6 +1586,130 @@ func (ec *executionContext) fieldContext_RoutingTerms_errorRate(_ context.Contex
 	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
 }
 
+func (ec *executionContext) _RoutingTerms_failures(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_failures(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failures, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.FailureRate) graphql.Marshaler {
+			return ec.marshalNFailureRate2ᚕaihigressᚋgraphᚋmodelᚐFailureRateᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_failures(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoutingTerms",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FailureRate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoutingTerms_cooledDown(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_cooledDown(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CooledDown, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_cooledDown(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
+}
+
+func (ec *executionContext) _RoutingTerms_firstTokenP50(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_firstTokenP50(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstTokenP50, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_firstTokenP50(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _RoutingTerms_firstTokenP95(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_firstTokenP95(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstTokenP95, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_firstTokenP95(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _RoutingTerms_speedP50(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutingTerms_speedP50(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SpeedP50, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RoutingTerms_speedP50(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RoutingTerms", field, false, false, "Float")
+}
+
 func (ec *executionContext) _RoutingTerms_inFlight(ctx context.Context, field graphql.CollectedField, obj *model.RoutingTerms) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2466,6 +2636,44 @@ func (ec *executionContext) _DeleteModelPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var failureRateImplementors = []string{"FailureRate"}
+
+func (ec *executionContext) _FailureRate(ctx context.Context, sel ast.SelectionSet, obj *model.FailureRate) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, failureRateImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FailureRate")
+		case "class":
+			out.Values[i] = ec._FailureRate_class(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._FailureRate_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var modelImplementors = []string{"Model", "Node"}
 
 func (ec *executionContext) _Model(ctx context.Context, sel ast.SelectionSet, obj *catalog.Model) graphql.Marshaler {
@@ -2942,6 +3150,31 @@ func (ec *executionContext) _RoutingTerms(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "failures":
+			out.Values[i] = ec._RoutingTerms_failures(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cooledDown":
+			out.Values[i] = ec._RoutingTerms_cooledDown(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "firstTokenP50":
+			out.Values[i] = ec._RoutingTerms_firstTokenP50(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "firstTokenP95":
+			out.Values[i] = ec._RoutingTerms_firstTokenP95(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "speedP50":
+			out.Values[i] = ec._RoutingTerms_speedP50(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "inFlight":
 			out.Values[i] = ec._RoutingTerms_inFlight(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -3039,6 +3272,26 @@ func (ec *executionContext) marshalNDeleteModelPayload2ᚖaihigressᚋgraphᚋmo
 		return graphql.Null
 	}
 	return ec._DeleteModelPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNFailureRate2aihigressᚋgraphᚋmodelᚐFailureRate(ctx context.Context, sel ast.SelectionSet, v model.FailureRate) graphql.Marshaler {
+	return ec._FailureRate(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNFailureRate2ᚕaihigressᚋgraphᚋmodelᚐFailureRateᚄ(ctx context.Context, sel ast.SelectionSet, v []model.FailureRate) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFailureRate2aihigressᚋgraphᚋmodelᚐFailureRate(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNModel2aihigressᚋinternalᚋcatalogᚐModel(ctx context.Context, sel ast.SelectionSet, v catalog.Model) graphql.Marshaler {

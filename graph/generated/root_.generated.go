@@ -318,6 +318,11 @@ type ComplexityRoot struct {
 		State     func(childComplexity int) int
 	}
 
+	FailureRate struct {
+		Class func(childComplexity int) int
+		Share func(childComplexity int) int
+	}
+
 	GrantCreditPayload struct {
 		Account    func(childComplexity int) int
 		Entry      func(childComplexity int) int
@@ -760,13 +765,18 @@ type ComplexityRoot struct {
 	}
 
 	RoutingTerms struct {
-		ErrorRate  func(childComplexity int) int
-		FirstToken func(childComplexity int) int
-		Generation func(childComplexity int) int
-		InFlight   func(childComplexity int) int
-		Known      func(childComplexity int) int
-		Price      func(childComplexity int) int
-		Score      func(childComplexity int) int
+		CooledDown    func(childComplexity int) int
+		ErrorRate     func(childComplexity int) int
+		Failures      func(childComplexity int) int
+		FirstToken    func(childComplexity int) int
+		FirstTokenP50 func(childComplexity int) int
+		FirstTokenP95 func(childComplexity int) int
+		Generation    func(childComplexity int) int
+		InFlight      func(childComplexity int) int
+		Known         func(childComplexity int) int
+		Price         func(childComplexity int) int
+		Score         func(childComplexity int) int
+		SpeedP50      func(childComplexity int) int
 	}
 
 	Session struct {
@@ -1865,6 +1875,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EgressProxy.State(childComplexity), true
+
+	case "FailureRate.class":
+		if e.ComplexityRoot.FailureRate.Class == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FailureRate.Class(childComplexity), true
+	case "FailureRate.share":
+		if e.ComplexityRoot.FailureRate.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FailureRate.Share(childComplexity), true
 
 	case "GrantCreditPayload.account":
 		if e.ComplexityRoot.GrantCreditPayload.Account == nil {
@@ -4003,18 +4026,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RoutingPlan.Strategy(childComplexity), true
 
+	case "RoutingTerms.cooledDown":
+		if e.ComplexityRoot.RoutingTerms.CooledDown == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.CooledDown(childComplexity), true
 	case "RoutingTerms.errorRate":
 		if e.ComplexityRoot.RoutingTerms.ErrorRate == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RoutingTerms.ErrorRate(childComplexity), true
+	case "RoutingTerms.failures":
+		if e.ComplexityRoot.RoutingTerms.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.Failures(childComplexity), true
 	case "RoutingTerms.firstToken":
 		if e.ComplexityRoot.RoutingTerms.FirstToken == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RoutingTerms.FirstToken(childComplexity), true
+	case "RoutingTerms.firstTokenP50":
+		if e.ComplexityRoot.RoutingTerms.FirstTokenP50 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.FirstTokenP50(childComplexity), true
+	case "RoutingTerms.firstTokenP95":
+		if e.ComplexityRoot.RoutingTerms.FirstTokenP95 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.FirstTokenP95(childComplexity), true
 	case "RoutingTerms.generation":
 		if e.ComplexityRoot.RoutingTerms.Generation == nil {
 			break
@@ -4045,6 +4092,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutingTerms.Score(childComplexity), true
+	case "RoutingTerms.speedP50":
+		if e.ComplexityRoot.RoutingTerms.SpeedP50 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutingTerms.SpeedP50(childComplexity), true
 
 	case "Session.createdAt":
 		if e.ComplexityRoot.Session.CreatedAt == nil {
@@ -6031,10 +6084,28 @@ type RoutingTerms {
   price: Float
   "The share of attempts that fail, 0 to 1."
   errorRate: Float!
+  "In which ways they fail, the most frequent first."
+  failures: [FailureRate!]!
+  "The share of its provider's keys that are out of use, 0 to 1."
+  cooledDown: Float!
+  "The median and the 95th percentile of first tokens, to about 20 %; null where nothing is known."
+  firstTokenP50: Duration
+  "See firstTokenP50."
+  firstTokenP95: Duration
+  "The median of tokens per second, to about 20 %; null where nothing is known."
+  speedP50: Float
   "Attempts that run now, on the node that answers."
   inFlight: Int!
   "How many attempts the figures stand for, each counting the less the older it is."
   known: Float!
+}
+
+"How often attempts fail in one way."
+type FailureRate {
+  "How: rate_limited, server_errors, timeouts and the like."
+  class: String!
+  "The share of attempts, 0 to 1."
+  share: Float!
 }
 
 extend type Query {
@@ -8082,6 +8153,16 @@ func (ec *executionContext) childFields_EgressProxy(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type EgressProxy", field.Name)
 }
 
+func (ec *executionContext) childFields_FailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "class":
+		return ec.fieldContext_FailureRate_class(ctx, field)
+	case "share":
+		return ec.fieldContext_FailureRate_share(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FailureRate", field.Name)
+}
+
 func (ec *executionContext) childFields_GrantCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "entry":
@@ -8854,6 +8935,16 @@ func (ec *executionContext) childFields_RoutingTerms(ctx context.Context, field 
 		return ec.fieldContext_RoutingTerms_price(ctx, field)
 	case "errorRate":
 		return ec.fieldContext_RoutingTerms_errorRate(ctx, field)
+	case "failures":
+		return ec.fieldContext_RoutingTerms_failures(ctx, field)
+	case "cooledDown":
+		return ec.fieldContext_RoutingTerms_cooledDown(ctx, field)
+	case "firstTokenP50":
+		return ec.fieldContext_RoutingTerms_firstTokenP50(ctx, field)
+	case "firstTokenP95":
+		return ec.fieldContext_RoutingTerms_firstTokenP95(ctx, field)
+	case "speedP50":
+		return ec.fieldContext_RoutingTerms_speedP50(ctx, field)
 	case "inFlight":
 		return ec.fieldContext_RoutingTerms_inFlight(ctx, field)
 	case "known":

@@ -371,6 +371,14 @@ type DiscoverProviderModelsPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// How often attempts fail in one way.
+type FailureRate struct {
+	// How: rate_limited, server_errors, timeouts and the like.
+	Class string `json:"class"`
+	// The share of attempts, 0 to 1.
+	Share float64 `json:"share"`
+}
+
 // Gives credit.
 type GrantCreditInput struct {
 	// Who gets it.
@@ -777,6 +785,16 @@ type RoutingTerms struct {
 	Price *float64 `json:"price,omitempty"`
 	// The share of attempts that fail, 0 to 1.
 	ErrorRate float64 `json:"errorRate"`
+	// In which ways they fail, the most frequent first.
+	Failures []FailureRate `json:"failures"`
+	// The share of its provider's keys that are out of use, 0 to 1.
+	CooledDown float64 `json:"cooledDown"`
+	// The median and the 95th percentile of first tokens, to about 20 %; null where nothing is known.
+	FirstTokenP50 *time.Duration `json:"firstTokenP50,omitempty"`
+	// See firstTokenP50.
+	FirstTokenP95 *time.Duration `json:"firstTokenP95,omitempty"`
+	// The median of tokens per second, to about 20 %; null where nothing is known.
+	SpeedP50 *float64 `json:"speedP50,omitempty"`
 	// Attempts that run now, on the node that answers.
 	InFlight int `json:"inFlight"`
 	// How many attempts the figures stand for, each counting the less the older it is.

@@ -103,7 +103,7 @@ func (a *Attempt) End(r Result) {
 }
 
 // Outpaced ends an attempt that was given up since another one was faster: nothing is learned but that its first token takes
-// so long at least.
+// so long at least, which says something only where it is usually sooner.
 func (a *Attempt) Outpaced() {
 	if a.cell == nil {
 		return
@@ -111,7 +111,9 @@ func (a *Attempt) Outpaced() {
 	c, now := a.cell, a.board.o.Now()
 	c.lock.Lock()
 	a.release()
-	c.took(now.Sub(a.began), now)
+	if wait := now.Sub(a.began); c.sums.firstToken.below(wait.Seconds()) {
+		c.took(wait, now)
+	}
 	c.lock.Unlock()
 	c.inFlight.Add(-1)
 	*a = Attempt{}

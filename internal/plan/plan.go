@@ -59,9 +59,12 @@ type Candidate struct {
 	Region     string  // of the route; "" is not said
 	Chance     float64 // of being tried first, from 0 to 1
 	Terms      routing.Terms
-	Reasons    []string // why it stands where it stands, or was left out
+	Failures   []health.Failure // what Terms.Errors is made of
+	FirstToken health.Spread    // what Terms.FirstToken is the mean of; without a count where nothing is known
+	Speed      health.Spread    // tokens per second
+	Reasons    []string         // why it stands where it stands, or was left out
 	LeftOut    bool
-	Unfit      bool      // left out for good: it is not tried when all else fails
+	Unfit      bool      // left out for good: it is not tried when all else fails, for what it lacks or for want of a key
 	Lacks      llm.Needs // of what is needed
 }
 
@@ -97,9 +100,14 @@ func (p *Planner) Plan(ctx context.Context, q Question) (Answer, error) {
 	}
 	a.Compares = policy.Compares()
 	for _, t := range policy.Explain(in) {
+		stats := t.Standing.Stats
+		if stats == nil {
+			stats = &health.Stats{}
+		}
 		a.Candidates = append(a.Candidates, Candidate{
 			ProviderID: t.Route.Provider.ID, KeyID: t.Health().Key, UpstreamID: t.Route.UpstreamID, Region: t.Route.Region, Chance: t.Chance, Terms: t.Terms,
 			Reasons: t.Reasons(), LeftOut: t.LeftOut, Unfit: t.Unfit(), Lacks: t.Lacks,
+			Failures: stats.Failures(), FirstToken: stats.FirstToken, Speed: stats.Speed,
 		})
 	}
 	return a, nil

@@ -72,8 +72,9 @@ func leaveOut(targets []Target, in *Input) {
 // tokens32 is a number of tokens in little room.
 func tokens32(n int64) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
 
-// Unfit reports whether the target lacks what the request cannot go without. It must not be tried, whatever happens.
-func (t *Target) Unfit() bool { return t.Lacks&llm.HardNeeds != 0 }
+// Unfit reports whether the target lacks what the request cannot go without, or a key. It must not be tried, whatever
+// happens.
+func (t *Target) Unfit() bool { return t.Keyless || t.Lacks&llm.HardNeeds != 0 }
 
 // Fit is a plan without what is unfit, which stands at its end.
 func Fit(plan []Target) []Target {
@@ -98,12 +99,14 @@ func (t *Target) rank() int {
 	return 0
 }
 
-// Why is why the target is left out, as a code: the needs that it lacks, joined by "+", or the class of failure that put it
-// out of use. It is empty where it is not left out.
+// Why is why the target is left out, as a code: "no_key", the needs that it lacks, joined by "+", or the class of failure
+// that put it out of use. It is empty where it is not left out.
 func (t *Target) Why() string {
 	switch {
 	case !t.LeftOut:
 		return ""
+	case t.Keyless:
+		return "no_key"
 	case t.Unfit():
 		return (t.Lacks & llm.HardNeeds).String()
 	case t.Standing.State != health.Open:
@@ -117,6 +120,9 @@ func (t *Target) Why() string {
 // lackReasons says for people what the target lacks.
 func (t *Target) lackReasons() []string {
 	var reasons []string
+	if t.Keyless {
+		reasons = append(reasons, "none of its provider's keys can be used")
+	}
 	for need := range t.Lacks.All() {
 		switch need {
 		case llm.NeedContext:

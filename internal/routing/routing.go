@@ -75,6 +75,7 @@ type Target struct {
 	Standing health.Standing
 	Room     float64   // of the key: the share of what it may do that is left; 1 where it is the only one
 	LeftOut  bool      // to be tried only when nothing else is left, and what is Unfit not even then
+	Keyless  bool      // none of its provider's keys can be used
 	Held     bool      // it has the beginning of this conversation in its cache
 	Lacks    llm.Needs // of what the request needs, as far as is known; it may be tried all the same where others lack as much
 	Terms    Terms     // of a policy that compares them
@@ -164,12 +165,16 @@ func (p Policy) targets(all []Target, in *Input) []Target {
 	}
 	for i := range in.Routes {
 		route := &in.Routes[i]
-		keys := route.Provider.Keys
+		keys, from := route.Provider.Keys, len(all)
 		for j := range keys {
 			add(route, &keys[j])
 		}
-		if len(keys) == 0 && !route.Provider.NeedsKey {
+		if len(keys) == 0 {
 			add(route, nil)
+			all[from].Keyless = route.Provider.NeedsKey
+		}
+		if p.Compares() {
+			coolDown(all[from:])
 		}
 	}
 	return all

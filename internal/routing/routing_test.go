@@ -177,17 +177,22 @@ func TestEveryRouteComesBeforeSecondKeys(t *testing.T) {
 	}
 }
 
-// A provider whose keys are all dead is not asked without one.
-func TestProviderWithoutAUsableKeyIsNoTarget(t *testing.T) {
+// A provider whose keys are all dead stands in the plan, and is not asked without one.
+func TestProviderWithoutAUsableKeyIsUnfit(t *testing.T) {
 	t.Parallel()
 	dead, open := route("dead", 1, 0), route("open", 1, 1)
 	dead.Provider.NeedsKey = true
-	plan := routing.Weighted.Plan(nil, routing.Input{Routes: []snapshot.Route{dead, open}})
-	if len(plan) != 1 || plan[0].Route.Provider.Slug != "open" {
-		t.Errorf("planned %d targets", len(plan))
-	}
-	if plan = routing.Weighted.Plan(nil, routing.Input{Routes: []snapshot.Route{dead}}); len(plan) != 0 {
-		t.Errorf("planned %s", name(plan[0]))
+	for _, policy := range routing.Policies {
+		plan := policy.Explain(routing.Input{Routes: []snapshot.Route{dead, open}})
+		if got := described(plan); got != "open !(dead: no_key)" || plan[0].Chance != 1 {
+			t.Fatalf("%s: %s", policy, got)
+		}
+		if reasons := plan[1].Reasons(); !slices.Equal(reasons, []string{"none of its provider's keys can be used"}) || plan[1].Chance != 0 {
+			t.Errorf("%s: %q", policy, reasons)
+		}
+		if plan = policy.Plan(nil, routing.Input{Routes: []snapshot.Route{dead}}); len(routing.Fit(plan)) != 0 || len(plan) != 1 {
+			t.Errorf("%s: %s", policy, described(plan))
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Terms struct {
 	Generation float64 // seconds from then to the end of the expected answer
 	Price      float64 // credits for the expected request; NaN is unknown, or not asked for
 	Errors     float64 // share of attempts that fail, from 0 to 1
+	CooledDown float64 // share of the keys of its provider that are out of use, from 0 to 1
 	InFlight   int64   // attempts
 	Known      float64 // attempts that the figures stand for, weighted by their age
 	Score      float64 // what the policy makes of it; lower is better
@@ -63,6 +64,23 @@ func (p Policy) estimate(targets []Target, in *Input) {
 		default:
 			terms.Price = price(t.Route, in.Prompt, output, t.Held)
 		}
+	}
+}
+
+// coolDown fills in, for the targets of one route, which share of its provider's keys is out of use.
+func coolDown(targets []Target) {
+	dead := len(targets[0].Route.Provider.Dead)
+	out := dead
+	for i := range targets {
+		if targets[i].Keyless || targets[i].Standing.State == health.Open {
+			out++
+		}
+	}
+	if out == 0 {
+		return
+	}
+	for i := range targets {
+		targets[i].Terms.CooledDown = float64(out) / float64(len(targets)+dead)
 	}
 }
 
@@ -128,9 +146,9 @@ func (p Policy) score(targets []Target, counts snapshot.Balance) {
 				t.Score = math.MaxFloat64 // it may cost anything
 			}
 		case Reliability:
-			t.Score = t.surely()
+			t.Score = targets[i].risk()
 		case Balanced:
-			t.Score = counts.Latency*over(t.seconds(), soonest) + counts.Price*over(t.Price, cheapest) + counts.Errors*t.surely()
+			t.Score = counts.Latency*over(t.seconds(), soonest) + counts.Price*over(t.Price, cheapest) + counts.Errors*targets[i].risk()
 		case LeastBusy:
 			t.Score = float64(t.InFlight) / float64(max(targets[i].Route.Weight, 1))
 		case Weighted, Priority, RoundRobin:
@@ -179,6 +197,19 @@ func (t *Terms) seconds() float64 {
 // hundred may be chance, and who is not known yet has the benefit of the doubt.
 func (t *Terms) surely() float64 {
 	return max(0, t.Errors-math.Sqrt(t.Errors*(1-t.Errors)/(t.Known+1)))
+}
+
+// cooledCounts is how much of a failing route one counts as all of whose keys are out of use: what has befallen some of its
+// keys may befall the others, which have more to do now.
+const cooledCounts = 0.1
+
+// risk is the share of attempts that is taken to fail. Of a conversation's own key it is what that key does: its cache is
+// not worth less for what befell others.
+func (t *Target) risk() float64 {
+	if t.Held {
+		return t.Terms.surely()
+	}
+	return t.Terms.surely() + cooledCounts*t.Terms.CooledDown
 }
 
 // Reasons says for people why the target stands where it stands. It is made only when asked for.
@@ -249,6 +280,9 @@ func (t *Target) figures() []string {
 	}
 	if t.policy != Cost {
 		said = append(said, fmt.Sprintf("%.1f %% fail", 100*terms.Errors))
+	}
+	if (t.policy == Reliability || t.policy == Balanced) && terms.CooledDown > 0 {
+		said = append(said, fmt.Sprintf("%.0f %% of its keys are out of use", 100*terms.CooledDown))
 	}
 	if t.policy.learns() && terms.Known < coldBelow {
 		said = append(said, "little is known of it")

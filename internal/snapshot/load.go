@@ -227,12 +227,17 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 
 func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
 	p.NeedsKey = true
-	if !row.Enabled || row.DisabledAt != nil {
+	if !row.Enabled {
+		return
+	}
+	if row.DisabledAt != nil {
+		p.Dead = append(p.Dead, row.ID)
 		return
 	}
 	text, err := l.keyring.Open(row.SecretSealed, row.SecretKeyID, "provider_keys/"+row.ID.String()) // provider.KeyPlace
 	if err != nil {
 		l.problem("key %s of provider %s is left out: %v", row.ID, p.Slug, err)
+		p.Dead = append(p.Dead, row.ID)
 		return
 	}
 	p.Keys = append(p.Keys, ProviderKey{

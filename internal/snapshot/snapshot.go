@@ -110,6 +110,7 @@ type Provider struct {
 	Weight         int                       // of its routes where no logical model sets one
 	Keys           []ProviderKey             // enabled, and opened with the master key
 	NeedsKey       bool                      // it has keys, be they usable or not: it is not called without one
+	Dead           []id.ProviderKey          // enabled keys that cannot be used: their vendor refuses them, or they do not open
 	Models         map[string]*ProviderModel // by upstream id
 	AskStreamUsage bool
 	AllowPrivate   bool

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -337,19 +338,19 @@ func TestDeadKeysAreLeftOut(t *testing.T) {
 	key := id.New[id.ProviderKey]()
 	sealed := f.keyring.Seal(secret.NewText("vendor secret"), "provider_keys/"+key.String())
 	f.exec("INSERT INTO provider_keys (id, provider_id, hint, secret_key_id, secret_sealed) VALUES ($1, $2, '', $3, $4)", key, locked, f.keyring.ID(), sealed)
-	keys := func(needs bool, n int) func(*snapshot.Snapshot) bool {
+	keys := func(needs bool, n int, dead ...id.ProviderKey) func(*snapshot.Snapshot) bool {
 		return func(s *snapshot.Snapshot) bool {
 			p, ok := s.Provider(locked)
-			return ok && p.NeedsKey == needs && len(p.Keys) == n
+			return ok && p.NeedsKey == needs && len(p.Keys) == n && slices.Equal(p.Dead, dead)
 		}
 	}
 	f.within(time.Second, keys(true, 1))
-	for _, change := range []string{
-		"disabled_reason = 'refused', disabled_at = now(), check_at = now()", "enabled = false, disabled_reason = '', disabled_at = NULL, check_at = NULL",
-	} {
-		f.exec("UPDATE provider_keys SET " + change)
-		f.within(time.Second, keys(true, 0))
-	}
+	f.exec("UPDATE provider_keys SET disabled_reason = 'refused', disabled_at = now(), check_at = now()")
+	f.within(time.Second, keys(true, 0, key))
+	f.exec("UPDATE provider_keys SET enabled = false, disabled_reason = '', disabled_at = NULL, check_at = NULL")
+	f.within(time.Second, keys(true, 0))
+	f.exec("UPDATE provider_keys SET enabled = true, secret_sealed = '\\x00'")
+	f.within(time.Second, keys(true, 0, key))
 	f.exec("DELETE FROM provider_keys")
 	f.within(time.Second, keys(false, 0))
 	if p, ok := f.store.Current().Provider(open); !ok || p.NeedsKey {

@@ -122,6 +122,8 @@ func (p *pair) limits(t *testing.T) {
 // breaker has one node find out that a provider fails: the other one leaves it out without having asked it.
 func (p *pair) breaker(t *testing.T) {
 	c := newTenant(t, p.admin, p.vendor, terms{vendor: "sim-chat?error=500"})
+	elsewhere := c.on(p.b)
+	eventually(t, patience(time.Second), "the key works on the other node", func() bool { return elsewhere.status(t, "/v1/models/"+c.model) == http.StatusOK })
 	client := c.sdk()
 	for range 8 { // the last ones keep it open for longer
 		if _, err := client.Chat.Completions.New(t.Context(), hello(c.model)); err == nil {
