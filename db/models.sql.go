@@ -152,6 +152,7 @@ type Model struct {
 	RetryBudget int32
 	// Where a provider refuses the request itself: the refusal is returned, or another provider tried.
 	RequestErrors string
+	Multiplier    int32
 }
 
 type Notification struct {
@@ -207,6 +208,7 @@ type Provider struct {
 	AllowHosts []string
 	// PEM certificates that are trusted for this provider, besides the system's.
 	CaCertificate string
+	BillingFactor int32
 }
 
 type ProviderHealth struct {
@@ -262,6 +264,7 @@ type ProviderModel struct {
 	UpdatedAt        time.Time
 	// manual: the whole list, and all else is lacking. catalog: the catalogue, which knows of few capabilities. Empty: nobody knows what else there is.
 	CapabilitiesSource string
+	RarePrices         json.RawMessage
 }
 
 type RechargeRule struct {
@@ -367,6 +370,8 @@ type Route struct {
 	CachedInputPrice *money.Price
 	CacheWritePrice  *money.Price
 	OutputPrice      *money.Price
+	// Empty is as the provider's model has them.
+	RarePrices json.RawMessage
 }
 
 type Session struct {

@@ -26,6 +26,7 @@ type reading struct {
 	text     tokens.Text // what was generated, should no usage come
 	accepted bool        // the vendor began an answer
 	finished bool        // a choice came to its end
+	tier     llm.Tier    // of service, where what was translated tells it
 }
 
 // begin forgets the attempt before.
@@ -50,7 +51,9 @@ func (r *reading) reported() (llm.Usage, bool) {
 	if r.reporter == nil {
 		return llm.Usage{}, false
 	}
-	return r.reporter.Usage()
+	u, ok := r.reporter.Usage()
+	u.Tier = max(u.Tier, r.tier)
+	return u, ok
 }
 
 // odd reports whether the vendor's counts cannot be.

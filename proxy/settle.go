@@ -10,6 +10,7 @@ import (
 	"aihigress/internal/llm"
 	"aihigress/internal/pricing"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/internal/web"
 )
@@ -27,7 +28,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	c.settled = true
 	defer c.giveBack()
 	e := &c.event
-	lost := c.lost()
+	lostCost, lostCharge := c.lost()
 	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
 	e.Duration = time.Since(e.StartedAt)
 	e.Attempts = c.attempts.log
@@ -38,9 +39,10 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	} else {
 		route := c.attempts.target().Route
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &route.Provider.ID, route.Provider.Slug, route.UpstreamID
+		c.speak(route)
 		c.price(route)
 	}
-	e.Add(lost)
+	e.Add(lostCost, lostCharge)
 	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
@@ -128,12 +130,33 @@ func (c *call) countAnswer() int64 {
 // price fills in what the event's usage costs by a route's rate. What used nothing costs nothing, priced or not.
 func (c *call) price(route *snapshot.Route) {
 	e := &c.event
-	amount, priced := rateOf(route).Cost(e.Usage)
+	cost, charge, priced := rateOf(route).Charge(e.Usage, markupOf(route))
 	e.Unpriced, e.Charge, e.Cost = !priced, nil, nil
 	if priced {
-		charge, cost := amount, amount
 		e.Charge, e.Cost = &charge, &cost
 	}
+}
+
+// speak counts the characters that were read out, where they are paid: no vendor tells.
+func (c *call) speak(route *snapshot.Route) {
+	rate, u := rateOf(route), &c.event.Usage
+	if c.endpoint.operation != upstream.Speech || rate.Rare == nil || rate.Rare.Characters == nil || u.IsZero() {
+		return
+	}
+	c.scanned.PromptText(c.body.bytes, func(part []byte) {
+		for _, b := range part {
+			if b&0xC0 != 0x80 { // the beginning of a rune, which a part may end within
+				u.Characters++
+			}
+		}
+	})
+}
+
+func markupOf(route *snapshot.Route) pricing.Markup {
+	if route == nil {
+		return 0
+	}
+	return route.Markup
 }
 
 // rateOf is the rate of a route. The zero rate knows no price, and so makes any usage unpriced.

@@ -24,6 +24,12 @@ func (o *Overrides) check() error {
 			return fault.Field(field, "a number of tokens is above zero")
 		}
 	}
+	if err := o.Rate.Rare.Check(); err != nil {
+		if refused, ok := fault.As(err); ok {
+			refused.Path = append([]string{"rarePrices"}, refused.Path...)
+		}
+		return err
+	}
 	if o.Capabilities == nil {
 		return nil
 	}
@@ -38,6 +44,9 @@ func (o *Overrides) describe(details map[string]any) {
 		if price != nil {
 			details[field] = price.String()
 		}
+	}
+	if rare := o.Rate.Rare.OrNil(); rare != nil {
+		details["rarePrices"] = rare
 	}
 	if o.ContextTokens != nil {
 		details["contextTokens"] = *o.ContextTokens

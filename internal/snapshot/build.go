@@ -73,7 +73,7 @@ func (p *Provider) index() {
 			aliased = append(aliased, m)
 		}
 		if !m.Disabled {
-			m.direct = []Route{{Provider: p, Upstream: m, UpstreamID: m.UpstreamID, Weight: p.Weight}}
+			m.direct = []Route{{Provider: p, Upstream: m, UpstreamID: m.UpstreamID, Weight: p.Weight, Markup: p.Markup}}
 		}
 	}
 	slices.SortFunc(aliased, func(a, b *ProviderModel) int { return cmp.Compare(a.UpstreamID, b.UpstreamID) })

@@ -93,6 +93,7 @@ type Route struct {
 	Weight     int            // share among routes of one priority
 	Priority   int            // lower is tried first
 	Region     string         // where it is served from, for people; may be empty
+	Markup     pricing.Markup // what is charged above the cost, by the provider's factor and the model's
 }
 
 // A Provider is an enabled upstream.
@@ -107,6 +108,7 @@ type Provider struct {
 	Headers        http.Header
 	Paths          map[string]string         // by operation: a path of its own behind BaseURL, with {model}
 	Streaming      string                    // "" is as asked; "only" answers with streams alone, "never" with none
+	Markup         pricing.Markup            // of its routes where no logical model has a factor
 	Weight         int                       // of its routes where no logical model sets one
 	Keys           []ProviderKey             // enabled, and opened with the master key
 	NeedsKey       bool                      // it has keys, be they usable or not: it is not called without one

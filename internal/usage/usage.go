@@ -103,10 +103,10 @@ type Attempt struct {
 	Charge money.Amount `json:"charge,omitzero"`
 }
 
-// Add adds to what the request costs, where its price is known.
-func (e *Event) Add(amount money.Amount) {
-	if amount != 0 && e.Charge != nil && e.Cost != nil {
-		charge, cost := *e.Charge+amount, *e.Cost+amount
+// Add adds to what the request costs and to what is charged for it, where its price is known.
+func (e *Event) Add(cost, charge money.Amount) {
+	if (cost != 0 || charge != 0) && e.Charge != nil && e.Cost != nil {
+		charge, cost = *e.Charge+charge, *e.Cost+cost
 		e.Charge, e.Cost = &charge, &cost
 	}
 }
