@@ -177,6 +177,13 @@ type NotificationMatter struct {
 	Level int32
 }
 
+type PriceVersion struct {
+	ID          string
+	Rate        json.RawMessage
+	Markup      int64
+	FirstSeenAt time.Time
+}
+
 type Provider struct {
 	ID         id.Provider
 	OwnerID    *id.User
@@ -317,7 +324,8 @@ type Request struct {
 	ImageOutputTokens int64
 	ToolUses          int64
 	// The strategy, the first candidates and what was left out, with its reason: see usage.Plan.
-	Plan []byte
+	Plan         []byte
+	PriceVersion *string
 }
 
 type RequestsDefault struct {

@@ -15,6 +15,26 @@ import (
 	"github.com/google/uuid"
 )
 
+const countUnpricedModels = `-- name: CountUnpricedModels :one
+SELECT count(*)
+FROM provider_models AS m
+JOIN providers AS p ON p.id = m.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND m.enabled
+    AND m.missing_since IS NULL
+    AND (m.input_price IS NULL OR m.output_price IS NULL)
+    AND ($1::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = $1)
+`
+
+// Models that are used and whose price nobody told.
+func (q *Queries) CountUnpricedModels(ctx context.Context, db DBTX, visibleTo *uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, countUnpricedModels, visibleTo)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteProviderModel = `-- name: DeleteProviderModel :exec
 DELETE FROM provider_models
 WHERE id = $1

@@ -17,7 +17,7 @@ import (
 func dear() pricing.Rate {
 	each := func(n money.Amount) *money.Amount { return &n }
 	return pricing.Rate{Input: price("1"), Output: price("10"), Rare: &pricing.Rare{
-		Reasoning: price("20"), AudioInput: price("5"), Batch: pricing.One / 2, Priority: 2 * pricing.One, Characters: price("15"), Request: each(7), Image: each(40_000_000), Second: each(100_000),
+		Reasoning: price("20"), AudioInput: price("5"), Batch: new(pricing.One / 2), Priority: new(2 * pricing.One), Characters: price("15"), Request: each(7), Image: each(40_000_000), Second: each(100_000),
 		Tiers: []pricing.Tier{{Above: 150, Input: price("2")}},
 	}}
 }
@@ -75,6 +75,9 @@ func TestRarePricesAreCharged(t *testing.T) {
 			}
 			if name != "a long prompt" && *e.Charge > e.Hold { // which no estimate could foresee
 				t.Errorf("%d is charged and %d held", *e.Charge, e.Hold)
+			}
+			if want := (pricing.Version{Rate: dear(), Markup: 50_000_000}).ID(); e.PriceVersion != want {
+				t.Errorf("billed by version %q, want %q", e.PriceVersion, want)
 			}
 			if len(w.credit.settled) != 1 || w.credit.settled[0] != *e.Charge {
 				t.Errorf("settled %v, charged %d", w.credit.settled, *e.Charge)

@@ -131,7 +131,10 @@ func (c *call) countAnswer() int64 {
 func (c *call) price(route *snapshot.Route) {
 	e := &c.event
 	cost, charge, priced := rateOf(route).Charge(e.Usage, markupOf(route))
-	e.Unpriced, e.Charge, e.Cost = !priced, nil, nil
+	e.Unpriced, e.Charge, e.Cost, e.PriceVersion = !priced, nil, nil, ""
+	if priced && route != nil {
+		e.PriceVersion = route.PriceVersion
+	}
 	if priced {
 		e.Charge, e.Cost = &charge, &cost
 	}

@@ -75,3 +75,15 @@ SELECT EXISTS (
     WHERE r.provider_id = @provider_id
         AND r.upstream_id = @upstream_id
 ) AS known;
+
+-- Models that are used and whose price nobody told.
+-- name: CountUnpricedModels :one
+SELECT count(*)
+FROM provider_models AS m
+JOIN providers AS p ON p.id = m.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND m.enabled
+    AND m.missing_since IS NULL
+    AND (m.input_price IS NULL OR m.output_price IS NULL)
+    AND (sqlc.narg('visible_to')::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = sqlc.narg('visible_to'));

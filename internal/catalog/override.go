@@ -25,9 +25,6 @@ func (o *Overrides) check() error {
 		}
 	}
 	if err := o.Rate.Rare.Check(); err != nil {
-		if refused, ok := fault.As(err); ok {
-			refused.Path = append([]string{"rarePrices"}, refused.Path...)
-		}
 		return err
 	}
 	if o.Capabilities == nil {

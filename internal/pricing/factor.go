@@ -63,5 +63,10 @@ const atCost = int64(One) * int64(One)
 // MarkupOf is that of a provider's factor and a model's, exactly.
 func MarkupOf(provider, model Factor) Markup { return Markup(int64(provider)*int64(model) - atCost) }
 
+// Factor is what the cost is multiplied with, for people.
+func (m Markup) Factor() string {
+	return strconv.FormatFloat(float64(m.times())/float64(atCost), 'f', -1, 64)
+}
+
 // times is what the cost is multiplied with, in hundred-millionths.
 func (m Markup) times() int64 { return max(atCost+int64(m), 0) }

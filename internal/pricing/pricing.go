@@ -16,11 +16,11 @@ const MaxCost = 1_000_000 * money.Credit
 // An unknown CachedInput or CacheWrite is taken to be the Input price, since a vendor who names no discount gives none;
 // nothing stands in for Input and Output. Embeddings cost the Input price.
 type Rate struct {
-	Input       *money.Price
-	CachedInput *money.Price // read from the vendor's prompt cache
-	CacheWrite  *money.Price // written to it: for five minutes, and for longer where Rare does not say
-	Output      *money.Price // reasoning included, where Rare does not say
-	Rare        *Rare        // nil has none; never changed once it is here
+	Input       *money.Price `json:"input,omitempty"`
+	CachedInput *money.Price `json:"cachedInput,omitempty"` // read from the vendor's prompt cache
+	CacheWrite  *money.Price `json:"cacheWrite,omitempty"`  // written to it: for five minutes, and for longer where Rare does not say
+	Output      *money.Price `json:"output,omitempty"`      // reasoning included, where Rare does not say
+	Rare        *Rare        `json:"rare,omitempty"`        // nil has none; never changed once it is here
 }
 
 // Cost is the price of what was used, rounded half up once. priced is false, and the amount zero, where tokens were used
@@ -114,7 +114,9 @@ func (r Rate) Ceiling(b Bound, m Markup) (charge money.Amount, priced bool) {
 	times := One
 	if r.Rare != nil {
 		r.Rare.pieces(&sum, b)
-		times = max(times, r.Rare.Batch, r.Rare.Flex, r.Rare.Priority)
+		for _, tier := range [...]llm.Tier{llm.Batch, llm.Flex, llm.Priority} {
+			times = max(times, r.served(tier))
+		}
 	}
 	sum.Times(int64(times))
 	_, charge = amounts(sum, m)
@@ -161,7 +163,7 @@ func (r Rate) served(tier llm.Tier) Factor {
 	if r.Rare == nil {
 		return One
 	}
-	var f Factor
+	var f *Factor
 	switch tier {
 	case llm.Batch:
 		f = r.Rare.Batch
@@ -171,10 +173,10 @@ func (r Rate) served(tier llm.Tier) Factor {
 		f = r.Rare.Priority
 	case llm.Standard:
 	}
-	if f == 0 {
+	if f == nil {
 		return One
 	}
-	return f
+	return *f
 }
 
 // prices is a rate with every price filled in that another stands in for.

@@ -34,7 +34,7 @@ var full = pricing.Rate{Input: perMillion("3"), CachedInput: perMillion("0.3"), 
 // rich has every kind of price that a token can have.
 var rich = pricing.Rate{Input: perMillion("3"), CachedInput: perMillion("0.3"), CacheWrite: perMillion("3.75"), Output: perMillion("15"), Rare: &pricing.Rare{
 	CacheWrite1h: perMillion("6"), Reasoning: perMillion("12"), AudioInput: perMillion("10"), AudioOutput: perMillion("20"),
-	ImageInput: perMillion("5"), ImageOutput: perMillion("40"), Batch: pricing.One / 2, Priority: 17_500,
+	ImageInput: perMillion("5"), ImageOutput: perMillion("40"), Batch: new(pricing.One / 2), Priority: new(pricing.Factor(17_500)),
 	Tiers: []pricing.Tier{{Above: 200_000, Input: perMillion("6")}},
 }}
 
@@ -163,11 +163,17 @@ func drawRate(t *rapid.T) pricing.Rate {
 	if !rapid.Bool().Draw(t, "rare") {
 		return r
 	}
+	maybe := func(label string) *pricing.Factor {
+		if !rapid.Bool().Draw(t, label+" known") {
+			return nil
+		}
+		return new(drawFactor(t, label))
+	}
 	r.Rare = &pricing.Rare{
 		CacheWrite1h: drawPrice(t, "cache write 1h"), Reasoning: drawPrice(t, "reasoning price"),
 		AudioInput: drawPrice(t, "audio in"), AudioOutput: drawPrice(t, "audio out"), ImageInput: drawPrice(t, "image in"), ImageOutput: drawPrice(t, "image out"),
 		Characters: drawPrice(t, "characters price"), Request: drawAmount(t, "request"), Image: drawAmount(t, "image"), Second: drawAmount(t, "second"),
-		Batch: drawFactor(t, "batch"), Flex: drawFactor(t, "flex"), Priority: drawFactor(t, "priority"),
+		Batch: maybe("batch"), Flex: maybe("flex"), Priority: maybe("priority"),
 	}
 	above := int64(0)
 	for range rapid.IntRange(0, 3).Draw(t, "tiers") {
@@ -317,8 +323,8 @@ func exact(rate pricing.Rate, u llm.Usage) (*big.Rat, bool) {
 			sum.Add(sum, new(big.Rat).Mul(big.NewRat(*n, 1), big.NewRat(int64(*a), 1)))
 		}
 	}
-	if f := map[llm.Tier]pricing.Factor{llm.Batch: rare.Batch, llm.Flex: rare.Flex, llm.Priority: rare.Priority}[u.Tier]; f != 0 {
-		sum.Mul(sum, big.NewRat(int64(f), 10_000))
+	if f := map[llm.Tier]*pricing.Factor{llm.Batch: rare.Batch, llm.Flex: rare.Flex, llm.Priority: rare.Priority}[u.Tier]; f != nil {
+		sum.Mul(sum, big.NewRat(int64(*f), 10_000))
 	}
 	return sum, true
 }

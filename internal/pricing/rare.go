@@ -31,10 +31,10 @@ type Rare struct {
 
 	Tiers []Tier `json:"tiers,omitempty"` // by Above, the lowest first
 
-	// What the whole is multiplied with where the vendor says that it served the request so. Zero changes nothing.
-	Batch    Factor `json:"batch,omitzero"`
-	Flex     Factor `json:"flex,omitzero"`
-	Priority Factor `json:"priority,omitzero"`
+	// What the whole is multiplied with where the vendor says that it served the request so. Nil changes nothing.
+	Batch    *Factor `json:"batch,omitempty"`
+	Flex     *Factor `json:"flex,omitempty"`
+	Priority *Factor `json:"priority,omitempty"`
 }
 
 // A Tier is what all tokens of a request cost whose prompt is above a length. A nil price is as below it.
@@ -60,7 +60,13 @@ func (r *Rare) OrNil() *Rare {
 	return r
 }
 
-// Check refuses what cannot be a price list, naming the field.
+func refused(field, format string, args ...any) error {
+	err := fault.Field(field, format, args...)
+	err.Path = []string{"rarePrices", field}
+	return err
+}
+
+// Check refuses what cannot be a price list, naming the field within rarePrices.
 func (r *Rare) Check() error {
 	if r == nil {
 		return nil
@@ -70,17 +76,17 @@ func (r *Rare) Check() error {
 		"imageInput": r.ImageInput, "imageOutput": r.ImageOutput, "characters": r.Characters,
 	} {
 		if p != nil && *p < 0 {
-			return fault.Field(field, "a price is not negative")
+			return refused(field, "a price is not negative")
 		}
 	}
 	for field, a := range map[string]*money.Amount{"request": r.Request, "image": r.Image, "second": r.Second} {
 		if a != nil && (*a < 0 || *a > MaxCost) {
-			return fault.Field(field, "a price is not negative, and at most %s", MaxCost)
+			return refused(field, "a price is not negative, and at most %s", MaxCost)
 		}
 	}
-	for field, f := range map[string]Factor{"batch": r.Batch, "flex": r.Flex, "priority": r.Priority} {
-		if !f.Valid() {
-			return fault.Field(field, "a factor is between 0 and %s", MaxFactor)
+	for field, f := range map[string]*Factor{"batch": r.Batch, "flex": r.Flex, "priority": r.Priority} {
+		if f != nil && !f.Valid() {
+			return refused(field, "a factor is between 0 and %s", MaxFactor)
 		}
 	}
 	return checkTiers(r.Tiers)
@@ -88,16 +94,16 @@ func (r *Rare) Check() error {
 
 func checkTiers(tiers []Tier) error {
 	if len(tiers) > MaxTiers {
-		return fault.Field("tiers", "there are at most %d tiers", MaxTiers)
+		return refused("tiers", "there are at most %d tiers", MaxTiers)
 	}
 	for i := range tiers {
 		t := &tiers[i]
 		if t.Above < 1 || t.Above > llm.MaxTokens || i > 0 && t.Above <= tiers[i-1].Above {
-			return fault.Field("tiers", "each tier is above more tokens than the one before, the first above at least 1")
+			return refused("tiers", "each tier is above more tokens than the one before, the first above at least 1")
 		}
 		for _, p := range []*money.Price{t.Input, t.CachedInput, t.CacheWrite, t.CacheWrite1h, t.Output, t.Reasoning} {
 			if p != nil && *p < 0 {
-				return fault.Field("tiers", "a price is not negative")
+				return refused("tiers", "a price is not negative")
 			}
 		}
 	}
@@ -129,7 +135,9 @@ func (r *Rare) JSON() json.RawMessage {
 }
 
 // IsZero reports whether a rate knows no price at all.
-func (r Rate) IsZero() bool { return r.Input == nil && r.CachedInput == nil && r.CacheWrite == nil && r.Output == nil && r.Rare.OrNil() == nil }
+func (r Rate) IsZero() bool {
+	return r.Input == nil && r.CachedInput == nil && r.CacheWrite == nil && r.Output == nil && r.Rare.OrNil() == nil
+}
 
 // Equal reports whether two rates have the same prices.
 func (r Rate) Equal(other Rate) bool { return reflect.DeepEqual(r, other) }

@@ -30,8 +30,8 @@ type CreateInput struct {
 	Headers        map[string]string
 	Paths          map[string]string // by operation, behind BaseURL
 	Streaming      Streaming
-	Weight         *int  // nil is 1
-	AskStreamUsage *bool // nil is true
+	Weight         *int            // nil is 1
+	AskStreamUsage *bool           // nil is true
 	Factor         *pricing.Factor // of what its calls are charged; nil is 1
 	AllowPrivate   bool
 	AcceptAnyModel bool

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
@@ -90,6 +91,24 @@ func (p *Providers) Models(ctx context.Context, provider id.Provider) ([]Model, 
 		models[i] = modelFromRow(row)
 	}
 	return models, nil
+}
+
+// Unpriced counts the models in use, of providers that the reader may see, whose price for input or output nobody told. Models
+// that only ever read, as for embeddings, are priced in full by a price of 0 for output.
+func (p *Providers) Unpriced(ctx context.Context) (int64, error) {
+	grant, err := authz.Require(ctx, authz.ProviderRead)
+	if err != nil {
+		return 0, err
+	}
+	var reader *uuid.UUID
+	if user := grant.Filter(); user != nil {
+		reader = &user.UUID
+	}
+	n, err := p.q.CountUnpricedModels(ctx, p.pool, reader)
+	if err != nil {
+		return 0, fmt.Errorf("count unpriced models: %w", db.Classify(err))
+	}
+	return n, nil
 }
 
 // UpsertModel writes down a model, or changes the one that the provider already has under this upstream id.
@@ -290,13 +309,8 @@ func checkModel(row db.ProviderModel) error {
 			return fault.Field(field, "a price is not negative")
 		}
 	}
-	if _, err := pricing.ReadRare(row.RarePrices); err != nil {
-		if refused, ok := fault.As(err); ok {
-			refused.Path = append([]string{"rarePrices"}, refused.Path...)
-		}
-		return err
-	}
-	return nil
+	_, err := pricing.ReadRare(row.RarePrices)
+	return err
 }
 
 // known is a column for a number of tokens: NULL for 0.

@@ -72,11 +72,11 @@ type Provider struct {
 	Headers        map[string]string // sent with each call; nil for those who may not change the provider
 	Paths          map[string]string // by operation, behind BaseURL; nil for those who may not change the provider
 	Streaming      Streaming
-	Weight         int  // of its routes where no logical model sets one
-	AskStreamUsage bool // ask a streaming upstream for usage when the caller did not
-	AllowPrivate   bool // may be at a private or loopback address
+	Weight         int             // of its routes where no logical model sets one
+	AskStreamUsage bool            // ask a streaming upstream for usage when the caller did not
+	AllowPrivate   bool            // may be at a private or loopback address
 	Factor         *pricing.Factor // of what its calls are charged; nil for those who may not change the provider
-	AcceptAnyModel bool // "slug/anything" passes
+	AcceptAnyModel bool            // "slug/anything" passes
 	Enabled        bool
 	DeletedAt      *time.Time // set only in what ByIDs gives
 	CreatedAt      time.Time

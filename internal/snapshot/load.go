@@ -246,44 +246,47 @@ func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
 }
 
 func (l *loader) providerModel(p *Provider, row db.ProviderModel) *ProviderModel {
+	rate, _ := l.rate(pricing.Rate{
+		Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
+	}, row.RarePrices, "model "+p.Slug+"/"+row.UpstreamID)
 	return &ProviderModel{
 		UpstreamID: row.UpstreamID,
 		Alias:      row.Alias,
-		Rate: l.rate(pricing.Rate{
-			Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
-		}, row.RarePrices, "model "+p.Slug+"/"+row.UpstreamID),
-		MaxOutput: value(row.MaxOutputTokens),
-		Context:   value(row.ContextTokens),
-		Lacks:     catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
-		Disabled:  !row.Enabled,
-		Missing:   row.MissingSince != nil,
+		Rate:       rate,
+		MaxOutput:  value(row.MaxOutputTokens),
+		Context:    value(row.ContextTokens),
+		Lacks:      catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
+		Disabled:   !row.Enabled,
+		Missing:    row.MissingSince != nil,
 	}
 }
 
 // rate completes a rate with its rare prices. One whose rare prices cannot be read is left out as a whole: half of it would
 // charge too little.
-func (l *loader) rate(r pricing.Rate, rare json.RawMessage, of string) pricing.Rate {
+func (l *loader) rate(r pricing.Rate, rare json.RawMessage, of string) (_ pricing.Rate, ok bool) {
 	var err error
 	if r.Rare, err = pricing.ReadRare(rare); err != nil {
 		l.problem("%s is unpriced: %v", of, err)
-		return pricing.Rate{}
+		return pricing.Rate{}, false
 	}
-	return r
+	return r, true
 }
 
 // overridden is a provider's model as a route has it: the very same where the route overrides nothing.
 func (l *loader) overridden(m *ProviderModel, route db.Route) *ProviderModel {
-	rate := l.rate(pricing.Rate{
+	rate, ok := l.rate(pricing.Rate{
 		Input: route.InputPrice, CachedInput: route.CachedInputPrice, CacheWrite: route.CacheWritePrice, Output: route.OutputPrice,
 	}, route.RarePrices, "route "+route.ID.String())
-	if rate.IsZero() && route.ContextTokens == nil && route.MaxOutputTokens == nil && route.Capabilities == nil {
+	if ok && rate.IsZero() && route.ContextTokens == nil && route.MaxOutputTokens == nil && route.Capabilities == nil {
 		return m
 	}
 	o := ProviderModel{UpstreamID: route.UpstreamID}
 	if m != nil {
 		o = *m
 	}
-	o.Rate = rate.Or(o.Rate)
+	if o.Rate = rate.Or(o.Rate); !ok {
+		o.Rate = pricing.Rate{}
+	}
 	o.Context, o.MaxOutput = cmp.Or(value(route.ContextTokens), o.Context), cmp.Or(value(route.MaxOutputTokens), o.MaxOutput)
 	if route.Capabilities != nil {
 		o.Lacks = llm.LackedBy(append([]string{llm.TextOnly}, route.Capabilities...), llm.Abilities) // an empty list is text alone

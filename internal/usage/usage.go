@@ -84,6 +84,8 @@ type Event struct {
 	Charge   *money.Amount // what the account pays; nil where the price is unknown
 	Cost     *money.Amount // what the vendor charges
 	Hold     money.Amount  // what was reserved at admission
+	// PriceVersion names the prices that Charge and Cost are by: see pricing.Version. Empty where there are none.
+	PriceVersion string
 
 	Tags map[string]string
 
