@@ -86,6 +86,48 @@ func TestRarePricesAreCharged(t *testing.T) {
 	}
 }
 
+// TestUsageThatCannotBe: what no vendor can mean is booked by estimate, within the hold; what shrinks, as it was told last.
+func TestUsageThatCannotBe(t *testing.T) {
+	t.Parallel()
+	told := func(prompt, completion string) string {
+		return strings.NewReplacer(`"prompt_tokens":100`, `"prompt_tokens":`+prompt, `"completion_tokens":20`, `"completion_tokens":`+completion).Replace(tokens)
+	}
+	for name, tt := range map[string]struct {
+		usage         []string
+		input, output int64 // 0 is an estimate
+	}{
+		"no number":                 {[]string{told("NaN", "20")}, 0, 0}, // not even JSON
+		"a text":                    {[]string{told(`"NaN"`, "20")}, 0, 0},
+		"negative":                  {[]string{told("-100", "20")}, 0, 0},
+		"negative output":           {[]string{told("100", "-1")}, 0, 0},
+		"infinite":                  {[]string{told("1e999", "20")}, 0, 0},
+		"beyond 64 bits":            {[]string{told("99999999999999999999999", "20")}, 0, 0},
+		"more than the context":     {[]string{told("1001", "20")}, 0, 0},
+		"more out than the context": {[]string{told("100", "1001")}, 0, 0},
+		"just the context":          {[]string{told("1000", "20")}, 1000, 20},
+		"shrinking":                 {[]string{told("100", "20"), told("90", "10")}, 90, 10},
+		"back to nothing":           {[]string{told("100", "20"), told("0", "0")}, 100, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, []vendor{{handler: events(append(append([]string{word, end}, tt.usage...), done)...)}}, func(_ *proxy.Options, c *snapshot.Contents) {
+				c.Providers[0].Models["up-m"].Context = 1000
+			})
+			w.post("/chat/completions", stream)
+			e := w.only()
+			if tt.input == 0 {
+				if !e.Usage.Estimated || e.Usage.Input < 1 || e.Usage.Input > 50 || e.Usage.Output > 50 || *e.Charge > e.Hold {
+					t.Errorf("%+v is charged %d of %d held", e.Usage, *e.Charge, e.Hold)
+				}
+				return
+			}
+			if want := (llm.Usage{Input: tt.input, Output: tt.output}); e.Usage != want {
+				t.Errorf("%+v, want %+v", e.Usage, want)
+			}
+		})
+	}
+}
+
 // TestSecondsAreCharged: sound is paid by the second where the vendor tells its length.
 func TestSecondsAreCharged(t *testing.T) {
 	t.Parallel()

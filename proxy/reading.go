@@ -26,6 +26,7 @@ type reading struct {
 	text     tokens.Text // what was generated, should no usage come
 	accepted bool        // the vendor began an answer
 	finished bool        // a choice came to its end
+	beyond   bool        // it told more than the model can read or write
 	tier     llm.Tier    // of service, where what was translated tells it
 }
 
@@ -57,7 +58,7 @@ func (r *reading) reported() (llm.Usage, bool) {
 }
 
 // odd reports whether the vendor's counts cannot be.
-func (r *reading) odd() bool { return r.watch != nil && r.watch.OddUsage() }
+func (r *reading) odd() bool { return r.beyond || r.watch != nil && r.watch.OddUsage() }
 
 // status is that of the present attempt for its log entry.
 func (r *reading) status() int {

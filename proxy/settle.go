@@ -95,7 +95,7 @@ func (c *call) used(outcome usage.Outcome) llm.Usage {
 	if c.endpoint.free {
 		return llm.Usage{}
 	}
-	if u, ok := c.seen.reported(); ok {
+	if u, ok := c.seen.reported(); ok && !c.beyond(u) {
 		if u.Estimated && u.TotalInput() == 0 {
 			u.Input = c.promptCount() // the answer told of itself alone
 		}
@@ -116,6 +116,22 @@ func (c *call) used(outcome usage.Outcome) llm.Usage {
 		u.Output = c.countAnswer()
 	}
 	return u
+}
+
+// beyond reports whether counts are of more than the model holds and than the call can have asked for: then an estimate is
+// booked. Catalogues name less than many models can, so that the model's context alone refutes nothing. Nor is anything known
+// of what the vendor itself put into the prompt: files, an answer before, or what its tools found.
+func (c *call) beyond(u llm.Usage) bool {
+	if c.attempts.current == nil || u.Estimated || u.ToolUses > 0 || c.facts.Media > 0 || c.facts.Previous != "" {
+		return false
+	}
+	upstream := c.attempts.target().Route.Upstream
+	if upstream == nil || upstream.Context <= 0 {
+		return false
+	}
+	c.seen.beyond = u.TotalInput() > max(upstream.Context, densePrompt(c.facts)+c.upload.dense()) ||
+		u.Output > max(upstream.Context, c.facts.MaxTokens)*c.facts.N
+	return c.seen.beyond
 }
 
 // countAnswer estimates the tokens of what was generated, which cannot be more than the caller allowed.

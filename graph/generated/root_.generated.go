@@ -7462,7 +7462,7 @@ type Attempt {
   startedAt: Time!
   "How long it took."
   duration: Duration!
-  "What it adds to the request's charge and cost, where it worked beside the attempt that answered and was slower."
+  "What it adds to the request's charge, where it worked beside the attempt that answered and was slower."
   charge: Amount!
 }
 
