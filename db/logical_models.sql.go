@@ -26,7 +26,7 @@ func (q *Queries) DeleteModel(ctx context.Context, db DBTX, argID id.Model) (int
 }
 
 const getModel = `-- name: GetModel :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 FROM models
 WHERE id = $1
 `
@@ -49,12 +49,13 @@ func (q *Queries) GetModel(ctx context.Context, db DBTX, argID id.Model) (Model,
 		&i.Hedge,
 		&i.RetryBudget,
 		&i.RequestErrors,
+		&i.Multiplier,
 	)
 	return i, err
 }
 
 const getModelForUpdate = `-- name: GetModelForUpdate :one
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 FROM models
 WHERE id = $1
 FOR UPDATE
@@ -78,16 +79,17 @@ func (q *Queries) GetModelForUpdate(ctx context.Context, db DBTX, argID id.Model
 		&i.Hedge,
 		&i.RetryBudget,
 		&i.RequestErrors,
+		&i.Multiplier,
 	)
 	return i, err
 }
 
 const insertModel = `-- name: InsertModel :one
 INSERT INTO models (id, name, description, strategy, enabled, unsupported, balance_latency, balance_price, balance_errors,
-    hedge, retry_budget, request_errors)
+    hedge, retry_budget, request_errors, multiplier)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12)
-RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+    $10, $11, $12, $13)
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 `
 
 type InsertModelParams struct {
@@ -103,6 +105,7 @@ type InsertModelParams struct {
 	Hedge          bool
 	RetryBudget    int32
 	RequestErrors  string
+	Multiplier     int32
 }
 
 func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParams) (Model, error) {
@@ -119,6 +122,7 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		arg.Hedge,
 		arg.RetryBudget,
 		arg.RequestErrors,
+		arg.Multiplier,
 	)
 	var i Model
 	err := row.Scan(
@@ -136,12 +140,13 @@ func (q *Queries) InsertModel(ctx context.Context, db DBTX, arg InsertModelParam
 		&i.Hedge,
 		&i.RetryBudget,
 		&i.RequestErrors,
+		&i.Multiplier,
 	)
 	return i, err
 }
 
 const modelsByIDs = `-- name: ModelsByIDs :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 FROM models
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -177,6 +182,7 @@ func (q *Queries) ModelsByIDs(ctx context.Context, db DBTX, arg ModelsByIDsParam
 			&i.Hedge,
 			&i.RetryBudget,
 			&i.RequestErrors,
+			&i.Multiplier,
 		); err != nil {
 			return nil, err
 		}
@@ -201,9 +207,10 @@ SET name = $1,
     hedge = $9,
     retry_budget = $10,
     request_errors = $11,
+    multiplier = $12,
     updated_at = now()
-WHERE id = $12
-RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+WHERE id = $13
+RETURNING id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 `
 
 type UpdateModelParams struct {
@@ -218,6 +225,7 @@ type UpdateModelParams struct {
 	Hedge          bool
 	RetryBudget    int32
 	RequestErrors  string
+	Multiplier     int32
 	ID             id.Model
 }
 
@@ -234,6 +242,7 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		arg.Hedge,
 		arg.RetryBudget,
 		arg.RequestErrors,
+		arg.Multiplier,
 		arg.ID,
 	)
 	var i Model
@@ -252,6 +261,7 @@ func (q *Queries) UpdateModel(ctx context.Context, db DBTX, arg UpdateModelParam
 		&i.Hedge,
 		&i.RetryBudget,
 		&i.RequestErrors,
+		&i.Multiplier,
 	)
 	return i, err
 }

@@ -152,6 +152,7 @@ type Model struct {
 	RetryBudget int32
 	// Where a provider refuses the request itself: the refusal is returned, or another provider tried.
 	RequestErrors string
+	Multiplier    int32
 }
 
 type Notification struct {
@@ -174,6 +175,13 @@ type NotificationMatter struct {
 	ToldAt time.Time
 	// How often it changed lately: each doubles the time until the next is told.
 	Level int32
+}
+
+type PriceVersion struct {
+	ID          string
+	Rate        json.RawMessage
+	Markup      int64
+	FirstSeenAt time.Time
 }
 
 type Provider struct {
@@ -207,6 +215,7 @@ type Provider struct {
 	AllowHosts []string
 	// PEM certificates that are trusted for this provider, besides the system's.
 	CaCertificate string
+	BillingFactor int32
 }
 
 type ProviderHealth struct {
@@ -262,6 +271,7 @@ type ProviderModel struct {
 	UpdatedAt        time.Time
 	// manual: the whole list, and all else is lacking. catalog: the catalogue, which knows of few capabilities. Empty: nobody knows what else there is.
 	CapabilitiesSource string
+	RarePrices         json.RawMessage
 }
 
 type RechargeRule struct {
@@ -314,7 +324,8 @@ type Request struct {
 	ImageOutputTokens int64
 	ToolUses          int64
 	// The strategy, the first candidates and what was left out, with its reason: see usage.Plan.
-	Plan []byte
+	Plan         []byte
+	PriceVersion *string
 }
 
 type RequestsDefault struct {
@@ -367,6 +378,8 @@ type Route struct {
 	CachedInputPrice *money.Price
 	CacheWritePrice  *money.Price
 	OutputPrice      *money.Price
+	// Empty is as the provider's model has them.
+	RarePrices json.RawMessage
 }
 
 type Session struct {

@@ -7,12 +7,33 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 	"github.com/google/uuid"
 )
+
+const countUnpricedModels = `-- name: CountUnpricedModels :one
+SELECT count(*)
+FROM provider_models AS m
+JOIN providers AS p ON p.id = m.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND m.enabled
+    AND m.missing_since IS NULL
+    AND (m.input_price IS NULL OR m.output_price IS NULL)
+    AND ($1::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = $1)
+`
+
+// Models that are used and whose price nobody told.
+func (q *Queries) CountUnpricedModels(ctx context.Context, db DBTX, visibleTo *uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, countUnpricedModels, visibleTo)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
 
 const deleteProviderModel = `-- name: DeleteProviderModel :exec
 DELETE FROM provider_models
@@ -25,7 +46,7 @@ func (q *Queries) DeleteProviderModel(ctx context.Context, db DBTX, argID id.Pro
 }
 
 const findProviderModelForUpdate = `-- name: FindProviderModelForUpdate :one
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 FROM provider_models
 WHERE provider_id = $1
     AND upstream_id = $2
@@ -59,12 +80,13 @@ func (q *Queries) FindProviderModelForUpdate(ctx context.Context, db DBTX, arg F
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CapabilitiesSource,
+		&i.RarePrices,
 	)
 	return i, err
 }
 
 const getProviderModelForUpdate = `-- name: GetProviderModelForUpdate :one
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 FROM provider_models
 WHERE id = $1
 FOR UPDATE
@@ -92,6 +114,7 @@ func (q *Queries) GetProviderModelForUpdate(ctx context.Context, db DBTX, argID 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CapabilitiesSource,
+		&i.RarePrices,
 	)
 	return i, err
 }
@@ -99,14 +122,15 @@ func (q *Queries) GetProviderModelForUpdate(ctx context.Context, db DBTX, argID 
 const insertProviderModel = `-- name: InsertProviderModel :one
 INSERT INTO provider_models (
     id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens,
-    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source
+    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source,
+    rare_prices
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7,
     $8, $9, $10, $11,
-    $12, $13, $14
+    $12, $13, $14, $15
 )
-RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 `
 
 type InsertProviderModelParams struct {
@@ -124,6 +148,7 @@ type InsertProviderModelParams struct {
 	PriceSource        string
 	Source             string
 	CapabilitiesSource string
+	RarePrices         json.RawMessage
 }
 
 func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertProviderModelParams) (ProviderModel, error) {
@@ -142,6 +167,7 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 		arg.PriceSource,
 		arg.Source,
 		arg.CapabilitiesSource,
+		arg.RarePrices,
 	)
 	var i ProviderModel
 	err := row.Scan(
@@ -163,6 +189,7 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CapabilitiesSource,
+		&i.RarePrices,
 	)
 	return i, err
 }
@@ -195,7 +222,7 @@ func (q *Queries) ProviderModelKnown(ctx context.Context, db DBTX, arg ProviderM
 }
 
 const providerModelsByProvider = `-- name: ProviderModelsByProvider :many
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 FROM provider_models
 WHERE provider_id = $1
 ORDER BY upstream_id
@@ -235,6 +262,7 @@ func (q *Queries) ProviderModelsByProvider(ctx context.Context, db DBTX, arg Pro
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CapabilitiesSource,
+			&i.RarePrices,
 		); err != nil {
 			return nil, err
 		}
@@ -247,7 +275,7 @@ func (q *Queries) ProviderModelsByProvider(ctx context.Context, db DBTX, arg Pro
 }
 
 const providerModelsByProviders = `-- name: ProviderModelsByProviders :many
-SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+SELECT id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 FROM provider_models
 WHERE provider_id = ANY($1::uuid[])
 ORDER BY provider_id, upstream_id
@@ -287,6 +315,7 @@ func (q *Queries) ProviderModelsByProviders(ctx context.Context, db DBTX, arg Pr
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CapabilitiesSource,
+			&i.RarePrices,
 		); err != nil {
 			return nil, err
 		}
@@ -309,13 +338,14 @@ SET alias = $1,
     cached_input_price = $7,
     cache_write_price = $8,
     output_price = $9,
-    price_source = $10,
-    source = $11,
-    enabled = $12,
-    missing_since = $13,
+    rare_prices = $10,
+    price_source = $11,
+    source = $12,
+    enabled = $13,
+    missing_since = $14,
     updated_at = now()
-WHERE id = $14
-RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source
+WHERE id = $15
+RETURNING id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, price_source, source, enabled, missing_since, created_at, updated_at, capabilities_source, rare_prices
 `
 
 type UpdateProviderModelParams struct {
@@ -328,6 +358,7 @@ type UpdateProviderModelParams struct {
 	CachedInputPrice   *money.Price
 	CacheWritePrice    *money.Price
 	OutputPrice        *money.Price
+	RarePrices         json.RawMessage
 	PriceSource        string
 	Source             string
 	Enabled            bool
@@ -346,6 +377,7 @@ func (q *Queries) UpdateProviderModel(ctx context.Context, db DBTX, arg UpdatePr
 		arg.CachedInputPrice,
 		arg.CacheWritePrice,
 		arg.OutputPrice,
+		arg.RarePrices,
 		arg.PriceSource,
 		arg.Source,
 		arg.Enabled,
@@ -372,6 +404,7 @@ func (q *Queries) UpdateProviderModel(ctx context.Context, db DBTX, arg UpdatePr
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CapabilitiesSource,
+		&i.RarePrices,
 	)
 	return i, err
 }

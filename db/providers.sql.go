@@ -49,7 +49,7 @@ func (q *Queries) EnabledProviderIDs(ctx context.Context, db DBTX, arg EnabledPr
 }
 
 const getProvider = `-- name: GetProvider :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -82,12 +82,13 @@ func (q *Queries) GetProvider(ctx context.Context, db DBTX, argID id.Provider) (
 		&i.EgressPoolID,
 		&i.AllowHosts,
 		&i.CaCertificate,
+		&i.BillingFactor,
 	)
 	return i, err
 }
 
 const getProviderForUpdate = `-- name: GetProviderForUpdate :one
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 FROM providers
 WHERE id = $1
     AND deleted_at IS NULL
@@ -121,6 +122,7 @@ func (q *Queries) GetProviderForUpdate(ctx context.Context, db DBTX, argID id.Pr
 		&i.EgressPoolID,
 		&i.AllowHosts,
 		&i.CaCertificate,
+		&i.BillingFactor,
 	)
 	return i, err
 }
@@ -129,14 +131,14 @@ const insertProvider = `-- name: InsertProvider :one
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
     ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming,
-    egress_pool_id, allow_hosts, ca_certificate
+    egress_pool_id, allow_hosts, ca_certificate, billing_factor
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16, $17,
-    $18, $19, $20
+    $18, $19, $20, $21
 )
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 `
 
 type InsertProviderParams struct {
@@ -160,6 +162,7 @@ type InsertProviderParams struct {
 	EgressPoolID   *id.EgressPool
 	AllowHosts     []string
 	CaCertificate  string
+	BillingFactor  int32
 }
 
 func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProviderParams) (Provider, error) {
@@ -184,6 +187,7 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		arg.EgressPoolID,
 		arg.AllowHosts,
 		arg.CaCertificate,
+		arg.BillingFactor,
 	)
 	var i Provider
 	err := row.Scan(
@@ -210,12 +214,13 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 		&i.EgressPoolID,
 		&i.AllowHosts,
 		&i.CaCertificate,
+		&i.BillingFactor,
 	)
 	return i, err
 }
 
 const providersByIDs = `-- name: ProvidersByIDs :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 FROM providers
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -261,6 +266,7 @@ func (q *Queries) ProvidersByIDs(ctx context.Context, db DBTX, arg ProvidersByID
 			&i.EgressPoolID,
 			&i.AllowHosts,
 			&i.CaCertificate,
+			&i.BillingFactor,
 		); err != nil {
 			return nil, err
 		}
@@ -306,9 +312,10 @@ SET slug = $1,
     egress_pool_id = $14,
     allow_hosts = $15,
     ca_certificate = $16,
+    billing_factor = $17,
     updated_at = now()
-WHERE id = $17
-RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+WHERE id = $18
+RETURNING id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 `
 
 type UpdateProviderParams struct {
@@ -328,6 +335,7 @@ type UpdateProviderParams struct {
 	EgressPoolID   *id.EgressPool
 	AllowHosts     []string
 	CaCertificate  string
+	BillingFactor  int32
 	ID             id.Provider
 }
 
@@ -349,6 +357,7 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 		arg.EgressPoolID,
 		arg.AllowHosts,
 		arg.CaCertificate,
+		arg.BillingFactor,
 		arg.ID,
 	)
 	var i Provider
@@ -376,6 +385,7 @@ func (q *Queries) UpdateProvider(ctx context.Context, db DBTX, arg UpdateProvide
 		&i.EgressPoolID,
 		&i.AllowHosts,
 		&i.CaCertificate,
+		&i.BillingFactor,
 	)
 	return i, err
 }

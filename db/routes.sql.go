@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 
 	"aihigress/internal/id"
 	"aihigress/internal/money"
@@ -82,7 +83,7 @@ func (q *Queries) LockLiveProviders(ctx context.Context, db DBTX, ids []uuid.UUI
 }
 
 const routesByModelIDs = `-- name: RoutesByModelIDs :many
-SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price
+SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, rare_prices
 FROM routes
 WHERE model_id = ANY($1::uuid[])
 ORDER BY model_id, priority, id
@@ -120,6 +121,7 @@ func (q *Queries) RoutesByModelIDs(ctx context.Context, db DBTX, arg RoutesByMod
 			&i.CachedInputPrice,
 			&i.CacheWritePrice,
 			&i.OutputPrice,
+			&i.RarePrices,
 		); err != nil {
 			return nil, err
 		}
@@ -134,9 +136,9 @@ func (q *Queries) RoutesByModelIDs(ctx context.Context, db DBTX, arg RoutesByMod
 const upsertRoute = `-- name: UpsertRoute :exec
 
 INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled, region, capabilities, context_tokens,
-    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price)
+    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, rare_prices)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-    $11, $12, $13, $14, $15)
+    $11, $12, $13, $14, $15, $16)
 ON CONFLICT (model_id, provider_id, upstream_id) DO UPDATE
 SET weight = excluded.weight,
     priority = excluded.priority,
@@ -148,7 +150,8 @@ SET weight = excluded.weight,
     input_price = excluded.input_price,
     cached_input_price = excluded.cached_input_price,
     cache_write_price = excluded.cache_write_price,
-    output_price = excluded.output_price
+    output_price = excluded.output_price,
+    rare_prices = excluded.rare_prices
 `
 
 type UpsertRouteParams struct {
@@ -167,6 +170,7 @@ type UpsertRouteParams struct {
 	CachedInputPrice *money.Price
 	CacheWritePrice  *money.Price
 	OutputPrice      *money.Price
+	RarePrices       json.RawMessage
 }
 
 // A route keeps its id as long as the model leads to the same provider's same model.
@@ -187,6 +191,7 @@ func (q *Queries) UpsertRoute(ctx context.Context, db DBTX, arg UpsertRouteParam
 		arg.CachedInputPrice,
 		arg.CacheWritePrice,
 		arg.OutputPrice,
+		arg.RarePrices,
 	)
 	return err
 }

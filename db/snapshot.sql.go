@@ -201,7 +201,7 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 }
 
 const snapshotModels = `-- name: SnapshotModels :many
-SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors
+SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 FROM models
 ORDER BY name
 LIMIT $1
@@ -231,6 +231,7 @@ func (q *Queries) SnapshotModels(ctx context.Context, db DBTX, rowLimit int32) (
 			&i.Hedge,
 			&i.RetryBudget,
 			&i.RequestErrors,
+			&i.Multiplier,
 		); err != nil {
 			return nil, err
 		}
@@ -292,7 +293,7 @@ func (q *Queries) SnapshotProviderKeys(ctx context.Context, db DBTX, rowLimit in
 }
 
 const snapshotProviderModels = `-- name: SnapshotProviderModels :many
-SELECT m.id, m.provider_id, m.upstream_id, m.alias, m.capabilities, m.context_tokens, m.max_output_tokens, m.input_price, m.cached_input_price, m.cache_write_price, m.output_price, m.price_source, m.source, m.enabled, m.missing_since, m.created_at, m.updated_at, m.capabilities_source
+SELECT m.id, m.provider_id, m.upstream_id, m.alias, m.capabilities, m.context_tokens, m.max_output_tokens, m.input_price, m.cached_input_price, m.cache_write_price, m.output_price, m.price_source, m.source, m.enabled, m.missing_since, m.created_at, m.updated_at, m.capabilities_source, m.rare_prices
 FROM provider_models m
 JOIN providers p ON p.id = m.provider_id
 WHERE p.enabled AND p.deleted_at IS NULL
@@ -328,6 +329,7 @@ func (q *Queries) SnapshotProviderModels(ctx context.Context, db DBTX, rowLimit 
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CapabilitiesSource,
+			&i.RarePrices,
 		); err != nil {
 			return nil, err
 		}
@@ -340,7 +342,7 @@ func (q *Queries) SnapshotProviderModels(ctx context.Context, db DBTX, rowLimit 
 }
 
 const snapshotProviders = `-- name: SnapshotProviders :many
-SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate
+SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 FROM providers
 WHERE enabled AND deleted_at IS NULL
 ORDER BY slug
@@ -380,6 +382,7 @@ func (q *Queries) SnapshotProviders(ctx context.Context, db DBTX, rowLimit int32
 			&i.EgressPoolID,
 			&i.AllowHosts,
 			&i.CaCertificate,
+			&i.BillingFactor,
 		); err != nil {
 			return nil, err
 		}
@@ -425,7 +428,7 @@ func (q *Queries) SnapshotRevokedSessions(ctx context.Context, db DBTX, arg Snap
 }
 
 const snapshotRoutes = `-- name: SnapshotRoutes :many
-SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price
+SELECT id, model_id, provider_id, upstream_id, weight, priority, enabled, created_at, region, capabilities, context_tokens, max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, rare_prices
 FROM routes
 WHERE enabled
 ORDER BY model_id, priority, id
@@ -458,6 +461,7 @@ func (q *Queries) SnapshotRoutes(ctx context.Context, db DBTX, rowLimit int32) (
 			&i.CachedInputPrice,
 			&i.CacheWritePrice,
 			&i.OutputPrice,
+			&i.RarePrices,
 		); err != nil {
 			return nil, err
 		}

@@ -312,13 +312,17 @@ func (h *house) key(p person, scopes ...apikey.Scope) (apikey.Key, string) {
 }
 
 // logged has a call of a person's booked, and returns it.
+// priceVersion is what logged requests were billed by.
+const priceVersion = "0123456789abcdef01234567"
+
 func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Event {
 	h.Helper()
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	account := must(h.domain.Ledger.Account(h.job, p.ID))(h.T)
 	charge := money.Credit / 100
 	e := usage.Event{
-		ID: usage.NewID(at), RequestID: "from-outside", StartedAt: at, UserID: p.ID, KeyID: key.ID, AccountID: account.ID,
+		PriceVersion: priceVersion,
+		ID:           usage.NewID(at), RequestID: "from-outside", StartedAt: at, UserID: p.ID, KeyID: key.ID, AccountID: account.ID,
 		Model: "chat", Dialect: "openai", Endpoint: "chat.completions", Streamed: true, HTTPStatus: 200, Outcome: usage.OK,
 		Duration: 1500 * time.Millisecond, FirstToken: 200 * time.Millisecond, Charge: &charge, Cost: &charge,
 		Usage: llm.Usage{Input: 10, CachedInput: 5, CacheWrite5m: 1, Output: 20, Reasoning: 4, ImageInput: 2, ImageOutput: 3, ToolUses: 1}, Tags: map[string]string{"team": "search"},
@@ -340,6 +344,21 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 		h.Fatal(err)
 	}
 	return e
+}
+
+// rarePrices are all that there are, as input and as rareFields show them; rareFields asks for them.
+const (
+	rareFields = ` { cacheWrite1h reasoning audioInput audioOutput imageInput imageOutput characters request image second batch flex priority
+		tiers { above input cachedInput cacheWrite cacheWrite1h output reasoning } }`
+	rareText = `{"cacheWrite1h":"6","reasoning":"12","audioInput":"10","audioOutput":"20","imageInput":"5","imageOutput":"40","characters":"15","request":"0.007","image":"0.04","second":"0.0001","batch":"0.5","flex":"0.75","priority":"1.75",` +
+		`"tiers":[{"above":200000,"input":"6","cachedInput":"0.6","cacheWrite":"7.5","cacheWrite1h":"12","output":"22.5","reasoning":"22.5"}]}`
+)
+
+func rarePrices() (in map[string]any) {
+	if err := json.Unmarshal([]byte(rareText), &in); err != nil {
+		panic(err)
+	}
+	return in
 }
 
 // ask sends an operation and returns the whole answer. auth is the Authorization header; "" is nobody.

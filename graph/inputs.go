@@ -87,7 +87,7 @@ func milliseconds(n *int) time.Duration {
 func overrides(in *model.RouteOverridesInput) catalog.Overrides {
 	o := orZero(in)
 	return catalog.Overrides{
-		Rate:         pricing.Rate{Input: o.InputPrice, CachedInput: o.CachedInputPrice, CacheWrite: o.CacheWritePrice, Output: o.OutputPrice},
+		Rate:         pricing.Rate{Input: o.InputPrice, CachedInput: o.CachedInputPrice, CacheWrite: o.CacheWritePrice, Output: o.OutputPrice, Rare: o.RarePrices.OrNil()},
 		Capabilities: o.Capabilities, ContextTokens: o.ContextTokens, MaxOutputTokens: o.MaxOutputTokens,
 	}
 }
@@ -104,7 +104,7 @@ func routeInputs(in []model.RouteInput) []catalog.RouteInput {
 func modelChange(in model.UpdateModelInput) catalog.UpdateInput {
 	change := catalog.UpdateInput{
 		Name: in.Name, Description: in.Description, Strategy: in.Strategy, Balance: in.Balance, Unsupported: in.UnsupportedFields,
-		RequestErrors: in.RequestErrors, Hedge: in.Hedge, RetryBudget: in.RetryBudget, Enabled: in.Enabled,
+		RequestErrors: in.RequestErrors, Hedge: in.Hedge, RetryBudget: in.RetryBudget, Multiplier: in.Multiplier, Enabled: in.Enabled,
 	}
 	if in.Routes != nil {
 		routes := routeInputs(in.Routes)
@@ -117,7 +117,7 @@ func providerInput(in model.CreateProviderInput) provider.CreateInput {
 	return provider.CreateInput{
 		Slug: orZero(in.Slug), Name: in.Name, Dialect: in.Dialect, Kind: orZero(in.Kind), BaseURL: in.BaseURL, Visibility: in.Visibility,
 		PresetID: orZero(in.PresetID), Headers: headerMap(in.Headers), Paths: pathMap(in.Paths), Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
-		AllowPrivate: orZero(in.AllowPrivate), AcceptAnyModel: orZero(in.AcceptAnyModel),
+		AllowPrivate: orZero(in.AllowPrivate), AcceptAnyModel: orZero(in.AcceptAnyModel), Factor: in.BillingFactor,
 		Keys: list(in.Keys, providerKeyInput), Models: list(in.Models, providerModelInput),
 		NetworkInput: network(newPool(in.EgressPoolID), in.AllowHosts, in.CaCertificate),
 	}
@@ -126,7 +126,7 @@ func providerInput(in model.CreateProviderInput) provider.CreateInput {
 func providerChange(in model.UpdateProviderInput) provider.UpdateInput {
 	change := provider.UpdateInput{
 		Name: in.Name, Kind: in.Kind, BaseURL: in.BaseURL, Visibility: in.Visibility, Streaming: in.Streaming, Weight: in.Weight, AskStreamUsage: in.AskStreamUsage,
-		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel,
+		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel, Factor: in.BillingFactor,
 		NetworkInput: network(changedPool(in), in.AllowHosts, in.CaCertificate),
 	}
 	if in.Headers != nil {
@@ -152,8 +152,8 @@ func providerModelInput(in model.ProviderModelInput) provider.ModelInput {
 		UpstreamID: in.UpstreamID, Alias: orZero(in.Alias), Capabilities: in.Capabilities,
 		ContextTokens: orZero(in.ContextTokens), MaxOutputTokens: orZero(in.MaxOutputTokens),
 	}
-	rate := pricing.Rate{Input: in.InputPrice, CachedInput: in.CachedInputPrice, CacheWrite: in.CacheWritePrice, Output: in.OutputPrice}
-	if rate != (pricing.Rate{}) {
+	rate := pricing.Rate{Input: in.InputPrice, CachedInput: in.CachedInputPrice, CacheWrite: in.CacheWritePrice, Output: in.OutputPrice, Rare: in.RarePrices.OrNil()}
+	if !rate.IsZero() {
 		m.Rate = &rate
 	}
 	return m
@@ -165,7 +165,7 @@ func providerModelChange(in model.UpdateProviderModelInput) provider.ModelChange
 		change.Capabilities = &in.Capabilities
 	}
 	if p := in.Prices; p != nil {
-		change.Rate = &pricing.Rate{Input: p.InputPrice, CachedInput: p.CachedInputPrice, CacheWrite: p.CacheWritePrice, Output: p.OutputPrice}
+		change.Rate = &pricing.Rate{Input: p.InputPrice, CachedInput: p.CachedInputPrice, CacheWrite: p.CacheWritePrice, Output: p.OutputPrice, Rare: p.RarePrices.OrNil()}
 	}
 	return change
 }

@@ -137,6 +137,7 @@ type loaders struct {
 	secrets   loader[id.Provider, []provider.Key]
 	pools     loader[id.EgressPool, egress.Pool]
 	proxies   loader[id.EgressPool, []egress.Proxy]
+	prices    loader[string, usage.PriceVersion]
 }
 
 func newLoaders(o Options) *loaders {
@@ -150,6 +151,7 @@ func newLoaders(o Options) *loaders {
 		secrets:   loader[id.Provider, []provider.Key]{fetch: o.Providers.KeysOf},
 		pools:     loader[id.EgressPool, egress.Pool]{fetch: by(o.Egress.ByIDs, func(p egress.Pool) id.EgressPool { return p.ID })},
 		proxies:   loader[id.EgressPool, []egress.Proxy]{fetch: o.Egress.ProxiesOf},
+		prices:    loader[string, usage.PriceVersion]{fetch: o.Reports.PriceVersions},
 	}
 	l.pools.found = func(p egress.Pool) { l.expect(p) }
 	l.users.found = func(u account.User) { l.expect(u) }
@@ -185,6 +187,9 @@ func (l *loaders) expect(row any) {
 	case usage.Request:
 		l.users.expect(row.UserID)
 		l.keys.expect(row.KeyID)
+		if row.PriceVersion != "" {
+			l.prices.expect(row.PriceVersion)
+		}
 		if row.ProviderID != nil {
 			l.providers.expect(*row.ProviderID)
 		}

@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/health"
 	"aihigress/internal/id"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 )
 
@@ -25,7 +26,7 @@ func (r *mutationResolver) CreateModel(ctx context.Context, input model.CreateMo
 	made, err := r.domain.Models.Create(ctx, catalog.CreateInput{
 		Name: input.Name, Description: orZero(input.Description), Strategy: input.Strategy,
 		Balance: input.Balance, Unsupported: input.UnsupportedFields, RequestErrors: input.RequestErrors, Hedge: input.Hedge,
-		RetryBudget: input.RetryBudget, Routes: routeInputs(input.Routes),
+		RetryBudget: input.RetryBudget, Multiplier: input.Multiplier, Routes: routeInputs(input.Routes),
 	})
 	refused, failed := refusals(err)
 	return &model.CreateModelPayload{Model: unless(err, made), UserErrors: refused}, failed
@@ -76,6 +77,10 @@ func (r *routeOverridesResolver) CacheWritePrice(ctx context.Context, obj *catal
 
 func (r *routeOverridesResolver) OutputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error) {
 	return obj.Rate.Output, nil
+}
+
+func (r *routeOverridesResolver) RarePrices(ctx context.Context, obj *catalog.Overrides) (*pricing.Rare, error) {
+	return obj.Rate.Rare, nil
 }
 
 func (r *routingCandidateResolver) Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error) {

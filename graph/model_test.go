@@ -19,12 +19,12 @@ func TestModels(t *testing.T) {
 	h := open(t)
 	vendor, other := h.provider("vendor"), h.provider("other")
 	const create = `mutation($in: CreateModelInput!) { createModel(input: $in) { userErrors { code path } model {
-		id name description strategy balance { latency price errors } unsupportedFields requestErrors hedge retryBudget enabled createdAt
+		id name description strategy balance { latency price errors } unsupportedFields requestErrors hedge retryBudget multiplier enabled createdAt
 		routes { id upstreamId weight priority region enabled provider { slug }
-			overrides { capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice } } } } }`
-	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "unsupportedFields": "REJECT", "requestErrors": "FAILOVER", "hedge": true, "balance": map[string]any{"latency": 2.5}, "routes": []any{
+			overrides { capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice rarePrices` + rareFields + ` } } } } }`
+	in := map[string]any{"name": "chat", "strategy": "PRIORITY", "unsupportedFields": "REJECT", "requestErrors": "FAILOVER", "hedge": true, "multiplier": "1.25", "balance": map[string]any{"latency": 2.5}, "routes": []any{
 		map[string]any{"providerId": vendor.ID.String(), "upstreamId": "small", "region": "eu", "overrides": map[string]any{
-			"capabilities": []string{}, "contextTokens": 9, "maxOutputTokens": 8, "inputPrice": "0", "cachedInputPrice": "1.5", "cacheWritePrice": "2", "outputPrice": "3",
+			"capabilities": []string{}, "contextTokens": 9, "maxOutputTokens": 8, "inputPrice": "0", "cachedInputPrice": "1.5", "cacheWritePrice": "2", "outputPrice": "3", "rarePrices": rarePrices(),
 		}},
 		map[string]any{"providerId": other.ID.String(), "upstreamId": "small", "weight": 5, "priority": 1, "enabled": false},
 	}}
@@ -37,10 +37,13 @@ func TestModels(t *testing.T) {
 	h.same("policies", made.Get("balance").Raw+made.Get("requestErrors").String()+made.Get("hedge").Raw+made.Get("retryBudget").Raw, `{"latency":2.5,"price":1,"errors":10}FAILOVERtrue10`)
 	h.same("a region", made.Get("routes.0.region"), "eu")
 	h.same("overrides", made.Get("routes.0.overrides").Raw,
-		`{"capabilities":[],"contextTokens":9,"maxOutputTokens":8,"inputPrice":"0","cachedInputPrice":"1.5","cacheWritePrice":"2","outputPrice":"3"}`)
+		`{"capabilities":[],"contextTokens":9,"maxOutputTokens":8,"inputPrice":"0","cachedInputPrice":"1.5","cacheWritePrice":"2","outputPrice":"3","rarePrices":`+rareText+`}`)
+	h.same("a multiplier", made.Get("multiplier"), "1.25")
 	h.same("no overrides", made.Get("routes.1.overrides").Raw,
-		`{"capabilities":null,"contextTokens":null,"maxOutputTokens":null,"inputPrice":null,"cachedInputPrice":null,"cacheWritePrice":null,"outputPrice":null}`)
+		`{"capabilities":null,"contextTokens":null,"maxOutputTokens":null,"inputPrice":null,"cachedInputPrice":null,"cacheWritePrice":null,"outputPrice":null,"rarePrices":null}`)
 	h.same("the same name", h.refused(h.admin.token, create, map[string]any{"in": in}), "CONFLICT name")
+	in["routes"].([]any)[0].(map[string]any)["overrides"].(map[string]any)["rarePrices"] = map[string]any{"tiers": []any{map[string]any{"above": 0}}}
+	h.same("a tier above nothing", h.refused(h.admin.token, create, map[string]any{"in": in}), "INVALID routes.0.overrides.rarePrices.tiers")
 	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
 
 	id := made.Get("id").String()
@@ -57,6 +60,7 @@ func TestModels(t *testing.T) {
 	changed = h.data(h.admin.token, policies, map[string]any{"in": map[string]any{
 		"id": id, "balance": map[string]any{"errors": 1}, "requestErrors": "RETURN", "hedge": false, "retryBudget": 0,
 	}}).Get("updateModel.model")
+	h.same("another multiplier", h.data(h.admin.token, `mutation($id: ID!) { updateModel(input: {id: $id, multiplier: "0"}) { model { multiplier } userErrors { code } } }`, map[string]any{"id": id}).Get("updateModel.model.multiplier"), "0")
 	h.same("changed policies", changed.Raw, `{"balance":{"errors":1},"requestErrors":"RETURN","hedge":false,"retryBudget":0}`)
 	h.same("a budget of more than all", h.refused(h.admin.token, policies, map[string]any{"in": map[string]any{"id": id, "retryBudget": 101}}), "INVALID retryBudget")
 

@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/keypool"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 )
@@ -215,6 +216,10 @@ func (r *providerModelResolver) CacheWritePrice(ctx context.Context, obj *provid
 
 func (r *providerModelResolver) OutputPrice(ctx context.Context, obj *provider.Model) (*money.Price, error) {
 	return obj.Rate.Output, nil
+}
+
+func (r *providerModelResolver) RarePrices(ctx context.Context, obj *provider.Model) (*pricing.Rare, error) {
+	return obj.Rate.Rare, nil
 }
 
 func (r *providerPresetResolver) ModelCount(ctx context.Context, obj *catalog.Preset) (int, error) {

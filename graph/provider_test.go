@@ -16,16 +16,16 @@ func TestProviders(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	const create = `mutation($in: CreateProviderInput!) { createProvider(input: $in) { userErrors { code path message } provider {
-		id slug name dialect kind baseUrl visibility presetId headers { name value } paths { operation path } streaming weight askStreamUsage allowPrivate acceptAnyModel enabled createdAt
+		id slug name dialect kind baseUrl visibility presetId headers { name value } paths { operation path } streaming weight askStreamUsage allowPrivate acceptAnyModel billingFactor enabled createdAt
 		health { state } keys { id label hint weight maxQps enabled createdAt }
-		models { id upstreamId alias capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice priceSource enabled missingSince } } } }`
+		models { id upstreamId alias capabilities contextTokens maxOutputTokens inputPrice cachedInputPrice cacheWritePrice outputPrice rarePrices` + rareFields + ` priceSource enabled missingSince } } } }`
 	in := map[string]any{
-		"name": "The Vendor", "dialect": "OPENAI", "baseUrl": "https://vendor.example.com/v1", "weight": 2, "acceptAnyModel": true,
+		"name": "The Vendor", "dialect": "OPENAI", "baseUrl": "https://vendor.example.com/v1", "weight": 2, "acceptAnyModel": true, "billingFactor": "1.2",
 		"kind": "DIRECT", "streaming": "NEVER",
 		"paths":   []any{map[string]any{"operation": "LIST_MODELS", "path": "/all"}, map[string]any{"operation": "GENERATE", "path": "/run/{model}"}},
 		"headers": []any{map[string]any{"name": "X-Team", "value": "search"}},
 		"keys":    []any{map[string]any{"secret": "vendor-secret-0123456789", "label": "first", "maxQps": 5}},
-		"models":  []any{map[string]any{"upstreamId": "small", "alias": "s", "inputPrice": "0.15", "outputPrice": "0.6"}, map[string]any{"upstreamId": "large"}},
+		"models":  []any{map[string]any{"upstreamId": "small", "alias": "s", "inputPrice": "0.15", "outputPrice": "0.6", "rarePrices": rarePrices()}, map[string]any{"upstreamId": "large"}},
 	}
 	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createProvider.provider")
 	for field, want := range map[string]any{
@@ -33,7 +33,8 @@ func TestProviders(t *testing.T) {
 		"streaming": "NEVER", "paths": `[{"operation":"GENERATE","path":"/run/{model}"},{"operation":"LIST_MODELS","path":"/all"}]`,
 		"headers": `[{"name":"X-Team","value":"search"}]`, "health": "", "keys.0.maxQps": 5, "keys.0.label": "first",
 		"models.#.upstreamId": `["large","small"]`, "models.1.inputPrice": "0.15", "models.1.priceSource": "MANUAL", "models.1.alias": "s",
-		"models.0.inputPrice": "", "models.0.priceSource": "UNKNOWN", "models.0.alias": "", "models.0.contextTokens": "",
+		"models.1.rarePrices": rareText, "billingFactor": "1.2",
+		"models.0.rarePrices": "", "models.0.inputPrice": "", "models.0.priceSource": "UNKNOWN", "models.0.alias": "", "models.0.contextTokens": "",
 	} {
 		h.same(field, made.Get(field), want)
 	}
@@ -59,11 +60,11 @@ func TestProviders(t *testing.T) {
 
 func (h *house) changeProvider(id string) {
 	h.Helper()
-	const update = `mutation($in: UpdateProviderInput!) { updateProvider(input: $in) { provider { name visibility headers { name } weight models { upstreamId outputPrice } } userErrors { code path } } }`
+	const update = `mutation($in: UpdateProviderInput!) { updateProvider(input: $in) { provider { name visibility headers { name } weight billingFactor models { upstreamId outputPrice } } userErrors { code path } } }`
 	changed := h.data(h.admin.token, update, map[string]any{"in": map[string]any{
-		"id": id, "name": "Other", "headers": []any{}, "models": []any{map[string]any{"upstreamId": "small", "inputPrice": "1", "outputPrice": "2"}},
+		"id": id, "name": "Other", "headers": []any{}, "billingFactor": "0.5", "models": []any{map[string]any{"upstreamId": "small", "inputPrice": "1", "outputPrice": "2"}},
 	}}).Get("updateProvider.provider")
-	h.same("the change", changed.Raw, `{"name":"Other","visibility":"PUBLIC","headers":[],"weight":2,"models":[{"upstreamId":"large","outputPrice":null},{"upstreamId":"small","outputPrice":"2"}]}`)
+	h.same("the change", changed.Raw, `{"name":"Other","visibility":"PUBLIC","headers":[],"weight":2,"billingFactor":"0.5","models":[{"upstreamId":"large","outputPrice":null},{"upstreamId":"small","outputPrice":"2"}]}`)
 	h.same("a model without a name", h.refused(h.admin.token, update, map[string]any{"in": map[string]any{
 		"id": id, "models": []any{map[string]any{"upstreamId": "fine"}, map[string]any{"upstreamId": ""}},
 	}}), "INVALID models.1.upstreamId")
@@ -172,9 +173,9 @@ func (h *house) providerModels(id string) {
 	h.Helper()
 	models := h.data(h.admin.token, `query($id: ID!) { node(id: $id) { ... on Provider { models { id upstreamId } } } }`, map[string]any{"id": id})
 	model := map[string]any{"id": models.Get(`node.models.#(upstreamId=="large").id`).String()}
-	changed := h.data(h.admin.token, `mutation($id: ID!) { updateProviderModel(input: {id: $id, alias: "big", contextTokens: 128000, prices: {inputPrice: "3"}, enabled: false}) {
-		model { alias contextTokens inputPrice outputPrice priceSource enabled } userErrors { code path } } }`, model).Get("updateProviderModel.model")
-	h.same("the model", changed.Raw, `{"alias":"big","contextTokens":128000,"inputPrice":"3","outputPrice":null,"priceSource":"MANUAL","enabled":false}`)
+	changed := h.data(h.admin.token, `mutation($id: ID!) { updateProviderModel(input: {id: $id, alias: "big", contextTokens: 128000, prices: {inputPrice: "3", rarePrices: {reasoning: "9"}}, enabled: false}) {
+		model { alias contextTokens inputPrice outputPrice rarePrices { reasoning tiers { above } } priceSource enabled } userErrors { code path } } }`, model).Get("updateProviderModel.model")
+	h.same("the model", changed.Raw, `{"alias":"big","contextTokens":128000,"inputPrice":"3","outputPrice":null,"rarePrices":{"reasoning":"9","tiers":[]},"priceSource":"MANUAL","enabled":false}`)
 	h.same("the removed model", h.data(h.admin.token, `mutation($id: ID!) { removeProviderModel(input: {id: $id}) { removedId userErrors { code } } }`, model).Get("removeProviderModel.removedId"), model["id"])
 }
 

@@ -79,6 +79,17 @@ func (r *requestResolver) TimeToFirstToken(ctx context.Context, obj *usage.Reque
 	return filled(obj.FirstToken), nil
 }
 
+func (r *requestResolver) PriceVersion(ctx context.Context, obj *usage.Request) (*string, error) {
+	return filled(obj.PriceVersion), nil
+}
+
+func (r *requestResolver) Prices(ctx context.Context, obj *usage.Request) (*usage.PriceVersion, error) {
+	if obj.PriceVersion == "" {
+		return nil, nil
+	}
+	return pointer(loadersOf(ctx).prices.load(ctx, obj.PriceVersion))
+}
+
 func (r *requestResolver) Tags(ctx context.Context, obj *usage.Request) ([]model.Tag, error) {
 	return tags(obj.Tags), nil
 }

@@ -7,7 +7,7 @@ import (
 
 const requestFields = ` { id requestId startedAt apiKey { name } user { email } model provider { slug } upstreamModel dialect endpoint streamed httpStatus
 	outcome errorCode attempts { provider key status error startedAt duration charge } duration timeToFirstToken
-	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost unpriced tags { name value }
+	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost priceVersion prices { id firstSeenAt inputPrice cachedInputPrice cacheWritePrice outputPrice rarePrices` + rareFields + ` factor } unpriced tags { name value }
 	plan { strategy candidates { provider upstreamId key score leftOut } more } }`
 
 func TestRequests(t *testing.T) {
@@ -16,6 +16,7 @@ func TestRequests(t *testing.T) {
 	vendor := h.provider("vendor")
 	key, _ := h.key(h.member)
 	foreign, _ := h.key(h.admin)
+	h.drop(`INSERT INTO price_versions (id, rate, markup) VALUES ('` + priceVersion + `', '{"input":"1","cachedInput":"0.1","cacheWrite":"2","output":"3","rare":` + rareText + `}', 25000000)`)
 	e := h.logged(h.member, key, &vendor)
 	h.logged(h.admin, foreign, nil)
 	const list = `query($f: RequestFilter, $o: RequestOrder) { requests(filter: $f, orderBy: $o) { totalCount nodes` + requestFields + ` } }`
@@ -24,7 +25,8 @@ func TestRequests(t *testing.T) {
 		"id": e.ID, "requestId": "from-outside", "apiKey.name": "test", "user.email": h.member.Email, "model": "chat", "provider.slug": "vendor",
 		"upstreamModel": "small-2", "dialect": "OPENAI", "httpStatus": 200, "outcome": "OK", "errorCode": "", "duration": 1.5, "timeToFirstToken": 0.2,
 		"usage":  `{"inputTokens":16,"cachedInputTokens":5,"cacheWriteTokens":1,"outputTokens":20,"reasoningTokens":4,"imageInputTokens":2,"imageOutputTokens":3,"toolUses":1,"estimated":false}`,
-		"charge": "0.01", "cost": "0.01", "unpriced": false, "tags": `[{"name":"team","value":"search"}]`,
+		"charge": "0.01", "cost": "0.01", "unpriced": false, "priceVersion": priceVersion, "prices.id": priceVersion, "prices.inputPrice": "1", "prices.cachedInputPrice": "0.1", "prices.cacheWritePrice": "2",
+		"prices.outputPrice": "3", "prices.rarePrices": rareText, "prices.factor": "1.25", "tags": `[{"name":"team","value":"search"}]`,
 		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "attempts.0.charge": "0.000000007", "startedAt": e.StartedAt.Format(time.RFC3339Nano),
 	} {
 		h.same(field, seen.Get(field), want)
@@ -35,6 +37,7 @@ func TestRequests(t *testing.T) {
 	own := h.data(h.member.token, list, nil).Get("requests")
 	h.same("a member's requests", own.Get("nodes.#.user.email"), `["member@example.com"]`)
 	h.same("a member's view of costs", own.Get("nodes.0.cost"), "")
+	h.same("a member's view of prices", own.Get("nodes.0.priceVersion").String()+own.Get("nodes.0.prices").Raw, priceVersion+"null")
 	h.same("a member asking for another's", h.data(h.member.token, list, map[string]any{"f": map[string]any{"userId": h.admin.ID.String()}}).Get("requests.nodes"), "[]")
 	all := h.data(h.admin.token, list, map[string]any{"o": map[string]any{"field": "STARTED_AT", "direction": "ASC"}}).Get("requests")
 	h.same("oldest first", all.Get("nodes.#.user.email"), `["member@example.com","admin@example.com"]`)

@@ -189,8 +189,9 @@ func (c *call) lose(a *attempt) {
 	c.attempts.lost = append(c.attempts.lost, loser{a, len(c.attempts.log) - 1})
 }
 
-// lost waits for the losers to be over, and is what their vendors charge together: they worked on the request all the same.
-func (c *call) lost() (charge money.Amount) {
+// lost waits for the losers to be over, and is what their vendors charge together, and the account for it: they worked on the
+// request all the same.
+func (c *call) lost() (cost, charge money.Amount) {
 	if c.attempts.beside != nil {
 		c.lose(c.attempts.beside)
 		c.attempts.beside = nil
@@ -207,11 +208,12 @@ func (c *call) lost() (charge money.Amount) {
 		}
 		used := c.lostUsage(l.attempt)
 		l.leave(used.Total())
-		entry.Charge, _ = rateOf(l.target.Route).Cost(used)
-		charge += entry.Charge
+		var paid money.Amount
+		paid, entry.Charge, _ = rateOf(l.target.Route).Charge(used, markupOf(l.target.Route))
+		cost, charge = cost+paid, charge+entry.Charge
 	}
 	c.attempts.lost = nil
-	return charge
+	return cost, charge
 }
 
 // lostUsage is what a loser used: the prompt, as the vendor told or else by estimate, and what was heard of an answer.

@@ -61,6 +61,7 @@ func geminiImages(c *call, w *way) error {
 			made := int64(len(r.Images)) * llm.PictureTokens
 			r.Usage = llm.Usage{Input: c.promptCount(), Output: made, ImageOutput: made, Estimated: true}
 		}
+		r.Usage.Images = int64(len(r.Images))
 		return openai.Images{}.EncodeResponse(r, request), r.Usage, nil
 	}
 	return nil

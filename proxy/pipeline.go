@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/limit"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 	"aihigress/internal/routing"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
@@ -249,17 +250,15 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 	if c.endpoint.free {
 		return 0, true
 	}
-	prompt := densePrompt(c.facts) + c.upload.dense()
 	var outpaced money.Amount
 	for i := range c.plan {
-		rate, maxOutput := rateOf(c.plan[i].Route), int64(0)
-		if c.endpoint.output {
-			maxOutput = c.maxOutput(c.plan[i].Route)
-		}
-		amount, ok := rate.Ceiling(prompt, maxOutput)
+		route := c.plan[i].Route
+		rate, bound, markup := rateOf(route), c.atMost(route), markupOf(route)
+		amount, ok := rate.Ceiling(bound, markup)
 		highest = max(highest, amount)
 		if c.hedges && c.event.Streamed {
-			lost, _ := rate.Ceiling(prompt, hedgeOutput)
+			bound.Output = hedgeOutput
+			lost, _ := rate.Ceiling(bound, markup)
 			outpaced = max(outpaced, lost)
 		}
 		if i == 0 {
@@ -267,6 +266,23 @@ func (c *call) ceiling() (highest money.Amount, priced bool) {
 		}
 	}
 	return highest + outpaced, priced
+}
+
+// atMost is what a route's target can use at the most.
+func (c *call) atMost(route *snapshot.Route) pricing.Bound {
+	b := pricing.Bound{Input: densePrompt(c.facts) + c.upload.dense()}
+	if c.endpoint.output {
+		b.Output = c.maxOutput(route)
+	}
+	switch c.endpoint.operation {
+	case upstream.ImagesGenerate, upstream.ImagesEdit:
+		b.Images = c.facts.N
+	case upstream.Transcribe, upstream.TranslateAudio:
+		b.Seconds = c.upload.dense()/soundTokens + 1
+	case upstream.Speech:
+		b.Characters = c.facts.TextBytes
+	}
+	return b
 }
 
 // maxOutput is how long the answers may get together: what the caller allows, else what is usual, within what the model

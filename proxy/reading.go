@@ -26,6 +26,8 @@ type reading struct {
 	text     tokens.Text // what was generated, should no usage come
 	accepted bool        // the vendor began an answer
 	finished bool        // a choice came to its end
+	beyond   bool        // it told more than the model can read or write
+	tier     llm.Tier    // of service, where what was translated tells it
 }
 
 // begin forgets the attempt before.
@@ -50,11 +52,13 @@ func (r *reading) reported() (llm.Usage, bool) {
 	if r.reporter == nil {
 		return llm.Usage{}, false
 	}
-	return r.reporter.Usage()
+	u, ok := r.reporter.Usage()
+	u.Tier = max(u.Tier, r.tier)
+	return u, ok
 }
 
 // odd reports whether the vendor's counts cannot be.
-func (r *reading) odd() bool { return r.watch != nil && r.watch.OddUsage() }
+func (r *reading) odd() bool { return r.beyond || r.watch != nil && r.watch.OddUsage() }
 
 // status is that of the present attempt for its log entry.
 func (r *reading) status() int {

@@ -10,6 +10,7 @@ import (
 	"aihigress/internal/llm"
 	"aihigress/internal/pricing"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/internal/web"
 )
@@ -27,7 +28,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	c.settled = true
 	defer c.giveBack()
 	e := &c.event
-	lost := c.lost()
+	lostCost, lostCharge := c.lost()
 	e.Outcome, e.HTTPStatus, e.ErrorCode = outcome, status, code
 	e.Duration = time.Since(e.StartedAt)
 	e.Attempts = c.attempts.log
@@ -38,9 +39,10 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	} else {
 		route := c.attempts.target().Route
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &route.Provider.ID, route.Provider.Slug, route.UpstreamID
+		c.speak(route)
 		c.price(route)
 	}
-	e.Add(lost)
+	e.Add(lostCost, lostCharge)
 	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
@@ -93,7 +95,7 @@ func (c *call) used(outcome usage.Outcome) llm.Usage {
 	if c.endpoint.free {
 		return llm.Usage{}
 	}
-	if u, ok := c.seen.reported(); ok {
+	if u, ok := c.seen.reported(); ok && !c.beyond(u) {
 		if u.Estimated && u.TotalInput() == 0 {
 			u.Input = c.promptCount() // the answer told of itself alone
 		}
@@ -116,6 +118,22 @@ func (c *call) used(outcome usage.Outcome) llm.Usage {
 	return u
 }
 
+// beyond reports whether counts are of more than the model holds and than the call can have asked for: then an estimate is
+// booked. Catalogues name less than many models can, so that the model's context alone refutes nothing. Nor is anything known
+// of what the vendor itself put into the prompt: files, an answer before, or what its tools found.
+func (c *call) beyond(u llm.Usage) bool {
+	if c.attempts.current == nil || u.Estimated || u.ToolUses > 0 || c.facts.Media > 0 || c.facts.Previous != "" {
+		return false
+	}
+	upstream := c.attempts.target().Route.Upstream
+	if upstream == nil || upstream.Context <= 0 {
+		return false
+	}
+	c.seen.beyond = u.TotalInput() > max(upstream.Context, densePrompt(c.facts)+c.upload.dense()) ||
+		u.Output > max(upstream.Context, c.facts.MaxTokens)*c.facts.N
+	return c.seen.beyond
+}
+
 // countAnswer estimates the tokens of what was generated, which cannot be more than the caller allowed.
 func (c *call) countAnswer() int64 {
 	n := c.seen.text.Tokens()
@@ -128,12 +146,36 @@ func (c *call) countAnswer() int64 {
 // price fills in what the event's usage costs by a route's rate. What used nothing costs nothing, priced or not.
 func (c *call) price(route *snapshot.Route) {
 	e := &c.event
-	amount, priced := rateOf(route).Cost(e.Usage)
-	e.Unpriced, e.Charge, e.Cost = !priced, nil, nil
+	cost, charge, priced := rateOf(route).Charge(e.Usage, markupOf(route))
+	e.Unpriced, e.Charge, e.Cost, e.PriceVersion = !priced, nil, nil, ""
+	if priced && route != nil {
+		e.PriceVersion = route.PriceVersion
+	}
 	if priced {
-		charge, cost := amount, amount
 		e.Charge, e.Cost = &charge, &cost
 	}
+}
+
+// speak counts the characters that were read out, where they are paid: no vendor tells.
+func (c *call) speak(route *snapshot.Route) {
+	rate, u := rateOf(route), &c.event.Usage
+	if c.endpoint.operation != upstream.Speech || rate.Rare == nil || rate.Rare.Characters == nil || u.IsZero() {
+		return
+	}
+	c.scanned.PromptText(c.body.bytes, func(part []byte) {
+		for _, b := range part {
+			if b&0xC0 != 0x80 { // the beginning of a rune, which a part may end within
+				u.Characters++
+			}
+		}
+	})
+}
+
+func markupOf(route *snapshot.Route) pricing.Markup {
+	if route == nil {
+		return 0
+	}
+	return route.Markup
 }
 
 // rateOf is the rate of a route. The zero rate knows no price, and so makes any usage unpriced.

@@ -105,6 +105,9 @@ func (w *way) encoder(c *call) dialect.Encoder {
 
 // emit takes one event of the answer.
 func (t *translation) emit(e *llm.Event) error {
+	if e.ServiceTier != "" {
+		t.c.seen.tier = llm.TierOf(e.ServiceTier)
+	}
 	switch e.Kind {
 	case llm.Failed:
 		t.failed = e.Err
@@ -336,7 +339,7 @@ func (t *translation) whole() *setback {
 		return t.broke(t.setback(err))
 	}
 	if r.HasUsage {
-		t.c.seen.reporter = told{r}
+		t.c.seen.reporter, t.c.seen.tier = told{r}, llm.TierOf(r.ServiceTier)
 	} else {
 		for i := range r.Candidates {
 			for j := range r.Candidates[i].Blocks {

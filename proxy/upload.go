@@ -187,6 +187,7 @@ func (u *upload) noRoom(err error) error {
 // Bytes that a token of sound has, at ten tokens a second: at 128 kbit/s for an estimate, at 32 kbit/s for the most that it
 // hardly exceeds. Of an upload without a length the most is what OpenAI takes.
 const (
+	soundTokens     = 10 // a second
 	soundBytes      = 1600
 	denseSoundBytes = 400
 	usualUpload     = 25 << 20

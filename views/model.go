@@ -33,9 +33,11 @@ func (c *console) modelUpdate(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := readModelForm(r)
 	strategy, routes := catalog.Strategy(form.Strategy), form.routes(ctx)
+	keepRarePrices(routes, m.Routes)
 	in := catalog.UpdateInput{
 		Name: &form.Name, Description: &form.Description, Strategy: &strategy, Enabled: &form.Enabled, Routes: &routes,
 		Balance: form.balance(ctx), RetryBudget: form.retries(ctx), Hedge: &form.Hedge,
+		Multiplier: readFactor(ctx, form.Problems, "multiplier", form.Multiplier),
 	}
 	if r.PostForm.Has("unsupportedFields") {
 		in.Unsupported = new(catalog.Unsupported(form.Unsupported))
@@ -55,6 +57,17 @@ func (c *console) modelUpdate(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return c.renderModel(w, r, status, m, form)
+}
+
+// keepRarePrices gives routes the rare prices that they have already: the form does not show them.
+func keepRarePrices(routes []catalog.RouteInput, before []catalog.Route) {
+	for i := range routes {
+		for _, old := range before {
+			if old.ProviderID == routes[i].ProviderID && old.UpstreamID == routes[i].UpstreamID {
+				routes[i].Overrides.Rate.Rare = old.Overrides.Rate.Rare
+			}
+		}
+	}
 }
 
 func (c *console) modelDelete(w http.ResponseWriter, r *http.Request) error {

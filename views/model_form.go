@@ -24,6 +24,7 @@ type modelForm struct {
 	Unsupported, RequestErrors  string
 	Latency, Price, Errors      string // of the balanced strategy
 	RetryBudget                 string
+	Multiplier                  string // of what is charged
 	Hedge                       bool
 	Enabled                     bool
 	Routes                      []routeForm
@@ -58,7 +59,7 @@ func modelFormOf(m catalog.Model) modelForm {
 	f := modelForm{
 		Name: m.Name, Description: m.Description, Strategy: string(m.Strategy), Unsupported: string(m.Unsupported), RequestErrors: string(m.RequestErrors),
 		Latency: decimal(m.Balance.Latency), Price: decimal(m.Balance.Price), Errors: decimal(m.Balance.Errors),
-		RetryBudget: strconv.Itoa(m.RetryBudget), Hedge: m.Hedge, Enabled: m.Enabled,
+		RetryBudget: strconv.Itoa(m.RetryBudget), Multiplier: m.Multiplier.String(), Hedge: m.Hedge, Enabled: m.Enabled,
 	}
 	for _, r := range m.Routes {
 		f.Routes = append(f.Routes, routeForm{
@@ -74,7 +75,7 @@ func readModelForm(r *http.Request) modelForm {
 		Name: strings.TrimSpace(r.PostFormValue("name")), Description: strings.TrimSpace(r.PostFormValue("description")),
 		Strategy: r.PostFormValue("strategy"), Unsupported: r.PostFormValue("unsupportedFields"), RequestErrors: r.PostFormValue("requestErrors"),
 		Latency: r.PostFormValue("balanceLatency"), Price: r.PostFormValue("balancePrice"), Errors: r.PostFormValue("balanceErrors"),
-		RetryBudget: r.PostFormValue("retryBudget"), Hedge: r.PostFormValue("hedge") == "on",
+		RetryBudget: r.PostFormValue("retryBudget"), Multiplier: r.PostFormValue("multiplier"), Hedge: r.PostFormValue("hedge") == "on",
 		Enabled: r.PostFormValue("enabled") == "on", Problems: problems{},
 	}
 	for i := 0; r.PostForm.Has("provider." + strconv.Itoa(i)); i++ {

@@ -5,6 +5,7 @@ import (
 
 	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
+	"aihigress/internal/pricing"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
 )
@@ -15,7 +16,7 @@ func (c *console) modelNew(w http.ResponseWriter, r *http.Request) error {
 	}
 	return c.renderModelNew(w, r, http.StatusOK, modelFormOf(catalog.Model{
 		Strategy: catalog.Weighted, Balance: catalog.DefaultBalance, Unsupported: catalog.Drop, RequestErrors: catalog.Return,
-		RetryBudget: catalog.DefaultRetryBudget, Enabled: true,
+		RetryBudget: catalog.DefaultRetryBudget, Multiplier: pricing.One, Enabled: true,
 	}))
 }
 
@@ -26,6 +27,7 @@ func (c *console) modelCreate(w http.ResponseWriter, r *http.Request) error {
 		Name: form.Name, Description: form.Description, Strategy: catalog.Strategy(form.Strategy),
 		Unsupported: catalog.Unsupported(form.Unsupported), RequestErrors: catalog.RequestErrors(form.RequestErrors),
 		Balance: form.balance(ctx), RetryBudget: form.retries(ctx), Hedge: form.Hedge, Routes: form.routes(ctx),
+		Multiplier: readFactor(ctx, form.Problems, "multiplier", form.Multiplier),
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

@@ -345,7 +345,7 @@ func modelFields(form modelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "description", "strategy", "unsupportedFields", "requestErrors", "balance", "retryBudget", "routes")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "description", "strategy", "unsupportedFields", "requestErrors", "balance", "retryBudget", "multiplier", "routes")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -453,7 +453,7 @@ func modelPolicies(form modelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if form.Problems.of("balance") != "" || form.Problems.of("retryBudget") != "" || form.Problems.of("requestErrors") != "" {
+		if form.Problems.of("balance") != "" || form.Problems.of("retryBudget") != "" || form.Problems.of("requestErrors") != "" || form.Problems.of("multiplier") != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, " open")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -538,6 +538,11 @@ func modelPolicies(form modelForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		templ_7745c5c3_Err = ui.Input(ui.Field{Name: "multiplier", Label: i18n.T(ctx, "Charged, times"), Value: form.Multiplier, InputMode: "decimal", Autocomplete: "off", Error: form.Problems.of("multiplier"),
+			Hint: i18n.T(ctx, "What its requests are charged, as a multiple of their cost, beside the provider's factor.")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = ui.Checkbox(ui.Field{Name: "hedge", Label: i18n.T(ctx, "Ask a second provider when the first is slow"),
 			Hint: i18n.T(ctx, "After the time in which 95 % of its answers begin. What both charge is paid.")}, form.Hedge).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
@@ -617,7 +622,7 @@ func routeFields(i string, row routeForm, providers []ui.Option) templ.Component
 		var templ_7745c5c3_Var21 string
 		templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "Region and overrides"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `model.templ`, Line: 119, Col: 62}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `model.templ`, Line: 121, Col: 62}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var21))
 		if templ_7745c5c3_Err != nil {
@@ -666,7 +671,7 @@ func routeFields(i string, row routeForm, providers []ui.Option) templ.Component
 		var templ_7745c5c3_Var22 string
 		templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(i18n.T(ctx, "What is empty is as the provider's model has it. Prices are credits for 1,000,000 tokens. A dash for capabilities means none."))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `model.templ`, Line: 131, Col: 162}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `model.templ`, Line: 133, Col: 162}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 		if templ_7745c5c3_Err != nil {

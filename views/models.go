@@ -18,6 +18,7 @@ type modelsView struct {
 	Providers           map[id.Provider]provider.Provider // that the routes lead to, as far as they may be seen
 	Query               string
 	MayChange           bool
+	Unpriced            int64 // models of providers whose price is unknown
 	FirstPage, NextPage string
 }
 
@@ -35,6 +36,9 @@ func (c *console) models(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if v.Providers, err = c.providersByID(ctx, ids); err != nil {
+		return err
+	}
+	if v.Unpriced, err = c.Providers.Unpriced(ctx); err != nil {
 		return err
 	}
 	v.FirstPage, v.NextPage = firstPage(r), nextPage(r, v.HasNext, v.End())

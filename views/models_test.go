@@ -61,10 +61,10 @@ func TestModelPoliciesAndOverrides(t *testing.T) {
 	b.post("/models/new", "name", "large", "strategy", "balanced", "balanceLatency", "2.5", "balancePrice", "0", "balanceErrors", "1", "requestErrors", "failover",
 		"retryBudget", "0", "hedge", "on", "provider.0", provider, "upstream.0", "large-2", "weight.0", "1", "priority.0", "0", "enabled.0", "on",
 		"region.0", "eu-west", "capabilities.0", "vision, tools", "context.0", "1000", "maxOutput.0", "500",
-		"inputPrice.0", "0.25", "outputPrice.0", "2", "cachedInputPrice.0", "0", "cacheWritePrice.0", "0.5",
+		"multiplier", "1.25", "inputPrice.0", "0.25", "outputPrice.0", "2", "cachedInputPrice.0", "0", "cacheWritePrice.0", "0.5",
 	).redirects("/models")
 	path := b.get("/models").find(`href="(/models/[a-z]+_[a-z0-9]+)"`)
-	page := b.get(path).is(200).shows(`value="2.5"`, `<option value="failover" selected>`, `value="eu-west"`, `value="vision tools"`, `value="1000"`, `value="500"`, `value="0.25"`, `value="0.5"`)
+	page := b.get(path).is(200).shows(`value="2.5"`, `value="1.25"`, `<option value="failover" selected>`, `value="eu-west"`, `value="vision tools"`, `value="1000"`, `value="500"`, `value="0.25"`, `value="0.5"`)
 	if strings.Count(page.body, "<details class=\"col-span-full\" open>") != 1 {
 		t.Error("what is set is not open, or what is not set is")
 	}
@@ -73,6 +73,7 @@ func TestModelPoliciesAndOverrides(t *testing.T) {
 	back.shows("Enter three numbers", "Enter a whole number", "whole numbers of tokens", `value="much"`, `value="few"`)
 	b.post(path, "name", "large", "strategy", "balanced", "balanceLatency", "0", "balancePrice", "0", "balanceErrors", "0").is(422).shows("At least one of latency, price and errors must count")
 	b.post(path, "name", "large", "strategy", "balanced", "retryBudget", "101").is(422).shows(`id="f-retryBudget-error"`)
+	b.post(path, "name", "large", "strategy", "balanced", "multiplier", "-1").is(422).shows(`id="f-multiplier-error"`)
 	b.post(path, "name", "large", "strategy", "weighted", "requestErrors", "never").is(422).shows(`id="f-requestErrors-error"`)
 	b.post(path, "name", "large", "strategy", "balanced", "provider.0", provider, "upstream.0", "large-2", "weight.0", "1", "priority.0", "0", "capabilities.0", "-").redirects(path)
 	b.get(path).is(200).shows(`value="-"`, `value="2.5"`, `<option value="failover" selected>`).hides("eu-west")

@@ -60,7 +60,7 @@ func providerUpdateInput(r *http.Request, f providerForm) provider.UpdateInput {
 	in := provider.UpdateInput{
 		Name: &f.Name, Slug: &f.Slug, BaseURL: &f.BaseURL, Visibility: &visibility, Weight: &weight,
 		AskStreamUsage: &f.AskStreamUsage, AllowPrivate: &f.AllowPrivate, AcceptAnyModel: &f.AcceptAnyModel,
-		NetworkInput: f.network(r),
+		NetworkInput: f.network(r), Factor: readFactor(r.Context(), f.Problems, "billingFactor", f.Factor),
 	}
 	if r.PostForm.Has("kind") {
 		in.Kind = &f.Kind

@@ -10,13 +10,14 @@ import (
 	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/page"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 	"aihigress/views/i18n"
 )
 
 // providerForm is a provider as its form has it.
 type providerForm struct {
-	Preset, Name, Slug, BaseURL, Weight          string
+	Preset, Name, Slug, BaseURL, Weight, Factor  string
 	Dialect, Kind, Visibility, Streaming         string
 	Paths, Headers                               string // a line each: operation path, name: value
 	Secret                                       string // of the first key; never sent back to the browser
@@ -31,7 +32,7 @@ func readProviderForm(r *http.Request) providerForm {
 	on := func(name string) bool { return r.PostFormValue(name) == "on" }
 	return providerForm{
 		Preset: text("preset"), Name: text("name"), Slug: text("slug"), Dialect: text("dialect"), Kind: text("kind"), Streaming: text("streaming"), BaseURL: text("baseUrl"),
-		Weight: text("weight"), Visibility: text("visibility"), Secret: text("secret"),
+		Weight: text("weight"), Factor: text("billingFactor"), Visibility: text("visibility"), Secret: text("secret"),
 		Paths: text("paths"), Headers: text("headers"),
 		EgressPool: text("egressPoolId"), AllowHosts: text("allowHosts"), CACertificate: text("caCertificate"),
 		AskStreamUsage: on("askStreamUsage"), AllowPrivate: on("allowPrivate"), AcceptAnyModel: on("acceptAnyModel"),
@@ -46,6 +47,9 @@ func providerFormOf(p provider.Provider) providerForm {
 		Weight: strconv.Itoa(p.Weight), Visibility: string(p.Visibility),
 		AskStreamUsage: p.AskStreamUsage, AllowPrivate: p.AllowPrivate, AcceptAnyModel: p.AcceptAnyModel,
 		AllowHosts: strings.Join(p.AllowHosts, "\n"), CACertificate: p.CACertificate,
+	}
+	if p.Factor != nil {
+		form.Factor = p.Factor.String()
 	}
 	if p.EgressPoolID != nil {
 		form.EgressPool = p.EgressPoolID.String()
@@ -131,7 +135,10 @@ func textOf(all map[string]string, between string) string {
 // advanced reports whether what most providers do not need is set, or wrong.
 func (f providerForm) advanced() bool {
 	shown := f.Paths + f.Headers + f.Streaming + f.EgressPool + f.AllowHosts + f.CACertificate
-	for _, field := range []string{"paths", "headers", "streaming", "egressPoolId", "allowHosts", "caCertificate"} {
+	if f.Factor != "" && f.Factor != pricing.One.String() {
+		shown += f.Factor
+	}
+	for _, field := range []string{"paths", "headers", "streaming", "egressPoolId", "allowHosts", "caCertificate", "billingFactor"} {
 		shown += f.Problems.of(field)
 	}
 	return shown != ""

@@ -19,13 +19,14 @@ import (
 type providerModelForm struct {
 	Alias, Input, CachedInput, CacheWrite, Output string
 	Enabled                                       bool
+	Rare                                          rareForm
 	Problems                                      problems
 }
 
 func providerModelFormOf(m provider.Model) providerModelForm {
 	return providerModelForm{
 		Alias: m.Alias, Enabled: m.Enabled, Input: optionalPrice(m.Rate.Input), CachedInput: optionalPrice(m.Rate.CachedInput),
-		CacheWrite: optionalPrice(m.Rate.CacheWrite), Output: optionalPrice(m.Rate.Output),
+		CacheWrite: optionalPrice(m.Rate.CacheWrite), Output: optionalPrice(m.Rate.Output), Rare: rareFormOf(m.Rate.Rare),
 	}
 }
 
@@ -69,13 +70,14 @@ func (c *console) providerModelUpdate(w http.ResponseWriter, r *http.Request) er
 	form := providerModelForm{
 		Alias: strings.TrimSpace(r.PostFormValue("alias")), Enabled: r.PostFormValue("enabled") == "on",
 		Input: r.PostFormValue("inputPrice"), CachedInput: r.PostFormValue("cachedInputPrice"),
-		CacheWrite: r.PostFormValue("cacheWritePrice"), Output: r.PostFormValue("outputPrice"), Problems: problems{},
+		CacheWrite: r.PostFormValue("cacheWritePrice"), Output: r.PostFormValue("outputPrice"), Rare: readRareForm(r), Problems: problems{},
 	}
 	rate := pricing.Rate{
 		Input:       readPrice(ctx, form.Problems, "inputPrice", form.Input),
 		CachedInput: readPrice(ctx, form.Problems, "cachedInputPrice", form.CachedInput),
 		CacheWrite:  readPrice(ctx, form.Problems, "cacheWritePrice", form.CacheWrite),
 		Output:      readPrice(ctx, form.Problems, "outputPrice", form.Output),
+		Rare:        form.Rare.read(ctx, form.Problems),
 	}
 	status := http.StatusUnprocessableEntity
 	if len(form.Problems) == 0 {

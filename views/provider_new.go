@@ -44,7 +44,7 @@ func (c *console) providerCreate(w http.ResponseWriter, r *http.Request) error {
 		Paths: form.paths(r), Headers: form.headers(r), Streaming: provider.Streaming(form.Streaming),
 		Visibility: provider.Visibility(form.Visibility), Weight: new(form.weight(r)),
 		AskStreamUsage: &form.AskStreamUsage, AllowPrivate: form.AllowPrivate, AcceptAnyModel: form.AcceptAnyModel,
-		NetworkInput: form.network(r),
+		NetworkInput: form.network(r), Factor: readFactor(ctx, form.Problems, "billingFactor", form.Factor),
 	}
 	if form.Secret != "" {
 		in.Keys = []provider.KeyInput{{Secret: secret.NewText(form.Secret)}}

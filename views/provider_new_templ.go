@@ -331,7 +331,7 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 			templ_7745c5c3_Var13 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "slug", "dialect", "kind", "baseUrl", "weight", "visibility", "keys", "streaming", "paths", "headers", "egressPoolId", "allowHosts", "caCertificate")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FormError(form.Problems.rest("name", "slug", "dialect", "kind", "baseUrl", "weight", "visibility", "keys", "streaming", "paths", "headers", "egressPoolId", "allowHosts", "caCertificate", "billingFactor")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -431,6 +431,11 @@ func providerFields(form providerForm, fresh bool) templ.Component {
 		}
 		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "streaming", Label: i18n.T(ctx, "Streaming"), Value: form.Streaming, Options: streamingOptions(ctx),
 			Hint: i18n.T(ctx, "Callers get what they ask for, whichever it is."), Error: form.Problems.of("streaming")}).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.Input(ui.Field{Name: "billingFactor", Label: i18n.T(ctx, "Charged, times"), Value: form.Factor, InputMode: "decimal", Autocomplete: "off", Placeholder: "1",
+			Hint: i18n.T(ctx, "What its requests are charged, as a multiple of what the provider charges."), Error: form.Problems.of("billingFactor")}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

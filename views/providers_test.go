@@ -117,7 +117,15 @@ func TestProviderModelPrices(t *testing.T) {
 	b.post(model, "inputPrice", "a lot", "outputPrice", "15", "enabled", "on").is(422).shows(`value="a lot"`, `id="f-inputPrice-error"`)
 	b.post(model, "alias", "large", "inputPrice", "3", "outputPrice", "15.25", "enabled", "on").redirects(path)
 	b.get(path).is(200).shows("also large", ">3</td>", ">15.25</td>", "Active")
-	b.get(model).is(200).shows(`value="15.25"`, `name="cachedInputPrice"`)
+	b.get(model).is(200).shows(`value="15.25"`, `name="cachedInputPrice"`).hides("<details open")
+	rare := []string{"inputPrice", "3", "outputPrice", "15.25", "reasoning", "12", "request", "0.007", "batch", "0.5", "tiers", "200000 input=6 output=22.5\n\n300000 cachedInput=1"}
+	b.post(model, rare...).redirects(path)
+	b.get(model).is(200).shows("<details open", `value="12"`, `value="0.007"`, `value="0.5"`, "200000 input=6 output=22.5\n300000 cachedInput=1")
+	for field, text := range map[string]string{"reasoning": "-1", "request": "x", "batch": "101", "tiers": "200000 sound=6"} {
+		b.post(model, "inputPrice", "3", field, text).is(422).shows("<details open", `id="f-`+field+`-error"`)
+	}
+	b.post(model, "tiers", "5 input=1\n5 input=2").is(422)
+	b.get("/models").is(200).shows("1 models of providers have no price.")
 	b.post(model + "/delete").redirects(path)
 	b.get(path).shows("small-2", "The model is removed.").hides("large-2")
 

@@ -15,7 +15,8 @@ type requestView struct {
 	Request usage.Request
 	Names   names
 	Lanes   []lane
-	Admin   bool // also shows what the vendor charges
+	Prices  *usage.PriceVersion // nil where nothing was priced, or the reader may not see them
+	Admin   bool                // also shows what the vendor charges
 }
 
 // lane is one attempt on the time line of its request. Start, First and Width are thousandths of the whole.
@@ -37,6 +38,15 @@ func (c *console) request(w http.ResponseWriter, r *http.Request) error {
 	v := requestView{Request: req, Lanes: lanes(req), Admin: admin(r)}
 	if v.Names, err = c.namesFor(r.Context(), []usage.Request{req}); err != nil {
 		return err
+	}
+	if req.PriceVersion != "" {
+		known, err := c.Reports.PriceVersions(r.Context(), []string{req.PriceVersion})
+		if err != nil {
+			return err
+		}
+		if prices, ok := known[req.PriceVersion]; ok {
+			v.Prices = &prices
+		}
 	}
 	return c.render(w, r, http.StatusOK, requestPage(c.frame(r, ui.Requests, i18n.T(r.Context(), "Request")), v))
 }

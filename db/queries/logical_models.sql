@@ -1,8 +1,8 @@
 -- name: InsertModel :one
 INSERT INTO models (id, name, description, strategy, enabled, unsupported, balance_latency, balance_price, balance_errors,
-    hedge, retry_budget, request_errors)
+    hedge, retry_budget, request_errors, multiplier)
 VALUES (@id, @name, @description, @strategy, @enabled, @unsupported, @balance_latency, @balance_price, @balance_errors,
-    @hedge, @retry_budget, @request_errors)
+    @hedge, @retry_budget, @request_errors, @multiplier)
 RETURNING *;
 
 -- name: GetModel :one
@@ -36,6 +36,7 @@ SET name = @name,
     hedge = @hedge,
     retry_budget = @retry_budget,
     request_errors = @request_errors,
+    multiplier = @multiplier,
     updated_at = now()
 WHERE id = @id
 RETURNING *;

@@ -1,12 +1,13 @@
 -- name: InsertProviderModel :one
 INSERT INTO provider_models (
     id, provider_id, upstream_id, alias, capabilities, context_tokens, max_output_tokens,
-    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source
+    input_price, cached_input_price, cache_write_price, output_price, price_source, source, capabilities_source,
+    rare_prices
 )
 VALUES (
     @id, @provider_id, @upstream_id, @alias, @capabilities, sqlc.narg('context_tokens'), sqlc.narg('max_output_tokens'),
     sqlc.narg('input_price'), sqlc.narg('cached_input_price'), sqlc.narg('cache_write_price'), sqlc.narg('output_price'),
-    @price_source, @source, @capabilities_source
+    @price_source, @source, @capabilities_source, @rare_prices
 )
 RETURNING *;
 
@@ -34,6 +35,7 @@ SET alias = @alias,
     cached_input_price = sqlc.narg('cached_input_price'),
     cache_write_price = sqlc.narg('cache_write_price'),
     output_price = sqlc.narg('output_price'),
+    rare_prices = @rare_prices,
     price_source = @price_source,
     source = @source,
     enabled = @enabled,
@@ -73,3 +75,15 @@ SELECT EXISTS (
     WHERE r.provider_id = @provider_id
         AND r.upstream_id = @upstream_id
 ) AS known;
+
+-- Models that are used and whose price nobody told.
+-- name: CountUnpricedModels :one
+SELECT count(*)
+FROM provider_models AS m
+JOIN providers AS p ON p.id = m.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND m.enabled
+    AND m.missing_since IS NULL
+    AND (m.input_price IS NULL OR m.output_price IS NULL)
+    AND (sqlc.narg('visible_to')::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = sqlc.narg('visible_to'));

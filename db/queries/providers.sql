@@ -2,12 +2,12 @@
 INSERT INTO providers (
     id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight,
     ask_stream_usage, allow_private, accept_any_model, enabled, paths, streaming,
-    egress_pool_id, allow_hosts, ca_certificate
+    egress_pool_id, allow_hosts, ca_certificate, billing_factor
 )
 VALUES (
     @id, @owner_id, @slug, @name, @dialect, @kind, @base_url, @visibility, @preset_id, @headers, @weight,
     @ask_stream_usage, @allow_private, @accept_any_model, @enabled, @paths, @streaming,
-    sqlc.narg('egress_pool_id'), @allow_hosts, @ca_certificate
+    sqlc.narg('egress_pool_id'), @allow_hosts, @ca_certificate, @billing_factor
 )
 RETURNING *;
 
@@ -50,6 +50,7 @@ SET slug = @slug,
     egress_pool_id = sqlc.narg('egress_pool_id'),
     allow_hosts = @allow_hosts,
     ca_certificate = @ca_certificate,
+    billing_factor = @billing_factor,
     updated_at = now()
 WHERE id = @id
 RETURNING *;

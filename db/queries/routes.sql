@@ -9,9 +9,9 @@ LIMIT @row_limit;
 
 -- name: UpsertRoute :exec
 INSERT INTO routes (id, model_id, provider_id, upstream_id, weight, priority, enabled, region, capabilities, context_tokens,
-    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price)
+    max_output_tokens, input_price, cached_input_price, cache_write_price, output_price, rare_prices)
 VALUES (@id, @model_id, @provider_id, @upstream_id, @weight, @priority, @enabled, @region, @capabilities, @context_tokens,
-    @max_output_tokens, @input_price, @cached_input_price, @cache_write_price, @output_price)
+    @max_output_tokens, @input_price, @cached_input_price, @cache_write_price, @output_price, @rare_prices)
 ON CONFLICT (model_id, provider_id, upstream_id) DO UPDATE
 SET weight = excluded.weight,
     priority = excluded.priority,
@@ -23,7 +23,8 @@ SET weight = excluded.weight,
     input_price = excluded.input_price,
     cached_input_price = excluded.cached_input_price,
     cache_write_price = excluded.cache_write_price,
-    output_price = excluded.output_price;
+    output_price = excluded.output_price,
+    rare_prices = excluded.rare_prices;
 
 -- name: DeleteRoutes :exec
 DELETE FROM routes

@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 )
 
@@ -33,6 +34,7 @@ type RouteOverridesResolver interface {
 	CachedInputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
 	CacheWritePrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
 	OutputPrice(ctx context.Context, obj *catalog.Overrides) (*money.Price, error)
+	RarePrices(ctx context.Context, obj *catalog.Overrides) (*pricing.Rare, error)
 }
 type RoutingCandidateResolver interface {
 	Provider(ctx context.Context, obj *model.RoutingCandidate) (*provider.Provider, error)
@@ -496,6 +498,29 @@ func (ec *executionContext) _Model_retryBudget(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Model_retryBudget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Model", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Model_multiplier(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Model_multiplier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Multiplier, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v pricing.Factor) graphql.Marshaler {
+			return ec.marshalNFactor2aihigressᚋinternalᚋpricingᚐFactor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Model_multiplier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Model", field, false, false, "Factor")
 }
 
 func (ec *executionContext) _Model_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Model) (ret graphql.Marshaler) {
@@ -1111,6 +1136,38 @@ func (ec *executionContext) _RouteOverrides_outputPrice(ctx context.Context, fie
 }
 func (ec *executionContext) fieldContext_RouteOverrides_outputPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RouteOverrides", field, true, true, "Price")
+}
+
+func (ec *executionContext) _RouteOverrides_rarePrices(ctx context.Context, field graphql.CollectedField, obj *catalog.Overrides) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteOverrides_rarePrices(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RouteOverrides().RarePrices(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *pricing.Rare) graphql.Marshaler {
+			return ec.marshalORarePrices2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteOverrides_rarePrices(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RouteOverrides",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RarePrices(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RoutingCandidate_provider(ctx context.Context, field graphql.CollectedField, obj *model.RoutingCandidate) (ret graphql.Marshaler) {
@@ -1914,7 +1971,7 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 		asMap["hedge"] = false
 	}
 
-	fieldsInOrder := [...]string{"name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "routes"}
+	fieldsInOrder := [...]string{"name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "multiplier", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1977,6 +2034,13 @@ func (ec *executionContext) unmarshalInputCreateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.RetryBudget = data
+		case "multiplier":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("multiplier"))
+			data, err := ec.unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Multiplier = data
 		case "routes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("routes"))
 			data, err := ec.unmarshalNRouteInput2ᚕaihigressᚋgraphᚋmodelᚐRouteInputᚄ(ctx, v)
@@ -2240,7 +2304,7 @@ func (ec *executionContext) unmarshalInputRouteOverridesInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"capabilities", "contextTokens", "maxOutputTokens", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice"}
+	fieldsInOrder := [...]string{"capabilities", "contextTokens", "maxOutputTokens", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice", "rarePrices"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2296,6 +2360,13 @@ func (ec *executionContext) unmarshalInputRouteOverridesInput(ctx context.Contex
 				return it, err
 			}
 			it.OutputPrice = data
+		case "rarePrices":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rarePrices"))
+			data, err := ec.unmarshalORarePricesInput2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RarePrices = data
 		}
 	}
 	return it, nil
@@ -2408,7 +2479,7 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "enabled", "routes"}
+	fieldsInOrder := [...]string{"id", "name", "description", "strategy", "unsupportedFields", "balance", "requestErrors", "hedge", "retryBudget", "multiplier", "enabled", "routes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2478,6 +2549,13 @@ func (ec *executionContext) unmarshalInputUpdateModelInput(ctx context.Context, 
 				return it, err
 			}
 			it.RetryBudget = data
+		case "multiplier":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("multiplier"))
+			data, err := ec.unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Multiplier = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -2731,6 +2809,11 @@ func (ec *executionContext) _Model(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "multiplier":
+			out.Values[i] = ec._Model_multiplier(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "enabled":
 			out.Values[i] = ec._Model_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2968,6 +3051,12 @@ func (ec *executionContext) _RouteOverrides(ctx context.Context, sel ast.Selecti
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._RouteOverrides_outputPrice(ctx, field, obj)
+				})
+		case "rarePrices":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RouteOverrides_rarePrices(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

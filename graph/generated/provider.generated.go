@@ -18,6 +18,7 @@ import (
 	"aihigress/internal/egress"
 	"aihigress/internal/keypool"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 )
 
@@ -64,6 +65,7 @@ type ProviderModelResolver interface {
 	CachedInputPrice(ctx context.Context, obj *provider.Model) (*money.Price, error)
 	CacheWritePrice(ctx context.Context, obj *provider.Model) (*money.Price, error)
 	OutputPrice(ctx context.Context, obj *provider.Model) (*money.Price, error)
+	RarePrices(ctx context.Context, obj *provider.Model) (*pricing.Rare, error)
 }
 type ProviderPresetResolver interface {
 	ModelCount(ctx context.Context, obj *catalog.Preset) (int, error)
@@ -1135,6 +1137,29 @@ func (ec *executionContext) _Provider_acceptAnyModel(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_Provider_acceptAnyModel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Provider", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Provider_billingFactor(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Provider_billingFactor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Factor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *pricing.Factor) graphql.Marshaler {
+			return ec.marshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Provider_billingFactor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Provider", field, false, false, "Factor")
 }
 
 func (ec *executionContext) _Provider_enabled(ctx context.Context, field graphql.CollectedField, obj *provider.Provider) (ret graphql.Marshaler) {
@@ -2372,6 +2397,38 @@ func (ec *executionContext) fieldContext_ProviderModel_outputPrice(_ context.Con
 	return graphql.NewScalarFieldContext("ProviderModel", field, true, true, "Price")
 }
 
+func (ec *executionContext) _ProviderModel_rarePrices(ctx context.Context, field graphql.CollectedField, obj *provider.Model) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProviderModel_rarePrices(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProviderModel().RarePrices(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *pricing.Rare) graphql.Marshaler {
+			return ec.marshalORarePrices2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProviderModel_rarePrices(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProviderModel",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RarePrices(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ProviderModel_priceSource(ctx context.Context, field graphql.CollectedField, obj *provider.Model) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3337,7 +3394,7 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 		asMap["streaming"] = "AS_ASKED"
 	}
 
-	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "egressPoolId", "allowHosts", "caCertificate", "keys", "models"}
+	fieldsInOrder := [...]string{"name", "slug", "dialect", "kind", "baseUrl", "visibility", "presetId", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "billingFactor", "egressPoolId", "allowHosts", "caCertificate", "keys", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3442,6 +3499,13 @@ func (ec *executionContext) unmarshalInputCreateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.AcceptAnyModel = data
+		case "billingFactor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("billingFactor"))
+			data, err := ec.unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BillingFactor = data
 		case "egressPoolId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("egressPoolId"))
 			data, err := ec.unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx, v)
@@ -3638,7 +3702,7 @@ func (ec *executionContext) unmarshalInputPricesInput(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice"}
+	fieldsInOrder := [...]string{"inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice", "rarePrices"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3673,6 +3737,13 @@ func (ec *executionContext) unmarshalInputPricesInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.OutputPrice = data
+		case "rarePrices":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rarePrices"))
+			data, err := ec.unmarshalORarePricesInput2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RarePrices = data
 		}
 	}
 	return it, nil
@@ -3876,7 +3947,7 @@ func (ec *executionContext) unmarshalInputProviderModelInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"upstreamId", "alias", "capabilities", "contextTokens", "maxOutputTokens", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice"}
+	fieldsInOrder := [...]string{"upstreamId", "alias", "capabilities", "contextTokens", "maxOutputTokens", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice", "rarePrices"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3946,6 +4017,13 @@ func (ec *executionContext) unmarshalInputProviderModelInput(ctx context.Context
 				return it, err
 			}
 			it.OutputPrice = data
+		case "rarePrices":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rarePrices"))
+			data, err := ec.unmarshalORarePricesInput2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RarePrices = data
 		}
 	}
 	return it, nil
@@ -4303,7 +4381,7 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "name", "kind", "baseUrl", "visibility", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "egressPoolId", "allowHosts", "caCertificate", "models"}
+	fieldsInOrder := [...]string{"id", "name", "kind", "baseUrl", "visibility", "headers", "paths", "streaming", "weight", "askStreamUsage", "allowPrivate", "acceptAnyModel", "billingFactor", "egressPoolId", "allowHosts", "caCertificate", "models"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -4394,6 +4472,13 @@ func (ec *executionContext) unmarshalInputUpdateProviderInput(ctx context.Contex
 				return it, err
 			}
 			it.AcceptAnyModel = data
+		case "billingFactor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("billingFactor"))
+			data, err := ec.unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BillingFactor = data
 		case "egressPoolId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("egressPoolId"))
 			data, err := ec.unmarshalOID2ᚖaihigressᚋgraphᚋscalarᚐEgressPoolID(ctx, v)
@@ -5059,6 +5144,11 @@ func (ec *executionContext) _Provider(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "billingFactor":
+			out.Values[i] = ec._Provider_billingFactor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "enabled":
 			out.Values[i] = ec._Provider_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -5466,6 +5556,12 @@ func (ec *executionContext) _ProviderModel(ctx context.Context, sel ast.Selectio
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ProviderModel_outputPrice(ctx, field, obj)
+				})
+		case "rarePrices":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ProviderModel_rarePrices(ctx, field, obj)
 				})
 		case "priceSource":
 			out.Values[i] = ec._ProviderModel_priceSource(ctx, field, obj)

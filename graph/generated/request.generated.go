@@ -46,6 +46,9 @@ type RequestResolver interface {
 
 	TimeToFirstToken(ctx context.Context, obj *usage.Request) (*time.Duration, error)
 
+	PriceVersion(ctx context.Context, obj *usage.Request) (*string, error)
+	Prices(ctx context.Context, obj *usage.Request) (*usage.PriceVersion, error)
+
 	Tags(ctx context.Context, obj *usage.Request) ([]model.Tag, error)
 }
 
@@ -868,6 +871,61 @@ func (ec *executionContext) _Request_cost(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Request_cost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Request", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _Request_priceVersion(ctx context.Context, field graphql.CollectedField, obj *usage.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Request_priceVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Request().PriceVersion(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Request_priceVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Request", field, true, true, "String")
+}
+
+func (ec *executionContext) _Request_prices(ctx context.Context, field graphql.CollectedField, obj *usage.Request) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Request_prices(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Request().Prices(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *usage.PriceVersion) graphql.Marshaler {
+			return ec.marshalOPriceVersion2ᚖaihigressᚋinternalᚋusageᚐPriceVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Request_prices(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Request",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PriceVersion(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Request_unpriced(ctx context.Context, field graphql.CollectedField, obj *usage.Request) (ret graphql.Marshaler) {
@@ -1825,6 +1883,18 @@ func (ec *executionContext) _Request(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "priceVersion":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Request_priceVersion(ctx, field, obj)
+				})
+		case "prices":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Request_prices(ctx, field, obj)
+				})
 		case "unpriced":
 			out.Values[i] = ec._Request_unpriced(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

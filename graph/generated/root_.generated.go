@@ -43,6 +43,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Notification() NotificationResolver
 	PlannedCandidate() PlannedCandidateResolver
+	PriceVersion() PriceVersionResolver
 	Provider() ProviderResolver
 	ProviderHealth() ProviderHealthResolver
 	ProviderKey() ProviderKeyResolver
@@ -410,6 +411,7 @@ type ComplexityRoot struct {
 		Enabled       func(childComplexity int) int
 		Hedge         func(childComplexity int) int
 		ID            func(childComplexity int) int
+		Multiplier    func(childComplexity int) int
 		Name          func(childComplexity int) int
 		RequestErrors func(childComplexity int) int
 		RetryBudget   func(childComplexity int) int
@@ -516,6 +518,27 @@ type ComplexityRoot struct {
 		UpstreamModel func(childComplexity int) int
 	}
 
+	PriceTier struct {
+		Above        func(childComplexity int) int
+		CacheWrite   func(childComplexity int) int
+		CacheWrite1h func(childComplexity int) int
+		CachedInput  func(childComplexity int) int
+		Input        func(childComplexity int) int
+		Output       func(childComplexity int) int
+		Reasoning    func(childComplexity int) int
+	}
+
+	PriceVersion struct {
+		CacheWritePrice  func(childComplexity int) int
+		CachedInputPrice func(childComplexity int) int
+		Factor           func(childComplexity int) int
+		FirstSeenAt      func(childComplexity int) int
+		ID               func(childComplexity int) int
+		InputPrice       func(childComplexity int) int
+		OutputPrice      func(childComplexity int) int
+		RarePrices       func(childComplexity int) int
+	}
+
 	ProbeProviderPayload struct {
 		Provider   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -533,6 +556,7 @@ type ComplexityRoot struct {
 		Dialect        func(childComplexity int) int
 		EgressPool     func(childComplexity int) int
 		Enabled        func(childComplexity int) int
+		Factor         func(childComplexity int) int
 		Headers        func(childComplexity int) int
 		Health         func(childComplexity int) int
 		ID             func(childComplexity int) int
@@ -603,6 +627,7 @@ type ComplexityRoot struct {
 		MissingSince     func(childComplexity int) int
 		OutputPrice      func(childComplexity int) int
 		PriceSource      func(childComplexity int) int
+		RarePrices       func(childComplexity int) int
 		UpstreamID       func(childComplexity int) int
 	}
 
@@ -637,6 +662,23 @@ type ComplexityRoot struct {
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
 		Webhooks        func(childComplexity int) int
+	}
+
+	RarePrices struct {
+		AudioInput   func(childComplexity int) int
+		AudioOutput  func(childComplexity int) int
+		Batch        func(childComplexity int) int
+		CacheWrite1h func(childComplexity int) int
+		Characters   func(childComplexity int) int
+		Flex         func(childComplexity int) int
+		Image        func(childComplexity int) int
+		ImageInput   func(childComplexity int) int
+		ImageOutput  func(childComplexity int) int
+		Priority     func(childComplexity int) int
+		Reasoning    func(childComplexity int) int
+		Request      func(childComplexity int) int
+		Second       func(childComplexity int) int
+		Tiers        func(childComplexity int) int
 	}
 
 	RechargeRule struct {
@@ -678,6 +720,8 @@ type ComplexityRoot struct {
 		Model            func(childComplexity int) int
 		Outcome          func(childComplexity int) int
 		Plan             func(childComplexity int) int
+		PriceVersion     func(childComplexity int) int
+		Prices           func(childComplexity int) int
 		Provider         func(childComplexity int) int
 		RequestID        func(childComplexity int) int
 		StartedAt        func(childComplexity int) int
@@ -742,6 +786,7 @@ type ComplexityRoot struct {
 		InputPrice       func(childComplexity int) int
 		MaxOutputTokens  func(childComplexity int) int
 		OutputPrice      func(childComplexity int) int
+		RarePrices       func(childComplexity int) int
 	}
 
 	RoutingCandidate struct {
@@ -2235,6 +2280,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Model.ID(childComplexity), true
+	case "Model.multiplier":
+		if e.ComplexityRoot.Model.Multiplier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Model.Multiplier(childComplexity), true
 	case "Model.name":
 		if e.ComplexityRoot.Model.Name == nil {
 			break
@@ -2897,6 +2948,98 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PlannedCandidate.UpstreamModel(childComplexity), true
 
+	case "PriceTier.above":
+		if e.ComplexityRoot.PriceTier.Above == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.Above(childComplexity), true
+	case "PriceTier.cacheWrite":
+		if e.ComplexityRoot.PriceTier.CacheWrite == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.CacheWrite(childComplexity), true
+	case "PriceTier.cacheWrite1h":
+		if e.ComplexityRoot.PriceTier.CacheWrite1h == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.CacheWrite1h(childComplexity), true
+	case "PriceTier.cachedInput":
+		if e.ComplexityRoot.PriceTier.CachedInput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.CachedInput(childComplexity), true
+	case "PriceTier.input":
+		if e.ComplexityRoot.PriceTier.Input == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.Input(childComplexity), true
+	case "PriceTier.output":
+		if e.ComplexityRoot.PriceTier.Output == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.Output(childComplexity), true
+	case "PriceTier.reasoning":
+		if e.ComplexityRoot.PriceTier.Reasoning == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceTier.Reasoning(childComplexity), true
+
+	case "PriceVersion.cacheWritePrice":
+		if e.ComplexityRoot.PriceVersion.CacheWritePrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.CacheWritePrice(childComplexity), true
+	case "PriceVersion.cachedInputPrice":
+		if e.ComplexityRoot.PriceVersion.CachedInputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.CachedInputPrice(childComplexity), true
+	case "PriceVersion.factor":
+		if e.ComplexityRoot.PriceVersion.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.Factor(childComplexity), true
+	case "PriceVersion.firstSeenAt":
+		if e.ComplexityRoot.PriceVersion.FirstSeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.FirstSeenAt(childComplexity), true
+	case "PriceVersion.id":
+		if e.ComplexityRoot.PriceVersion.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.ID(childComplexity), true
+	case "PriceVersion.inputPrice":
+		if e.ComplexityRoot.PriceVersion.InputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.InputPrice(childComplexity), true
+	case "PriceVersion.outputPrice":
+		if e.ComplexityRoot.PriceVersion.OutputPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.OutputPrice(childComplexity), true
+	case "PriceVersion.rarePrices":
+		if e.ComplexityRoot.PriceVersion.RarePrices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceVersion.RarePrices(childComplexity), true
+
 	case "ProbeProviderPayload.provider":
 		if e.ComplexityRoot.ProbeProviderPayload.Provider == nil {
 			break
@@ -2976,6 +3119,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Provider.Enabled(childComplexity), true
+	case "Provider.billingFactor":
+		if e.ComplexityRoot.Provider.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Provider.Factor(childComplexity), true
 	case "Provider.headers":
 		if e.ComplexityRoot.Provider.Headers == nil {
 			break
@@ -3311,6 +3460,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProviderModel.PriceSource(childComplexity), true
+	case "ProviderModel.rarePrices":
+		if e.ComplexityRoot.ProviderModel.RarePrices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProviderModel.RarePrices(childComplexity), true
 	case "ProviderModel.upstreamId":
 		if e.ComplexityRoot.ProviderModel.UpstreamID == nil {
 			break
@@ -3531,6 +3686,91 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Webhooks(childComplexity), true
 
+	case "RarePrices.audioInput":
+		if e.ComplexityRoot.RarePrices.AudioInput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.AudioInput(childComplexity), true
+	case "RarePrices.audioOutput":
+		if e.ComplexityRoot.RarePrices.AudioOutput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.AudioOutput(childComplexity), true
+	case "RarePrices.batch":
+		if e.ComplexityRoot.RarePrices.Batch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Batch(childComplexity), true
+	case "RarePrices.cacheWrite1h":
+		if e.ComplexityRoot.RarePrices.CacheWrite1h == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.CacheWrite1h(childComplexity), true
+	case "RarePrices.characters":
+		if e.ComplexityRoot.RarePrices.Characters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Characters(childComplexity), true
+	case "RarePrices.flex":
+		if e.ComplexityRoot.RarePrices.Flex == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Flex(childComplexity), true
+	case "RarePrices.image":
+		if e.ComplexityRoot.RarePrices.Image == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Image(childComplexity), true
+	case "RarePrices.imageInput":
+		if e.ComplexityRoot.RarePrices.ImageInput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.ImageInput(childComplexity), true
+	case "RarePrices.imageOutput":
+		if e.ComplexityRoot.RarePrices.ImageOutput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.ImageOutput(childComplexity), true
+	case "RarePrices.priority":
+		if e.ComplexityRoot.RarePrices.Priority == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Priority(childComplexity), true
+	case "RarePrices.reasoning":
+		if e.ComplexityRoot.RarePrices.Reasoning == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Reasoning(childComplexity), true
+	case "RarePrices.request":
+		if e.ComplexityRoot.RarePrices.Request == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Request(childComplexity), true
+	case "RarePrices.second":
+		if e.ComplexityRoot.RarePrices.Second == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Second(childComplexity), true
+	case "RarePrices.tiers":
+		if e.ComplexityRoot.RarePrices.Tiers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Tiers(childComplexity), true
+
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
 			break
@@ -3691,6 +3931,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Request.Plan(childComplexity), true
+	case "Request.priceVersion":
+		if e.ComplexityRoot.Request.PriceVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Request.PriceVersion(childComplexity), true
+	case "Request.prices":
+		if e.ComplexityRoot.Request.Prices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Request.Prices(childComplexity), true
 	case "Request.provider":
 		if e.ComplexityRoot.Request.Provider == nil {
 			break
@@ -3939,6 +4191,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RouteOverrides.OutputPrice(childComplexity), true
+	case "RouteOverrides.rarePrices":
+		if e.ComplexityRoot.RouteOverrides.RarePrices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteOverrides.RarePrices(childComplexity), true
 
 	case "RoutingCandidate.excluded":
 		if e.ComplexityRoot.RoutingCandidate.Excluded == nil {
@@ -4722,6 +4980,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ModelOrder", ec.unmarshalInputModelOrder),
 			graphql.NewInputUnmarshaler("NotificationFilter", ec.unmarshalInputNotificationFilter),
 			graphql.NewInputUnmarshaler("NotificationOrder", ec.unmarshalInputNotificationOrder),
+			graphql.NewInputUnmarshaler("PriceTierInput", ec.unmarshalInputPriceTierInput),
 			graphql.NewInputUnmarshaler("PricesInput", ec.unmarshalInputPricesInput),
 			graphql.NewInputUnmarshaler("ProbeProviderInput", ec.unmarshalInputProbeProviderInput),
 			graphql.NewInputUnmarshaler("ProviderFilter", ec.unmarshalInputProviderFilter),
@@ -4729,6 +4988,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderModelInput", ec.unmarshalInputProviderModelInput),
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
 			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
+			graphql.NewInputUnmarshaler("RarePricesInput", ec.unmarshalInputRarePricesInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
 			graphql.NewInputUnmarshaler("RemoveProviderKeyInput", ec.unmarshalInputRemoveProviderKeyInput),
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
@@ -5794,6 +6054,8 @@ type Model implements Node {
   hedge: Boolean!
   "How many retries there may be for 100 calls. Those at what does well are not counted."
   retryBudget: Int!
+  "What its calls are charged, as a multiple of what the provider and its billing factor make of them."
+  multiplier: Factor!
   "Whether callers find it."
   enabled: Boolean!
   "When it was made."
@@ -5838,6 +6100,8 @@ type RouteOverrides {
   cacheWritePrice: Price
   "Of tokens out."
   outputPrice: Price
+  "Prices that few models have; null where there are none."
+  rarePrices: RarePrices
 }
 
 "What a route has differently from the provider's model. What is null or left out is as that has it."
@@ -5856,6 +6120,8 @@ input RouteOverridesInput {
   cacheWritePrice: Price
   "Of tokens out."
   outputPrice: Price
+  "Prices that few models have."
+  rarePrices: RarePricesInput
 }
 
 "A page of a list."
@@ -5936,6 +6202,8 @@ input CreateModelInput {
   hedge: Boolean! = false
   "How many retries there may be for 100 calls, 0 to 100; 10 where it is left out."
   retryBudget: Int
+  "What its calls are charged, as a multiple; 1 where it is left out."
+  multiplier: Factor
   "The ways to serve it."
   routes: [RouteInput!]!
 }
@@ -5968,6 +6236,8 @@ input UpdateModelInput {
   hedge: Boolean
   "How many retries there may be for 100 calls, 0 to 100."
   retryBudget: Int
+  "What its calls are charged, as a multiple."
+  multiplier: Factor
   "Whether callers find it."
   enabled: Boolean
   "All routes of the model from now on."
@@ -6233,6 +6503,129 @@ extend type Subscription {
   notificationReceived: Notification!
 }
 `, BuiltIn: false},
+	{Name: "../schema/price.graphqls", Input: `"A decimal text from 0 to 100 with at most 4 places, as in \"1.25\", that prices are multiplied with."
+scalar Factor
+
+"Prices that few models have. Those who bill by pieces alone have a price of 0 for tokens."
+type RarePrices {
+  "Of tokens written to the vendor's cache for an hour; null is as those for five minutes."
+  cacheWrite1h: Price
+  "Of reasoning; null is as other output."
+  reasoning: Price
+  "Of sound in; null is as other input."
+  audioInput: Price
+  "Of sound out; null is as other output."
+  audioOutput: Price
+  "Of pictures in, by the token; null is as other input."
+  imageInput: Price
+  "Of pictures out, by the token; null is as other output."
+  imageOutput: Price
+  "Of 1,000,000 characters that are read out, beside tokens."
+  characters: Price
+  "Of each call that used anything, beside tokens."
+  request: Amount
+  "Of each picture made, beside tokens."
+  image: Amount
+  "Of each second of sound listened to, beside tokens."
+  second: Amount
+  "What all is multiplied with where the vendor says that it was a batch."
+  batch: Factor
+  "What all is multiplied with where the vendor says that its tier was flex."
+  flex: Factor
+  "What all is multiplied with where the vendor says that its tier was priority."
+  priority: Factor
+  "What tokens cost in long requests, the shortest length first."
+  tiers: [PriceTier!]!
+}
+
+"What the tokens of a request above a length cost. Null is as below it."
+type PriceTier {
+  "The whole input is longer than this many tokens."
+  above: Int64!
+  "Of tokens in."
+  input: Price
+  "Of tokens read from the vendor's cache."
+  cachedInput: Price
+  "Of tokens written to the vendor's cache."
+  cacheWrite: Price
+  "Of tokens written to it for an hour."
+  cacheWrite1h: Price
+  "Of tokens out."
+  output: Price
+  "Of reasoning."
+  reasoning: Price
+}
+
+"Prices that few models have. What is left out is as RarePrices says of null."
+input RarePricesInput {
+  "Of tokens written to the vendor's cache for an hour; null is as those for five minutes."
+  cacheWrite1h: Price
+  "Of reasoning; null is as other output."
+  reasoning: Price
+  "Of sound in; null is as other input."
+  audioInput: Price
+  "Of sound out; null is as other output."
+  audioOutput: Price
+  "Of pictures in, by the token; null is as other input."
+  imageInput: Price
+  "Of pictures out, by the token; null is as other output."
+  imageOutput: Price
+  "Of 1,000,000 characters that are read out, beside tokens."
+  characters: Price
+  "Of each call that used anything, beside tokens."
+  request: Amount
+  "Of each picture made, beside tokens."
+  image: Amount
+  "Of each second of sound listened to, beside tokens."
+  second: Amount
+  "What all is multiplied with where the vendor says that it was a batch."
+  batch: Factor
+  "What all is multiplied with where the vendor says that its tier was flex."
+  flex: Factor
+  "What all is multiplied with where the vendor says that its tier was priority."
+  priority: Factor
+  "What tokens cost in long requests, the shortest length first; at most 8."
+  tiers: [PriceTierInput!]
+}
+
+"What the tokens of a request above a length cost. What is left out is as below it."
+input PriceTierInput {
+  "The whole input is longer than this many tokens."
+  above: Int64!
+  "Of tokens in."
+  input: Price
+  "Of tokens read from the vendor's cache."
+  cachedInput: Price
+  "Of tokens written to the vendor's cache."
+  cacheWrite: Price
+  "Of tokens written to it for an hour."
+  cacheWrite1h: Price
+  "Of tokens out."
+  output: Price
+  "Of reasoning."
+  reasoning: Price
+}
+
+"Prices as they were in force."
+type PriceVersion {
+  "A hash of what follows: equal prices have equal ones."
+  id: String!
+  "When they first were."
+  firstSeenAt: Time!
+  "Of tokens in."
+  inputPrice: Price
+  "Of tokens read from the vendor's cache."
+  cachedInputPrice: Price
+  "Of tokens written to the vendor's cache."
+  cacheWritePrice: Price
+  "Of tokens out."
+  outputPrice: Price
+  "Prices that few models have; null where there are none."
+  rarePrices: RarePrices
+  "What was charged, as a multiple of these: the provider's billing factor times the model's multiplier, as decimal text."
+  factor: String!
+}
+`, BuiltIn: false},
 	{Name: "../schema/provider.graphqls", Input: `"The wire format an upstream speaks."
 enum Dialect {
   "OpenAI chat completions and what is compatible with it."
@@ -6355,6 +6748,8 @@ type Provider implements Node {
   allowPrivate: Boolean!
   "Whether it takes model names that it does not list."
   acceptAnyModel: Boolean!
+  "What its calls are charged, as a multiple of what the vendor charges; null for those who may not change the provider."
+  billingFactor: Factor
   "Whether it is called."
   enabled: Boolean!
   "When it was made."
@@ -6579,6 +6974,8 @@ type ProviderModel {
   cacheWritePrice: Price
   "Of tokens out."
   outputPrice: Price
+  "Prices that few models have; null where there are none."
+  rarePrices: RarePrices
   "Who said so."
   priceSource: PriceSource!
   "Whether it is used."
@@ -6683,6 +7080,8 @@ input ProviderModelInput {
   cacheWritePrice: Price
   "Of tokens out."
   outputPrice: Price
+  "Prices that few models have."
+  rarePrices: RarePricesInput
 }
 
 "A new provider."
@@ -6715,6 +7114,8 @@ input CreateProviderInput {
   allowPrivate: Boolean
   "Lets calls for model names through that it does not list."
   acceptAnyModel: Boolean
+  "What its calls are charged, as a multiple of what the vendor charges; 1 where it is left out."
+  billingFactor: Factor
   "Through whose proxies its calls leave. Set by admins alone."
   egressPoolId: ID
   "Hosts, addresses and ranges that are not public, where it may be, as in 10.0.0.0/8. Set by admins alone."
@@ -6761,6 +7162,8 @@ input UpdateProviderInput {
   allowPrivate: Boolean
   "Lets calls for model names through that it does not list."
   acceptAnyModel: Boolean
+  "What its calls are charged, as a multiple of what the vendor charges."
+  billingFactor: Factor
   "Through whose proxies its calls leave; null for none. Set by admins alone."
   egressPoolId: ID
   "All hosts, addresses and ranges that are not public, where it may be. Set by admins alone."
@@ -6911,6 +7314,8 @@ input PricesInput {
   cacheWritePrice: Price
   "Of tokens out."
   outputPrice: Price
+  "Prices that few models have."
+  rarePrices: RarePricesInput
 }
 
 "What came of it."
@@ -7080,6 +7485,10 @@ type Request implements Node {
   charge: Amount
   "What the vendor charges; null where unknown or not yours to see."
   cost: Amount
+  "Names the prices it was billed by; null where nothing was priced."
+  priceVersion: String
+  "The prices it was billed by; null where there were none, or they are not yours to see."
+  prices: PriceVersion
   "Whether nobody told us a price."
   unpriced: Boolean!
   "What x-aihigress-tags carried."
@@ -7124,7 +7533,7 @@ type Attempt {
   startedAt: Time!
   "How long it took."
   duration: Duration!
-  "What it adds to the request's charge and cost, where it worked beside the attempt that answered and was slower."
+  "What it adds to the request's charge, where it worked beside the attempt that answered and was slower."
   charge: Amount!
 }
 
@@ -8343,6 +8752,8 @@ func (ec *executionContext) childFields_Model(ctx context.Context, field graphql
 		return ec.fieldContext_Model_hedge(ctx, field)
 	case "retryBudget":
 		return ec.fieldContext_Model_retryBudget(ctx, field)
+	case "multiplier":
+		return ec.fieldContext_Model_multiplier(ctx, field)
 	case "enabled":
 		return ec.fieldContext_Model_enabled(ctx, field)
 	case "createdAt":
@@ -8465,6 +8876,48 @@ func (ec *executionContext) childFields_PlannedCandidate(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type PlannedCandidate", field.Name)
 }
 
+func (ec *executionContext) childFields_PriceTier(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "above":
+		return ec.fieldContext_PriceTier_above(ctx, field)
+	case "input":
+		return ec.fieldContext_PriceTier_input(ctx, field)
+	case "cachedInput":
+		return ec.fieldContext_PriceTier_cachedInput(ctx, field)
+	case "cacheWrite":
+		return ec.fieldContext_PriceTier_cacheWrite(ctx, field)
+	case "cacheWrite1h":
+		return ec.fieldContext_PriceTier_cacheWrite1h(ctx, field)
+	case "output":
+		return ec.fieldContext_PriceTier_output(ctx, field)
+	case "reasoning":
+		return ec.fieldContext_PriceTier_reasoning(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceTier", field.Name)
+}
+
+func (ec *executionContext) childFields_PriceVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_PriceVersion_id(ctx, field)
+	case "firstSeenAt":
+		return ec.fieldContext_PriceVersion_firstSeenAt(ctx, field)
+	case "inputPrice":
+		return ec.fieldContext_PriceVersion_inputPrice(ctx, field)
+	case "cachedInputPrice":
+		return ec.fieldContext_PriceVersion_cachedInputPrice(ctx, field)
+	case "cacheWritePrice":
+		return ec.fieldContext_PriceVersion_cacheWritePrice(ctx, field)
+	case "outputPrice":
+		return ec.fieldContext_PriceVersion_outputPrice(ctx, field)
+	case "rarePrices":
+		return ec.fieldContext_PriceVersion_rarePrices(ctx, field)
+	case "factor":
+		return ec.fieldContext_PriceVersion_factor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceVersion", field.Name)
+}
+
 func (ec *executionContext) childFields_ProbeProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -8507,6 +8960,8 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_allowPrivate(ctx, field)
 	case "acceptAnyModel":
 		return ec.fieldContext_Provider_acceptAnyModel(ctx, field)
+	case "billingFactor":
+		return ec.fieldContext_Provider_billingFactor(ctx, field)
 	case "enabled":
 		return ec.fieldContext_Provider_enabled(ctx, field)
 	case "createdAt":
@@ -8635,6 +9090,8 @@ func (ec *executionContext) childFields_ProviderModel(ctx context.Context, field
 		return ec.fieldContext_ProviderModel_cacheWritePrice(ctx, field)
 	case "outputPrice":
 		return ec.fieldContext_ProviderModel_outputPrice(ctx, field)
+	case "rarePrices":
+		return ec.fieldContext_ProviderModel_rarePrices(ctx, field)
 	case "priceSource":
 		return ec.fieldContext_ProviderModel_priceSource(ctx, field)
 	case "enabled":
@@ -8671,6 +9128,40 @@ func (ec *executionContext) childFields_ProviderPreset(ctx context.Context, fiel
 		return ec.fieldContext_ProviderPreset_modelCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProviderPreset", field.Name)
+}
+
+func (ec *executionContext) childFields_RarePrices(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cacheWrite1h":
+		return ec.fieldContext_RarePrices_cacheWrite1h(ctx, field)
+	case "reasoning":
+		return ec.fieldContext_RarePrices_reasoning(ctx, field)
+	case "audioInput":
+		return ec.fieldContext_RarePrices_audioInput(ctx, field)
+	case "audioOutput":
+		return ec.fieldContext_RarePrices_audioOutput(ctx, field)
+	case "imageInput":
+		return ec.fieldContext_RarePrices_imageInput(ctx, field)
+	case "imageOutput":
+		return ec.fieldContext_RarePrices_imageOutput(ctx, field)
+	case "characters":
+		return ec.fieldContext_RarePrices_characters(ctx, field)
+	case "request":
+		return ec.fieldContext_RarePrices_request(ctx, field)
+	case "image":
+		return ec.fieldContext_RarePrices_image(ctx, field)
+	case "second":
+		return ec.fieldContext_RarePrices_second(ctx, field)
+	case "batch":
+		return ec.fieldContext_RarePrices_batch(ctx, field)
+	case "flex":
+		return ec.fieldContext_RarePrices_flex(ctx, field)
+	case "priority":
+		return ec.fieldContext_RarePrices_priority(ctx, field)
+	case "tiers":
+		return ec.fieldContext_RarePrices_tiers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RarePrices", field.Name)
 }
 
 func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8767,6 +9258,10 @@ func (ec *executionContext) childFields_Request(ctx context.Context, field graph
 		return ec.fieldContext_Request_charge(ctx, field)
 	case "cost":
 		return ec.fieldContext_Request_cost(ctx, field)
+	case "priceVersion":
+		return ec.fieldContext_Request_priceVersion(ctx, field)
+	case "prices":
+		return ec.fieldContext_Request_prices(ctx, field)
 	case "unpriced":
 		return ec.fieldContext_Request_unpriced(ctx, field)
 	case "tags":
@@ -8879,6 +9374,8 @@ func (ec *executionContext) childFields_RouteOverrides(ctx context.Context, fiel
 		return ec.fieldContext_RouteOverrides_cacheWritePrice(ctx, field)
 	case "outputPrice":
 		return ec.fieldContext_RouteOverrides_outputPrice(ctx, field)
+	case "rarePrices":
+		return ec.fieldContext_RouteOverrides_rarePrices(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RouteOverrides", field.Name)
 }

@@ -21,6 +21,7 @@ import (
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/notify"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
@@ -199,6 +200,8 @@ type CreateModelInput struct {
 	Hedge bool `json:"hedge"`
 	// How many retries there may be for 100 calls, 0 to 100; 10 where it is left out.
 	RetryBudget *int `json:"retryBudget,omitempty"`
+	// What its calls are charged, as a multiple; 1 where it is left out.
+	Multiplier *pricing.Factor `json:"multiplier,omitempty"`
 	// The ways to serve it.
 	Routes []RouteInput `json:"routes"`
 }
@@ -241,6 +244,8 @@ type CreateProviderInput struct {
 	AllowPrivate *bool `json:"allowPrivate,omitempty"`
 	// Lets calls for model names through that it does not list.
 	AcceptAnyModel *bool `json:"acceptAnyModel,omitempty"`
+	// What its calls are charged, as a multiple of what the vendor charges; 1 where it is left out.
+	BillingFactor *pricing.Factor `json:"billingFactor,omitempty"`
 	// Through whose proxies its calls leave. Set by admins alone.
 	EgressPoolID *scalar.EgressPoolID `json:"egressPoolId,omitempty"`
 	// Hosts, addresses and ranges that are not public, where it may be, as in 10.0.0.0/8. Set by admins alone.
@@ -523,6 +528,8 @@ type PricesInput struct {
 	CacheWritePrice *money.Price `json:"cacheWritePrice,omitempty"`
 	// Of tokens out.
 	OutputPrice *money.Price `json:"outputPrice,omitempty"`
+	// Prices that few models have.
+	RarePrices *pricing.Rare `json:"rarePrices,omitempty"`
 }
 
 // Names the provider to probe.
@@ -577,6 +584,8 @@ type ProviderModelInput struct {
 	CacheWritePrice *money.Price `json:"cacheWritePrice,omitempty"`
 	// Of tokens out.
 	OutputPrice *money.Price `json:"outputPrice,omitempty"`
+	// Prices that few models have.
+	RarePrices *pricing.Rare `json:"rarePrices,omitempty"`
 }
 
 // Where a provider takes an operation, instead of its dialect's path.
@@ -741,6 +750,8 @@ type RouteOverridesInput struct {
 	CacheWritePrice *money.Price `json:"cacheWritePrice,omitempty"`
 	// Of tokens out.
 	OutputPrice *money.Price `json:"outputPrice,omitempty"`
+	// Prices that few models have.
+	RarePrices *pricing.Rare `json:"rarePrices,omitempty"`
 }
 
 // In which order a call would be tried.
@@ -1015,6 +1026,8 @@ type UpdateModelInput struct {
 	Hedge *bool `json:"hedge,omitempty"`
 	// How many retries there may be for 100 calls, 0 to 100.
 	RetryBudget *int `json:"retryBudget,omitempty"`
+	// What its calls are charged, as a multiple.
+	Multiplier *pricing.Factor `json:"multiplier,omitempty"`
 	// Whether callers find it.
 	Enabled *bool `json:"enabled,omitempty"`
 	// All routes of the model from now on.
@@ -1055,6 +1068,8 @@ type UpdateProviderInput struct {
 	AllowPrivate *bool `json:"allowPrivate,omitempty"`
 	// Lets calls for model names through that it does not list.
 	AcceptAnyModel *bool `json:"acceptAnyModel,omitempty"`
+	// What its calls are charged, as a multiple of what the vendor charges.
+	BillingFactor *pricing.Factor `json:"billingFactor,omitempty"`
 	// Through whose proxies its calls leave; null for none. Set by admins alone.
 	EgressPoolID graphql.Omittable[*scalar.EgressPoolID] `json:"egressPoolId,omitempty"`
 	// All hosts, addresses and ranges that are not public, where it may be. Set by admins alone.

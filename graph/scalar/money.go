@@ -5,6 +5,7 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/money"
+	"aihigress/internal/pricing"
 )
 
 // MarshalAmount writes an amount as a decimal text: a JSON number is read as a float.
@@ -29,4 +30,17 @@ func decimal[T money.Amount | money.Price](v any, parse func(string) (T, error))
 		return 0, fault.Wrap(err, fault.Invalid, "%v", err)
 	}
 	return n, nil
+}
+
+// MarshalFactor writes a factor as decimal text.
+func MarshalFactor(f pricing.Factor) graphql.Marshaler { return graphql.MarshalString(f.String()) }
+
+// UnmarshalFactor reads decimal text.
+func UnmarshalFactor(v any) (pricing.Factor, error) {
+	if text, ok := v.(string); ok {
+		if f, err := pricing.ParseFactor(text); err == nil {
+			return f, nil
+		}
+	}
+	return 0, fault.New(fault.Invalid, `a factor is decimal text from 0 to 100 with at most 4 places, as in "1.25"`)
 }

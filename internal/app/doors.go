@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
 	"aihigress/internal/catalog"
+	"aihigress/internal/config"
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
 	"aihigress/internal/event"
@@ -100,6 +101,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		Health: g.board, Keys: g.vendorKeys, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
+		RefuseUnpriced: o.Config.Unpriced == config.UnpricedRefuse,
 	})
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{

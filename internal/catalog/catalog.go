@@ -105,6 +105,7 @@ type Model struct {
 	Unsupported   Unsupported
 	RequestErrors RequestErrors
 	Hedge         bool // ask a second target where the first takes longer than it usually does
+	Multiplier    pricing.Factor
 	RetryBudget   int  // how many retries there may be for 100 calls, 0 to 100; those at what does well are not counted
 	Enabled       bool // a disabled one keeps its name, and is not found by callers
 	Routes        []Route
@@ -181,17 +182,18 @@ func fromRow(row db.Model, routes []Route) Model {
 		ID: row.ID, Name: row.Name, Description: row.Description, Strategy: Strategy(row.Strategy),
 		Balance:     Balance{Latency: row.BalanceLatency, Price: row.BalancePrice, Errors: row.BalanceErrors},
 		Unsupported: Unsupported(row.Unsupported), RequestErrors: RequestErrors(row.RequestErrors),
-		Hedge: row.Hedge, RetryBudget: int(row.RetryBudget), Enabled: row.Enabled,
+		Hedge: row.Hedge, Multiplier: pricing.Factor(row.Multiplier), RetryBudget: int(row.RetryBudget), Enabled: row.Enabled,
 		Routes: routes, CreatedAt: row.CreatedAt,
 	}
 }
 
 func routeFromRow(row db.Route) Route {
+	rare, _ := pricing.ReadRare(row.RarePrices) // what a later release wrote is none here
 	return Route{
 		ID: row.ID, ProviderID: row.ProviderID, UpstreamID: row.UpstreamID,
 		Weight: int(row.Weight), Priority: int(row.Priority), Region: row.Region, Enabled: row.Enabled,
 		Overrides: Overrides{
-			Rate:         pricing.Rate{Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice},
+			Rate:         pricing.Rate{Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice, Rare: rare},
 			Capabilities: row.Capabilities, ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
 		},
 	}

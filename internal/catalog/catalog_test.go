@@ -97,7 +97,7 @@ func TestLifeOfAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := catalog.Model{ID: made.ID, Name: "smart", Strategy: catalog.Weighted, Unsupported: catalog.Drop, Enabled: true,
-		Balance: catalog.DefaultBalance, RequestErrors: catalog.Return, RetryBudget: 10, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
+		Balance: catalog.DefaultBalance, RequestErrors: catalog.Return, RetryBudget: 10, Multiplier: pricing.One, CreatedAt: made.CreatedAt, Routes: []catalog.Route{
 			{ProviderID: a, UpstreamID: "gpt", Weight: 1, Enabled: true},
 			{ProviderID: b, UpstreamID: "gpt", Weight: 0, Priority: 1},
 		}}

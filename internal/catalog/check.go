@@ -7,6 +7,7 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/fault"
+	"aihigress/internal/pricing"
 )
 
 // check holds a model's own fields against their rules. A name is taken as it is: it must equal what callers send.
@@ -24,6 +25,8 @@ func check(row db.Model) error {
 		return fault.Field("unsupportedFields", "what cannot be taken is handled by %s, %s or %s", Drop, Reject, Keep)
 	case !RequestErrors(row.RequestErrors).Valid():
 		return fault.Field("requestErrors", "refused requests are handled by %s or %s", Return, Failover)
+	case !pricing.Factor(row.Multiplier).Valid():
+		return fault.Field("multiplier", "a multiplier is between 0 and %s", pricing.MaxFactor)
 	case row.RetryBudget < 0 || row.RetryBudget > 100:
 		return fault.Field("retryBudget", "a retry budget is between 0 and 100 per cent")
 	case row.BalanceLatency == 0 && row.BalancePrice == 0 && row.BalanceErrors == 0:

@@ -10,6 +10,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 // CreateInput is a new model.
@@ -21,7 +22,8 @@ type CreateInput struct {
 	Unsupported   Unsupported   // "" is Drop
 	RequestErrors RequestErrors // "" is Return
 	Hedge         bool
-	RetryBudget   *int // nil is DefaultRetryBudget
+	RetryBudget   *int            // nil is DefaultRetryBudget
+	Multiplier    *pricing.Factor // of what its calls are charged, beside the provider's; nil is 1
 	Disabled      bool
 	Routes        []RouteInput
 }
@@ -54,7 +56,7 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 		row, err := m.q.InsertModel(ctx, tx, db.InsertModelParams{
 			ID: row.ID, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled, Unsupported: row.Unsupported,
 			BalanceLatency: row.BalanceLatency, BalancePrice: row.BalancePrice, BalanceErrors: row.BalanceErrors,
-			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors,
+			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors, Multiplier: row.Multiplier,
 		})
 		if err != nil {
 			return named(err)
@@ -67,7 +69,7 @@ func (m *Models) Create(ctx context.Context, in CreateInput) (Model, error) {
 		}
 		return m.audit.Record(ctx, tx, "model.create", row.ID.String(), map[string]any{
 			"name": model.Name, "strategy": model.Strategy, "balance": model.Balance, "unsupported": model.Unsupported,
-			"requestErrors": model.RequestErrors, "hedge": model.Hedge, "retryBudget": model.RetryBudget,
+			"requestErrors": model.RequestErrors, "hedge": model.Hedge, "retryBudget": model.RetryBudget, "multiplier": model.Multiplier,
 			"enabled": model.Enabled, "routes": describe(model.Routes),
 		})
 	})
@@ -86,12 +88,16 @@ func (in CreateInput) row() db.Model {
 	if in.RetryBudget != nil {
 		retries = *in.RetryBudget
 	}
+	multiplier := pricing.One
+	if in.Multiplier != nil {
+		multiplier = *in.Multiplier
+	}
 	return db.Model{
 		ID: id.New[id.Model](), Name: in.Name, Description: in.Description, Enabled: !in.Disabled, Hedge: in.Hedge,
 		Strategy: string(cmp.Or(in.Strategy, Weighted)), Unsupported: string(cmp.Or(in.Unsupported, Drop)),
 		RequestErrors:  string(cmp.Or(in.RequestErrors, Return)),
 		BalanceLatency: balance.Latency, BalancePrice: balance.Price, BalanceErrors: balance.Errors,
-		RetryBudget: percent(retries),
+		RetryBudget: percent(retries), Multiplier: multiplier.Column(),
 	}
 }
 

@@ -24,6 +24,9 @@ func (o *Overrides) check() error {
 			return fault.Field(field, "a number of tokens is above zero")
 		}
 	}
+	if err := o.Rate.Rare.Check(); err != nil {
+		return err
+	}
 	if o.Capabilities == nil {
 		return nil
 	}
@@ -38,6 +41,9 @@ func (o *Overrides) describe(details map[string]any) {
 		if price != nil {
 			details[field] = price.String()
 		}
+	}
+	if rare := o.Rate.Rare.OrNil(); rare != nil {
+		details["rarePrices"] = rare
 	}
 	if o.ContextTokens != nil {
 		details["contextTokens"] = *o.ContextTokens

@@ -58,6 +58,7 @@ func (m *Models) setRoutes(ctx context.Context, tx pgx.Tx, model id.Model, route
 			Capabilities: r.Overrides.Capabilities, ContextTokens: r.Overrides.ContextTokens, MaxOutputTokens: r.Overrides.MaxOutputTokens,
 			InputPrice: r.Overrides.Rate.Input, CachedInputPrice: r.Overrides.Rate.CachedInput,
 			CacheWritePrice: r.Overrides.Rate.CacheWrite, OutputPrice: r.Overrides.Rate.Output,
+			RarePrices: r.Overrides.Rate.Rare.JSON(),
 		})
 		if err != nil {
 			return fmt.Errorf("write route: %w", err)

@@ -9,6 +9,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 // UpdateInput changes a model; nil fields stay as they are.
@@ -21,6 +22,7 @@ type UpdateInput struct {
 	RequestErrors *RequestErrors
 	Hedge         *bool
 	RetryBudget   *int
+	Multiplier    *pricing.Factor
 	Enabled       *bool
 	Routes        *[]RouteInput // all routes: those not in it are removed
 }
@@ -48,7 +50,7 @@ func (m *Models) Update(ctx context.Context, model id.Model, in UpdateInput) (Mo
 		row, err = m.q.UpdateModel(ctx, tx, db.UpdateModelParams{
 			ID: model, Name: row.Name, Description: row.Description, Strategy: row.Strategy, Enabled: row.Enabled,
 			Unsupported: row.Unsupported, BalanceLatency: row.BalanceLatency, BalancePrice: row.BalancePrice, BalanceErrors: row.BalanceErrors,
-			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors,
+			Hedge: row.Hedge, RetryBudget: row.RetryBudget, RequestErrors: row.RequestErrors, Multiplier: row.Multiplier,
 		})
 		if err != nil {
 			return named(err)
@@ -86,6 +88,9 @@ func (in UpdateInput) apply(row *db.Model) map[string]any {
 	}
 	if in.RetryBudget != nil {
 		set(changes, "retryBudget", &row.RetryBudget, new(percent(*in.RetryBudget)))
+	}
+	if in.Multiplier != nil && in.Multiplier.Column() != row.Multiplier {
+		row.Multiplier, changes["multiplier"] = in.Multiplier.Column(), *in.Multiplier
 	}
 	set(changes, "strategy", &row.Strategy, (*string)(in.Strategy))
 	set(changes, "unsupported", &row.Unsupported, (*string)(in.Unsupported))

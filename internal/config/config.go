@@ -39,6 +39,7 @@ type Config struct {
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
 	DrainDelay       time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`             // how long SIGTERM turns /readyz false before new calls are refused
 	MemoryLimit      uint64        `env:"MEMORY_LIMIT" envDefault:"0"`             // bytes of this process; near it new calls are 503. 0 is GOMEMLIMIT, else the cgroup's, else none
+	Unpriced         string        `env:"UNPRICED" envDefault:"free"`              // calls of models without a price: free (served, and marked as unpriced) or refuse (403)
 	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
 	// What the texts above mean, filled in by Load.
@@ -46,6 +47,12 @@ type Config struct {
 	Proxies []netip.Prefix `env:"-"`
 	Level   slog.Level     `env:"-"`
 }
+
+// What becomes of calls whose price is unknown.
+const (
+	UnpricedFree   = "free"
+	UnpricedRefuse = "refuse"
+)
 
 // Load reads and checks the environment, given as os.Environ does. All that is wrong is told at once, a line each.
 func Load(environ []string) (Config, error) {
@@ -141,6 +148,9 @@ func (c *Config) check() (problems []error) {
 	}
 	if c.DrainDelay < 0 {
 		wrong("DRAIN_DELAY must not be negative")
+	}
+	if c.Unpriced != UnpricedFree && c.Unpriced != UnpricedRefuse {
+		wrong("UNPRICED must be free or refuse")
 	}
 	if c.DatabaseConns < 4 {
 		wrong("DATABASE_MAX_CONNS must be at least 4")

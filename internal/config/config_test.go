@@ -51,6 +51,7 @@ func TestBadValues(t *testing.T) {
 		"REQUEST_RETENTION":    "1h",
 		"MEMORY_LIMIT":         "512",
 		"DRAIN_DELAY":          "-1s",
+		"UNPRICED":             "maybe",
 	} {
 		_, err := config.Load(good(map[string]string{name: value}))
 		if err == nil || !strings.Contains(err.Error(), name) {

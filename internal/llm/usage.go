@@ -3,6 +3,7 @@ package llm
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // MaxTokens is the largest count of tokens that is believed. No model takes or gives anywhere near it in one request; what
@@ -40,9 +41,56 @@ type Usage struct {
 	// ToolUses counts what the vendor ran on its own account, web searches mostly: uses and not tokens, in no total.
 	ToolUses int64
 
+	// What some vendors bill by instead of tokens, in no total either.
+	Images     int64 // pictures made
+	Seconds    int64 // of sound that was listened to, begun ones included
+	Characters int64 // of text that was read out
+
+	// Tier is how the vendor says that it served the request.
+	Tier Tier
+
 	// Estimated says that the counts are ours and not the vendor's.
 	Estimated bool
 }
+
+// A Tier is a vendor's class of service, which it may charge differently for.
+type Tier uint8
+
+// The tiers. What is none of the others is Standard.
+const (
+	Standard Tier = iota
+	Batch
+	Flex
+	Priority
+)
+
+// TierOf reads a tier as vendors name it in their answers.
+func TierOf(name string) Tier {
+	switch {
+	case strings.EqualFold(name, "batch"):
+		return Batch
+	case strings.EqualFold(name, "flex"):
+		return Flex
+	case strings.EqualFold(name, "priority"):
+		return Priority
+	}
+	return Standard
+}
+
+// A TierName takes the name of a tier in pieces. The zero value is empty and ready; it does not allocate.
+type TierName struct {
+	text [16]byte // longer than every known name
+	n    int
+}
+
+// Reset empties the name.
+func (t *TierName) Reset() { t.n = 0 }
+
+// Add appends to the name, as far as there is room.
+func (t *TierName) Add(part []byte) { t.n += copy(t.text[t.n:], part) }
+
+// Tier is what the name stands for.
+func (t *TierName) Tier() Tier { return TierOf(string(t.text[:t.n])) }
 
 // TotalInput is the size of the prompt.
 func (u Usage) TotalInput() int64 {
@@ -67,6 +115,8 @@ func (u Usage) Clamp() (Usage, bool) {
 	u.AudioOutput = min(max(u.AudioOutput, 0), u.Output)
 	u.ImageInput = min(max(u.ImageInput, 0), u.Input)
 	u.ImageOutput = min(max(u.ImageOutput, 0), u.Output)
-	u.ToolUses = min(max(u.ToolUses, 0), MaxTokens)
+	for _, n := range []*int64{&u.ToolUses, &u.Images, &u.Seconds, &u.Characters} {
+		*n = min(max(*n, 0), MaxTokens)
+	}
 	return u, u != before
 }

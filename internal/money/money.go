@@ -126,6 +126,15 @@ func (a *Amount) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// MarshalText and UnmarshalText carry a price through JSON as they do an amount.
+func (p Price) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *Price) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePrice(string(text))
+	return err
+}
+
 // Add is a+b, or the nearest bound where that does not fit: a sum that wraps would turn a debt into a fortune.
 func (a Amount) Add(b Amount) Amount {
 	sum := a + b
@@ -138,7 +147,7 @@ func (a Amount) Add(b Amount) Amount {
 	return sum
 }
 
-// A Sum adds up tokens times prices exactly, in 128 bits of 1e-12 credit. The zero value is ready.
+// A Sum adds up tokens times prices exactly, in 128 bits of 1e-12 credit, and may be multiplied. The zero value is ready.
 type Sum struct {
 	hi, lo uint64
 	over   bool
@@ -157,11 +166,13 @@ func (s *Sum) Add(tokens int64, p Price) {
 }
 
 // Amount is the sum in nano-credits, rounded half up once. What does not fit is MaxAmount.
-func (s *Sum) Amount() Amount {
-	const unit = 1000 // 1e-12 in 1e-9
+func (s *Sum) Amount() Amount { return s.Per(1000) } // 1e-12 in 1e-9
+
+// Per is the sum divided by a unit, rounded half up once. What does not fit is MaxAmount.
+func (s *Sum) Per(unit uint64) Amount {
 	lo, carry := bits.Add64(s.lo, unit/2, 0)
-	hi := s.hi + carry
-	if s.over || hi >= unit {
+	hi, carry := bits.Add64(s.hi, 0, carry)
+	if s.over || carry != 0 || hi >= unit {
 		return MaxAmount
 	}
 	q, _ := bits.Div64(hi, lo, unit)
@@ -169,4 +180,21 @@ func (s *Sum) Amount() Amount {
 		return MaxAmount
 	}
 	return Amount(q)
+}
+
+// Times multiplies the sum. A factor below zero is none.
+func (s *Sum) Times(factor int64) {
+	n := uint64(max(factor, 0))
+	hi, lo := bits.Mul64(s.lo, n)
+	over, top := bits.Mul64(s.hi, n)
+	top, carry := bits.Add64(top, hi, 0)
+	s.hi, s.lo, s.over = top, lo, s.over || over != 0 || carry != 0
+}
+
+// AtMost lowers the sum to a number of units where it is above it.
+func (s *Sum) AtMost(n Amount, unit uint64) {
+	hi, lo := bits.Mul64(uint64(max(n, 0)), unit)
+	if s.over || s.hi > hi || s.hi == hi && s.lo > lo {
+		*s = Sum{hi: hi, lo: lo}
+	}
 }

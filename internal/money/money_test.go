@@ -73,6 +73,36 @@ func TestSumAgreesWithBigIntegers(t *testing.T) {
 	})
 }
 
+// TestProductsAgreeWithBigIntegers: a sum that is multiplied, bounded and divided is that of integers of any size.
+func TestProductsAgreeWithBigIntegers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var s money.Sum
+		tokens, price := rapid.Int64Min(0).Draw(t, "tokens"), rapid.Int64Min(0).Draw(t, "price")
+		s.Add(tokens, money.Price(price))
+		exact := new(big.Int).Mul(big.NewInt(tokens), big.NewInt(price))
+		factor := rapid.OneOf(rapid.Int64Range(0, 20_000), rapid.Int64()).Draw(t, "factor")
+		s.Times(factor)
+		exact.Mul(exact, big.NewInt(max(factor, 0)))
+		unit := rapid.Uint64Range(1, 1e15).Draw(t, "unit")
+		if rapid.Bool().Draw(t, "bounded") {
+			most := rapid.Int64Min(0).Draw(t, "most")
+			s.AtMost(money.Amount(most), unit)
+			if bound := new(big.Int).Mul(big.NewInt(most), new(big.Int).SetUint64(unit)); exact.Cmp(bound) > 0 {
+				exact = bound
+			}
+		}
+		exact.Add(exact, new(big.Int).SetUint64(unit/2)).Quo(exact, new(big.Int).SetUint64(unit))
+		want := money.MaxAmount
+		if exact.IsInt64() {
+			want = money.Amount(exact.Int64())
+		}
+		if got := s.Per(unit); got != want {
+			t.Fatalf("%d, want %d", got, want)
+		}
+	})
+}
+
 func TestAddSaturates(t *testing.T) {
 	t.Parallel()
 	if got := money.MaxAmount.Add(1); got != money.MaxAmount {

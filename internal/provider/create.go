@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 // CreateInput is a new provider. With a preset, Name, Dialect, Kind and BaseURL may be empty: they are the preset's then.
@@ -29,8 +30,9 @@ type CreateInput struct {
 	Headers        map[string]string
 	Paths          map[string]string // by operation, behind BaseURL
 	Streaming      Streaming
-	Weight         *int  // nil is 1
-	AskStreamUsage *bool // nil is true
+	Weight         *int            // nil is 1
+	AskStreamUsage *bool           // nil is true
+	Factor         *pricing.Factor // of what its calls are charged; nil is 1
 	AllowPrivate   bool
 	AcceptAnyModel bool
 	Disabled       bool
@@ -63,7 +65,7 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 			Visibility: row.Visibility, PresetID: row.PresetID, Headers: row.Headers, Weight: row.Weight,
 			AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
 			Paths: row.Paths, Streaming: row.Streaming,
-			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate,
+			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate, BillingFactor: row.BillingFactor,
 		})
 		if err != nil {
 			return slugged(err)
@@ -87,7 +89,7 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 		return p.audit.Record(ctx, tx, "provider.create", row.ID.String(), map[string]any{
 			"slug": made.Slug, "dialect": made.Dialect, "kind": made.Kind, "paths": made.Paths, "streaming": made.Streaming, "baseUrl": made.BaseURL, "visibility": made.Visibility,
 			"headers": headerNames(made.Headers), "allowPrivate": made.AllowPrivate, "acceptAnyModel": made.AcceptAnyModel,
-			"enabled": made.Enabled, "keys": len(in.Keys), "models": len(in.Models),
+			"enabled": made.Enabled, "factor": pricing.Factor(inserted.BillingFactor), "keys": len(in.Keys), "models": len(in.Models),
 			"egressPool": made.EgressPoolID, "allowHosts": made.AllowHosts, "caCertificate": len(made.CACertificate),
 		})
 	})
@@ -124,7 +126,10 @@ func (in CreateInput) row(g authz.Grant) (db.Provider, error) {
 	row := db.Provider{
 		ID: id.New[id.Provider](), Slug: in.Slug, Name: in.Name, Dialect: in.Dialect, Kind: in.Kind, BaseUrl: base,
 		Visibility: string(in.Visibility), PresetID: in.PresetID, Headers: raw, Paths: paths, Streaming: string(in.Streaming), Weight: 1, AskStreamUsage: true,
-		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel, Enabled: !in.Disabled,
+		AllowPrivate: in.AllowPrivate, AcceptAnyModel: in.AcceptAnyModel, Enabled: !in.Disabled, BillingFactor: pricing.One.Column(),
+	}
+	if in.Factor != nil {
+		row.BillingFactor = in.Factor.Column()
 	}
 	if !g.UserID.IsZero() {
 		row.OwnerID = &g.UserID

@@ -142,7 +142,7 @@ func (d *Discovery) judge(row *db.ProviderModel, presetID string, listed bool) (
 	}
 	before := modelFromRow(*row)
 	setPrice(row, presetID, nil)
-	if after := modelFromRow(*row); before.PriceSource != after.PriceSource || !sameRate(before.Rate, after.Rate) {
+	if after := modelFromRow(*row); before.PriceSource != after.PriceSource || !before.Rate.Equal(after.Rate) {
 		d.Repriced = append(d.Repriced, row.UpstreamID)
 		changed = true
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
@@ -90,6 +91,24 @@ func (p *Providers) Models(ctx context.Context, provider id.Provider) ([]Model, 
 		models[i] = modelFromRow(row)
 	}
 	return models, nil
+}
+
+// Unpriced counts the models in use, of providers that the reader may see, whose price for input or output nobody told. Models
+// that only ever read, as for embeddings, are priced in full by a price of 0 for output.
+func (p *Providers) Unpriced(ctx context.Context) (int64, error) {
+	grant, err := authz.Require(ctx, authz.ProviderRead)
+	if err != nil {
+		return 0, err
+	}
+	var reader *uuid.UUID
+	if user := grant.Filter(); user != nil {
+		reader = &user.UUID
+	}
+	n, err := p.q.CountUnpricedModels(ctx, p.pool, reader)
+	if err != nil {
+		return 0, fmt.Errorf("count unpriced models: %w", db.Classify(err))
+	}
+	return n, nil
 }
 
 // UpsertModel writes down a model, or changes the one that the provider already has under this upstream id.
@@ -206,7 +225,7 @@ func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 		ID: id.New[id.ProviderModel](), ProviderID: row.ProviderID, UpstreamID: row.UpstreamID, Alias: row.Alias, Capabilities: row.Capabilities,
 		ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
 		InputPrice: row.InputPrice, CachedInputPrice: row.CachedInputPrice, CacheWritePrice: row.CacheWritePrice, OutputPrice: row.OutputPrice,
-		PriceSource: row.PriceSource, Source: row.Source, CapabilitiesSource: row.CapabilitiesSource,
+		PriceSource: row.PriceSource, Source: row.Source, CapabilitiesSource: row.CapabilitiesSource, RarePrices: row.RarePrices,
 	})
 	if db.Violates(err, "provider_models_provider_id_upstream_id_key") {
 		return Model{}, fault.Field("upstreamId", "this model is there already")
@@ -249,7 +268,7 @@ func (p *Providers) writeModel(ctx context.Context, tx pgx.Tx, row db.ProviderMo
 		ID: row.ID, Alias: row.Alias, Capabilities: row.Capabilities, CapabilitiesSource: row.CapabilitiesSource,
 		ContextTokens: row.ContextTokens, MaxOutputTokens: row.MaxOutputTokens,
 		InputPrice: row.InputPrice, CachedInputPrice: row.CachedInputPrice, CacheWritePrice: row.CacheWritePrice, OutputPrice: row.OutputPrice,
-		PriceSource: row.PriceSource, Source: row.Source, Enabled: row.Enabled, MissingSince: row.MissingSince,
+		RarePrices: row.RarePrices, PriceSource: row.PriceSource, Source: row.Source, Enabled: row.Enabled, MissingSince: row.MissingSince,
 	})
 	if err != nil {
 		return Model{}, err
@@ -260,15 +279,16 @@ func (p *Providers) writeModel(ctx context.Context, tx pgx.Tx, row db.ProviderMo
 // setPrice takes a rate by hand, or without one the catalogue's.
 func setPrice(row *db.ProviderModel, presetID string, rate *pricing.Rate) {
 	row.PriceSource = PriceManual
-	if rate == nil || *rate == (pricing.Rate{}) {
+	if rate == nil || rate.IsZero() {
 		preset, _ := catalog.Known(presetID, row.UpstreamID)
 		rate, row.PriceSource = &preset.Rate, PriceCatalog
-		if *rate == (pricing.Rate{}) {
+		if rate.IsZero() {
 			row.PriceSource = PriceUnknown
 		}
 	}
 	row.InputPrice, row.OutputPrice = rate.Input, rate.Output
 	row.CachedInputPrice, row.CacheWritePrice = rate.CachedInput, rate.CacheWrite
+	row.RarePrices = rate.Rare.JSON()
 }
 
 func checkModel(row db.ProviderModel) error {
@@ -289,7 +309,8 @@ func checkModel(row db.ProviderModel) error {
 			return fault.Field(field, "a price is not negative")
 		}
 	}
-	return nil
+	_, err := pricing.ReadRare(row.RarePrices)
+	return err
 }
 
 // known is a column for a number of tokens: NULL for 0.
@@ -303,8 +324,7 @@ func known(n int64) *int64 {
 func modelFromRow(row db.ProviderModel) Model {
 	m := Model{
 		ID: row.ID, ProviderID: row.ProviderID, UpstreamID: row.UpstreamID, Alias: row.Alias, Capabilities: row.Capabilities,
-		Rate:        pricing.Rate{Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice},
-		PriceSource: row.PriceSource, Source: row.Source, Enabled: row.Enabled, MissingSince: row.MissingSince, CreatedAt: row.CreatedAt,
+		Rate: rateOf(row), PriceSource: row.PriceSource, Source: row.Source, Enabled: row.Enabled, MissingSince: row.MissingSince, CreatedAt: row.CreatedAt,
 	}
 	if row.ContextTokens != nil {
 		m.ContextTokens = *row.ContextTokens
@@ -315,12 +335,20 @@ func modelFromRow(row db.ProviderModel) Model {
 	return m
 }
 
+// rateOf is the price of a row. Rare prices that a later release wrote, and that this one cannot read, are none here; the
+// data plane takes such a model for unpriced.
+func rateOf(row db.ProviderModel) pricing.Rate {
+	rare, _ := pricing.ReadRare(row.RarePrices)
+	return pricing.Rate{Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice, Rare: rare}
+}
+
 // describeModel is a model as the audit log keeps it.
 func describeModel(m Model) map[string]any {
 	return map[string]any{
 		"provider": m.ProviderID, "upstream": m.UpstreamID, "alias": m.Alias, "enabled": m.Enabled, "priceSource": m.PriceSource,
 		"capabilities": m.Capabilities, "context": m.ContextTokens, "maxOutput": m.MaxOutputTokens,
 		"input": text(m.Rate.Input), "cachedInput": text(m.Rate.CachedInput), "cacheWrite": text(m.Rate.CacheWrite), "output": text(m.Rate.Output),
+		"rare": m.Rate.Rare,
 	}
 }
 
@@ -330,12 +358,4 @@ func text(price *money.Price) any {
 		return nil
 	}
 	return price.String()
-}
-
-func sameRate(a, b pricing.Rate) bool {
-	return same(a.Input, b.Input) && same(a.CachedInput, b.CachedInput) && same(a.CacheWrite, b.CacheWrite) && same(a.Output, b.Output)
-}
-
-func same(a, b *money.Price) bool {
-	return a == b || a != nil && b != nil && *a == *b
 }

@@ -21,6 +21,7 @@ import (
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
+	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
 
@@ -71,10 +72,11 @@ type Provider struct {
 	Headers        map[string]string // sent with each call; nil for those who may not change the provider
 	Paths          map[string]string // by operation, behind BaseURL; nil for those who may not change the provider
 	Streaming      Streaming
-	Weight         int  // of its routes where no logical model sets one
-	AskStreamUsage bool // ask a streaming upstream for usage when the caller did not
-	AllowPrivate   bool // may be at a private or loopback address
-	AcceptAnyModel bool // "slug/anything" passes
+	Weight         int             // of its routes where no logical model sets one
+	AskStreamUsage bool            // ask a streaming upstream for usage when the caller did not
+	AllowPrivate   bool            // may be at a private or loopback address
+	Factor         *pricing.Factor // of what its calls are charged; nil for those who may not change the provider
+	AcceptAnyModel bool            // "slug/anything" passes
 	Enabled        bool
 	DeletedAt      *time.Time // set only in what ByIDs gives
 	CreatedAt      time.Time
@@ -173,7 +175,7 @@ func (p *Providers) complete(ctx context.Context, tx db.DBTX, g authz.Grant, row
 			providers[i].Health = known
 		}
 		if !g.All && !owns(g, row) {
-			providers[i].BaseURL, providers[i].Headers, providers[i].Paths, providers[i].Network = "", nil, nil, Network{}
+			providers[i].BaseURL, providers[i].Headers, providers[i].Paths, providers[i].Network, providers[i].Factor = "", nil, nil, Network{}, nil
 		}
 	}
 	return providers, nil
@@ -203,7 +205,7 @@ func fromRow(row db.Provider) (Provider, error) {
 		Paths: paths, Streaming: Streaming(row.Streaming),
 		Weight: int(row.Weight), AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 		AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled, DeletedAt: row.DeletedAt, CreatedAt: row.CreatedAt,
-		Health: Health{ProviderID: row.ID, State: Unknown}, Network: networkOf(row),
+		Health: Health{ProviderID: row.ID, State: Unknown}, Network: networkOf(row), Factor: new(pricing.Factor(row.BillingFactor)),
 	}, nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
 	"aihigress/internal/page"
+	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
@@ -195,7 +196,7 @@ func TestCreate(t *testing.T) {
 		ID: made.ID, OwnerID: &actor.UserID, Slug: "vendor", Name: "Vendor", Dialect: "openai", Kind: "direct", BaseURL: "https://api.example.com/v1",
 		Visibility: provider.Private, Headers: map[string]string{"X-Team": "blue"}, Paths: map[string]string{}, Weight: 1, AskStreamUsage: true, Enabled: true,
 		CreatedAt: made.CreatedAt, Health: provider.Health{ProviderID: made.ID, State: provider.Unknown},
-		Network: provider.Network{AllowHosts: []string{}},
+		Network: provider.Network{AllowHosts: []string{}}, Factor: new(pricing.One),
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -11,6 +11,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 // UpdateInput changes a provider; nil fields stay as they are. What it speaks never changes: that is another provider.
@@ -25,6 +26,7 @@ type UpdateInput struct {
 	Streaming      *Streaming
 	Weight         *int
 	AskStreamUsage *bool
+	Factor         *pricing.Factor
 	AllowPrivate   *bool
 	AcceptAnyModel *bool
 	Enabled        *bool
@@ -75,7 +77,7 @@ func (p *Providers) Update(ctx context.Context, provider id.Provider, in UpdateI
 			Weight: row.Weight, AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate,
 			AcceptAnyModel: row.AcceptAnyModel, Enabled: row.Enabled,
 			Kind: row.Kind, Paths: row.Paths, Streaming: row.Streaming,
-			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate,
+			EgressPoolID: row.EgressPoolID, AllowHosts: row.AllowHosts, CaCertificate: row.CaCertificate, BillingFactor: row.BillingFactor,
 		})
 		if err != nil {
 			return slugged(err)
@@ -150,6 +152,10 @@ func (in UpdateInput) apply(row *db.Provider) (map[string]any, error) {
 			return nil, err
 		}
 		set(changes, "weight", &row.Weight, &w)
+	}
+	if in.Factor != nil && in.Factor.Column() != row.BillingFactor {
+		changes["factor"] = map[string]any{"from": pricing.Factor(row.BillingFactor), "to": *in.Factor}
+		row.BillingFactor = in.Factor.Column()
 	}
 	set(changes, "slug", &row.Slug, in.Slug)
 	set(changes, "name", &row.Name, in.Name)

@@ -7,6 +7,7 @@ import (
 
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
+	"aihigress/internal/pricing"
 )
 
 // RevokedFor is how long a revoked session is remembered. An access token must not live longer.
@@ -35,6 +36,7 @@ func New(c Contents) *Snapshot {
 		bySlug:     make(map[string]*Provider, len(c.Providers)),
 		egress:     c.Egress,
 		listed:     map[string][]Route{},
+		prices:     map[string]pricing.Version{},
 		users:      c.Users,
 		revoked:    make(map[id.Session]struct{}, len(c.Revoked)),
 	}
@@ -44,6 +46,11 @@ func New(c Contents) *Snapshot {
 	for _, p := range c.Providers {
 		s.providers[p.ID], s.bySlug[p.Slug] = p, p
 		p.index()
+		for _, m := range p.Models {
+			if !m.Disabled {
+				s.priced(&m.direct[0])
+			}
+		}
 		for name, m := range p.byName {
 			if !m.Disabled && !m.Missing {
 				s.listed[name] = append(s.listed[name], m.direct[0])
@@ -54,6 +61,9 @@ func New(c Contents) *Snapshot {
 		s.models[m.Name] = m
 		m.Routes = slices.DeleteFunc(m.Routes, func(r Route) bool { return r.Upstream != nil && r.Upstream.Disabled })
 		slices.SortStableFunc(m.Routes, func(a, b Route) int { return cmp.Compare(a.Priority, b.Priority) })
+		for i := range m.Routes {
+			s.priced(&m.Routes[i])
+		}
 	}
 	s.shared, s.own = indexAliases(c.Aliases)
 	for _, session := range c.Revoked {
@@ -73,7 +83,7 @@ func (p *Provider) index() {
 			aliased = append(aliased, m)
 		}
 		if !m.Disabled {
-			m.direct = []Route{{Provider: p, Upstream: m, UpstreamID: m.UpstreamID, Weight: p.Weight}}
+			m.direct = []Route{{Provider: p, Upstream: m, UpstreamID: m.UpstreamID, Weight: p.Weight, Markup: p.Markup}}
 		}
 	}
 	slices.SortFunc(aliased, func(a, b *ProviderModel) int { return cmp.Compare(a.UpstreamID, b.UpstreamID) })

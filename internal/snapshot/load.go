@@ -123,10 +123,10 @@ func (l *loader) contents(r rows) Contents {
 		}
 	}
 	c.Egress = l.egress(r.egressPools, r.egressProxies)
-	providers := map[id.Provider]*Provider{}
+	providers, factors := map[id.Provider]*Provider{}, map[id.Provider]pricing.Factor{}
 	for _, row := range r.providers {
 		if p, ok := l.provider(row); ok && l.leaves(p, row, c.Egress) {
-			providers[p.ID] = p
+			providers[p.ID], factors[p.ID] = p, pricing.Factor(row.BillingFactor)
 			c.Providers = append(c.Providers, p)
 		}
 	}
@@ -137,24 +137,25 @@ func (l *loader) contents(r rows) Contents {
 	}
 	for _, row := range r.providerModels {
 		if p, ok := providers[row.ProviderID]; ok {
-			p.Models[row.UpstreamID] = providerModel(row)
+			p.Models[row.UpstreamID] = l.providerModel(p, row)
 		}
 	}
-	models := map[id.Model]*Model{}
+	models, multipliers := map[id.Model]*Model{}, map[id.Model]pricing.Factor{}
 	for _, row := range r.models {
 		m := &Model{
 			ID: row.ID, Name: row.Name, Strategy: row.Strategy, Unsupported: row.Unsupported, Disabled: !row.Enabled, CreatedAt: row.CreatedAt,
 			FailoverRefused: row.RequestErrors == "failover", Hedge: row.Hedge, RetryBudget: int(row.RetryBudget),
 			Balance: Balance{Latency: row.BalanceLatency, Price: row.BalancePrice, Errors: row.BalanceErrors},
 		}
-		models[m.ID] = m
+		models[m.ID], multipliers[m.ID] = m, pricing.Factor(row.Multiplier)
 		c.Models = append(c.Models, m)
 	}
 	for _, row := range r.routes {
 		m, p := models[row.ModelID], providers[row.ProviderID]
 		if m != nil && p != nil {
 			m.Routes = append(m.Routes, Route{
-				Provider: p, Upstream: overridden(p.Models[row.UpstreamID], row), UpstreamID: row.UpstreamID,
+				Provider: p, Upstream: l.overridden(p.Models[row.UpstreamID], row), UpstreamID: row.UpstreamID,
+				Markup: pricing.MarkupOf(factors[p.ID], multipliers[m.ID]),
 				Weight: int(row.Weight), Priority: int(row.Priority), Region: row.Region,
 			})
 		}
@@ -215,7 +216,7 @@ func (l *loader) provider(row db.Provider) (*Provider, bool) {
 	}
 	p := &Provider{
 		ID: row.ID, Slug: row.Slug, Dialect: row.Dialect, Kind: row.Kind, BaseURL: base, Visibility: row.Visibility,
-		OwnerID: value(row.OwnerID), Headers: make(http.Header, len(headers)), Weight: int(row.Weight),
+		Markup: pricing.MarkupOf(pricing.Factor(row.BillingFactor), pricing.One), OwnerID: value(row.OwnerID), Headers: make(http.Header, len(headers)), Weight: int(row.Weight),
 		Paths: paths, Streaming: row.Streaming, Models: map[string]*ProviderModel{},
 		AskStreamUsage: row.AskStreamUsage, AllowPrivate: row.AllowPrivate, AcceptAnyModel: row.AcceptAnyModel,
 	}
@@ -249,35 +250,47 @@ func (l *loader) providerKey(p *Provider, row db.ProviderKey) {
 	})
 }
 
-func providerModel(row db.ProviderModel) *ProviderModel {
+func (l *loader) providerModel(p *Provider, row db.ProviderModel) *ProviderModel {
+	rate, _ := l.rate(pricing.Rate{
+		Input: row.InputPrice, CachedInput: row.CachedInputPrice, CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
+	}, row.RarePrices, "model "+p.Slug+"/"+row.UpstreamID)
 	return &ProviderModel{
 		UpstreamID: row.UpstreamID,
 		Alias:      row.Alias,
-		Rate: pricing.Rate{
-			Input: row.InputPrice, CachedInput: row.CachedInputPrice,
-			CacheWrite: row.CacheWritePrice, Output: row.OutputPrice,
-		},
-		MaxOutput: value(row.MaxOutputTokens),
-		Context:   value(row.ContextTokens),
-		Lacks:     catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
-		Disabled:  !row.Enabled,
-		Missing:   row.MissingSince != nil,
+		Rate:       rate,
+		MaxOutput:  value(row.MaxOutputTokens),
+		Context:    value(row.ContextTokens),
+		Lacks:      catalog.Lacks(row.Capabilities, row.CapabilitiesSource),
+		Disabled:   !row.Enabled,
+		Missing:    row.MissingSince != nil,
 	}
 }
 
+// rate completes a rate with its rare prices. One whose rare prices cannot be read is left out as a whole: half of it would
+// charge too little.
+func (l *loader) rate(r pricing.Rate, rare json.RawMessage, of string) (_ pricing.Rate, ok bool) {
+	var err error
+	if r.Rare, err = pricing.ReadRare(rare); err != nil {
+		l.problem("%s is unpriced: %v", of, err)
+		return pricing.Rate{}, false
+	}
+	return r, true
+}
+
 // overridden is a provider's model as a route has it: the very same where the route overrides nothing.
-func overridden(m *ProviderModel, route db.Route) *ProviderModel {
-	if route.InputPrice == nil && route.CachedInputPrice == nil && route.CacheWritePrice == nil && route.OutputPrice == nil &&
-		route.ContextTokens == nil && route.MaxOutputTokens == nil && route.Capabilities == nil {
+func (l *loader) overridden(m *ProviderModel, route db.Route) *ProviderModel {
+	rate, ok := l.rate(pricing.Rate{
+		Input: route.InputPrice, CachedInput: route.CachedInputPrice, CacheWrite: route.CacheWritePrice, Output: route.OutputPrice,
+	}, route.RarePrices, "route "+route.ID.String())
+	if ok && rate.IsZero() && route.ContextTokens == nil && route.MaxOutputTokens == nil && route.Capabilities == nil {
 		return m
 	}
 	o := ProviderModel{UpstreamID: route.UpstreamID}
 	if m != nil {
 		o = *m
 	}
-	o.Rate = pricing.Rate{
-		Input: cmp.Or(route.InputPrice, o.Rate.Input), CachedInput: cmp.Or(route.CachedInputPrice, o.Rate.CachedInput),
-		CacheWrite: cmp.Or(route.CacheWritePrice, o.Rate.CacheWrite), Output: cmp.Or(route.OutputPrice, o.Rate.Output),
+	if o.Rate = rate.Or(o.Rate); !ok {
+		o.Rate = pricing.Rate{}
 	}
 	o.Context, o.MaxOutput = cmp.Or(value(route.ContextTokens), o.Context), cmp.Or(value(route.MaxOutputTokens), o.MaxOutput)
 	if route.Capabilities != nil {

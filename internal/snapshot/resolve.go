@@ -130,7 +130,7 @@ func (s *Snapshot) direct(k *Key, name string) []Route {
 	case p.byName[rest] != nil:
 		return p.byName[rest].direct // empty where it is disabled
 	case p.AcceptAnyModel:
-		return []Route{{Provider: p, UpstreamID: rest, Weight: p.Weight}}
+		return []Route{{Provider: p, UpstreamID: rest, Weight: p.Weight, Markup: p.Markup}}
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Snapshot struct {
 	egress     map[id.EgressPool]*EgressPool
 	users      map[id.User]authz.Role
 	revoked    map[id.Session]struct{}
+	prices     map[string]pricing.Version // all that routes have, by their IDs
 }
 
 // A Key is a gateway key that was neither revoked nor its user disabled when the snapshot was made. It may have expired since.
@@ -93,6 +94,9 @@ type Route struct {
 	Weight     int            // share among routes of one priority
 	Priority   int            // lower is tried first
 	Region     string         // where it is served from, for people; may be empty
+	// PriceVersion names the rate and the markup: see pricing.Version. Empty is unpriced.
+	PriceVersion string
+	Markup       pricing.Markup // what is charged above the cost, by the provider's factor and the model's
 }
 
 // A Provider is an enabled upstream.
@@ -107,6 +111,7 @@ type Provider struct {
 	Headers        http.Header
 	Paths          map[string]string         // by operation: a path of its own behind BaseURL, with {model}
 	Streaming      string                    // "" is as asked; "only" answers with streams alone, "never" with none
+	Markup         pricing.Markup            // of its routes where no logical model has a factor
 	Weight         int                       // of its routes where no logical model sets one
 	Keys           []ProviderKey             // enabled, and opened with the master key
 	NeedsKey       bool                      // it has keys, be they usable or not: it is not called without one

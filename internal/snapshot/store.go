@@ -40,7 +40,8 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows, and makes loads take turns
 	changed chan struct{}
-	failing bool // the last load failed: say so once
+	kept    map[string]bool // versions of prices that are written down
+	failing bool            // the last load failed: say so once
 }
 
 // NewStore makes a store with an empty snapshot of revision 0. It reads with pool and listens on a connection of its own to listenURL,
@@ -88,6 +89,9 @@ func (s *Store) Load(ctx context.Context) error {
 	if s.failing {
 		s.failing = false
 		s.log.Info("configuration is read again")
+	}
+	if err := s.keepPrices(ctx, next); err != nil {
+		s.log.Warn("prices are in force that are not written down", "error", err)
 	}
 	before := s.Current()
 	next.Revision = before.Revision + 1

@@ -100,6 +100,9 @@ func (d *decoder) event() Event {
 	if len(d.rest) > 0 { // and the third here
 		e.Plan = d.plan()
 	}
+	if len(d.rest) > 0 { // and the fourth here
+		e.PriceVersion = d.text(maxVersion)
+	}
 	e.Usage, _ = u.Clamp()
 	e.Usage.Estimated = flags&flagEstimated != 0
 	return e

@@ -24,6 +24,7 @@ const (
 	maxError    = 512 // bytes of an attempt's error
 	maxAttempts = 32
 	maxTags     = 32
+	maxVersion  = 64 // bytes of a price version
 )
 
 // Bits of an event's flags.
@@ -82,7 +83,8 @@ func appendEvent(b []byte, e *Event) []byte {
 	for i := range attempts {
 		b = binary.AppendVarint(b, int64(attempts[i].Charge))
 	}
-	return appendPlan(b, e.Plan)
+	b = appendPlan(b, e.Plan)
+	return appendText(b, e.PriceVersion, maxVersion)
 }
 
 func (e *Event) flags() byte {

@@ -83,6 +83,7 @@ func drawEvent(t *rapid.T) Event {
 		})
 	}
 	e.Plan = drawPlan(t)
+	e.PriceVersion = rapid.StringMatching("[0-9a-f]{0,24}").Draw(t, "price version")
 	if n := rapid.IntRange(0, 3).Draw(t, "tags"); n > 0 {
 		e.Tags = map[string]string{}
 		for range n {
@@ -137,6 +138,7 @@ func TestLargestEventFits(t *testing.T) {
 		Usage: llm.Usage{Input: 1<<63 - 1, CachedInput: -1 << 63, Output: 1<<63 - 1},
 		Tags:  map[string]string{},
 	}
+	e.PriceVersion = long
 	e.Plan = &Plan{Strategy: long, More: 1<<63 - 1}
 	for i := range 1000 {
 		e.Plan.Targets = append(e.Plan.Targets, Planned{ProviderSlug: long, UpstreamModel: long, KeyID: id.New[id.ProviderKey](), Score: new(math.MaxFloat64), Out: long})
@@ -197,9 +199,10 @@ func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
 	want := sampleEvent(time.Unix(1_700_000_000, 0))
 	payload := appendRecord(nil, finishedRecord, &want)
 	for version, without := range []int{
-		5, // images, tool uses, the charge of the one attempt and the plan, each a byte of zero
-		2, // the charge and the plan
-		1, // the plan
+		6, // images, tool uses, the charge of the one attempt, the plan and the price version, each a byte of zero
+		3, // the charge, the plan and the version
+		2, // the plan and the version
+		1, // the version
 	} {
 		_, got, err := decodeRecord(payload[:len(payload)-without])
 		if err != nil {

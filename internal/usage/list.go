@@ -198,6 +198,9 @@ func fromRow(row db.Request) (Request, error) {
 		},
 		Unpriced: row.Unpriced, Charge: row.Charge, Cost: row.Cost,
 	}
+	if row.PriceVersion != nil {
+		r.PriceVersion = *row.PriceVersion
+	}
 	if row.FirstTokenUs != nil {
 		r.FirstToken = time.Duration(*row.FirstTokenUs) * time.Microsecond
 	}

@@ -31,8 +31,9 @@ type Request struct {
 	FirstToken    time.Duration     `json:"first_token_ns,omitempty"` // zero where no token came
 	Usage         llm.Usage         `json:"usage"`                    // all cache writes are in CacheWrite5m
 	Unpriced      bool              `json:"unpriced,omitempty"`
-	Charge        *money.Amount     `json:"charge,omitempty"` // nil where the price is unknown
-	Cost          *money.Amount     `json:"cost,omitempty"`   // nil where it is unknown or not for this reader
+	Charge        *money.Amount     `json:"charge,omitempty"`        // nil where the price is unknown
+	Cost          *money.Amount     `json:"cost,omitempty"`          // nil where it is unknown or not for this reader
+	PriceVersion  string            `json:"price_version,omitempty"` // empty where nothing was priced
 	Tags          map[string]string `json:"tags,omitempty"`
 }
 
@@ -48,7 +49,7 @@ func fromEvent(e *Event) Request {
 		Model: e.Model, ProviderID: e.ProviderID, UpstreamModel: e.UpstreamModel, Dialect: e.Dialect,
 		Endpoint: e.Endpoint, Streamed: e.Streamed, HTTPStatus: e.HTTPStatus, Outcome: e.Outcome,
 		ErrorCode: e.ErrorCode, Attempts: e.Attempts, Plan: e.Plan, Duration: e.Duration, FirstToken: e.FirstToken,
-		Usage: storedUsage(e.Usage), Unpriced: e.Unpriced, Charge: e.Charge, Cost: e.Cost, Tags: e.Tags,
+		Usage: storedUsage(e.Usage), Unpriced: e.Unpriced, Charge: e.Charge, Cost: e.Cost, PriceVersion: e.PriceVersion, Tags: e.Tags,
 	}
 }
 

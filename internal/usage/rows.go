@@ -100,6 +100,9 @@ func (w *rowWriter) request(e *Event) {
 	w.amount("cost", e.Cost)
 	w.tags("tags", e.Tags)
 	w.plan("plan", e.Plan)
+	if e.PriceVersion != "" {
+		w.text("price_version", e.PriceVersion)
+	}
 }
 
 // begin ends the last row and begins another.

@@ -84,6 +84,8 @@ type Event struct {
 	Charge   *money.Amount // what the account pays; nil where the price is unknown
 	Cost     *money.Amount // what the vendor charges
 	Hold     money.Amount  // what was reserved at admission
+	// PriceVersion names the prices that Charge and Cost are by: see pricing.Version. Empty where there are none.
+	PriceVersion string
 
 	Tags map[string]string
 
@@ -103,10 +105,10 @@ type Attempt struct {
 	Charge money.Amount `json:"charge,omitzero"`
 }
 
-// Add adds to what the request costs, where its price is known.
-func (e *Event) Add(amount money.Amount) {
-	if amount != 0 && e.Charge != nil && e.Cost != nil {
-		charge, cost := *e.Charge+amount, *e.Cost+amount
+// Add adds to what the request costs and to what is charged for it, where its price is known.
+func (e *Event) Add(cost, charge money.Amount) {
+	if (cost != 0 || charge != 0) && e.Charge != nil && e.Cost != nil {
+		charge, cost = *e.Charge+charge, *e.Cost+cost
 		e.Charge, e.Cost = &charge, &cost
 	}
 }

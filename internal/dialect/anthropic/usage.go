@@ -8,6 +8,7 @@ import (
 // input, message_delta the output and sometimes the input again, all cumulative.
 type report struct {
 	broken bool   // a count was negative, absurd or no number
+	shrunk bool   // less output was told than before
 	fields uint32 // which counts were given, by 1 << count
 
 	counts [countFields]int64
@@ -51,7 +52,7 @@ func (r *report) parse(raw []byte) (int64, bool) {
 }
 
 // set takes a count. A zero does not undo a count from before: relays that know the input only at one end of a stream say
-// zero at the other.
+// zero at the other. A smaller one does, since the last word is what the vendor bills: of the input, parts move to the cache.
 func (r *report) set(f count, raw []byte) {
 	n, ok := r.parse(raw)
 	if !ok {
@@ -59,6 +60,7 @@ func (r *report) set(f count, raw []byte) {
 	}
 	r.fields |= 1 << f
 	if n > 0 {
+		r.shrunk = r.shrunk || f == outputTokens && n < r.counts[f]
 		r.counts[f] = n
 	}
 }
@@ -97,5 +99,5 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 		ToolUses:     c[webSearches] + c[webFetches],
 	}
 	u, clamped := u.Clamp()
-	return u, !u.IsZero(), clamped
+	return u, !u.IsZero(), clamped || r.shrunk
 }

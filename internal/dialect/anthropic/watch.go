@@ -28,6 +28,7 @@ type watch struct {
 	typ    []byte
 	errs   failure.Scan
 	report report
+	tier   llm.TierName
 
 	// The arguments of a call are an object in a body that is not streamed. What is between its braces is passed on as it
 	// stands; a stream begins a call with nothing between them.
@@ -92,6 +93,7 @@ func (w *watch) Error() *llm.Error { return w.chunk.Error }
 // Usage implements dialect.Watch.
 func (w *watch) Usage() (llm.Usage, bool) {
 	u, credible, _ := w.report.usage()
+	u.Tier = w.tier.Tier()
 	return u, credible
 }
 
@@ -121,6 +123,7 @@ const (
 	idGenerated // text, thinking, the name or the arguments of a call
 	idSealed    // content that is no text: a signature, an id, sealed thinking
 	idCallInput // arguments as an object
+	idTier
 	idUsage
 	idIterations
 	idCount // followed by the counts, and by those of an iteration
@@ -161,6 +164,7 @@ var answerPaths = func() *jsonscan.Paths {
 	}
 	for _, usage := range []string{"usage", "message.usage"} {
 		paths[usage+".iterations"] = idIterations
+		paths[usage+".service_tier"] = idTier
 		for name, f := range countNames {
 			paths[usage+"."+name] = idCount + jsonscan.ID(f)
 			paths[usage+".iterations[]."+name] = idIteration + jsonscan.ID(f)
@@ -178,6 +182,8 @@ func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		w.chunk.Finish = w.chunk.Finish || kind == jsonscan.String
 	case id == idCallInput && kind == jsonscan.Object:
 		w.input = at + 1
+	case id == idTier:
+		w.tier.Reset()
 	case id == idUsage:
 		w.chunk.Usage = w.chunk.Usage || kind == jsonscan.Object
 	case id == idIterations:
@@ -194,6 +200,8 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 		w.text(part)
 	case id == idSealed:
 		w.chunk.Content = true
+	case id == idTier:
+		w.tier.Add(part)
 	case id == idType:
 		w.typ = jsonscan.Keep(w.typ, part, maxWord)
 	case id < idAnswer:

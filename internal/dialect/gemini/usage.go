@@ -8,6 +8,7 @@ import (
 type report struct {
 	seen   bool // there was an object
 	broken bool // a count was negative, absurd or no number
+	shrunk bool // it tells of less than one before
 	fields uint8
 	counts [reportFields]int64
 	parts  [partFields]int64
@@ -122,14 +123,16 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 		ImageOutput: p[imageOutput],
 	}
 	u, clamped := u.Clamp()
-	return u, !u.IsZero(), odd || clamped
+	return u, !u.IsZero(), odd || clamped || r.shrunk
 }
 
 // settle takes a report over the one before. Every event of a stream counts from the start; a report of nothing does not
-// undo one of something.
+// undo one of something. One of less does, since the last word is what the vendor bills, but is odd.
 func (r *report) settle(now *report) {
-	_, credible, _ := now.usage()
-	if _, before, _ := r.usage(); credible || !before && now.seen {
+	u, credible, _ := now.usage()
+	if last, before, _ := r.usage(); credible || !before && now.seen {
+		shrunk := r.shrunk || before && u.Total() < last.Total()
 		*r = *now
+		r.shrunk = shrunk
 	}
 }

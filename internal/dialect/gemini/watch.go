@@ -14,10 +14,11 @@ const (
 	idAnswers // an element of a list of answers, as streams without alt=sse are
 	idFinish
 	idBlock
-	idSaid                                           // text that was generated
-	idArgs                                           // arguments of a call, which are JSON
-	idSeen                                           // other parts of an answer
-	idQuery                                          // of the vendor's own search
+	idSaid  // text that was generated
+	idArgs  // arguments of a call, which are JSON
+	idSeen  // other parts of an answer
+	idQuery // of the vendor's own search
+	idTier
 	idUsage                                          // the object
 	idCounts                                         // followed by the counts
 	idDetails = idCounts + jsonscan.ID(reportFields) // elements of the lists of details, by list
@@ -40,6 +41,7 @@ var answerPaths = func() *jsonscan.Paths {
 		part + "inlineData":          idSeen,
 		part + "fileData":            idSeen,
 		"usageMetadata":              idUsage,
+		"usageMetadata.serviceTier":  idTier,
 	})
 	for key, field := range usageKeys {
 		answer["usageMetadata."+key] = idCounts + jsonscan.ID(field)
@@ -63,6 +65,7 @@ type watch struct {
 	errs    failure.Scan
 	now     report // of the answer at hand
 	last    report // the latest that said something
+	tier    llm.TierName
 	queries int64  // of the answer at hand
 	tools   int64  // the most queries that one answer told
 	word    []byte // the short text at hand: a reason, or a modality
@@ -152,7 +155,7 @@ func (w *watch) Error() *llm.Error { return w.chunk.Error }
 // Usage implements dialect.Watch. ToolUses counts the queries of the vendor's search.
 func (w *watch) Usage() (llm.Usage, bool) {
 	u, credible, _ := w.last.usage()
-	u.ToolUses = w.tools
+	u.ToolUses, u.Tier = w.tools, w.tier.Tier()
 	return u, credible
 }
 
@@ -183,6 +186,8 @@ func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		}
 	case id == idSeen:
 		w.chunk.Content = w.chunk.Content || kind == jsonscan.Object
+	case id == idTier:
+		w.tier.Reset()
 	case id == idUsage:
 		w.now.seen = kind == jsonscan.Object
 	case id >= idDetails && id < idModals:
@@ -198,6 +203,8 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 	case id == idSaid:
 		w.chunk.Content = true
 		w.onText(part)
+	case id == idTier:
+		w.tier.Add(part)
 	case id == idFinish || id == idBlock || id >= idModals && id < idAmounts:
 		w.word = jsonscan.Keep(w.word, part, 32)
 	case id < idAnswer:

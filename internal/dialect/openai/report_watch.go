@@ -206,8 +206,9 @@ func (*reportWatch) ResponseID() string { return "" }
 // is an estimate.
 func (w *reportWatch) Usage() (llm.Usage, bool) {
 	u, credible, odd := w.last.usage()
+	u.Images = min(w.pictures, maxPictures)
 	if made := min(w.pictures, maxPictures) * llm.PictureTokens; !credible && !odd && made > 0 {
-		return llm.Usage{Output: made, ImageOutput: made, Estimated: true}, true
+		return llm.Usage{Output: made, ImageOutput: made, Images: u.Images, Estimated: true}, true
 	}
 	if made := min(w.untold, maxPictures) * llm.PictureTokens; credible && made > 0 {
 		u.Output, u.ImageOutput, u.Estimated = u.Output+made, u.ImageOutput+made, true
@@ -235,7 +236,7 @@ func (t *tally) usage() (u llm.Usage, credible, odd bool) {
 	}
 	if t.fields == 0 && t.seconds > 0 {
 		input = int64(math.Ceil(t.seconds * soundTokens))
-		u = llm.Usage{Input: input, AudioInput: input, Estimated: true}
+		u = llm.Usage{Input: input, AudioInput: input, Seconds: int64(math.Ceil(t.seconds)), Estimated: true}
 		return u, true, false
 	}
 	cached := min(c[tallyCached], input)
@@ -243,6 +244,7 @@ func (t *tally) usage() (u llm.Usage, credible, odd bool) {
 		Input: input - cached, CachedInput: cached, Output: output,
 		AudioInput: min(c[tallyAudioInput], input-cached), ImageInput: min(c[tallyImageInput], input-cached),
 		AudioOutput: c[tallyAudioOutput], ImageOutput: c[tallyImageOutput],
+		Seconds: int64(math.Ceil(t.seconds)),
 	}
 	u, clamped := u.Clamp()
 	return u, !u.IsZero(), clamped || cached < c[tallyCached]

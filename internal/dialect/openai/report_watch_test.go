@@ -18,8 +18,8 @@ func TestReports(t *testing.T) {
 	}{
 		{`{"usage":{"input_tokens":10,"output_tokens":4,"input_tokens_details":{"image_tokens":3,"cached_tokens":2}}}`, llm.Usage{Input: 8, CachedInput: 2, Output: 4, ImageInput: 3}, true, false},
 		{`{"usage":{"total_tokens":9}}`, llm.Usage{Input: 9}, true, false},
-		{`{"usage":{"type":"duration","seconds":0.25}}`, llm.Usage{Input: 3, AudioInput: 3, Estimated: true}, true, false},
-		{`{"data":[{"url":"a"},{"b64_json":"b"}]}`, llm.Usage{Output: 2 * llm.PictureTokens, ImageOutput: 2 * llm.PictureTokens, Estimated: true}, true, false},
+		{`{"usage":{"type":"duration","seconds":0.25}}`, llm.Usage{Input: 3, AudioInput: 3, Seconds: 1, Estimated: true}, true, false},
+		{`{"data":[{"url":"a"},{"b64_json":"b"}]}`, llm.Usage{Output: 2 * llm.PictureTokens, ImageOutput: 2 * llm.PictureTokens, Images: 2, Estimated: true}, true, false},
 		{`{"usage":{"input_tokens":-1}}`, llm.Usage{}, false, true},
 		{`{"usage":{"input_tokens":1e300}}`, llm.Usage{}, false, true},
 		{`{"results":[]}`, llm.Usage{}, false, false},
@@ -50,10 +50,10 @@ func TestPicturesOfAStream(t *testing.T) {
 		events []string
 		want   llm.Usage
 	}{
-		{"one", []string{part, part, whole}, llm.Usage{Input: 10, Output: 4, ImageInput: 3}},
-		{"two", []string{part, whole, part, whole}, llm.Usage{Input: 20, Output: 8, ImageInput: 6}},
-		{"one of two told", []string{whole, untold}, llm.Usage{Input: 10, Output: 4 + llm.PictureTokens, ImageInput: 3, ImageOutput: llm.PictureTokens, Estimated: true}},
-		{"none told", []string{part, untold, untold}, llm.Usage{Output: 2 * llm.PictureTokens, ImageOutput: 2 * llm.PictureTokens, Estimated: true}},
+		{"one", []string{part, part, whole}, llm.Usage{Input: 10, Output: 4, ImageInput: 3, Images: 1}},
+		{"two", []string{part, whole, part, whole}, llm.Usage{Input: 20, Output: 8, ImageInput: 6, Images: 2}},
+		{"one of two told", []string{whole, untold}, llm.Usage{Input: 10, Output: 4 + llm.PictureTokens, ImageInput: 3, ImageOutput: llm.PictureTokens, Images: 2, Estimated: true}},
+		{"none told", []string{part, untold, untold}, llm.Usage{Output: 2 * llm.PictureTokens, ImageOutput: 2 * llm.PictureTokens, Images: 2, Estimated: true}},
 	} {
 		w := openai.WatchReport(nil, false)
 		for _, event := range tt.events {

@@ -11,6 +11,7 @@ import (
 type report struct {
 	seen   bool   // there was an object
 	broken bool   // a count was negative, absurd or no number
+	shrunk bool   // it tells of less than one before
 	fields uint16 // which counts were given, by 1 << reportField
 
 	counts [reportFields]int64
@@ -59,11 +60,13 @@ var usagePaths = func() *jsonscan.Paths {
 }()
 
 // settle takes a report over the ones before. Vendors that report in several chunks count from the start each time; a
-// report of nothing does not undo one of something.
+// report of nothing does not undo one of something. One of less does, since the last word is what a vendor bills, but is odd.
 func (r *report) settle(now *report) {
-	_, credible, _ := now.usage()
-	if _, before, _ := r.usage(); credible || !before {
+	u, credible, _ := now.usage()
+	if last, before, _ := r.usage(); credible || !before {
+		shrunk := r.shrunk || before && u.Total() < last.Total()
 		*r = *now
+		r.shrunk = shrunk
 	}
 }
 
@@ -117,7 +120,7 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 		ImageOutput:  c[imageOutput],
 	}
 	u, clamped := u.Clamp()
-	return u, !u.IsZero(), odd || clamped
+	return u, !u.IsZero(), odd || clamped || r.shrunk
 }
 
 // appendUsage appends a usage object by OpenAI's rules: prompt_tokens has all input in it, completion_tokens the reasoning.

@@ -39,6 +39,7 @@ type watch struct {
 
 	report, groq, choice report // usage at its three places in the document at hand
 	last                 report // the latest that said something
+	tier                 llm.TierName
 }
 
 // begin gets ready for a document.
@@ -108,6 +109,7 @@ func (r *watch) end() error {
 // Usage implements dialect.Watch.
 func (r *watch) Usage() (llm.Usage, bool) {
 	u, credible, _ := r.last.usage()
+	u.Tier = r.tier.Tier()
 	return u, credible
 }
 
@@ -131,6 +133,7 @@ const (
 	idText
 	idSound
 	idCallID
+	idTier
 	idUsage
 	idGroqUsage
 	idChoiceUsage
@@ -144,6 +147,7 @@ var responsePaths = func() *jsonscan.Paths {
 		"choices[]":               idChoice,
 		"choices[].finish_reason": idFinish,
 		"choices[].text":          idText,
+		"service_tier":            idTier,
 		"error":                   failure.Object,
 		"error.message":           failure.Message,
 		"error.type":              failure.Type,
@@ -188,6 +192,8 @@ func (r *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		if kind == jsonscan.String {
 			r.chunk.Finish = true
 		}
+	case idTier:
+		r.tier.Reset()
 	case idUsage, idGroqUsage, idChoiceUsage:
 		r.at(id - idUsage).seen = kind == jsonscan.Object
 	case idText, idSound, idCallID:
@@ -208,6 +214,8 @@ func (r *watch) Text(id jsonscan.ID, part []byte) {
 		}
 	case idSound, idCallID:
 		r.chunk.Content = true
+	case idTier:
+		r.tier.Add(part)
 	case idFinish:
 	default:
 		if id < idAnswer {

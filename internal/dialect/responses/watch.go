@@ -21,6 +21,7 @@ type watch struct {
 	anyText  bool // some text was passed on
 	id       []byte
 	last     report // the latest that said something
+	tier     llm.TierName
 	toolUses int64
 	failure  *llm.Error
 }
@@ -186,7 +187,7 @@ func (w *watch) Error() *llm.Error { return w.failure }
 func (w *watch) Usage() (llm.Usage, bool) {
 	u, credible, _ := w.last.usage()
 	if credible {
-		u.ToolUses = w.toolUses
+		u.ToolUses, u.Tier = w.toolUses, w.tier.Tier()
 		u, _ = u.Clamp()
 	}
 	return u, credible
@@ -217,6 +218,7 @@ const (
 	idItemKind // of the item in an event
 	idOutKind  // of an item in a body
 	idWhole    // a text of a whole item
+	idTier
 	idUsage
 	idCount // followed by the counts
 )
@@ -240,6 +242,9 @@ var answerPaths = func() *jsonscan.Paths {
 		"id":              idAnswerID,
 		"response.status": idStatus,
 		"status":          idStatus,
+
+		"response.service_tier": idTier,
+		"service_tier":          idTier,
 	}
 	for _, field := range []string{"", ".message", ".type", ".code", ".param"} {
 		paths["response.error"+field] = paths["error"+field]
@@ -281,6 +286,8 @@ func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 		d.itemKind = d.itemKind[:0]
 	case idAnswerID:
 		d.id = d.id[:0]
+	case idTier:
+		w.tier.Reset()
 	default:
 		if id < failure.End {
 			d.errs.Open(id, kind, at)
@@ -298,6 +305,8 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 		d.status = jsonscan.Keep(d.status, part, maxWord)
 	case idItemKind, idOutKind:
 		d.itemKind = jsonscan.Keep(d.itemKind, part, maxWord)
+	case idTier:
+		w.tier.Add(part)
 	case idAnswerID:
 		d.id = jsonscan.Keep(d.id, part, maxID)
 	case idDelta:
