@@ -131,8 +131,8 @@ func (q *Queries) GetCreditEntryByKey(ctx context.Context, db DBTX, arg GetCredi
 }
 
 const insertCreditEntry = `-- name: InsertCreditEntry :one
-INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, actor_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 RETURNING id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at
 `
 
@@ -143,6 +143,7 @@ type InsertCreditEntryParams struct {
 	Amount         money.Amount
 	Reason         string
 	IdempotencyKey string
+	RequestID      *id.Request
 	ActorID        *id.User
 }
 
@@ -154,6 +155,7 @@ func (q *Queries) InsertCreditEntry(ctx context.Context, db DBTX, arg InsertCred
 		arg.Amount,
 		arg.Reason,
 		arg.IdempotencyKey,
+		arg.RequestID,
 		arg.ActorID,
 	)
 	var i CreditEntry

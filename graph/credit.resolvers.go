@@ -48,6 +48,22 @@ func (r *mutationResolver) GrantCredit(ctx context.Context, input model.GrantCre
 	return &model.GrantCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) AdjustCredit(ctx context.Context, input model.AdjustCreditInput) (*model.AdjustCreditPayload, error) {
+	entry, account, err := r.domain.Ledger.Grant(ctx, credit.GrantInput{
+		UserID: id.User(input.UserID), Kind: credit.KindAdjustment, Amount: input.Amount, Reason: input.Reason, IdempotencyKey: input.IdempotencyKey,
+	})
+	refused, failed := refusals(err)
+	return &model.AdjustCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RefundRequest(ctx context.Context, input model.RefundRequestInput) (*model.RefundRequestPayload, error) {
+	entry, account, err := r.domain.Ledger.Refund(ctx, credit.RefundInput{
+		RequestID: id.Request(input.RequestID), Amount: input.Amount, Reason: input.Reason,
+	})
+	refused, failed := refusals(err)
+	return &model.RefundRequestPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) SetRechargeRule(ctx context.Context, input model.SetRechargeRuleInput) (*model.SetRechargeRulePayload, error) {
 	account, err := r.domain.Ledger.SetRechargeRule(ctx, credit.RuleInput{
 		UserID: id.User(input.UserID), Threshold: input.Threshold, Target: input.Target, DailyCap: input.DailyCap, Enabled: input.Enabled,

@@ -82,6 +82,8 @@ func New(o Options) http.Handler {
 	page("GET /requests", c.requests)
 	page("GET /requests/live", c.requestsLive)
 	page("GET /requests/{id}", c.request)
+	page("GET /requests/{id}/refund", c.refundForm)
+	page("POST /requests/{id}/refund", c.refund)
 
 	page("GET /notifications", c.notifications)
 	page("GET /notifications/live", c.notificationsLive)
@@ -139,6 +141,8 @@ func New(o Options) http.Handler {
 	page("GET /credit", c.credit)
 	page("GET /credit/grant", c.grantForm)
 	page("POST /credit/grant", c.grant)
+	page("GET /credit/adjust", c.grantForm)
+	page("POST /credit/adjust", c.grant)
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
 

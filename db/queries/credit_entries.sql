@@ -1,6 +1,6 @@
 -- name: InsertCreditEntry :one
-INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, actor_id)
-VALUES (@id, @account_id, @kind, @amount, @reason, @idempotency_key, @actor_id)
+INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id)
+VALUES (@id, @account_id, @kind, @amount, @reason, @idempotency_key, @request_id, @actor_id)
 RETURNING *;
 
 -- name: GetCreditEntryByKey :one

@@ -62,6 +62,102 @@ func (ec *executionContext) field_CreditAccount_entries_args(ctx context.Context
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _AdjustCreditPayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.AdjustCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdjustCreditPayload_entry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Entry) graphql.Marshaler {
+			return ec.marshalOCreditEntry2ᚖaihigressᚋinternalᚋcreditᚐEntry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AdjustCreditPayload_entry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdjustCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdjustCreditPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.AdjustCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdjustCreditPayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AdjustCreditPayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdjustCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdjustCreditPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AdjustCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdjustCreditPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdjustCreditPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdjustCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreditAccount_id(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -762,6 +858,102 @@ func (ec *executionContext) fieldContext_RechargeRule_enabled(_ context.Context,
 	return graphql.NewScalarFieldContext("RechargeRule", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _RefundRequestPayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.RefundRequestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundRequestPayload_entry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Entry) graphql.Marshaler {
+			return ec.marshalOCreditEntry2ᚖaihigressᚋinternalᚋcreditᚐEntry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundRequestPayload_entry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundRequestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundRequestPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.RefundRequestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundRequestPayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundRequestPayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundRequestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundRequestPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RefundRequestPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundRequestPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundRequestPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundRequestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetRechargeRulePayload_account(ctx context.Context, field graphql.CollectedField, obj *model.SetRechargeRulePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -830,6 +1022,69 @@ func (ec *executionContext) fieldContext_SetRechargeRulePayload_userErrors(_ con
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAdjustCreditInput(ctx context.Context, obj any) (model.AdjustCreditInput, error) {
+	var it model.AdjustCreditInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"userId", "amount", "reason", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAdjustCreditInput unmarshals raw into the AdjustCreditInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAdjustCreditInput(ctx context.Context, raw any) (model.AdjustCreditInput, error) {
+	var out model.AdjustCreditInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AdjustCreditInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, obj any) (model.GrantCreditInput, error) {
 	var it model.GrantCreditInput
 	if obj == nil {
@@ -890,6 +1145,62 @@ func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, 
 func UnmarshalGrantCreditInput(ctx context.Context, raw any) (model.GrantCreditInput, error) {
 	var out model.GrantCreditInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "GrantCreditInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context, obj any) (model.RefundRequestInput, error) {
+	var it model.RefundRequestInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"requestId", "amount", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "requestId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requestId"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐRequestID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RequestID = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalOAmount2ᚖaihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRefundRequestInput unmarshals raw into the RefundRequestInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRefundRequestInput(ctx context.Context, raw any) (model.RefundRequestInput, error) {
+	var out model.RefundRequestInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundRequestInput", raw, &out)
 	return out, err
 }
 
@@ -974,6 +1285,49 @@ func UnmarshalSetRechargeRuleInput(ctx context.Context, raw any) (model.SetRecha
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var adjustCreditPayloadImplementors = []string{"AdjustCreditPayload"}
+
+func (ec *executionContext) _AdjustCreditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AdjustCreditPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, adjustCreditPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdjustCreditPayload")
+		case "entry":
+			out.Values[i] = ec._AdjustCreditPayload_entry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "account":
+			out.Values[i] = ec._AdjustCreditPayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AdjustCreditPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var creditAccountImplementors = []string{"CreditAccount", "Node"}
 
@@ -1278,6 +1632,49 @@ func (ec *executionContext) _RechargeRule(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var refundRequestPayloadImplementors = []string{"RefundRequestPayload"}
+
+func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RefundRequestPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundRequestPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefundRequestPayload")
+		case "entry":
+			out.Values[i] = ec._RefundRequestPayload_entry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "account":
+			out.Values[i] = ec._RefundRequestPayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RefundRequestPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var setRechargeRulePayloadImplementors = []string{"SetRechargeRulePayload"}
 
 func (ec *executionContext) _SetRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetRechargeRulePayload) graphql.Marshaler {
@@ -1319,6 +1716,19 @@ func (ec *executionContext) _SetRechargeRulePayload(ctx context.Context, sel ast
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNAdjustCreditInput2aihigressᚋgraphᚋmodelᚐAdjustCreditInput(ctx context.Context, v any) (model.AdjustCreditInput, error) {
+	res, err := ec.unmarshalInputAdjustCreditInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAdjustCreditPayload2ᚖaihigressᚋgraphᚋmodelᚐAdjustCreditPayload(ctx context.Context, sel ast.SelectionSet, v *model.AdjustCreditPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AdjustCreditPayload!")
+		return graphql.Null
+	}
+	return ec._AdjustCreditPayload(ctx, sel, v)
+}
 
 func (ec *executionContext) marshalNCreditEntry2aihigressᚋinternalᚋcreditᚐEntry(ctx context.Context, sel ast.SelectionSet, v credit.Entry) graphql.Marshaler {
 	return ec._CreditEntry(ctx, sel, &v)
@@ -1389,12 +1799,14 @@ var (
 		"RECHARGE":   credit.KindRecharge,
 		"CHARGE":     credit.KindCharge,
 		"ADJUSTMENT": credit.KindAdjustment,
+		"REFUND":     credit.KindRefund,
 	}
 	marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind = map[credit.Kind]string{
 		credit.KindGrant:      "GRANT",
 		credit.KindRecharge:   "RECHARGE",
 		credit.KindCharge:     "CHARGE",
 		credit.KindAdjustment: "ADJUSTMENT",
+		credit.KindRefund:     "REFUND",
 	}
 )
 
@@ -1409,6 +1821,19 @@ func (ec *executionContext) marshalNGrantCreditPayload2ᚖaihigressᚋgraphᚋmo
 		return graphql.Null
 	}
 	return ec._GrantCreditPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRefundRequestInput2aihigressᚋgraphᚋmodelᚐRefundRequestInput(ctx context.Context, v any) (model.RefundRequestInput, error) {
+	res, err := ec.unmarshalInputRefundRequestInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRefundRequestPayload2ᚖaihigressᚋgraphᚋmodelᚐRefundRequestPayload(ctx context.Context, sel ast.SelectionSet, v *model.RefundRequestPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RefundRequestPayload!")
+		return graphql.Null
+	}
+	return ec._RefundRequestPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSetRechargeRuleInput2aihigressᚋgraphᚋmodelᚐSetRechargeRuleInput(ctx context.Context, v any) (model.SetRechargeRuleInput, error) {

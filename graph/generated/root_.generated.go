@@ -70,6 +70,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	AdjustCreditPayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Alias struct {
 		CreatedAt func(childComplexity int) int
 		ID        func(childComplexity int) int
@@ -427,6 +433,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		AddProviderKey         func(childComplexity int, input model.AddProviderKeyInput) int
+		AdjustCredit           func(childComplexity int, input model.AdjustCreditInput) int
 		ChangePassword         func(childComplexity int, input model.ChangePasswordInput) int
 		CheckEgressPool        func(childComplexity int, input model.CheckEgressPoolInput) int
 		CreateAPIKey           func(childComplexity int, input model.CreateAPIKeyInput) int
@@ -446,6 +453,7 @@ type ComplexityRoot struct {
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
+		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
 		RemoveProviderModel    func(childComplexity int, input model.RemoveProviderModelInput) int
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
@@ -647,6 +655,12 @@ type ComplexityRoot struct {
 		RefreshToken func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
 		Viewer       func(childComplexity int) int
+	}
+
+	RefundRequestPayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RemoveProviderKeyPayload struct {
@@ -967,6 +981,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AddProviderKeyPayload.UserErrors(childComplexity), true
+
+	case "AdjustCreditPayload.account":
+		if e.ComplexityRoot.AdjustCreditPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.Account(childComplexity), true
+	case "AdjustCreditPayload.entry":
+		if e.ComplexityRoot.AdjustCreditPayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.Entry(childComplexity), true
+	case "AdjustCreditPayload.userErrors":
+		if e.ComplexityRoot.AdjustCreditPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.UserErrors(childComplexity), true
 
 	case "Alias.createdAt":
 		if e.ComplexityRoot.Alias.CreatedAt == nil {
@@ -2298,6 +2331,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddProviderKey(childComplexity, args["input"].(model.AddProviderKeyInput)), true
+	case "Mutation.adjustCredit":
+		if e.ComplexityRoot.Mutation.AdjustCredit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_adjustCredit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AdjustCredit(childComplexity, args["input"].(model.AdjustCreditInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -2507,6 +2551,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RefreshSession(childComplexity, args["input"].(model.RefreshSessionInput)), true
+	case "Mutation.refundRequest":
+		if e.ComplexityRoot.Mutation.RefundRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_refundRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RefundRequest(childComplexity, args["input"].(model.RefundRequestInput)), true
 	case "Mutation.removeProviderKey":
 		if e.ComplexityRoot.Mutation.RemoveProviderKey == nil {
 			break
@@ -3563,6 +3618,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RefreshSessionPayload.Viewer(childComplexity), true
+
+	case "RefundRequestPayload.account":
+		if e.ComplexityRoot.RefundRequestPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.Account(childComplexity), true
+	case "RefundRequestPayload.entry":
+		if e.ComplexityRoot.RefundRequestPayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.Entry(childComplexity), true
+	case "RefundRequestPayload.userErrors":
+		if e.ComplexityRoot.RefundRequestPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.UserErrors(childComplexity), true
 
 	case "RemoveProviderKeyPayload.removedId":
 		if e.ComplexityRoot.RemoveProviderKeyPayload.RemovedID == nil {
@@ -4636,6 +4710,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddProviderKeyInput", ec.unmarshalInputAddProviderKeyInput),
+			graphql.NewInputUnmarshaler("AdjustCreditInput", ec.unmarshalInputAdjustCreditInput),
 			graphql.NewInputUnmarshaler("AliasFilter", ec.unmarshalInputAliasFilter),
 			graphql.NewInputUnmarshaler("AliasOrder", ec.unmarshalInputAliasOrder),
 			graphql.NewInputUnmarshaler("ApiKeyFilter", ec.unmarshalInputApiKeyFilter),
@@ -4677,6 +4752,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
 			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
+			graphql.NewInputUnmarshaler("RefundRequestInput", ec.unmarshalInputRefundRequestInput),
 			graphql.NewInputUnmarshaler("RemoveProviderKeyInput", ec.unmarshalInputRemoveProviderKeyInput),
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
 			graphql.NewInputUnmarshaler("RequestFilter", ec.unmarshalInputRequestFilter),
@@ -5021,6 +5097,8 @@ enum CreditEntryKind {
   CHARGE
   "A correction."
   ADJUSTMENT
+  "What a call was charged, given back."
+  REFUND
 }
 
 "One movement of an account. Entries are added, never changed."
@@ -5033,7 +5111,7 @@ type CreditEntry {
   amount: Amount!
   "What for: a text, or the model of a charge."
   reason: String!
-  "The logged call that was paid for."
+  "The logged call that was paid for, or refunded."
   requestId: ID
   "When it was made; of a charge, when the call was."
   createdAt: Time!
@@ -5093,6 +5171,48 @@ type GrantCreditPayload {
   userErrors: [UserError!]!
 }
 
+"Puts an account right."
+input AdjustCreditInput {
+  "Whose account."
+  userId: ID!
+  "More than zero gives, less takes away, at most what is available."
+  amount: Amount!
+  "Why."
+  reason: String!
+  "The same key books once, however often it is sent."
+  idempotencyKey: String!
+}
+
+"What came of it."
+type AdjustCreditPayload {
+  "The movement."
+  entry: CreditEntry
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Gives back what a call was charged."
+input RefundRequestInput {
+  "The logged call."
+  requestId: ID!
+  "At most what was charged; all of it where it is left out."
+  amount: Amount
+  "Why."
+  reason: String!
+}
+
+"What came of it."
+type RefundRequestPayload {
+  "The movement; the first one where the same refund was made before."
+  entry: CreditEntry
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Sets or replaces the rule."
 input SetRechargeRuleInput {
   "Whose account it is for."
@@ -5123,6 +5243,10 @@ extend type Query {
 extend type Mutation {
   "Gives credit to a user."
   grantCredit(input: GrantCreditInput!): GrantCreditPayload!
+  "Puts an account right by an entry of either sign, with a reason."
+  adjustCredit(input: AdjustCreditInput!): AdjustCreditPayload!
+  "Gives back what a logged call was charged, once. The charge stays as it is."
+  refundRequest(input: RefundRequestInput!): RefundRequestPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
 }
@@ -7586,6 +7710,18 @@ func (ec *executionContext) childFields_AddProviderKeyPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type AddProviderKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_AdjustCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_AdjustCreditPayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_AdjustCreditPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AdjustCreditPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdjustCreditPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Alias(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8620,6 +8756,18 @@ func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Contex
 		return ec.fieldContext_RefreshSessionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RefreshSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_RefundRequestPayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_RefundRequestPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefundRequestPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundRequestPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RemoveProviderKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

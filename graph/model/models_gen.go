@@ -43,6 +43,28 @@ type AddProviderKeyPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Puts an account right.
+type AdjustCreditInput struct {
+	// Whose account.
+	UserID scalar.UserID `json:"userId"`
+	// More than zero gives, less takes away, at most what is available.
+	Amount money.Amount `json:"amount"`
+	// Why.
+	Reason string `json:"reason"`
+	// The same key books once, however often it is sent.
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// What came of it.
+type AdjustCreditPayload struct {
+	// The movement.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Cuts the list to what fits all that is given.
 type AliasFilter struct {
 	// Of this user.
@@ -603,6 +625,26 @@ type RefreshSessionPayload struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Who has signed in. What belongs to them is for the next operation, with the access token.
 	Viewer *account.User `json:"viewer,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Gives back what a call was charged.
+type RefundRequestInput struct {
+	// The logged call.
+	RequestID scalar.RequestID `json:"requestId"`
+	// At most what was charged; all of it where it is left out.
+	Amount *money.Amount `json:"amount,omitempty"`
+	// Why.
+	Reason string `json:"reason"`
+}
+
+// What came of it.
+type RefundRequestPayload struct {
+	// The movement; the first one where the same refund was made before.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }

@@ -18,6 +18,7 @@ import (
 // gqlgen tells types by package and name alone and so takes all instances of the generic id.Of for one.
 type (
 	UserID          id.User
+	RequestID       id.Request
 	SessionID       id.Session
 	KeyID           id.Key
 	ProviderID      id.Provider
@@ -33,6 +34,7 @@ type (
 
 // The Marshal functions write an identifier in its typed form.
 func MarshalUserID(v UserID) graphql.Marshaler               { return marshal(id.User(v)) }
+func MarshalRequestID(v RequestID) graphql.Marshaler         { return marshal(id.Request(v)) }
 func MarshalSessionID(v SessionID) graphql.Marshaler         { return marshal(id.Session(v)) }
 func MarshalKeyID(v KeyID) graphql.Marshaler                 { return marshal(id.Key(v)) }
 func MarshalProviderID(v ProviderID) graphql.Marshaler       { return marshal(id.Provider(v)) }
@@ -51,6 +53,7 @@ func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
+func UnmarshalRequestID(v any) (RequestID, error) { return parse[id.Request, RequestID](v) }
 func UnmarshalSessionID(v any) (SessionID, error) { return parse[id.Session, SessionID](v) }
 func UnmarshalKeyID(v any) (KeyID, error)         { return parse[id.Key, KeyID](v) }
 func UnmarshalProviderID(v any) (ProviderID, error) {

@@ -29,6 +29,7 @@ const (
 	KindRecharge   Kind = "recharge"   // a recharge rule did; positive
 	KindCharge     Kind = "charge"     // a request was paid for; negative
 	KindAdjustment Kind = "adjustment" // an admin put something right; either sign
+	KindRefund     Kind = "refund"     // an admin gave back what a request was charged; positive
 )
 
 // The codes of this package's failures, for programs.
@@ -59,7 +60,7 @@ type Entry struct {
 	Kind      Kind
 	Amount    money.Amount // added to the balance; negative for a charge
 	Reason    string       // what a grant was for, or the model of a charge
-	RequestID *id.Request  // of a charge
+	RequestID *id.Request  // of a charge and its refund
 	ActorID   *id.User     // the admin; nil for the gateway itself
 	CreatedAt time.Time    // of a charge: when the request was made
 }

@@ -151,6 +151,9 @@ func TestWhoMay(t *testing.T) {
 	b := newBank(t)
 	user, account := b.open(10)
 	other, _ := b.open(10)
+	paid := charge(account, 1)
+	b.book(id.New[id.Node](), paid)
+	b.logged(user, paid.Request)
 	calls := map[string]func(context.Context) error{
 		"OpenTx": func(ctx context.Context) error {
 			return db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
@@ -162,6 +165,10 @@ func TestWhoMay(t *testing.T) {
 		"Entries": func(ctx context.Context) error { _, err := b.ledger.Entries(ctx, account, page.Args{}); return err },
 		"Grant": func(ctx context.Context) error {
 			_, _, err := b.ledger.Grant(ctx, GrantInput{UserID: user, Amount: 1})
+			return err
+		},
+		"Refund": func(ctx context.Context) error {
+			_, _, err := b.ledger.Refund(ctx, RefundInput{RequestID: paid.Request, Reason: "r"})
 			return err
 		},
 		"SetRechargeRule": func(ctx context.Context) error {
@@ -178,7 +185,7 @@ func TestWhoMay(t *testing.T) {
 		},
 	}
 	allowed := map[string]map[string]bool{
-		"admin":  {"Account": true, "Entries": true, "Grant": true, "SetRechargeRule": true},
+		"admin":  {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetRechargeRule": true},
 		"member": {"Account": true, "Entries": true},
 	}
 	for name, call := range calls {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ type world struct {
 	nodes    []*node
 	charged  map[id.Request]money.Amount // what must be booked in the end
 	granted  map[id.Account]money.Amount
+	booked   []Charge                    // that can be refunded
+	refunded map[id.Request]money.Amount // what was given back
 }
 
 type node struct {
@@ -56,7 +59,7 @@ type inFlight struct {
 }
 
 func newWorld(t *rapid.T, b *bank) *world {
-	w := &world{b: b, charged: make(map[id.Request]money.Amount), granted: make(map[id.Account]money.Amount)}
+	w := &world{b: b, charged: make(map[id.Request]money.Amount), granted: make(map[id.Account]money.Amount), refunded: make(map[id.Request]money.Amount)}
 	for range rapid.IntRange(1, 2).Draw(t, "accounts") {
 		user, account := b.open(0)
 		w.users, w.accounts = append(w.users, user), append(w.accounts, account)
@@ -107,6 +110,48 @@ func (w *world) Grant(t *rapid.T) {
 		t.Fatal(err)
 	}
 	w.granted[w.accounts[i]] += amount
+}
+
+// Adjust takes credit away or gives some, and never takes what nodes may have spent.
+func (w *world) Adjust(t *rapid.T) {
+	i := w.account(t)
+	amount := money.Amount(rapid.Int64Range(-100, 100).Filter(func(n int64) bool { return n != 0 }).Draw(t, "amount"))
+	before := w.b.standing(w.accounts[i])
+	_, _, err := w.b.ledger.Grant(job(context.Background()), GrantInput{UserID: w.users[i], Kind: KindAdjustment, Amount: amount, Reason: "put right"})
+	if refused := amount < 0 && before.available() < -amount; refused != errors.Is(err, fault.Conflict) || !refused && err != nil {
+		t.Fatalf("adjusted %d with %d available: %v", amount, before.available(), err)
+	}
+	if err == nil {
+		w.granted[w.accounts[i]] += amount
+	}
+}
+
+// Refund gives back some of what a booked request cost, or asks for more than that.
+func (w *world) Refund(t *rapid.T) {
+	if len(w.booked) == 0 {
+		t.Skip("nothing booked")
+	}
+	c := w.booked[rapid.IntRange(0, len(w.booked)-1).Draw(t, "request")]
+	amount := money.Amount(rapid.Int64Range(0, int64(c.Amount)+3).Draw(t, "amount"))
+	in, wanted, before := RefundInput{RequestID: c.Request, Reason: "sorry"}, c.Amount, w.refunded[c.Request]
+	if amount > 0 {
+		in.Amount, wanted = &amount, amount
+	}
+	entry, _, err := w.b.ledger.Refund(job(context.Background()), in)
+	switch {
+	case wanted > c.Amount:
+		if !errors.Is(err, fault.Invalid) {
+			t.Fatalf("%d refunded of %d: %v", wanted, c.Amount, err)
+		}
+	case before != 0 && before != wanted:
+		if !errors.Is(err, fault.Conflict) {
+			t.Fatalf("refunded %d and then %d: %v", before, wanted, err)
+		}
+	case err != nil || entry.Amount != wanted || *entry.RequestID != c.Request:
+		t.Fatalf("%d of %d: %+v, %v", wanted, c.Amount, entry, err)
+	default:
+		w.refunded[c.Request] = wanted
+	}
 }
 
 // Reserve starts a request. It is refused only where neither the lease nor the account has enough.
@@ -191,6 +236,12 @@ func (w *world) book(t *rapid.T, n *node, count int) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, c := range charges {
+		if c.Amount > 0 {
+			w.booked = append(w.booked, c)
+			w.b.logged(w.users[slices.Index(w.accounts, c.Account)], c.Request)
 		}
 	}
 	if n.leases == nil {
@@ -352,7 +403,7 @@ func (w *world) end(t *rapid.T) {
 		var count int
 		var booked money.Amount
 		err := w.b.pool.QueryRow(context.Background(), `
-			SELECT count(*), coalesce(-sum(amount), 0)::bigint FROM credit_entries WHERE request_id = $1`, request).Scan(&count, &booked)
+			SELECT count(*), coalesce(-sum(amount), 0)::bigint FROM credit_entries WHERE request_id = $1 AND kind = 'charge'`, request).Scan(&count, &booked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,8 +421,12 @@ func (w *world) end(t *rapid.T) {
 		granted += w.granted[account]
 		balance += s.Balance
 	}
-	if balance != granted-charged {
-		t.Fatalf("balances %d, granted %d, charged %d", balance, granted, charged)
+	var refunded money.Amount
+	for _, amount := range w.refunded {
+		refunded += amount
+	}
+	if balance != granted+refunded-charged {
+		t.Fatalf("balances %d, granted %d, refunded %d, charged %d", balance, granted, refunded, charged)
 	}
 }
 
