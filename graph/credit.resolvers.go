@@ -23,6 +23,10 @@ func (r *creditAccountResolver) User(ctx context.Context, obj *credit.Account) (
 	return pointer(loadersOf(ctx).users.load(ctx, obj.UserID))
 }
 
+func (r *creditAccountResolver) Budgets(ctx context.Context, obj *credit.Account) ([]credit.Spend, error) {
+	return r.domain.Ledger.Spends(ctx, *obj)
+}
+
 func (r *creditAccountResolver) Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error) {
 	args := window(first, after)
 	entries, err := r.domain.Ledger.Entries(ctx, obj.ID, args)
@@ -62,6 +66,12 @@ func (r *mutationResolver) RefundRequest(ctx context.Context, input model.Refund
 	})
 	refused, failed := refusals(err)
 	return &model.RefundRequestPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error) {
+	account, err := r.domain.Ledger.SetBudget(ctx, credit.BudgetInput{UserID: id.User(input.UserID), Window: input.Window, Amount: input.Amount})
+	refused, failed := refusals(err)
+	return &model.SetBudgetPayload{Account: unless(err, account), UserErrors: refused}, failed
 }
 
 func (r *mutationResolver) SetRechargeRule(ctx context.Context, input model.SetRechargeRuleInput) (*model.SetRechargeRulePayload, error) {

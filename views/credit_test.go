@@ -82,7 +82,8 @@ func TestRefund(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		return s.ledger.BookTx(ctx, tx, req.NodeID, []credit.Charge{{Account: owner.ID, Request: req.ID, Amount: *req.Charge, Reason: "large", At: req.StartedAt}})
+		_, err := s.ledger.BookTx(ctx, tx, req.NodeID, []credit.Charge{{Account: owner.ID, Request: req.ID, Amount: *req.Charge, Reason: "large", At: req.StartedAt}})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

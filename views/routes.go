@@ -156,6 +156,7 @@ func New(o Options) http.Handler {
 	page("POST /users/new", c.userCreate)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
+	page("POST /users/{id}/budgets", c.userBudgets)
 
 	page("GET /egress", c.egress)
 	page("GET /egress/new", c.egressNew)

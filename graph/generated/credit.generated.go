@@ -24,6 +24,8 @@ type CreditAccountResolver interface {
 	ID(ctx context.Context, obj *credit.Account) (string, error)
 	User(ctx context.Context, obj *credit.Account) (*account.User, error)
 
+	Budgets(ctx context.Context, obj *credit.Account) ([]credit.Spend, error)
+
 	Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error)
 }
 type CreditEntryResolver interface {
@@ -158,6 +160,144 @@ func (ec *executionContext) fieldContext_AdjustCreditPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Budget_amount(ctx context.Context, field graphql.CollectedField, obj *credit.Budget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Budget_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Budget_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Budget", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _Budget_window(ctx context.Context, field graphql.CollectedField, obj *credit.Budget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Budget_window(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Window, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.Window) graphql.Marshaler {
+			return ec.marshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Budget_window(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Budget", field, false, false, "BudgetWindow")
+}
+
+func (ec *executionContext) _BudgetSpend_amount(ctx context.Context, field graphql.CollectedField, obj *credit.Spend) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BudgetSpend_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BudgetSpend_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BudgetSpend", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _BudgetSpend_window(ctx context.Context, field graphql.CollectedField, obj *credit.Spend) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BudgetSpend_window(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Window, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.Window) graphql.Marshaler {
+			return ec.marshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BudgetSpend_window(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BudgetSpend", field, false, false, "BudgetWindow")
+}
+
+func (ec *executionContext) _BudgetSpend_spent(ctx context.Context, field graphql.CollectedField, obj *credit.Spend) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BudgetSpend_spent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Spent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BudgetSpend_spent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BudgetSpend", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _BudgetSpend_resetsAt(ctx context.Context, field graphql.CollectedField, obj *credit.Spend) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BudgetSpend_resetsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResetsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BudgetSpend_resetsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BudgetSpend", field, false, false, "Time")
+}
+
 func (ec *executionContext) _CreditAccount_id(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -280,6 +420,38 @@ func (ec *executionContext) _CreditAccount_available(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_CreditAccount_available(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CreditAccount", field, true, false, "Amount")
+}
+
+func (ec *executionContext) _CreditAccount_budgets(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreditAccount_budgets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CreditAccount().Budgets(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []credit.Spend) graphql.Marshaler {
+			return ec.marshalNBudgetSpend2ᚕaihigressᚋinternalᚋcreditᚐSpendᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreditAccount_budgets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreditAccount",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BudgetSpend(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CreditAccount_rechargeRule(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
@@ -954,6 +1126,70 @@ func (ec *executionContext) fieldContext_RefundRequestPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _SetBudgetPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.SetBudgetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetBudgetPayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetBudgetPayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetBudgetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetBudgetPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetBudgetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetBudgetPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetBudgetPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetBudgetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetRechargeRulePayload_account(ctx context.Context, field graphql.CollectedField, obj *model.SetRechargeRulePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1085,6 +1321,55 @@ func UnmarshalAdjustCreditInput(ctx context.Context, raw any) (model.AdjustCredi
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputBudgetInput(ctx context.Context, obj any) (credit.Budget, error) {
+	var it credit.Budget
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"amount", "window"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "window":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("window"))
+			data, err := ec.unmarshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Window = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalBudgetInput unmarshals raw into the BudgetInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalBudgetInput(ctx context.Context, raw any) (credit.Budget, error) {
+	var out credit.Budget
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "BudgetInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, obj any) (model.GrantCreditInput, error) {
 	var it model.GrantCreditInput
 	if obj == nil {
@@ -1201,6 +1486,62 @@ func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context
 func UnmarshalRefundRequestInput(ctx context.Context, raw any) (model.RefundRequestInput, error) {
 	var out model.RefundRequestInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundRequestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetBudgetInput(ctx context.Context, obj any) (model.SetBudgetInput, error) {
+	var it model.SetBudgetInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"userId", "window", "amount"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		case "window":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("window"))
+			data, err := ec.unmarshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Window = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalOAmount2ᚖaihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetBudgetInput unmarshals raw into the SetBudgetInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetBudgetInput(ctx context.Context, raw any) (model.SetBudgetInput, error) {
+	var out model.SetBudgetInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetBudgetInput", raw, &out)
 	return out, err
 }
 
@@ -1329,6 +1670,92 @@ func (ec *executionContext) _AdjustCreditPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var budgetImplementors = []string{"Budget"}
+
+func (ec *executionContext) _Budget(ctx context.Context, sel ast.SelectionSet, obj *credit.Budget) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, budgetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Budget")
+		case "amount":
+			out.Values[i] = ec._Budget_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "window":
+			out.Values[i] = ec._Budget_window(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var budgetSpendImplementors = []string{"BudgetSpend"}
+
+func (ec *executionContext) _BudgetSpend(ctx context.Context, sel ast.SelectionSet, obj *credit.Spend) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, budgetSpendImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BudgetSpend")
+		case "amount":
+			out.Values[i] = ec._BudgetSpend_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "window":
+			out.Values[i] = ec._BudgetSpend_window(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "spent":
+			out.Values[i] = ec._BudgetSpend_spent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resetsAt":
+			out.Values[i] = ec._BudgetSpend_resetsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var creditAccountImplementors = []string{"CreditAccount", "Node"}
 
 func (ec *executionContext) _CreditAccount(ctx context.Context, sel ast.SelectionSet, obj *credit.Account) graphql.Marshaler {
@@ -1367,6 +1794,12 @@ func (ec *executionContext) _CreditAccount(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "budgets":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CreditAccount_budgets(ctx, field, obj)
+				})
 		case "rechargeRule":
 			out.Values[i] = ec._CreditAccount_rechargeRule(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -1675,6 +2108,44 @@ func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var setBudgetPayloadImplementors = []string{"SetBudgetPayload"}
+
+func (ec *executionContext) _SetBudgetPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetBudgetPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setBudgetPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetBudgetPayload")
+		case "account":
+			out.Values[i] = ec._SetBudgetPayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetBudgetPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var setRechargeRulePayloadImplementors = []string{"SetRechargeRulePayload"}
 
 func (ec *executionContext) _SetRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetRechargeRulePayload) graphql.Marshaler {
@@ -1729,6 +2200,52 @@ func (ec *executionContext) marshalNAdjustCreditPayload2ᚖaihigressᚋgraphᚋm
 	}
 	return ec._AdjustCreditPayload(ctx, sel, v)
 }
+
+func (ec *executionContext) marshalNBudgetSpend2aihigressᚋinternalᚋcreditᚐSpend(ctx context.Context, sel ast.SelectionSet, v credit.Spend) graphql.Marshaler {
+	return ec._BudgetSpend(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBudgetSpend2ᚕaihigressᚋinternalᚋcreditᚐSpendᚄ(ctx context.Context, sel ast.SelectionSet, v []credit.Spend) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBudgetSpend2aihigressᚋinternalᚋcreditᚐSpend(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx context.Context, v any) (credit.Window, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow(ctx context.Context, sel ast.SelectionSet, v credit.Window) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "BudgetWindow!")
+	}
+	return res
+}
+
+var (
+	unmarshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow = map[string]credit.Window{
+		"DAY":   credit.Day,
+		"MONTH": credit.Month,
+	}
+	marshalNBudgetWindow2aihigressᚋinternalᚋcreditᚐWindow = map[credit.Window]string{
+		credit.Day:   "DAY",
+		credit.Month: "MONTH",
+	}
+)
 
 func (ec *executionContext) marshalNCreditEntry2aihigressᚋinternalᚋcreditᚐEntry(ctx context.Context, sel ast.SelectionSet, v credit.Entry) graphql.Marshaler {
 	return ec._CreditEntry(ctx, sel, &v)
@@ -1836,6 +2353,19 @@ func (ec *executionContext) marshalNRefundRequestPayload2ᚖaihigressᚋgraphᚋ
 	return ec._RefundRequestPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSetBudgetInput2aihigressᚋgraphᚋmodelᚐSetBudgetInput(ctx context.Context, v any) (model.SetBudgetInput, error) {
+	res, err := ec.unmarshalInputSetBudgetInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetBudgetPayload2ᚖaihigressᚋgraphᚋmodelᚐSetBudgetPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetBudgetPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetBudgetPayload!")
+		return graphql.Null
+	}
+	return ec._SetBudgetPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSetRechargeRuleInput2aihigressᚋgraphᚋmodelᚐSetRechargeRuleInput(ctx context.Context, v any) (model.SetRechargeRuleInput, error) {
 	res, err := ec.unmarshalInputSetRechargeRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1847,6 +2377,28 @@ func (ec *executionContext) marshalNSetRechargeRulePayload2ᚖaihigressᚋgraph�
 		return graphql.Null
 	}
 	return ec._SetRechargeRulePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOBudget2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx context.Context, sel ast.SelectionSet, v *credit.Budget) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Budget(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOBudgetInput2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx context.Context, v any) (*credit.Budget, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBudgetInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBudgetSpend2ᚖaihigressᚋinternalᚋcreditᚐSpend(ctx context.Context, sel ast.SelectionSet, v *credit.Spend) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BudgetSpend(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx context.Context, sel ast.SelectionSet, v *credit.Account) graphql.Marshaler {

@@ -109,6 +109,7 @@ type ComplexityRoot struct {
 		Providers func(childComplexity int) int
 		RevokedAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
+		Spend     func(childComplexity int) int
 		Strategy  func(childComplexity int) int
 		TimeoutMs func(childComplexity int) int
 		User      func(childComplexity int) int
@@ -164,6 +165,18 @@ type ComplexityRoot struct {
 		Errors  func(childComplexity int) int
 		Latency func(childComplexity int) int
 		Price   func(childComplexity int) int
+	}
+
+	Budget struct {
+		Amount func(childComplexity int) int
+		Window func(childComplexity int) int
+	}
+
+	BudgetSpend struct {
+		Amount   func(childComplexity int) int
+		ResetsAt func(childComplexity int) int
+		Spent    func(childComplexity int) int
+		Window   func(childComplexity int) int
 	}
 
 	ChangePasswordPayload struct {
@@ -227,6 +240,7 @@ type ComplexityRoot struct {
 	CreditAccount struct {
 		Available func(childComplexity int) int
 		Balance   func(childComplexity int) int
+		Budgets   func(childComplexity int) int
 		Entries   func(childComplexity int, first *int, after *string) int
 		ID        func(childComplexity int) int
 		Recharge  func(childComplexity int) int
@@ -336,6 +350,7 @@ type ComplexityRoot struct {
 	}
 
 	KeyLimits struct {
+		Budget            func(childComplexity int) int
 		Concurrency       func(childComplexity int) int
 		RequestsPerMinute func(childComplexity int) int
 		TokensPerMinute   func(childComplexity int) int
@@ -459,6 +474,7 @@ type ComplexityRoot struct {
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
 		RotateProviderKey      func(childComplexity int, input model.RotateProviderKeyInput) int
+		SetBudget              func(childComplexity int, input model.SetBudgetInput) int
 		SetProviderEnabled     func(childComplexity int, input model.SetProviderEnabledInput) int
 		SetProviderKeyEnabled  func(childComplexity int, input model.SetProviderKeyEnabledInput) int
 		SetRechargeRule        func(childComplexity int, input model.SetRechargeRuleInput) int
@@ -792,6 +808,11 @@ type ComplexityRoot struct {
 		LastSeenAt func(childComplexity int) int
 		User       func(childComplexity int) int
 		UserAgent  func(childComplexity int) int
+	}
+
+	SetBudgetPayload struct {
+		Account    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	SetProviderEnabledPayload struct {
@@ -1142,6 +1163,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Scopes(childComplexity), true
+	case "ApiKey.spend":
+		if e.ComplexityRoot.ApiKey.Spend == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.Spend(childComplexity), true
 	case "ApiKey.strategy":
 		if e.ComplexityRoot.ApiKey.Strategy == nil {
 			break
@@ -1354,6 +1381,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Balance.Price(childComplexity), true
 
+	case "Budget.amount":
+		if e.ComplexityRoot.Budget.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Amount(childComplexity), true
+	case "Budget.window":
+		if e.ComplexityRoot.Budget.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Window(childComplexity), true
+
+	case "BudgetSpend.amount":
+		if e.ComplexityRoot.BudgetSpend.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Amount(childComplexity), true
+	case "BudgetSpend.resetsAt":
+		if e.ComplexityRoot.BudgetSpend.ResetsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.ResetsAt(childComplexity), true
+	case "BudgetSpend.spent":
+		if e.ComplexityRoot.BudgetSpend.Spent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Spent(childComplexity), true
+	case "BudgetSpend.window":
+		if e.ComplexityRoot.BudgetSpend.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Window(childComplexity), true
+
 	case "ChangePasswordPayload.user":
 		if e.ComplexityRoot.ChangePasswordPayload.User == nil {
 			break
@@ -1544,6 +1609,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreditAccount.Balance(childComplexity), true
+	case "CreditAccount.budgets":
+		if e.ComplexityRoot.CreditAccount.Budgets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreditAccount.Budgets(childComplexity), true
 	case "CreditAccount.entries":
 		if e.ComplexityRoot.CreditAccount.Entries == nil {
 			break
@@ -1931,6 +2002,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Header.Value(childComplexity), true
 
+	case "KeyLimits.budget":
+		if e.ComplexityRoot.KeyLimits.Budget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.KeyLimits.Budget(childComplexity), true
 	case "KeyLimits.concurrency":
 		if e.ComplexityRoot.KeyLimits.Concurrency == nil {
 			break
@@ -2617,6 +2694,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateProviderKey(childComplexity, args["input"].(model.RotateProviderKeyInput)), true
+	case "Mutation.setBudget":
+		if e.ComplexityRoot.Mutation.SetBudget == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setBudget_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetBudget(childComplexity, args["input"].(model.SetBudgetInput)), true
 	case "Mutation.setProviderEnabled":
 		if e.ComplexityRoot.Mutation.SetProviderEnabled == nil {
 			break
@@ -4169,6 +4257,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Session.UserAgent(childComplexity), true
 
+	case "SetBudgetPayload.account":
+		if e.ComplexityRoot.SetBudgetPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetBudgetPayload.Account(childComplexity), true
+	case "SetBudgetPayload.userErrors":
+		if e.ComplexityRoot.SetBudgetPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetBudgetPayload.UserErrors(childComplexity), true
+
 	case "SetProviderEnabledPayload.provider":
 		if e.ComplexityRoot.SetProviderEnabledPayload.Provider == nil {
 			break
@@ -4718,6 +4819,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
 			graphql.NewInputUnmarshaler("AuditEventOrder", ec.unmarshalInputAuditEventOrder),
 			graphql.NewInputUnmarshaler("BalanceInput", ec.unmarshalInputBalanceInput),
+			graphql.NewInputUnmarshaler("BudgetInput", ec.unmarshalInputBudgetInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CheckEgressPoolInput", ec.unmarshalInputCheckEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateAliasInput", ec.unmarshalInputCreateAliasInput),
@@ -4763,6 +4865,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RouteInput", ec.unmarshalInputRouteInput),
 			graphql.NewInputUnmarshaler("RouteOverridesInput", ec.unmarshalInputRouteOverridesInput),
 			graphql.NewInputUnmarshaler("RoutingPlanInput", ec.unmarshalInputRoutingPlanInput),
+			graphql.NewInputUnmarshaler("SetBudgetInput", ec.unmarshalInputSetBudgetInput),
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
 			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
@@ -5081,10 +5184,48 @@ type CreditAccount implements Node {
   reserved: Amount!
   "balance less reserved."
   available: Amount!
+  "What its user may spend with all keys in a day and in a month, and what has been spent; empty where nothing was set."
+  budgets: [BudgetSpend!]!
   "How it is topped up; null where it is not."
   rechargeRule: RechargeRule
   "Its movements, newest first."
   entries(first: Int, after: String): CreditEntryConnection!
+}
+
+"The time for which a budget is."
+enum BudgetWindow {
+  "A day of UTC."
+  DAY
+  "A month of UTC."
+  MONTH
+}
+
+"What may be spent in a window."
+type Budget {
+  "In credits."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+}
+
+"What may be spent in a window."
+input BudgetInput {
+  "More than zero."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+}
+
+"A budget and what has been spent of it."
+type BudgetSpend {
+  "What may be spent."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+  "What the calls of the current window were charged, as far as it is booked."
+  spent: Amount!
+  "When the next window begins."
+  resetsAt: Time!
 }
 
 "Why an entry was made."
@@ -5213,6 +5354,24 @@ type RefundRequestPayload {
   userErrors: [UserError!]!
 }
 
+"Sets or ends a budget."
+input SetBudgetInput {
+  "Whose, for all their keys together."
+  userId: ID!
+  "In which time."
+  window: BudgetWindow!
+  "More than zero; no budget for this window where it is left out."
+  amount: Amount
+}
+
+"What came of it."
+type SetBudgetPayload {
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Sets or replaces the rule."
 input SetRechargeRuleInput {
   "Whose account it is for."
@@ -5247,6 +5406,8 @@ extend type Mutation {
   adjustCredit(input: AdjustCreditInput!): AdjustCreditPayload!
   "Gives back what a logged call was charged, once. The charge stays as it is."
   refundRequest(input: RefundRequestInput!): RefundRequestPayload!
+  "Sets or ends what a user may spend in a day or a month."
+  setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
 }
@@ -5491,6 +5652,8 @@ type ApiKey implements Node {
   strategy: Strategy
   "How many milliseconds a call may take; null is as long as the gateway allows. A caller's x-aihigress-timeout-ms may shorten it."
   timeoutMs: Int
+  "Its budget and what has been spent of it; null where it has none."
+  spend: BudgetSpend
   "When it stops working; null is never."
   expiresAt: Time
   "When it was ended for good."
@@ -5507,6 +5670,8 @@ type KeyLimits {
   tokensPerMinute: Int64
   "Calls at the same time."
   concurrency: Int
+  "Credit in a day or a month."
+  budget: Budget
 }
 
 "What a key may do at most; what is left out has no limit."
@@ -5517,6 +5682,8 @@ input KeyLimitsInput {
   tokensPerMinute: Int64
   "Calls at the same time."
   concurrency: Int
+  "Credit in a day or a month. It counts from the first call after it was set; a changed amount keeps what was counted."
+  budget: BudgetInput
 }
 
 "A page of a list."
@@ -7788,6 +7955,8 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_strategy(ctx, field)
 	case "timeoutMs":
 		return ec.fieldContext_ApiKey_timeoutMs(ctx, field)
+	case "spend":
+		return ec.fieldContext_ApiKey_spend(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_ApiKey_expiresAt(ctx, field)
 	case "revokedAt":
@@ -7900,6 +8069,30 @@ func (ec *executionContext) childFields_Balance(ctx context.Context, field graph
 		return ec.fieldContext_Balance_errors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Balance", field.Name)
+}
+
+func (ec *executionContext) childFields_Budget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_Budget_amount(ctx, field)
+	case "window":
+		return ec.fieldContext_Budget_window(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Budget", field.Name)
+}
+
+func (ec *executionContext) childFields_BudgetSpend(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_BudgetSpend_amount(ctx, field)
+	case "window":
+		return ec.fieldContext_BudgetSpend_window(ctx, field)
+	case "spent":
+		return ec.fieldContext_BudgetSpend_spent(ctx, field)
+	case "resetsAt":
+		return ec.fieldContext_BudgetSpend_resetsAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BudgetSpend", field.Name)
 }
 
 func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8030,6 +8223,8 @@ func (ec *executionContext) childFields_CreditAccount(ctx context.Context, field
 		return ec.fieldContext_CreditAccount_reserved(ctx, field)
 	case "available":
 		return ec.fieldContext_CreditAccount_available(ctx, field)
+	case "budgets":
+		return ec.fieldContext_CreditAccount_budgets(ctx, field)
 	case "rechargeRule":
 		return ec.fieldContext_CreditAccount_rechargeRule(ctx, field)
 	case "entries":
@@ -8248,6 +8443,8 @@ func (ec *executionContext) childFields_KeyLimits(ctx context.Context, field gra
 		return ec.fieldContext_KeyLimits_tokensPerMinute(ctx, field)
 	case "concurrency":
 		return ec.fieldContext_KeyLimits_concurrency(ctx, field)
+	case "budget":
+		return ec.fieldContext_KeyLimits_budget(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type KeyLimits", field.Name)
 }
@@ -9030,6 +9227,16 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SetBudgetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_SetBudgetPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetBudgetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetBudgetPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetProviderEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -825,6 +825,24 @@ type RoutingTerms struct {
 	Known float64 `json:"known"`
 }
 
+// Sets or ends a budget.
+type SetBudgetInput struct {
+	// Whose, for all their keys together.
+	UserID scalar.UserID `json:"userId"`
+	// In which time.
+	Window credit.Window `json:"window"`
+	// More than zero; no budget for this window where it is left out.
+	Amount *money.Amount `json:"amount,omitempty"`
+}
+
+// What came of it.
+type SetBudgetPayload struct {
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Switches a provider on or off.
 type SetProviderEnabledInput struct {
 	// Its typed, opaque identifier.

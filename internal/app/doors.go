@@ -96,7 +96,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		return fmt.Errorf("job pages: %w", err)
 	}
 	g.proxy = proxy.New(proxy.Options{
-		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
+		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Budgets: proxy.NodeBudgets(credit.NewBudgets(g.leases)), Meter: g.meter, Upstream: g.upstream, Log: g.log,
 		Health: g.board, Keys: g.vendorKeys, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,

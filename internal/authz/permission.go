@@ -26,6 +26,7 @@ const (
 	CreditRead     Permission = "credit.read"
 	CreditGrant    Permission = "credit.grant"
 	RechargeWrite  Permission = "credit.recharge"
+	BudgetWrite    Permission = "credit.budget"
 	CreditBook     Permission = "credit.book" // leases, charges and their upkeep: the gateway itself
 	RequestRead    Permission = "request.read"
 	CostRead       Permission = "request.cost" // what the vendor charges
@@ -45,7 +46,7 @@ func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
 		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, AliasRead, AliasWrite,
-		CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		CreditRead, CreditGrant, RechargeWrite, BudgetWrite, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
@@ -56,7 +57,7 @@ var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
-		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
+		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},

@@ -48,6 +48,7 @@ type Account struct {
 	Balance  money.Amount // the sum of the entries
 	Reserved money.Amount // what nodes have leased: the holds of running requests, charges not booked yet, and room for more
 	Recharge *Rule        // nil where none was ever set
+	Budgets  []Budget     // at most one of each window
 }
 
 // Available is what no node has leased. It is below zero where requests cost more than was left.
@@ -68,6 +69,8 @@ type Entry struct {
 // A Charge is what one request costs its account.
 type Charge struct {
 	Account id.Account
+	User    id.User      // whose budgets it counts for; zero for none
+	Key     id.Key       // the same
 	Request id.Request   // books once, however often it is offered
 	Amount  money.Amount // not negative; nothing is booked for zero
 	Reason  string       // the model

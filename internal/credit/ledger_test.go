@@ -171,6 +171,15 @@ func TestWhoMay(t *testing.T) {
 			_, _, err := b.ledger.Refund(ctx, RefundInput{RequestID: paid.Request, Reason: "r"})
 			return err
 		},
+		"SetBudget": func(ctx context.Context) error {
+			_, err := b.ledger.SetBudget(ctx, BudgetInput{UserID: user, Window: Day, Amount: new(money.Amount(5))})
+			return err
+		},
+		"Spends": func(ctx context.Context) error {
+			_, err := b.ledger.Spends(ctx, Account{ID: account, UserID: user, Budgets: []Budget{{5, Day}}})
+			return err
+		},
+		"AlertBudgets": func(ctx context.Context) error { _, err := b.ledger.AlertBudgets(ctx, nil); return err },
 		"SetRechargeRule": func(ctx context.Context) error {
 			_, err := b.ledger.SetRechargeRule(ctx, RuleInput{UserID: user, Target: 2, DailyCap: 1})
 			return err
@@ -180,13 +189,14 @@ func TestWhoMay(t *testing.T) {
 		"Verify":      func(ctx context.Context) error { _, err := b.ledger.Verify(ctx); return err },
 		"BookTx": func(ctx context.Context) error {
 			return db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
-				return b.ledger.BookTx(ctx, tx, id.New[id.Node](), []Charge{charge(account, 1)})
+				_, err := b.ledger.BookTx(ctx, tx, id.New[id.Node](), []Charge{charge(account, 1)})
+				return err
 			})
 		},
 	}
 	allowed := map[string]map[string]bool{
-		"admin":  {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetRechargeRule": true},
-		"member": {"Account": true, "Entries": true},
+		"admin":  {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetBudget": true, "Spends": true, "SetRechargeRule": true},
+		"member": {"Account": true, "Entries": true, "Spends": true},
 	}
 	for name, call := range calls {
 		if err := call(t.Context()); !errors.Is(err, fault.Unauthenticated) {
@@ -297,7 +307,8 @@ func TestBook(t *testing.T) {
 		t.Errorf("beyond the lease: %+v", s)
 	}
 	err = db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		return b.ledger.BookTx(job(t.Context()), tx, node, []Charge{charge(account, 1), charge(account, -1)})
+		_, err := b.ledger.BookTx(job(t.Context()), tx, node, []Charge{charge(account, 1), charge(account, -1)})
+		return err
 	})
 	if err == nil {
 		t.Error("a negative charge was booked")

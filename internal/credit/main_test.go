@@ -122,7 +122,8 @@ func (b *bank) reserve(l *Leases, account id.Account, amount money.Amount) *Hold
 func (b *bank) book(node id.Node, charges ...Charge) {
 	b.t.Helper()
 	err := db.InTx(b.t.Context(), b.pool, func(tx pgx.Tx) error {
-		return b.ledger.BookTx(job(b.t.Context()), tx, node, charges)
+		_, err := b.ledger.BookTx(job(b.t.Context()), tx, node, charges)
+		return err
 	})
 	if err != nil {
 		b.t.Fatal(err)
