@@ -94,6 +94,10 @@ func (d *domain) AlertBudgets(ctx context.Context, _ credit.Inbox) (int, error) 
 	d.note(ctx, "AlertBudgets")
 	return 1, nil
 }
+func (d *domain) TellMismatches(ctx context.Context, _ credit.Inbox) (int, error) {
+	d.note(ctx, "TellMismatches")
+	return 1, nil
+}
 func (d *domain) Fold(ctx context.Context) error { d.note(ctx, "Fold"); return nil }
 func (d *domain) EnsurePartitions(ctx context.Context) error {
 	d.note(ctx, "EnsurePartitions")
@@ -188,6 +192,7 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Sweep inbox":         notify.SweepArgs{},
 		"Recharge":            credit.RechargeArgs{},
 		"SweepLeases":         credit.SweepArgs{},
+		"TellMismatches":      credit.VerifyArgs{},
 		"AlertBudgets":        credit.AlertArgs{},
 		"Fold":                usage.FoldArgs{},
 		"EnsurePartitions":    usage.PartitionsArgs{},

@@ -30,6 +30,7 @@ func schedule() []*river.PeriodicJob {
 		every(time.Minute, credit.RechargeArgs{}),
 		every(time.Minute, credit.SweepArgs{}),
 		every(time.Minute, credit.AlertArgs{}),
+		every(6*time.Hour, credit.VerifyArgs{}),
 		every(time.Minute, usage.FoldArgs{}),
 		every(time.Hour, usage.PartitionsArgs{}),
 		every(time.Hour, usage.RetentionArgs{}),

@@ -609,6 +609,8 @@ func notificationTitle(ctx context.Context, n notify.Notification) string {
 		return i18n.T(ctx, "A key of %s works again", d["provider"])
 	case credit.KindBudget:
 		return budgetTitle(ctx, d)
+	case credit.KindMismatch:
+		return i18n.T(ctx, "The balance of %s is not the sum of its entries", d["account"])
 	}
 	return n.Title
 }
@@ -628,6 +630,8 @@ func notificationText(ctx context.Context, n notify.Notification) string {
 		return i18n.T(ctx, "Requests are sent with the key %s again.", d["key"])
 	case credit.KindBudget:
 		return i18n.T(ctx, "%s of %s credits", d["spent"], d["amount"])
+	case credit.KindMismatch:
+		return i18n.T(ctx, "The balance is %s credits, its entries add up to %s. Nothing was changed.", d["balance"], d["entries"])
 	}
 	return n.Text
 }

@@ -179,7 +179,8 @@ func TestWhoMay(t *testing.T) {
 			_, err := b.ledger.Spends(ctx, Account{ID: account, UserID: user, Budgets: []Budget{{5, Day}}})
 			return err
 		},
-		"AlertBudgets": func(ctx context.Context) error { _, err := b.ledger.AlertBudgets(ctx, nil); return err },
+		"TellMismatches": func(ctx context.Context) error { _, err := b.ledger.TellMismatches(ctx, nil); return err },
+		"AlertBudgets":   func(ctx context.Context) error { _, err := b.ledger.AlertBudgets(ctx, nil); return err },
 		"SetRechargeRule": func(ctx context.Context) error {
 			_, err := b.ledger.SetRechargeRule(ctx, RuleInput{UserID: user, Target: 2, DailyCap: 1})
 			return err
