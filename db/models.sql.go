@@ -287,6 +287,24 @@ type RechargeRule struct {
 	UpdatedAt time.Time
 }
 
+type RedeemBatch struct {
+	ID        id.RedeemBatch
+	Label     string
+	Amount    money.Amount
+	Codes     int32
+	ExpiresAt *time.Time
+	RevokedAt *time.Time
+	CreatedBy *id.User
+	CreatedAt time.Time
+}
+
+type RedeemCode struct {
+	Hash       []byte
+	BatchID    id.RedeemBatch
+	AccountID  id.Account
+	RedeemedAt *time.Time
+}
+
 type RefreshToken struct {
 	TokenHash []byte
 	SessionID id.Session

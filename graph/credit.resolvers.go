@@ -68,6 +68,24 @@ func (r *mutationResolver) RefundRequest(ctx context.Context, input model.Refund
 	return &model.RefundRequestPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) CreateRedeemCodes(ctx context.Context, input credit.BatchInput) (*model.CreateRedeemCodesPayload, error) {
+	batch, codes, err := r.domain.Codes.Create(ctx, input)
+	refused, failed := refusals(err)
+	return &model.CreateRedeemCodesPayload{Batch: unless(err, batch), Codes: codes, UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RevokeRedeemCodes(ctx context.Context, input model.RevokeRedeemCodesInput) (*model.RevokeRedeemCodesPayload, error) {
+	batch, err := r.domain.Codes.Revoke(ctx, id.RedeemBatch(input.ID))
+	refused, failed := refusals(err)
+	return &model.RevokeRedeemCodesPayload{Batch: unless(err, batch), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RedeemCode(ctx context.Context, input model.RedeemCodeInput) (*model.RedeemCodePayload, error) {
+	entry, account, err := r.domain.Codes.Redeem(ctx, input.Code)
+	refused, failed := refusals(err)
+	return &model.RedeemCodePayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error) {
 	account, err := r.domain.Ledger.SetBudget(ctx, credit.BudgetInput{UserID: id.User(input.UserID), Window: input.Window, Amount: input.Amount})
 	refused, failed := refusals(err)
@@ -91,11 +109,22 @@ func (r *queryResolver) CreditAccount(ctx context.Context, userID *string) (*cre
 	return visible(account, err)
 }
 
+func (r *queryResolver) RedeemBatches(ctx context.Context) ([]credit.Batch, error) {
+	return r.domain.Codes.Batches(ctx)
+}
+
+func (r *redeemBatchResolver) ID(ctx context.Context, obj *credit.Batch) (string, error) {
+	return obj.ID.String(), nil
+}
+
 func (r *Resolver) CreditAccount() generated.CreditAccountResolver { return &creditAccountResolver{r} }
 
 func (r *Resolver) CreditEntry() generated.CreditEntryResolver { return &creditEntryResolver{r} }
 
+func (r *Resolver) RedeemBatch() generated.RedeemBatchResolver { return &redeemBatchResolver{r} }
+
 type (
 	creditAccountResolver struct{ *Resolver }
 	creditEntryResolver   struct{ *Resolver }
+	redeemBatchResolver   struct{ *Resolver }
 )

@@ -41,6 +41,7 @@ type Options struct {
 	Users     *account.Users
 	Keys      *apikey.Keys
 	Ledger    *credit.Ledger
+	Codes     *credit.Codes
 	Models    *catalog.Models
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
@@ -143,6 +144,11 @@ func New(o Options) http.Handler {
 	page("POST /credit/grant", c.grant)
 	page("GET /credit/adjust", c.grantForm)
 	page("POST /credit/adjust", c.grant)
+	page("GET /credit/redeem", c.redeemForm)
+	page("POST /credit/redeem", c.redeem)
+	page("GET /credit/codes", c.codes)
+	page("POST /credit/codes", c.codesCreate)
+	page("POST /credit/codes/{id}/revoke", c.codesRevoke)
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
 

@@ -33,6 +33,9 @@ type CreditEntryResolver interface {
 
 	RequestID(ctx context.Context, obj *credit.Entry) (*string, error)
 }
+type RedeemBatchResolver interface {
+	ID(ctx context.Context, obj *credit.Batch) (string, error)
+}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -296,6 +299,93 @@ func (ec *executionContext) _BudgetSpend_resetsAt(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_BudgetSpend_resetsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("BudgetSpend", field, false, false, "Time")
+}
+
+func (ec *executionContext) _CreateRedeemCodesPayload_batch(ctx context.Context, field graphql.CollectedField, obj *model.CreateRedeemCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRedeemCodesPayload_batch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Batch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Batch) graphql.Marshaler {
+			return ec.marshalORedeemBatch2ᚖaihigressᚋinternalᚋcreditᚐBatch(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRedeemCodesPayload_batch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateRedeemCodesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RedeemBatch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateRedeemCodesPayload_codes(ctx context.Context, field graphql.CollectedField, obj *model.CreateRedeemCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRedeemCodesPayload_codes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Codes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRedeemCodesPayload_codes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateRedeemCodesPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateRedeemCodesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateRedeemCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateRedeemCodesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateRedeemCodesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateRedeemCodesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _CreditAccount_id(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
@@ -1030,6 +1120,286 @@ func (ec *executionContext) fieldContext_RechargeRule_enabled(_ context.Context,
 	return graphql.NewScalarFieldContext("RechargeRule", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _RedeemBatch_id(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RedeemBatch().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, true, true, "ID")
+}
+
+func (ec *executionContext) _RedeemBatch_label(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "String")
+}
+
+func (ec *executionContext) _RedeemBatch_amount(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _RedeemBatch_codes(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_codes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Codes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_codes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RedeemBatch_redeemed(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_redeemed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Redeemed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_redeemed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RedeemBatch_expiresAt(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RedeemBatch_revokedAt(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_revokedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RevokedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_revokedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RedeemBatch_createdAt(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RedeemCodePayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.RedeemCodePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemCodePayload_entry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Entry) graphql.Marshaler {
+			return ec.marshalOCreditEntry2ᚖaihigressᚋinternalᚋcreditᚐEntry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemCodePayload_entry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RedeemCodePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RedeemCodePayload_account(ctx context.Context, field graphql.CollectedField, obj *model.RedeemCodePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemCodePayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemCodePayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RedeemCodePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RedeemCodePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RedeemCodePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemCodePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemCodePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RedeemCodePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RefundRequestPayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.RefundRequestPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1116,6 +1486,70 @@ func (ec *executionContext) _RefundRequestPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RefundRequestPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RefundRequestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeRedeemCodesPayload_batch(ctx context.Context, field graphql.CollectedField, obj *model.RevokeRedeemCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeRedeemCodesPayload_batch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Batch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Batch) graphql.Marshaler {
+			return ec.marshalORedeemBatch2ᚖaihigressᚋinternalᚋcreditᚐBatch(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeRedeemCodesPayload_batch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeRedeemCodesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RedeemBatch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeRedeemCodesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RevokeRedeemCodesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeRedeemCodesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeRedeemCodesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeRedeemCodesPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -1370,6 +1804,69 @@ func UnmarshalBudgetInput(ctx context.Context, raw any) (credit.Budget, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateRedeemCodesInput(ctx context.Context, obj any) (credit.BatchInput, error) {
+	var it credit.BatchInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"label", "amount", "count", "expiresAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "count":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("count"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Count = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateRedeemCodesInput unmarshals raw into the CreateRedeemCodesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateRedeemCodesInput(ctx context.Context, raw any) (credit.BatchInput, error) {
+	var out credit.BatchInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateRedeemCodesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, obj any) (model.GrantCreditInput, error) {
 	var it model.GrantCreditInput
 	if obj == nil {
@@ -1433,6 +1930,48 @@ func UnmarshalGrantCreditInput(ctx context.Context, raw any) (model.GrantCreditI
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRedeemCodeInput(ctx context.Context, obj any) (model.RedeemCodeInput, error) {
+	var it model.RedeemCodeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"code"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "code":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Code = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRedeemCodeInput unmarshals raw into the RedeemCodeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRedeemCodeInput(ctx context.Context, raw any) (model.RedeemCodeInput, error) {
+	var out model.RedeemCodeInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RedeemCodeInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context, obj any) (model.RefundRequestInput, error) {
 	var it model.RefundRequestInput
 	if obj == nil {
@@ -1486,6 +2025,48 @@ func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context
 func UnmarshalRefundRequestInput(ctx context.Context, raw any) (model.RefundRequestInput, error) {
 	var out model.RefundRequestInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundRequestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRevokeRedeemCodesInput(ctx context.Context, obj any) (model.RevokeRedeemCodesInput, error) {
+	var it model.RevokeRedeemCodesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐRedeemBatchID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRevokeRedeemCodesInput unmarshals raw into the RevokeRedeemCodesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRevokeRedeemCodesInput(ctx context.Context, raw any) (model.RevokeRedeemCodesInput, error) {
+	var out model.RevokeRedeemCodesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RevokeRedeemCodesInput", raw, &out)
 	return out, err
 }
 
@@ -1736,6 +2317,49 @@ func (ec *executionContext) _BudgetSpend(ctx context.Context, sel ast.SelectionS
 			}
 		case "resetsAt":
 			out.Values[i] = ec._BudgetSpend_resetsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createRedeemCodesPayloadImplementors = []string{"CreateRedeemCodesPayload"}
+
+func (ec *executionContext) _CreateRedeemCodesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateRedeemCodesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createRedeemCodesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateRedeemCodesPayload")
+		case "batch":
+			out.Values[i] = ec._CreateRedeemCodesPayload_batch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "codes":
+			out.Values[i] = ec._CreateRedeemCodesPayload_codes(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateRedeemCodesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2065,6 +2689,118 @@ func (ec *executionContext) _RechargeRule(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var redeemBatchImplementors = []string{"RedeemBatch"}
+
+func (ec *executionContext) _RedeemBatch(ctx context.Context, sel ast.SelectionSet, obj *credit.Batch) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, redeemBatchImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RedeemBatch")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RedeemBatch_id(ctx, field, obj)
+				})
+		case "label":
+			out.Values[i] = ec._RedeemBatch_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "amount":
+			out.Values[i] = ec._RedeemBatch_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "codes":
+			out.Values[i] = ec._RedeemBatch_codes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "redeemed":
+			out.Values[i] = ec._RedeemBatch_redeemed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._RedeemBatch_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revokedAt":
+			out.Values[i] = ec._RedeemBatch_revokedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._RedeemBatch_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var redeemCodePayloadImplementors = []string{"RedeemCodePayload"}
+
+func (ec *executionContext) _RedeemCodePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RedeemCodePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, redeemCodePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RedeemCodePayload")
+		case "entry":
+			out.Values[i] = ec._RedeemCodePayload_entry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "account":
+			out.Values[i] = ec._RedeemCodePayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RedeemCodePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var refundRequestPayloadImplementors = []string{"RefundRequestPayload"}
 
 func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RefundRequestPayload) graphql.Marshaler {
@@ -2088,6 +2824,44 @@ func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RefundRequestPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var revokeRedeemCodesPayloadImplementors = []string{"RevokeRedeemCodesPayload"}
+
+func (ec *executionContext) _RevokeRedeemCodesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RevokeRedeemCodesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, revokeRedeemCodesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RevokeRedeemCodesPayload")
+		case "batch":
+			out.Values[i] = ec._RevokeRedeemCodesPayload_batch(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RevokeRedeemCodesPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2247,6 +3021,19 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNCreateRedeemCodesInput2aihigressᚋinternalᚋcreditᚐBatchInput(ctx context.Context, v any) (credit.BatchInput, error) {
+	res, err := ec.unmarshalInputCreateRedeemCodesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateRedeemCodesPayload2ᚖaihigressᚋgraphᚋmodelᚐCreateRedeemCodesPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateRedeemCodesPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreateRedeemCodesPayload!")
+		return graphql.Null
+	}
+	return ec._CreateRedeemCodesPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCreditEntry2aihigressᚋinternalᚋcreditᚐEntry(ctx context.Context, sel ast.SelectionSet, v credit.Entry) graphql.Marshaler {
 	return ec._CreditEntry(ctx, sel, &v)
 }
@@ -2317,6 +3104,7 @@ var (
 		"CHARGE":     credit.KindCharge,
 		"ADJUSTMENT": credit.KindAdjustment,
 		"REFUND":     credit.KindRefund,
+		"REDEEM":     credit.KindRedeem,
 	}
 	marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind = map[credit.Kind]string{
 		credit.KindGrant:      "GRANT",
@@ -2324,6 +3112,7 @@ var (
 		credit.KindCharge:     "CHARGE",
 		credit.KindAdjustment: "ADJUSTMENT",
 		credit.KindRefund:     "REFUND",
+		credit.KindRedeem:     "REDEEM",
 	}
 )
 
@@ -2340,6 +3129,39 @@ func (ec *executionContext) marshalNGrantCreditPayload2ᚖaihigressᚋgraphᚋmo
 	return ec._GrantCreditPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNRedeemBatch2aihigressᚋinternalᚋcreditᚐBatch(ctx context.Context, sel ast.SelectionSet, v credit.Batch) graphql.Marshaler {
+	return ec._RedeemBatch(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNRedeemBatch2ᚕaihigressᚋinternalᚋcreditᚐBatchᚄ(ctx context.Context, sel ast.SelectionSet, v []credit.Batch) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRedeemBatch2aihigressᚋinternalᚋcreditᚐBatch(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNRedeemCodeInput2aihigressᚋgraphᚋmodelᚐRedeemCodeInput(ctx context.Context, v any) (model.RedeemCodeInput, error) {
+	res, err := ec.unmarshalInputRedeemCodeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRedeemCodePayload2ᚖaihigressᚋgraphᚋmodelᚐRedeemCodePayload(ctx context.Context, sel ast.SelectionSet, v *model.RedeemCodePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RedeemCodePayload!")
+		return graphql.Null
+	}
+	return ec._RedeemCodePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRefundRequestInput2aihigressᚋgraphᚋmodelᚐRefundRequestInput(ctx context.Context, v any) (model.RefundRequestInput, error) {
 	res, err := ec.unmarshalInputRefundRequestInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -2351,6 +3173,19 @@ func (ec *executionContext) marshalNRefundRequestPayload2ᚖaihigressᚋgraphᚋ
 		return graphql.Null
 	}
 	return ec._RefundRequestPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRevokeRedeemCodesInput2aihigressᚋgraphᚋmodelᚐRevokeRedeemCodesInput(ctx context.Context, v any) (model.RevokeRedeemCodesInput, error) {
+	res, err := ec.unmarshalInputRevokeRedeemCodesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRevokeRedeemCodesPayload2ᚖaihigressᚋgraphᚋmodelᚐRevokeRedeemCodesPayload(ctx context.Context, sel ast.SelectionSet, v *model.RevokeRedeemCodesPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RevokeRedeemCodesPayload!")
+		return graphql.Null
+	}
+	return ec._RevokeRedeemCodesPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSetBudgetInput2aihigressᚋgraphᚋmodelᚐSetBudgetInput(ctx context.Context, v any) (model.SetBudgetInput, error) {
@@ -2420,6 +3255,13 @@ func (ec *executionContext) marshalORechargeRule2ᚖaihigressᚋinternalᚋcredi
 		return graphql.Null
 	}
 	return ec._RechargeRule(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORedeemBatch2ᚖaihigressᚋinternalᚋcreditᚐBatch(ctx context.Context, sel ast.SelectionSet, v *credit.Batch) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RedeemBatch(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/egress"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -49,6 +50,7 @@ type ResolverRoot interface {
 	ProviderModel() ProviderModelResolver
 	ProviderPreset() ProviderPresetResolver
 	Query() QueryResolver
+	RedeemBatch() RedeemBatchResolver
 	Request() RequestResolver
 	Route() RouteResolver
 	RouteOverrides() RouteOverridesResolver
@@ -223,6 +225,12 @@ type ComplexityRoot struct {
 
 	CreateProviderPayload struct {
 		Provider   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateRedeemCodesPayload struct {
+		Batch      func(childComplexity int) int
+		Codes      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -456,6 +464,7 @@ type ComplexityRoot struct {
 		CreateEgressPool       func(childComplexity int, input model.CreateEgressPoolInput) int
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
+		CreateRedeemCodes      func(childComplexity int, input credit.BatchInput) int
 		CreateUser             func(childComplexity int, input account.CreateInput) int
 		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
 		DeleteAlias            func(childComplexity int, input model.DeleteAliasInput) int
@@ -467,11 +476,13 @@ type ComplexityRoot struct {
 		GrantCredit            func(childComplexity int, input model.GrantCreditInput) int
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
+		RedeemCode             func(childComplexity int, input model.RedeemCodeInput) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
 		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
 		RemoveProviderModel    func(childComplexity int, input model.RemoveProviderModelInput) int
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
+		RevokeRedeemCodes      func(childComplexity int, input model.RevokeRedeemCodesInput) int
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
 		RotateProviderKey      func(childComplexity int, input model.RotateProviderKeyInput) int
 		SetBudget              func(childComplexity int, input model.SetBudgetInput) int
@@ -651,6 +662,7 @@ type ComplexityRoot struct {
 		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
 		ProviderPresets func(childComplexity int) int
 		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
+		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
@@ -663,6 +675,23 @@ type ComplexityRoot struct {
 		Enabled   func(childComplexity int) int
 		Target    func(childComplexity int) int
 		Threshold func(childComplexity int) int
+	}
+
+	RedeemBatch struct {
+		Amount    func(childComplexity int) int
+		Codes     func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Label     func(childComplexity int) int
+		Redeemed  func(childComplexity int) int
+		RevokedAt func(childComplexity int) int
+	}
+
+	RedeemCodePayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RefreshSessionPayload struct {
@@ -735,6 +764,11 @@ type ComplexityRoot struct {
 
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RevokeRedeemCodesPayload struct {
+		Batch      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1564,6 +1598,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateProviderPayload.UserErrors(childComplexity), true
+
+	case "CreateRedeemCodesPayload.batch":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.Batch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.Batch(childComplexity), true
+	case "CreateRedeemCodesPayload.codes":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.Codes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.Codes(childComplexity), true
+	case "CreateRedeemCodesPayload.userErrors":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.UserErrors(childComplexity), true
 
 	case "CreateUserPayload.user":
 		if e.ComplexityRoot.CreateUserPayload.User == nil {
@@ -2496,6 +2549,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateProvider(childComplexity, args["input"].(model.CreateProviderInput)), true
+	case "Mutation.createRedeemCodes":
+		if e.ComplexityRoot.Mutation.CreateRedeemCodes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createRedeemCodes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateRedeemCodes(childComplexity, args["input"].(credit.BatchInput)), true
 	case "Mutation.createUser":
 		if e.ComplexityRoot.Mutation.CreateUser == nil {
 			break
@@ -2617,6 +2681,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProbeProvider(childComplexity, args["input"].(model.ProbeProviderInput)), true
+	case "Mutation.redeemCode":
+		if e.ComplexityRoot.Mutation.RedeemCode == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_redeemCode_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RedeemCode(childComplexity, args["input"].(model.RedeemCodeInput)), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -2672,6 +2747,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(model.RevokeAPIKeyInput)), true
+	case "Mutation.revokeRedeemCodes":
+		if e.ComplexityRoot.Mutation.RevokeRedeemCodes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeRedeemCodes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeRedeemCodes(childComplexity, args["input"].(model.RevokeRedeemCodesInput)), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -3605,6 +3691,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Providers(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*provider.Filter), args["orderBy"].(*model.Order)), true
+	case "Query.redeemBatches":
+		if e.ComplexityRoot.Query.RedeemBatches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.RedeemBatches(childComplexity), true
 	case "Query.requests":
 		if e.ComplexityRoot.Query.Requests == nil {
 			break
@@ -3675,6 +3767,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RechargeRule.Threshold(childComplexity), true
+
+	case "RedeemBatch.amount":
+		if e.ComplexityRoot.RedeemBatch.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Amount(childComplexity), true
+	case "RedeemBatch.codes":
+		if e.ComplexityRoot.RedeemBatch.Codes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Codes(childComplexity), true
+	case "RedeemBatch.createdAt":
+		if e.ComplexityRoot.RedeemBatch.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.CreatedAt(childComplexity), true
+	case "RedeemBatch.expiresAt":
+		if e.ComplexityRoot.RedeemBatch.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ExpiresAt(childComplexity), true
+	case "RedeemBatch.id":
+		if e.ComplexityRoot.RedeemBatch.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ID(childComplexity), true
+	case "RedeemBatch.label":
+		if e.ComplexityRoot.RedeemBatch.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Label(childComplexity), true
+	case "RedeemBatch.redeemed":
+		if e.ComplexityRoot.RedeemBatch.Redeemed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Redeemed(childComplexity), true
+	case "RedeemBatch.revokedAt":
+		if e.ComplexityRoot.RedeemBatch.RevokedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.RevokedAt(childComplexity), true
+
+	case "RedeemCodePayload.account":
+		if e.ComplexityRoot.RedeemCodePayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.Account(childComplexity), true
+	case "RedeemCodePayload.entry":
+		if e.ComplexityRoot.RedeemCodePayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.Entry(childComplexity), true
+	case "RedeemCodePayload.userErrors":
+		if e.ComplexityRoot.RedeemCodePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.UserErrors(childComplexity), true
 
 	case "RefreshSessionPayload.accessToken":
 		if e.ComplexityRoot.RefreshSessionPayload.AccessToken == nil {
@@ -3960,6 +4120,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeApiKeyPayload.UserErrors(childComplexity), true
+
+	case "RevokeRedeemCodesPayload.batch":
+		if e.ComplexityRoot.RevokeRedeemCodesPayload.Batch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeRedeemCodesPayload.Batch(childComplexity), true
+	case "RevokeRedeemCodesPayload.userErrors":
+		if e.ComplexityRoot.RevokeRedeemCodesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeRedeemCodesPayload.UserErrors(childComplexity), true
 
 	case "RevokeSessionPayload.revokedId":
 		if e.ComplexityRoot.RevokeSessionPayload.RevokedID == nil {
@@ -4827,6 +5000,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateEgressPoolInput", ec.unmarshalInputCreateEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
+			graphql.NewInputUnmarshaler("CreateRedeemCodesInput", ec.unmarshalInputCreateRedeemCodesInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteAliasInput", ec.unmarshalInputDeleteAliasInput),
@@ -4853,6 +5027,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderModelInput", ec.unmarshalInputProviderModelInput),
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
 			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
+			graphql.NewInputUnmarshaler("RedeemCodeInput", ec.unmarshalInputRedeemCodeInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
 			graphql.NewInputUnmarshaler("RefundRequestInput", ec.unmarshalInputRefundRequestInput),
 			graphql.NewInputUnmarshaler("RemoveProviderKeyInput", ec.unmarshalInputRemoveProviderKeyInput),
@@ -4860,6 +5035,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RequestFilter", ec.unmarshalInputRequestFilter),
 			graphql.NewInputUnmarshaler("RequestOrder", ec.unmarshalInputRequestOrder),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
+			graphql.NewInputUnmarshaler("RevokeRedeemCodesInput", ec.unmarshalInputRevokeRedeemCodesInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RotateProviderKeyInput", ec.unmarshalInputRotateProviderKeyInput),
 			graphql.NewInputUnmarshaler("RouteInput", ec.unmarshalInputRouteInput),
@@ -5240,6 +5416,8 @@ enum CreditEntryKind {
   ADJUSTMENT
   "What a call was charged, given back."
   REFUND
+  "A code that was redeemed."
+  REDEEM
 }
 
 "One movement of an account. Entries are added, never changed."
@@ -5354,6 +5532,78 @@ type RefundRequestPayload {
   userErrors: [UserError!]!
 }
 
+"Codes that were made together. Each gives credit once."
+type RedeemBatch {
+  "Its typed, opaque identifier."
+  id: ID!
+  "What they are for; stands in the entries."
+  label: String!
+  "What each is worth."
+  amount: Amount!
+  "How many there are."
+  codes: Int!
+  "How many were redeemed."
+  redeemed: Int!
+  "Until when they can be redeemed; null is without end."
+  expiresAt: Time
+  "When what was left of them was ended."
+  revokedAt: Time
+  "When they were made."
+  createdAt: Time!
+}
+
+"Asks for codes."
+input CreateRedeemCodesInput {
+  "What they are for."
+  label: String!
+  "What each is worth."
+  amount: Amount!
+  "How many, at most 1000."
+  count: Int!
+  "Until when they can be redeemed; without end where it is left out."
+  expiresAt: Time
+}
+
+"What came of it."
+type CreateRedeemCodesPayload {
+  "The batch."
+  batch: RedeemBatch
+  "Shown here and never again."
+  codes: [String!]
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the batch to end."
+input RevokeRedeemCodesInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type RevokeRedeemCodesPayload {
+  "The batch as it is now."
+  batch: RedeemBatch
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"A code to redeem."
+input RedeemCodeInput {
+  "As it was given; dashes and case do not matter."
+  code: String!
+}
+
+"What came of it."
+type RedeemCodePayload {
+  "The movement."
+  entry: CreditEntry
+  "The viewer's account as it is now."
+  account: CreditAccount
+  "What its sender can mend; one and the same for every code that is no good."
+  userErrors: [UserError!]!
+}
+
 "Sets or ends a budget."
 input SetBudgetInput {
   "Whose, for all their keys together."
@@ -5397,6 +5647,8 @@ type SetRechargeRulePayload {
 extend type Query {
   "The account of a user; the viewer's where userId is left out."
   creditAccount(userId: ID): CreditAccount
+  "The newest 100 batches of codes, for admins."
+  redeemBatches: [RedeemBatch!]!
 }
 
 extend type Mutation {
@@ -5406,6 +5658,12 @@ extend type Mutation {
   adjustCredit(input: AdjustCreditInput!): AdjustCreditPayload!
   "Gives back what a logged call was charged, once. The charge stays as it is."
   refundRequest(input: RefundRequestInput!): RefundRequestPayload!
+  "Makes codes, each of which gives credit to the first who redeems it."
+  createRedeemCodes(input: CreateRedeemCodesInput!): CreateRedeemCodesPayload!
+  "Ends what is left of a batch."
+  revokeRedeemCodes(input: RevokeRedeemCodesInput!): RevokeRedeemCodesPayload!
+  "Redeems a code for the viewer: ten attempts in ten minutes, and thirty of an address."
+  redeemCode(input: RedeemCodeInput!): RedeemCodePayload!
   "Sets or ends what a user may spend in a day or a month."
   setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
@@ -8189,6 +8447,18 @@ func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type CreateProviderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateRedeemCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "batch":
+		return ec.fieldContext_CreateRedeemCodesPayload_batch(ctx, field)
+	case "codes":
+		return ec.fieldContext_CreateRedeemCodesPayload_codes(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateRedeemCodesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateRedeemCodesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -8939,6 +9209,40 @@ func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type RechargeRule", field.Name)
 }
 
+func (ec *executionContext) childFields_RedeemBatch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_RedeemBatch_id(ctx, field)
+	case "label":
+		return ec.fieldContext_RedeemBatch_label(ctx, field)
+	case "amount":
+		return ec.fieldContext_RedeemBatch_amount(ctx, field)
+	case "codes":
+		return ec.fieldContext_RedeemBatch_codes(ctx, field)
+	case "redeemed":
+		return ec.fieldContext_RedeemBatch_redeemed(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_RedeemBatch_expiresAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_RedeemBatch_revokedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_RedeemBatch_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RedeemBatch", field.Name)
+}
+
+func (ec *executionContext) childFields_RedeemCodePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_RedeemCodePayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_RedeemCodePayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RedeemCodePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RedeemCodePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -9083,6 +9387,16 @@ func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_RevokeApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeRedeemCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "batch":
+		return ec.fieldContext_RevokeRedeemCodesPayload_batch(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevokeRedeemCodesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeRedeemCodesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

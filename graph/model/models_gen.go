@@ -284,6 +284,16 @@ type CreateProviderPayload struct {
 }
 
 // What came of it.
+type CreateRedeemCodesPayload struct {
+	// The batch.
+	Batch *credit.Batch `json:"batch,omitempty"`
+	// Shown here and never again.
+	Codes []string `json:"codes,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// What came of it.
 type CreateUserPayload struct {
 	// The user.
 	User *account.User `json:"user,omitempty"`
@@ -609,6 +619,22 @@ type ProviderPathInput struct {
 	Path string `json:"path"`
 }
 
+// A code to redeem.
+type RedeemCodeInput struct {
+	// As it was given; dashes and case do not matter.
+	Code string `json:"code"`
+}
+
+// What came of it.
+type RedeemCodePayload struct {
+	// The movement.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The viewer's account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; one and the same for every code that is no good.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // The token to be replaced.
 type RefreshSessionInput struct {
 	// What signIn or the last refreshSession gave.
@@ -707,6 +733,20 @@ type RevokeAPIKeyInput struct {
 type RevokeAPIKeyPayload struct {
 	// The key.
 	APIKey *apikey.Key `json:"apiKey,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the batch to end.
+type RevokeRedeemCodesInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.RedeemBatchID `json:"id"`
+}
+
+// What came of it.
+type RevokeRedeemCodesPayload struct {
+	// The batch as it is now.
+	Batch *credit.Batch `json:"batch,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }

@@ -30,6 +30,7 @@ type (
 	AliasID         id.Alias
 	EgressPoolID    id.EgressPool
 	EgressProxyID   id.EgressProxy
+	RedeemBatchID   id.RedeemBatch
 )
 
 // The Marshal functions write an identifier in its typed form.
@@ -50,6 +51,7 @@ func MarshalWebhookID(v WebhookID) graphql.Marshaler         { return marshal(id
 func MarshalAliasID(v AliasID) graphql.Marshaler             { return marshal(id.Alias(v)) }
 func MarshalEgressPoolID(v EgressPoolID) graphql.Marshaler   { return marshal(id.EgressPool(v)) }
 func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id.EgressProxy(v)) }
+func MarshalRedeemBatchID(v RedeemBatchID) graphql.Marshaler { return marshal(id.RedeemBatch(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
@@ -69,8 +71,11 @@ func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](
 func UnmarshalNotificationID(v any) (NotificationID, error) {
 	return parse[id.Notification, NotificationID](v)
 }
-func UnmarshalWebhookID(v any) (WebhookID, error)       { return parse[id.Webhook, WebhookID](v) }
-func UnmarshalAliasID(v any) (AliasID, error)           { return parse[id.Alias, AliasID](v) }
+func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
+func UnmarshalAliasID(v any) (AliasID, error)     { return parse[id.Alias, AliasID](v) }
+func UnmarshalRedeemBatchID(v any) (RedeemBatchID, error) {
+	return parse[id.RedeemBatch, RedeemBatchID](v)
+}
 func UnmarshalEgressPoolID(v any) (EgressPoolID, error) { return parse[id.EgressPool, EgressPoolID](v) }
 func UnmarshalEgressProxyID(v any) (EgressProxyID, error) {
 	return parse[id.EgressProxy, EgressProxyID](v)

@@ -101,14 +101,15 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 	})
+	codes := credit.NewCodes(g.ledger, g.limiter)
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})

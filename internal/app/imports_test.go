@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"event":              {},
 	"audit":              words("authz db"),
 	"pricing":            {},
-	"credit":             words("authz db audit notify"),
+	"credit":             words("authz db audit limit notify"),
 	"account":            words("authz db audit"),
 	"notify":             words("authz db audit event"),
 	"auth":               words("authz db audit account"),

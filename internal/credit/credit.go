@@ -30,6 +30,7 @@ const (
 	KindCharge     Kind = "charge"     // a request was paid for; negative
 	KindAdjustment Kind = "adjustment" // an admin put something right; either sign
 	KindRefund     Kind = "refund"     // an admin gave back what a request was charged; positive
+	KindRedeem     Kind = "redeem"     // a code was redeemed; positive
 )
 
 // The codes of this package's failures, for programs.
