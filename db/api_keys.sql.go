@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"aihigress/internal/id"
+	"aihigress/internal/money"
 	"github.com/google/uuid"
 )
 
 const apiKeysByIDs = `-- name: ApiKeysByIDs :many
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 FROM api_keys
 WHERE id = ANY($1::uuid[])
     AND ($2::uuid IS NULL OR user_id = $2::uuid)
@@ -56,6 +57,8 @@ func (q *Queries) ApiKeysByIDs(ctx context.Context, db DBTX, arg ApiKeysByIDsPar
 			&i.UpdatedAt,
 			&i.Strategy,
 			&i.TimeoutMs,
+			&i.Budget,
+			&i.BudgetWindow,
 		); err != nil {
 			return nil, err
 		}
@@ -104,7 +107,7 @@ func (q *Queries) CountVisibleProviders(ctx context.Context, db DBTX, arg CountV
 }
 
 const getApiKey = `-- name: GetApiKey :one
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 FROM api_keys
 WHERE id = $1
 `
@@ -131,12 +134,14 @@ func (q *Queries) GetApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiKey,
 		&i.UpdatedAt,
 		&i.Strategy,
 		&i.TimeoutMs,
+		&i.Budget,
+		&i.BudgetWindow,
 	)
 	return i, err
 }
 
 const getApiKeyForUpdate = `-- name: GetApiKeyForUpdate :one
-SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+SELECT id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 FROM api_keys
 WHERE id = $1
 FOR UPDATE
@@ -164,16 +169,18 @@ func (q *Queries) GetApiKeyForUpdate(ctx context.Context, db DBTX, argID id.Key)
 		&i.UpdatedAt,
 		&i.Strategy,
 		&i.TimeoutMs,
+		&i.Budget,
+		&i.BudgetWindow,
 	)
 	return i, err
 }
 
 const insertApiKey = `-- name: InsertApiKey :one
 INSERT INTO api_keys (id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges,
-    requests_per_minute, tokens_per_minute, concurrency, strategy, timeout_ms, expires_at)
+    requests_per_minute, tokens_per_minute, concurrency, budget, budget_window, strategy, timeout_ms, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15)
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+    $10, $11, $12, $13, $14, $15, $16, $17)
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 `
 
 type InsertApiKeyParams struct {
@@ -189,6 +196,8 @@ type InsertApiKeyParams struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Budget            *money.Amount
+	BudgetWindow      string
 	Strategy          string
 	TimeoutMs         int32
 	ExpiresAt         *time.Time
@@ -208,6 +217,8 @@ func (q *Queries) InsertApiKey(ctx context.Context, db DBTX, arg InsertApiKeyPar
 		arg.RequestsPerMinute,
 		arg.TokensPerMinute,
 		arg.Concurrency,
+		arg.Budget,
+		arg.BudgetWindow,
 		arg.Strategy,
 		arg.TimeoutMs,
 		arg.ExpiresAt,
@@ -232,6 +243,8 @@ func (q *Queries) InsertApiKey(ctx context.Context, db DBTX, arg InsertApiKeyPar
 		&i.UpdatedAt,
 		&i.Strategy,
 		&i.TimeoutMs,
+		&i.Budget,
+		&i.BudgetWindow,
 	)
 	return i, err
 }
@@ -241,7 +254,7 @@ UPDATE api_keys
 SET revoked_at = now(),
     updated_at = now()
 WHERE id = $1
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 `
 
 func (q *Queries) RevokeApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiKey, error) {
@@ -266,6 +279,8 @@ func (q *Queries) RevokeApiKey(ctx context.Context, db DBTX, argID id.Key) (ApiK
 		&i.UpdatedAt,
 		&i.Strategy,
 		&i.TimeoutMs,
+		&i.Budget,
+		&i.BudgetWindow,
 	)
 	return i, err
 }
@@ -279,12 +294,14 @@ SET name = $1,
     requests_per_minute = $5,
     tokens_per_minute = $6,
     concurrency = $7,
-    strategy = $8,
-    timeout_ms = $9,
-    expires_at = $10,
+    budget = $8,
+    budget_window = $9,
+    strategy = $10,
+    timeout_ms = $11,
+    expires_at = $12,
     updated_at = now()
-WHERE id = $11
-RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms
+WHERE id = $13
+RETURNING id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges, requests_per_minute, tokens_per_minute, concurrency, expires_at, revoked_at, created_at, updated_at, strategy, timeout_ms, budget, budget_window
 `
 
 type UpdateApiKeyParams struct {
@@ -295,6 +312,8 @@ type UpdateApiKeyParams struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Budget            *money.Amount
+	BudgetWindow      string
 	Strategy          string
 	TimeoutMs         int32
 	ExpiresAt         *time.Time
@@ -310,6 +329,8 @@ func (q *Queries) UpdateApiKey(ctx context.Context, db DBTX, arg UpdateApiKeyPar
 		arg.RequestsPerMinute,
 		arg.TokensPerMinute,
 		arg.Concurrency,
+		arg.Budget,
+		arg.BudgetWindow,
 		arg.Strategy,
 		arg.TimeoutMs,
 		arg.ExpiresAt,
@@ -335,6 +356,8 @@ func (q *Queries) UpdateApiKey(ctx context.Context, db DBTX, arg UpdateApiKeyPar
 		&i.UpdatedAt,
 		&i.Strategy,
 		&i.TimeoutMs,
+		&i.Budget,
+		&i.BudgetWindow,
 	)
 	return i, err
 }

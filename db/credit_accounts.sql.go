@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"aihigress/internal/id"
 	"aihigress/internal/money"
@@ -31,7 +32,7 @@ func (q *Queries) AddToBalance(ctx context.Context, db DBTX, arg AddToBalancePar
 }
 
 const getCreditAccount = `-- name: GetCreditAccount :one
-SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, (
+SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, (
         SELECT coalesce(sum(l.amount), 0)
         FROM credit_leases l
         WHERE l.account_id = a.id
@@ -54,6 +55,8 @@ func (q *Queries) GetCreditAccount(ctx context.Context, db DBTX, userID id.User)
 		&i.CreditAccount.Balance,
 		&i.CreditAccount.CreatedAt,
 		&i.CreditAccount.UpdatedAt,
+		&i.CreditAccount.DailyBudget,
+		&i.CreditAccount.MonthlyBudget,
 		&i.Reserved,
 	)
 	return i, err
@@ -63,6 +66,7 @@ const getCreditAccountOwner = `-- name: GetCreditAccountOwner :one
 SELECT user_id
 FROM credit_accounts
 WHERE id = $1
+    AND user_id IS NOT NULL
 `
 
 func (q *Queries) GetCreditAccountOwner(ctx context.Context, db DBTX, argID id.Account) (id.User, error) {
@@ -91,6 +95,7 @@ const listBalanceMismatches = `-- name: ListBalanceMismatches :many
 SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
 FROM credit_accounts a
 LEFT JOIN credit_entries e ON e.account_id = a.id
+WHERE a.user_id IS NOT NULL
 GROUP BY a.id
 HAVING a.balance <> coalesce(sum(e.amount), 0)
 ORDER BY a.id
@@ -124,7 +129,7 @@ func (q *Queries) ListBalanceMismatches(ctx context.Context, db DBTX, rowLimit i
 }
 
 const listCreditAccountsByUsers = `-- name: ListCreditAccountsByUsers :many
-SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, (
+SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, (
         SELECT coalesce(sum(l.amount), 0)
         FROM credit_leases l
         WHERE l.account_id = a.id
@@ -160,6 +165,8 @@ func (q *Queries) ListCreditAccountsByUsers(ctx context.Context, db DBTX, arg Li
 			&i.CreditAccount.Balance,
 			&i.CreditAccount.CreatedAt,
 			&i.CreditAccount.UpdatedAt,
+			&i.CreditAccount.DailyBudget,
+			&i.CreditAccount.MonthlyBudget,
 			&i.Reserved,
 		); err != nil {
 			return nil, err
@@ -172,8 +179,36 @@ func (q *Queries) ListCreditAccountsByUsers(ctx context.Context, db DBTX, arg Li
 	return items, nil
 }
 
+const lockChargedAccounts = `-- name: LockChargedAccounts :exec
+
+SELECT 1
+FROM credit_accounts
+WHERE id IN (
+        SELECT unnest($1::uuid[])
+        UNION ALL
+        SELECT account_id
+        FROM budget_spends
+        WHERE owner_id = ANY($2::uuid[])
+            AND starts_at >= date_trunc('month', $3::timestamptz, 'UTC')
+    )
+ORDER BY id
+FOR NO KEY UPDATE
+`
+
+type LockChargedAccountsParams struct {
+	Ids      []uuid.UUID
+	OwnerIds []uuid.UUID
+	Since    time.Time
+}
+
+// Locks accounts with those of the budgets that charges since a time may be taken from.
+func (q *Queries) LockChargedAccounts(ctx context.Context, db DBTX, arg LockChargedAccountsParams) error {
+	_, err := db.Exec(ctx, lockChargedAccounts, arg.Ids, arg.OwnerIds, arg.Since)
+	return err
+}
+
 const lockCreditAccountOfUser = `-- name: LockCreditAccountOfUser :one
-SELECT id, user_id, balance, created_at, updated_at
+SELECT id, user_id, balance, created_at, updated_at, daily_budget, monthly_budget
 FROM credit_accounts
 WHERE user_id = $1
 FOR NO KEY UPDATE
@@ -188,6 +223,8 @@ func (q *Queries) LockCreditAccountOfUser(ctx context.Context, db DBTX, userID i
 		&i.Balance,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.DailyBudget,
+		&i.MonthlyBudget,
 	)
 	return i, err
 }
@@ -207,4 +244,26 @@ FOR NO KEY UPDATE
 func (q *Queries) LockCreditAccounts(ctx context.Context, db DBTX, ids []uuid.UUID) error {
 	_, err := db.Exec(ctx, lockCreditAccounts, ids)
 	return err
+}
+
+const setAccountBudgets = `-- name: SetAccountBudgets :one
+UPDATE credit_accounts
+SET daily_budget = CASE WHEN $1::text = 'day' THEN $2::bigint ELSE daily_budget END,
+    monthly_budget = CASE WHEN $1::text = 'month' THEN $2::bigint ELSE monthly_budget END,
+    updated_at = now()
+WHERE user_id = $3
+RETURNING id
+`
+
+type SetAccountBudgetsParams struct {
+	BudgetWindow string
+	Amount       *int64
+	UserID       id.User
+}
+
+func (q *Queries) SetAccountBudgets(ctx context.Context, db DBTX, arg SetAccountBudgetsParams) (id.Account, error) {
+	row := db.QueryRow(ctx, setAccountBudgets, arg.BudgetWindow, arg.Amount, arg.UserID)
+	var id id.Account
+	err := row.Scan(&id)
+	return id, err
 }

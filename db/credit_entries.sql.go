@@ -14,30 +14,42 @@ import (
 	"github.com/google/uuid"
 )
 
-const bookCharges = `-- name: BookCharges :exec
+const bookCharges = `-- name: BookCharges :many
 
 WITH charges AS (
-    SELECT unnest($1::uuid[]) AS id,
-        unnest($2::uuid[]) AS account_id,
-        unnest($3::uuid[]) AS request_id,
-        unnest($4::bigint[]) AS amount,
-        unnest($5::text[]) AS reason,
-        unnest($6::timestamptz[]) AS created_at
+    SELECT unnest($2::uuid[]) AS id,
+        unnest($3::uuid[]) AS account_id,
+        unnest($4::uuid[]) AS user_id,
+        unnest($5::uuid[]) AS key_id,
+        unnest($6::uuid[]) AS request_id,
+        unnest($7::bigint[]) AS amount,
+        unnest($8::text[]) AS reason,
+        unnest($9::timestamptz[]) AS created_at
 ), booked AS (
     INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, created_at)
     SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
     FROM charges
     ON CONFLICT (account_id, idempotency_key) DO NOTHING
-    RETURNING account_id, amount
+    RETURNING id, account_id, amount
+), spends AS (
+    SELECT s.account_id, sum(b.amount)::bigint AS amount
+    FROM booked b
+    JOIN charges c ON c.id = b.id
+    JOIN budget_spends s ON s.owner_id IN (c.key_id, c.user_id)
+        AND s.starts_at = date_trunc(s.budget_window, c.created_at, 'UTC')
+    GROUP BY s.account_id
 ), sums AS (
     SELECT account_id, sum(amount)::bigint AS amount
     FROM booked
     GROUP BY account_id
+    UNION ALL
+    SELECT account_id, amount
+    FROM spends
 ), locked AS (
     SELECT l.account_id, s.amount
     FROM credit_leases l
     JOIN sums s ON s.account_id = l.account_id
-    WHERE l.node_id = $7
+    WHERE l.node_id = $10
     ORDER BY l.account_id
     FOR UPDATE OF l
 ), spent AS (
@@ -45,18 +57,26 @@ WITH charges AS (
     SET amount = greatest(l.amount + k.amount, 0)
     FROM locked k
     WHERE l.account_id = k.account_id
-        AND l.node_id = $7
+        AND l.node_id = $10
+), moved AS (
+    UPDATE credit_accounts a
+    SET balance = a.balance + s.amount,
+        updated_at = now()
+    FROM sums s
+    WHERE a.id = s.account_id
 )
-UPDATE credit_accounts a
-SET balance = a.balance + s.amount,
-    updated_at = now()
-FROM sums s
-WHERE a.id = s.account_id
+SELECT account_id, (-amount)::bigint AS charged
+FROM spends
+ORDER BY account_id
+LIMIT $1
 `
 
 type BookChargesParams struct {
+	RowLimit   int32
 	Ids        []uuid.UUID
 	AccountIds []uuid.UUID
+	UserIds    []uuid.UUID
+	KeyIds     []uuid.UUID
 	RequestIds []uuid.UUID
 	Amounts    []int64
 	Reasons    []string
@@ -64,19 +84,43 @@ type BookChargesParams struct {
 	NodeID     id.Node
 }
 
-// Books each charge unless it has been, and lowers the balances and the node's leases by what was new. The caller holds
-// the accounts' locks. The leases are locked in order, since their node renews them without the accounts' locks.
-func (q *Queries) BookCharges(ctx context.Context, db DBTX, arg BookChargesParams) error {
-	_, err := db.Exec(ctx, bookCharges,
+type BookChargesRow struct {
+	AccountID id.Account
+	Charged   int64
+}
+
+// Books each charge unless it has been, and lowers the balances and the node's leases by what was new: of the account, and
+// of the budgets of its key and user for the window in which the request was made. The caller holds the accounts' locks. The
+// leases are locked in order, since their node renews them without the accounts' locks. Tells what budgets were charged.
+func (q *Queries) BookCharges(ctx context.Context, db DBTX, arg BookChargesParams) ([]BookChargesRow, error) {
+	rows, err := db.Query(ctx, bookCharges,
+		arg.RowLimit,
 		arg.Ids,
 		arg.AccountIds,
+		arg.UserIds,
+		arg.KeyIds,
 		arg.RequestIds,
 		arg.Amounts,
 		arg.Reasons,
 		arg.CreatedAt,
 		arg.NodeID,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []BookChargesRow{}
+	for rows.Next() {
+		var i BookChargesRow
+		if err := rows.Scan(&i.AccountID, &i.Charged); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const countCreditEntries = `-- name: CountCreditEntries :one
@@ -131,8 +175,8 @@ func (q *Queries) GetCreditEntryByKey(ctx context.Context, db DBTX, arg GetCredi
 }
 
 const insertCreditEntry = `-- name: InsertCreditEntry :one
-INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, actor_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 RETURNING id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at
 `
 
@@ -143,6 +187,7 @@ type InsertCreditEntryParams struct {
 	Amount         money.Amount
 	Reason         string
 	IdempotencyKey string
+	RequestID      *id.Request
 	ActorID        *id.User
 }
 
@@ -154,6 +199,7 @@ func (q *Queries) InsertCreditEntry(ctx context.Context, db DBTX, arg InsertCred
 		arg.Amount,
 		arg.Reason,
 		arg.IdempotencyKey,
+		arg.RequestID,
 		arg.ActorID,
 	)
 	var i CreditEntry

@@ -46,7 +46,9 @@ type ApiKey struct {
 	// Goes before the model's; empty is the model's.
 	Strategy string
 	// How long a call may take; 0 is as long as the gateway allows.
-	TimeoutMs int32
+	TimeoutMs    int32
+	Budget       *money.Amount
+	BudgetWindow string
 }
 
 type AuditEvent struct {
@@ -62,12 +64,24 @@ type AuditEvent struct {
 	RequestID string
 }
 
+type BudgetSpend struct {
+	OwnerID      uuid.UUID
+	BudgetWindow string
+	StartsAt     time.Time
+	AccountID    id.Account
+	Amount       money.Amount
+	Told         int32
+	Refused      bool
+}
+
 type CreditAccount struct {
-	ID        id.Account
-	UserID    id.User
-	Balance   money.Amount
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	ID            id.Account
+	UserID        id.User
+	Balance       money.Amount
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	DailyBudget   *money.Amount
+	MonthlyBudget *money.Amount
 }
 
 type CreditEntry struct {
@@ -281,6 +295,24 @@ type RechargeRule struct {
 	DailyCap  money.Amount
 	Enabled   bool
 	UpdatedAt time.Time
+}
+
+type RedeemBatch struct {
+	ID        id.RedeemBatch
+	Label     string
+	Amount    money.Amount
+	Codes     int32
+	ExpiresAt *time.Time
+	RevokedAt *time.Time
+	CreatedBy *id.User
+	CreatedAt time.Time
+}
+
+type RedeemCode struct {
+	Hash       []byte
+	BatchID    id.RedeemBatch
+	AccountID  id.Account
+	RedeemedAt *time.Time
 }
 
 type RefreshToken struct {

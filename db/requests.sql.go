@@ -103,6 +103,27 @@ func (q *Queries) GetRequest(ctx context.Context, db DBTX, arg GetRequestParams)
 	return i, err
 }
 
+const getRequestUser = `-- name: GetRequestUser :one
+SELECT user_id
+FROM requests
+WHERE started_at >= $1
+    AND started_at <= $2
+    AND id = $3
+`
+
+type GetRequestUserParams struct {
+	FromTime time.Time
+	ToTime   time.Time
+	ID       id.Request
+}
+
+func (q *Queries) GetRequestUser(ctx context.Context, db DBTX, arg GetRequestUserParams) (id.User, error) {
+	row := db.QueryRow(ctx, getRequestUser, arg.FromTime, arg.ToTime, arg.ID)
+	var user_id id.User
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
 const insertRequests = `-- name: InsertRequests :many
 
 INSERT INTO requests (

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aihigress/internal/id"
+	"aihigress/internal/money"
 )
 
 const snapshotAliases = `-- name: SnapshotAliases :many
@@ -130,7 +131,8 @@ func (q *Queries) SnapshotEgressProxies(ctx context.Context, db DBTX, rowLimit i
 const snapshotKeys = `-- name: SnapshotKeys :many
 
 SELECT k.id, k.user_id, k.name, k.hint, k.secret_hash, k.scopes, k.models, k.provider_ids, k.ip_ranges,
-    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.strategy, k.timeout_ms, k.expires_at, u.role, a.id AS account_id
+    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.budget, k.budget_window, k.strategy, k.timeout_ms, k.expires_at, u.role,
+    a.id AS account_id, a.daily_budget, a.monthly_budget
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN credit_accounts a ON a.user_id = k.user_id
@@ -154,11 +156,15 @@ type SnapshotKeysRow struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32
+	Budget            *money.Amount
+	BudgetWindow      string
 	Strategy          string
 	TimeoutMs         int32
 	ExpiresAt         *time.Time
 	Role              string
 	AccountID         id.Account
+	DailyBudget       *money.Amount
+	MonthlyBudget     *money.Amount
 }
 
 // What the data plane reads, whole tables at a time. The limit is a guard, not a page: the loader fails where it is met.
@@ -184,11 +190,15 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 			&i.RequestsPerMinute,
 			&i.TokensPerMinute,
 			&i.Concurrency,
+			&i.Budget,
+			&i.BudgetWindow,
 			&i.Strategy,
 			&i.TimeoutMs,
 			&i.ExpiresAt,
 			&i.Role,
 			&i.AccountID,
+			&i.DailyBudget,
+			&i.MonthlyBudget,
 		); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,10 @@ func (r *creditAccountResolver) User(ctx context.Context, obj *credit.Account) (
 	return pointer(loadersOf(ctx).users.load(ctx, obj.UserID))
 }
 
+func (r *creditAccountResolver) Budgets(ctx context.Context, obj *credit.Account) ([]credit.Spend, error) {
+	return r.domain.Ledger.Spends(ctx, *obj)
+}
+
 func (r *creditAccountResolver) Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error) {
 	args := window(first, after)
 	entries, err := r.domain.Ledger.Entries(ctx, obj.ID, args)
@@ -48,6 +52,46 @@ func (r *mutationResolver) GrantCredit(ctx context.Context, input model.GrantCre
 	return &model.GrantCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) AdjustCredit(ctx context.Context, input model.AdjustCreditInput) (*model.AdjustCreditPayload, error) {
+	entry, account, err := r.domain.Ledger.Grant(ctx, credit.GrantInput{
+		UserID: id.User(input.UserID), Kind: credit.KindAdjustment, Amount: input.Amount, Reason: input.Reason, IdempotencyKey: input.IdempotencyKey,
+	})
+	refused, failed := refusals(err)
+	return &model.AdjustCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RefundRequest(ctx context.Context, input model.RefundRequestInput) (*model.RefundRequestPayload, error) {
+	entry, account, err := r.domain.Ledger.Refund(ctx, credit.RefundInput{
+		RequestID: id.Request(input.RequestID), Amount: input.Amount, Reason: input.Reason,
+	})
+	refused, failed := refusals(err)
+	return &model.RefundRequestPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) CreateRedeemCodes(ctx context.Context, input credit.BatchInput) (*model.CreateRedeemCodesPayload, error) {
+	batch, codes, err := r.domain.Codes.Create(ctx, input)
+	refused, failed := refusals(err)
+	return &model.CreateRedeemCodesPayload{Batch: unless(err, batch), Codes: codes, UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RevokeRedeemCodes(ctx context.Context, input model.RevokeRedeemCodesInput) (*model.RevokeRedeemCodesPayload, error) {
+	batch, err := r.domain.Codes.Revoke(ctx, id.RedeemBatch(input.ID))
+	refused, failed := refusals(err)
+	return &model.RevokeRedeemCodesPayload{Batch: unless(err, batch), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) RedeemCode(ctx context.Context, input model.RedeemCodeInput) (*model.RedeemCodePayload, error) {
+	entry, account, err := r.domain.Codes.Redeem(ctx, input.Code)
+	refused, failed := refusals(err)
+	return &model.RedeemCodePayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error) {
+	account, err := r.domain.Ledger.SetBudget(ctx, credit.BudgetInput{UserID: id.User(input.UserID), Window: input.Window, Amount: input.Amount})
+	refused, failed := refusals(err)
+	return &model.SetBudgetPayload{Account: unless(err, account), UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) SetRechargeRule(ctx context.Context, input model.SetRechargeRuleInput) (*model.SetRechargeRulePayload, error) {
 	account, err := r.domain.Ledger.SetRechargeRule(ctx, credit.RuleInput{
 		UserID: id.User(input.UserID), Threshold: input.Threshold, Target: input.Target, DailyCap: input.DailyCap, Enabled: input.Enabled,
@@ -65,11 +109,22 @@ func (r *queryResolver) CreditAccount(ctx context.Context, userID *string) (*cre
 	return visible(account, err)
 }
 
+func (r *queryResolver) RedeemBatches(ctx context.Context) ([]credit.Batch, error) {
+	return r.domain.Codes.Batches(ctx)
+}
+
+func (r *redeemBatchResolver) ID(ctx context.Context, obj *credit.Batch) (string, error) {
+	return obj.ID.String(), nil
+}
+
 func (r *Resolver) CreditAccount() generated.CreditAccountResolver { return &creditAccountResolver{r} }
 
 func (r *Resolver) CreditEntry() generated.CreditEntryResolver { return &creditEntryResolver{r} }
 
+func (r *Resolver) RedeemBatch() generated.RedeemBatchResolver { return &redeemBatchResolver{r} }
+
 type (
 	creditAccountResolver struct{ *Resolver }
 	creditEntryResolver   struct{ *Resolver }
+	redeemBatchResolver   struct{ *Resolver }
 )

@@ -41,3 +41,56 @@ func TestCredit(t *testing.T) {
 	in["t"] = "1"
 	h.same("a target that is no target", h.refused(h.admin.token, rule, in), "INVALID target")
 }
+
+func TestAdjustCredit(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const adjust = `mutation($u: ID!, $a: Amount!, $r: String!, $k: String!) { adjustCredit(input: {userId: $u, amount: $a, reason: $r, idempotencyKey: $k}) {
+		entry { kind amount reason } account { balance } userErrors { code message path } } }`
+	in := map[string]any{"u": h.member.ID.String(), "a": "12.5", "r": "a missed grant", "k": "one"}
+	h.same("more", h.data(h.admin.token, adjust, in).Get("adjustCredit.entry"), `{"kind":"ADJUSTMENT","amount":"12.5","reason":"a missed grant"}`)
+	in["a"], in["k"] = "-2.5", "two"
+	h.same("less", h.data(h.admin.token, adjust, in).Get("adjustCredit.account.balance"), "10")
+	h.same("sent twice", h.data(h.admin.token, adjust, in).Get("adjustCredit.account.balance"), "10")
+	for name, change := range map[string]struct{ field, value, want string }{
+		"more than there is": {"a", "-10.000000001", "CONFLICT amount"},
+		"nothing":            {"a", "0", "INVALID amount"},
+		"absurd":             {"a", "1000000.000000001", "INVALID amount"},
+		"absurdly little":    {"a", "-9223372036.854775808", "INVALID amount"},
+		"without a reason":   {"r", "", "INVALID reason"},
+	} {
+		in := map[string]any{"u": h.member.ID.String(), "a": "-1", "r": "r", "k": name}
+		in[change.field] = change.value
+		h.same(name, h.refused(h.admin.token, adjust, in), change.want)
+	}
+	for _, text := range []string{"9223372036.854775808", "1e3", "NaN", "-", "1.", ".5", "+1", "0x1"} {
+		in["a"] = text
+		h.same("the amount "+text, h.failed(h.admin.token, adjust, in), "BAD_USER_INPUT")
+	}
+	in["a"] = "1"
+	h.same("as member", h.failed(h.member.token, adjust, in), "FORBIDDEN")
+}
+
+func TestRefundRequest(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	key, _ := h.key(h.member)
+	e := h.logged(h.member, key, nil) // costs 0.01
+	const refund = `mutation($q: ID!, $a: Amount, $r: String!) { refundRequest(input: {requestId: $q, amount: $a, reason: $r}) {
+		entry { kind amount reason requestId } account { balance } userErrors { code path } } }`
+	in := map[string]any{"q": e.ID.String(), "a": "0.010000001", "r": "a broken answer"}
+	h.same("more than was charged", h.refused(h.admin.token, refund, in), "INVALID amount")
+	in["a"] = "0"
+	h.same("nothing", h.refused(h.admin.token, refund, in), "INVALID amount")
+	delete(in, "a")
+	h.same("as member", h.failed(h.member.token, refund, in), "FORBIDDEN")
+	for range 2 {
+		given := h.data(h.admin.token, refund, in).Get("refundRequest")
+		h.same("the entry", given.Get("entry"), `{"kind":"REFUND","amount":"0.01","reason":"a broken answer","requestId":"`+e.ID.String()+`"}`)
+		h.same("the balance", given.Get("account.balance"), "0")
+	}
+	in["r"] = "once more"
+	h.same("twice", h.refused(h.admin.token, refund, in), "CONFLICT")
+	in["q"] = key.ID.String()
+	h.same("no request's id", h.failed(h.admin.token, refund, in), "BAD_USER_INPUT")
+}

@@ -181,6 +181,7 @@ func (h *house) openDomain() {
 
 	o := Options{Audit: audit.New(pool), Bus: event.New(rdb, quiet), Snapshots: snapshot.NewStore(pool, "", keyring, quiet)}
 	o.Ledger = credit.New(pool, o.Audit)
+	o.Codes = credit.NewCodes(o.Ledger, limit.New(nil, quiet, time.Now))
 	o.Users = account.New(pool, o.Audit, o.Ledger)
 	o.Keys = apikey.New(pool, o.Audit)
 	o.Models = catalog.New(pool, o.Audit)

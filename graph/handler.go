@@ -35,6 +35,7 @@ type Options struct {
 	Users     *account.Users
 	Keys      *apikey.Keys
 	Ledger    *credit.Ledger
+	Codes     *credit.Codes
 	Models    *catalog.Models
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers

@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
@@ -35,6 +36,10 @@ func (r *apiKeyResolver) Strategy(ctx context.Context, obj *apikey.Key) (*catalo
 
 func (r *apiKeyResolver) TimeoutMs(ctx context.Context, obj *apikey.Key) (*int, error) {
 	return filled(int(obj.Timeout.Milliseconds())), nil
+}
+
+func (r *apiKeyResolver) Spend(ctx context.Context, obj *apikey.Key) (*credit.Spend, error) {
+	return pointer(loadersOf(ctx).spends.load(ctx, obj.ID))
 }
 
 func (r *mutationResolver) CreateAPIKey(ctx context.Context, input model.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {

@@ -10,7 +10,7 @@ func TestKeys(t *testing.T) {
 	h := open(t)
 	vendor := h.provider("vendor")
 	const create = `mutation($in: CreateApiKeyInput!) { createApiKey(input: $in) { secret userErrors { code path } apiKey {
-		id name hint scopes models providers { slug } ipRanges limits { requestsPerMinute tokensPerMinute concurrency } strategy timeoutMs expiresAt revokedAt createdAt user { email } } } }`
+		id name hint scopes models providers { slug } ipRanges limits { requestsPerMinute tokensPerMinute concurrency budget { amount window } } strategy timeoutMs expiresAt revokedAt createdAt user { email } } } }`
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 	made := h.data(h.member.token, create, map[string]any{"in": map[string]any{
 		"name": "app", "scopes": []string{"INFERENCE", "PLATFORM"}, "models": []string{"chat"}, "providers": []string{vendor.ID.String()},
@@ -19,7 +19,7 @@ func TestKeys(t *testing.T) {
 	key := made.Get("apiKey")
 	h.same("scopes", key.Get("scopes"), `["INFERENCE","PLATFORM"]`)
 	h.same("providers", key.Get("providers"), `[{"slug":"vendor"}]`)
-	h.same("limits", key.Get("limits"), `{"requestsPerMinute":60,"tokensPerMinute":5000000000,"concurrency":null}`)
+	h.same("limits", key.Get("limits"), `{"requestsPerMinute":60,"tokensPerMinute":5000000000,"concurrency":null,"budget":null}`)
 	h.same("the end", key.Get("expiresAt"), until)
 	h.same("routing", key.Get("strategy").String()+key.Get("timeoutMs").Raw, "COST1500")
 	h.same("whose", key.Get("user.email"), h.member.Email)

@@ -131,6 +131,7 @@ type loaders struct {
 	users     loader[id.User, account.User]
 	keys      loader[id.Key, apikey.Key]
 	providers loader[id.Provider, provider.Provider]
+	spends    loader[id.Key, credit.Spend]
 	accounts  loader[id.User, credit.Account]
 	sessions  loader[id.User, []auth.Session]
 	offers    loader[id.Provider, []provider.Model]
@@ -145,6 +146,7 @@ func newLoaders(o Options) *loaders {
 		users:     loader[id.User, account.User]{fetch: by(o.Users.ByIDs, func(u account.User) id.User { return u.ID })},
 		keys:      loader[id.Key, apikey.Key]{fetch: by(o.Keys.ByIDs, func(k apikey.Key) id.Key { return k.ID })},
 		providers: loader[id.Provider, provider.Provider]{fetch: by(o.Providers.ByIDs, func(p provider.Provider) id.Provider { return p.ID })},
+		spends:    loader[id.Key, credit.Spend]{fetch: o.Keys.Spends},
 		accounts:  loader[id.User, credit.Account]{fetch: by(o.Ledger.Accounts, func(a credit.Account) id.User { return a.UserID })},
 		sessions:  loader[id.User, []auth.Session]{fetch: o.Auth.SessionsOf},
 		offers:    loader[id.Provider, []provider.Model]{fetch: o.Providers.ModelsOf},
@@ -194,6 +196,7 @@ func (l *loaders) expect(row any) {
 			l.providers.expect(*row.ProviderID)
 		}
 	case apikey.Key:
+		l.spends.expect(row.ID)
 		l.users.expect(row.UserID)
 		for _, p := range row.ProviderIDs {
 			l.providers.expect(p)

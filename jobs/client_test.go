@@ -90,6 +90,14 @@ func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
 }
+func (d *domain) AlertBudgets(ctx context.Context, _ credit.Inbox) (int, error) {
+	d.note(ctx, "AlertBudgets")
+	return 1, nil
+}
+func (d *domain) TellMismatches(ctx context.Context, _ credit.Inbox) (int, error) {
+	d.note(ctx, "TellMismatches")
+	return 1, nil
+}
 func (d *domain) Fold(ctx context.Context) error { d.note(ctx, "Fold"); return nil }
 func (d *domain) EnsurePartitions(ctx context.Context) error {
 	d.note(ctx, "EnsurePartitions")
@@ -102,7 +110,10 @@ func (d *domain) DropExpired(ctx context.Context, retention time.Duration) error
 func (d *domain) Sweep(ctx context.Context) (int64, error) { d.note(ctx, "Sweep"); return 1, nil }
 
 // inbox is the same for the notifications, whose Sweep is another.
-type inbox struct{ *domain }
+type inbox struct {
+	*domain
+	credit.Inbox
+}
 
 func (i inbox) Deliver(ctx context.Context, delivery id.Delivery, last bool) error {
 	i.note(ctx, fmt.Sprintf("Deliver %s %t", delivery, last))
@@ -123,7 +134,7 @@ func newPool(t *testing.T) *pgxpool.Pool {
 
 func options(pool *pgxpool.Pool, d *domain) Options {
 	return Options{
-		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Egress: d, Ledger: d, Reports: d, Sessions: d, Inbox: inbox{d}, Retention: 72 * time.Hour,
+		Pool: pool, Log: slog.New(slog.DiscardHandler), Providers: d, Egress: d, Ledger: d, Reports: d, Sessions: d, Inbox: inbox{domain: d}, Retention: 72 * time.Hour,
 	}
 }
 
@@ -181,6 +192,8 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Sweep inbox":         notify.SweepArgs{},
 		"Recharge":            credit.RechargeArgs{},
 		"SweepLeases":         credit.SweepArgs{},
+		"TellMismatches":      credit.VerifyArgs{},
+		"AlertBudgets":        credit.AlertArgs{},
 		"Fold":                usage.FoldArgs{},
 		"EnsurePartitions":    usage.PartitionsArgs{},
 		"DropExpired 72h0m0s": usage.RetentionArgs{},

@@ -13,6 +13,8 @@ import (
 type Ledger interface {
 	Recharge(ctx context.Context) (refilled int, err error)
 	SweepLeases(ctx context.Context) (removed int64, err error)
+	AlertBudgets(ctx context.Context, inbox credit.Inbox) (told int, err error)
+	TellMismatches(ctx context.Context, inbox credit.Inbox) (differ int, err error)
 }
 
 // creditRecharge refills the accounts whose recharge rules are due.

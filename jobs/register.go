@@ -35,6 +35,8 @@ func (r *registry) addAll(o Options) {
 	register(r, &egressCheckAll{egress: o.Egress})
 	register(r, &creditRecharge{ledger: o.Ledger, log: o.Log})
 	register(r, &creditSweep{ledger: o.Ledger, log: o.Log})
+	register(r, &creditVerify{ledger: o.Ledger, inbox: o.Inbox, log: o.Log})
+	register(r, &creditAlert{ledger: o.Ledger, inbox: o.Inbox})
 	register(r, &usageFold{reports: o.Reports})
 	register(r, &usagePartitions{reports: o.Reports})
 	register(r, &usageRetention{reports: o.Reports, retention: o.Retention})

@@ -5,12 +5,14 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"aihigress/internal/credit"
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
 )
 
 // Inbox is what jobs need of the notifications.
 type Inbox interface {
+	credit.Inbox
 	Deliver(ctx context.Context, delivery id.Delivery, last bool) error
 	Sweep(ctx context.Context) (deleted int64, err error)
 }

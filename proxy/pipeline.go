@@ -58,6 +58,7 @@ type call struct {
 	prompt      int64 // tokens of the input, estimated
 	lease       *limit.Lease
 	hold        Hold
+	spends      []Hold // of budgets
 	answer      *answer
 
 	conversation conversation
@@ -232,6 +233,9 @@ func (c *call) admit() error {
 	}
 	if c.hold, err = c.p.o.Credit.Reserve(c.ctx, c.key.AccountID, ceiling); err != nil {
 		return fmt.Errorf("reserve credit: %w", err)
+	}
+	if err := c.budget(ceiling); err != nil {
+		return err
 	}
 	c.event.Hold = ceiling
 	if !c.endpoint.free {

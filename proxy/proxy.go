@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"aihigress/internal/affinity"
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
@@ -57,6 +59,25 @@ func (l leases) Reserve(ctx context.Context, account id.Account, amount money.Am
 	return hold, nil
 }
 
+// Budgets hold keys and users to what they may spend in a day or a month: NodeBudgets makes one of a *credit.Budgets. A nil
+// Hold is one of a budget that is no more.
+type Budgets interface {
+	Reserve(ctx context.Context, owner uuid.UUID, window credit.Window, at time.Time, amount money.Amount) (Hold, error)
+}
+
+// NodeBudgets reserves of the budgets as a node knows them.
+func NodeBudgets(b *credit.Budgets) Budgets { return budgets{b} }
+
+type budgets struct{ budgets *credit.Budgets }
+
+func (b budgets) Reserve(ctx context.Context, owner uuid.UUID, window credit.Window, at time.Time, amount money.Amount) (Hold, error) {
+	hold, err := b.budgets.Reserve(ctx, owner, window, at, amount)
+	if err != nil || hold == nil {
+		return nil, err // not a nil pointer within the interface
+	}
+	return hold, nil
+}
+
 // Meter writes down what happens: a *usage.Meter. A call that it cannot write down is not served.
 type Meter interface {
 	Admitted(ctx context.Context, e *usage.Event) error
@@ -73,6 +94,7 @@ type Options struct {
 	Config   Configuration
 	Limits   Limiter
 	Credit   Credit
+	Budgets  Budgets // nil only where no key has one
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger

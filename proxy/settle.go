@@ -64,6 +64,13 @@ func (c *call) giveBack() {
 			c.hold.Release()
 		}
 	}
+	for _, spend := range c.spends {
+		if c.event.Charge != nil {
+			spend.Settle(*c.event.Charge)
+		} else {
+			spend.Release()
+		}
+	}
 	c.lease.Finish(c.ctx, c.event.Usage.Total())
 }
 

@@ -1,6 +1,11 @@
 package views_test
 
 import (
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+	"aihigress/internal/credit"
 	"testing"
 )
 
@@ -40,4 +45,58 @@ func TestRechargeRule(t *testing.T) {
 	b.get("/credit?user="+user).is(200).shows(">50.00</div>", "when below 10.00, at most 100.00 a day")
 	b.get("/credit/rule?user="+user).is(200).shows(`value="50"`, "checked")
 	s.signIn(t, memberEmail).post("/credit/rule", "user", user, "threshold", "10", "target", "50", "dailyCap", "100").is(403)
+}
+
+func TestAdjust(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	user := s.member.ID.String()
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "10", "reason", "x").redirects("/credit")
+	b.get("/credit?user=" + user).is(200).shows("Adjust balance")
+	b.get("/credit/adjust?user=" + user).is(200).shows("A minus takes credit away")
+	b.post("/credit/adjust", "user", user, "token", "2", "amount", "-10.5", "reason", "too much").is(409).shows(`id="f-amount-error"`, "Only 10 credits are available", `value="-10.5"`)
+	b.post("/credit/adjust", "user", user, "token", "2", "amount", "-1", "reason", "").is(422).shows(`id="f-reason-error"`)
+	b.post("/credit/adjust", "user", user, "token", "2", "amount", "-2.5", "reason", "too much").redirects("/credit")
+	b.get("/credit?user="+user).is(200).shows("The balance of member@example.com was adjusted by -2.50 credits.", "Adjustment", "-2.50", ">7.50</div>")
+
+	member := s.signIn(t, memberEmail)
+	member.get("/credit").is(200).hides("Adjust balance")
+	member.get("/credit/adjust").is(403)
+	member.post("/credit/adjust", "user", user, "token", "3", "amount", "5", "reason", "me").is(403)
+}
+
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	req := s.logged(t, s.member.ID, nil) // charged 0.01234
+	page := "/requests/" + req.ID.String() + "/refund"
+	b.get("/requests/" + req.ID.String()).is(200).shows(page)
+	b.get(page).is(200).shows(`value="0.01234"`)
+	b.post(page, "amount", "0.01", "reason", "broken").is(409).shows("Nothing has been charged for this request.")
+
+	ctx := authz.With(t.Context(), authz.Job("test"))
+	owner, err := s.ledger.Account(ctx, s.member.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := s.ledger.BookTx(ctx, tx, req.NodeID, []credit.Charge{{Account: owner.ID, Request: req.ID, Amount: *req.Charge, Reason: "large", At: req.StartedAt}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.post(page, "amount", "x", "reason", "broken").is(422).shows(`id="f-amount-error"`, `value="broken"`)
+	b.post(page, "amount", "0.02", "reason", "broken").is(422).shows("at most 0.01234 credits")
+	b.post(page, "amount", "0.01", "reason", "").is(422).shows(`id="f-reason-error"`)
+	b.post(page, "amount", "0.01", "reason", "broken").redirects("/credit?user=" + s.member.ID.String())
+	b.get("/credit?user="+s.member.ID.String()).is(200).shows("0.01 credits refunded.", "Refund", "+0.01", "broken", "/requests/"+req.ID.String())
+	b.post(page, "amount", "0.00234", "reason", "the rest").is(409).shows("This request has been refunded already, with 0.01 credits.")
+
+	member := s.signIn(t, memberEmail)
+	member.get("/requests/" + req.ID.String()).is(200).hides("Refund")
+	member.get(page).is(403)
+	member.post(page, "amount", "0.01", "reason", "me").is(403)
 }

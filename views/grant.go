@@ -16,6 +16,7 @@ import (
 
 type grantForm struct {
 	Owner          account.User
+	Adjust         bool // an adjustment, which may take credit away
 	Amount, Reason string
 	Token          string // makes a form that is sent twice one grant
 	Problems       problems
@@ -29,7 +30,7 @@ func (c *console) grantForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.renderGrant(w, r, http.StatusOK, grantForm{Owner: owner, Token: uuid.NewString()})
+	return c.renderGrant(w, r, http.StatusOK, grantForm{Owner: owner, Adjust: adjusts(r), Token: uuid.NewString()})
 }
 
 func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
@@ -39,7 +40,7 @@ func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := grantForm{
-		Owner: owner, Amount: strings.TrimSpace(r.PostFormValue("amount")), Reason: strings.TrimSpace(r.PostFormValue("reason")),
+		Owner: owner, Adjust: adjusts(r), Amount: strings.TrimSpace(r.PostFormValue("amount")), Reason: strings.TrimSpace(r.PostFormValue("reason")),
 		Token: r.PostFormValue("token"), Problems: problems{},
 	}
 	amount, err := money.ParseAmount(form.Amount)
@@ -47,8 +48,12 @@ func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
 		form.Problems["amount"] = i18n.T(ctx, "Enter a decimal number of credits, as in 12.50.")
 		return c.renderGrant(w, r, http.StatusUnprocessableEntity, form)
 	}
+	kind := credit.KindGrant
+	if form.Adjust {
+		kind = credit.KindAdjustment
+	}
 	_, _, err = c.Ledger.Grant(ctx, credit.GrantInput{
-		UserID: owner.ID, Amount: amount, Reason: form.Reason, IdempotencyKey: "console:" + form.Token,
+		UserID: owner.ID, Kind: kind, Amount: amount, Reason: form.Reason, IdempotencyKey: "console:" + form.Token,
 	})
 	if err != nil {
 		p, status, ok := refused(r, err)
@@ -62,9 +67,19 @@ func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
 	if !own {
 		back += "?user=" + owner.ID.String()
 	}
+	if form.Adjust {
+		return c.done(w, r, back, i18n.T(ctx, "The balance of %s was adjusted by %s credits.", owner.Email, ui.Credits(amount.String())))
+	}
 	return c.done(w, r, back, i18n.T(ctx, "%s credits granted to %s.", ui.Credits(amount.String()), owner.Email))
 }
 
+// adjusts reports whether the form is the one for adjustments: the two differ in no more than that.
+func adjusts(r *http.Request) bool { return r.URL.Path == "/credit/adjust" }
+
 func (c *console) renderGrant(w http.ResponseWriter, r *http.Request, status int, form grantForm) error {
-	return c.render(w, r, status, grantPage(c.frame(r, ui.Credit, i18n.T(r.Context(), "Grant credit")), form))
+	title := i18n.T(r.Context(), "Grant credit")
+	if form.Adjust {
+		title = i18n.T(r.Context(), "Adjust balance")
+	}
+	return c.render(w, r, status, grantPage(c.frame(r, ui.Credit, title), form))
 }

@@ -5,6 +5,7 @@ import (
 
 	"aihigress/internal/apikey"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/id"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
@@ -19,7 +20,20 @@ func (c *console) key(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return c.render(w, r, http.StatusOK, keyPage(c.frame(r, ui.Keys, key.Name), key, keyFormOf(key)))
+	return c.renderKey(w, r, http.StatusOK, key, keyFormOf(key))
+}
+
+// renderKey writes a key's page, with what was spent of its budget.
+func (c *console) renderKey(w http.ResponseWriter, r *http.Request, status int, key apikey.Key, form keyForm) error {
+	spends, err := c.Keys.Spends(r.Context(), []id.Key{key.ID})
+	if err != nil {
+		return err
+	}
+	var spend *credit.Spend
+	if s, ok := spends[key.ID]; ok {
+		spend = &s
+	}
+	return c.render(w, r, status, keyPage(c.frame(r, ui.Keys, key.Name), key, spend, form))
 }
 
 func (c *console) keyUpdate(w http.ResponseWriter, r *http.Request) error {
@@ -50,7 +64,7 @@ func (c *console) keyUpdate(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return c.render(w, r, status, keyPage(c.frame(r, ui.Keys, key.Name), key, form))
+	return c.renderKey(w, r, status, key, form)
 }
 
 func (c *console) keyRevoke(w http.ResponseWriter, r *http.Request) error {

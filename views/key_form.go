@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aihigress/internal/apikey"
+	"aihigress/internal/credit"
 	"aihigress/views/i18n"
 )
 
@@ -17,6 +18,7 @@ type keyForm struct {
 	Platform                                        bool
 	Models, IPRanges                                string // one a line
 	RequestsPerMinute, TokensPerMinute, Concurrency string
+	Budget, BudgetWindow                            string
 	Strategy, TimeoutMs                             string
 	ExpiresOn                                       string // a day, in UTC; the key works to its end
 	Problems                                        problems
@@ -27,7 +29,7 @@ func readKeyForm(r *http.Request) keyForm {
 		Name: strings.TrimSpace(r.PostFormValue("name")), Platform: r.PostFormValue("platform") == "on",
 		Models: r.PostFormValue("models"), IPRanges: r.PostFormValue("ipRanges"),
 		RequestsPerMinute: r.PostFormValue("requestsPerMinute"), TokensPerMinute: r.PostFormValue("tokensPerMinute"),
-		Concurrency: r.PostFormValue("concurrency"), Strategy: r.PostFormValue("strategy"), TimeoutMs: r.PostFormValue("timeoutMs"), ExpiresOn: r.PostFormValue("expiresAt"),
+		Concurrency: r.PostFormValue("concurrency"), Budget: strings.TrimSpace(r.PostFormValue("budget")), BudgetWindow: r.PostFormValue("budgetWindow"), Strategy: r.PostFormValue("strategy"), TimeoutMs: r.PostFormValue("timeoutMs"), ExpiresOn: r.PostFormValue("expiresAt"),
 		Problems: problems{},
 	}
 }
@@ -37,6 +39,9 @@ func keyFormOf(k apikey.Key) keyForm {
 	f.RequestsPerMinute = optionalNumber(k.Limits.RequestsPerMinute)
 	f.TokensPerMinute = optionalNumber(k.Limits.TokensPerMinute)
 	f.Concurrency = optionalNumber(k.Limits.Concurrency)
+	if b := k.Limits.Budget; b != nil {
+		f.Budget, f.BudgetWindow = b.Amount.String(), string(b.Window)
+	}
 	f.Strategy = string(k.Strategy)
 	if k.Timeout > 0 {
 		f.TimeoutMs = strconv.FormatInt(k.Timeout.Milliseconds(), 10)
@@ -63,7 +68,16 @@ func (f keyForm) scopes() []apikey.Scope {
 
 // limits reads the numbers and notes what is not one.
 func (f keyForm) limits(ctx context.Context) apikey.Limits {
+	var budget *credit.Budget
+	if f.Budget != "" {
+		window := credit.Window(f.BudgetWindow)
+		if window == "" {
+			window = credit.Month
+		}
+		budget = &credit.Budget{Amount: readAmount(ctx, f.Problems, "budget", f.Budget), Window: window}
+	}
 	return apikey.Limits{
+		Budget:            budget,
 		RequestsPerMinute: readLimit[int32](ctx, f.Problems, "requestsPerMinute", f.RequestsPerMinute),
 		TokensPerMinute:   readLimit[int64](ctx, f.Problems, "tokensPerMinute", f.TokensPerMinute),
 		Concurrency:       readLimit[int32](ctx, f.Problems, "concurrency", f.Concurrency),
@@ -116,4 +130,12 @@ func lines(text string) []string {
 		}
 	}
 	return out
+}
+
+// budgetWindow is the window that is chosen, a month where none was.
+func (f keyForm) budgetWindow() string {
+	if f.BudgetWindow == "" {
+		return string(credit.Month)
+	}
+	return f.BudgetWindow
 }

@@ -41,6 +41,7 @@ type Options struct {
 	Users     *account.Users
 	Keys      *apikey.Keys
 	Ledger    *credit.Ledger
+	Codes     *credit.Codes
 	Models    *catalog.Models
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
@@ -82,6 +83,8 @@ func New(o Options) http.Handler {
 	page("GET /requests", c.requests)
 	page("GET /requests/live", c.requestsLive)
 	page("GET /requests/{id}", c.request)
+	page("GET /requests/{id}/refund", c.refundForm)
+	page("POST /requests/{id}/refund", c.refund)
 
 	page("GET /notifications", c.notifications)
 	page("GET /notifications/live", c.notificationsLive)
@@ -139,6 +142,13 @@ func New(o Options) http.Handler {
 	page("GET /credit", c.credit)
 	page("GET /credit/grant", c.grantForm)
 	page("POST /credit/grant", c.grant)
+	page("GET /credit/adjust", c.grantForm)
+	page("POST /credit/adjust", c.grant)
+	page("GET /credit/redeem", c.redeemForm)
+	page("POST /credit/redeem", c.redeem)
+	page("GET /credit/codes", c.codes)
+	page("POST /credit/codes", c.codesCreate)
+	page("POST /credit/codes/{id}/revoke", c.codesRevoke)
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
 
@@ -152,6 +162,7 @@ func New(o Options) http.Handler {
 	page("POST /users/new", c.userCreate)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
+	page("POST /users/{id}/budgets", c.userBudgets)
 
 	page("GET /egress", c.egress)
 	page("GET /egress/new", c.egressNew)

@@ -138,7 +138,7 @@ func newSite(t *testing.T) *site {
 	room := keypool.New(limit.New(nil, logger, time.Now), nil, time.Now)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,

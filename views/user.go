@@ -13,10 +13,12 @@ import (
 )
 
 type userView struct {
-	User   account.User
-	Credit credit.Account
-	Self   bool // who looks; nobody disables or demotes themselves by accident
-	Form   userForm
+	User    account.User
+	Credit  credit.Account
+	Spends  []credit.Spend
+	Budgets budgetsForm
+	Self    bool // who looks; nobody disables or demotes themselves by accident
+	Form    userForm
 }
 
 func (c *console) user(w http.ResponseWriter, r *http.Request) error {
@@ -41,9 +43,13 @@ func (c *console) userView(r *http.Request) (userView, error) {
 	if err != nil {
 		return userView{}, err
 	}
+	spends, err := c.Ledger.Spends(ctx, balance)
+	if err != nil {
+		return userView{}, err
+	}
 	actor, _ := authz.From(ctx)
 	return userView{
-		User: user, Credit: balance, Self: actor.UserID == userID,
+		User: user, Credit: balance, Spends: spends, Budgets: budgetsFormOf(spends), Self: actor.UserID == userID,
 		Form: userForm{Email: user.Email, Name: user.Name, Role: user.Role, Disabled: user.DisabledAt != nil},
 	}, nil
 }

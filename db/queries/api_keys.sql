@@ -19,9 +19,9 @@ LIMIT @row_limit;
 
 -- name: InsertApiKey :one
 INSERT INTO api_keys (id, user_id, name, hint, secret_hash, scopes, models, provider_ids, ip_ranges,
-    requests_per_minute, tokens_per_minute, concurrency, strategy, timeout_ms, expires_at)
+    requests_per_minute, tokens_per_minute, concurrency, budget, budget_window, strategy, timeout_ms, expires_at)
 VALUES (@id, @user_id, @name, @hint, @secret_hash, @scopes, @models, @provider_ids, @ip_ranges,
-    @requests_per_minute, @tokens_per_minute, @concurrency, @strategy, @timeout_ms, @expires_at)
+    @requests_per_minute, @tokens_per_minute, @concurrency, @budget, @budget_window, @strategy, @timeout_ms, @expires_at)
 RETURNING *;
 
 -- name: UpdateApiKey :one
@@ -33,6 +33,8 @@ SET name = @name,
     requests_per_minute = @requests_per_minute,
     tokens_per_minute = @tokens_per_minute,
     concurrency = @concurrency,
+    budget = @budget,
+    budget_window = @budget_window,
     strategy = @strategy,
     timeout_ms = @timeout_ms,
     expires_at = @expires_at,

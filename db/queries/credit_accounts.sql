@@ -14,7 +14,8 @@ WHERE a.user_id = @user_id;
 -- name: GetCreditAccountOwner :one
 SELECT user_id
 FROM credit_accounts
-WHERE id = @id;
+WHERE id = @id
+    AND user_id IS NOT NULL;
 
 -- Whatever adds to an account's leases or moves its balance locks the account first, in a statement of its own: the
 -- next one then sees everything that was committed before. The order keeps two transactions from waiting for each other.
@@ -24,6 +25,22 @@ WHERE id = @id;
 SELECT 1
 FROM credit_accounts
 WHERE id = ANY(@ids::uuid[])
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- Locks accounts with those of the budgets that charges since a time may be taken from.
+
+-- name: LockChargedAccounts :exec
+SELECT 1
+FROM credit_accounts
+WHERE id IN (
+        SELECT unnest(@ids::uuid[])
+        UNION ALL
+        SELECT account_id
+        FROM budget_spends
+        WHERE owner_id = ANY(@owner_ids::uuid[])
+            AND starts_at >= date_trunc('month', @since::timestamptz, 'UTC')
+    )
 ORDER BY id
 FOR NO KEY UPDATE;
 
@@ -43,6 +60,7 @@ WHERE id = @id;
 SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
 FROM credit_accounts a
 LEFT JOIN credit_entries e ON e.account_id = a.id
+WHERE a.user_id IS NOT NULL
 GROUP BY a.id
 HAVING a.balance <> coalesce(sum(e.amount), 0)
 ORDER BY a.id
@@ -58,3 +76,11 @@ FROM credit_accounts a
 WHERE a.user_id = ANY(@user_ids::uuid[])
 ORDER BY a.id
 LIMIT @row_limit;
+
+-- name: SetAccountBudgets :one
+UPDATE credit_accounts
+SET daily_budget = CASE WHEN @budget_window::text = 'day' THEN sqlc.narg('amount')::bigint ELSE daily_budget END,
+    monthly_budget = CASE WHEN @budget_window::text = 'month' THEN sqlc.narg('amount')::bigint ELSE monthly_budget END,
+    updated_at = now()
+WHERE user_id = @user_id
+RETURNING id;

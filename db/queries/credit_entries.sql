@@ -1,6 +1,6 @@
 -- name: InsertCreditEntry :one
-INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, actor_id)
-VALUES (@id, @account_id, @kind, @amount, @reason, @idempotency_key, @actor_id)
+INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id)
+VALUES (@id, @account_id, @kind, @amount, @reason, @idempotency_key, @request_id, @actor_id)
 RETURNING *;
 
 -- name: GetCreditEntryByKey :one
@@ -26,13 +26,16 @@ FROM (
     LIMIT @row_limit
 ) AS counted;
 
--- Books each charge unless it has been, and lowers the balances and the node's leases by what was new. The caller holds
--- the accounts' locks. The leases are locked in order, since their node renews them without the accounts' locks.
+-- Books each charge unless it has been, and lowers the balances and the node's leases by what was new: of the account, and
+-- of the budgets of its key and user for the window in which the request was made. The caller holds the accounts' locks. The
+-- leases are locked in order, since their node renews them without the accounts' locks. Tells what budgets were charged.
 
--- name: BookCharges :exec
+-- name: BookCharges :many
 WITH charges AS (
     SELECT unnest(@ids::uuid[]) AS id,
         unnest(@account_ids::uuid[]) AS account_id,
+        unnest(@user_ids::uuid[]) AS user_id,
+        unnest(@key_ids::uuid[]) AS key_id,
         unnest(@request_ids::uuid[]) AS request_id,
         unnest(@amounts::bigint[]) AS amount,
         unnest(@reasons::text[]) AS reason,
@@ -42,11 +45,21 @@ WITH charges AS (
     SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
     FROM charges
     ON CONFLICT (account_id, idempotency_key) DO NOTHING
-    RETURNING account_id, amount
+    RETURNING id, account_id, amount
+), spends AS (
+    SELECT s.account_id, sum(b.amount)::bigint AS amount
+    FROM booked b
+    JOIN charges c ON c.id = b.id
+    JOIN budget_spends s ON s.owner_id IN (c.key_id, c.user_id)
+        AND s.starts_at = date_trunc(s.budget_window, c.created_at, 'UTC')
+    GROUP BY s.account_id
 ), sums AS (
     SELECT account_id, sum(amount)::bigint AS amount
     FROM booked
     GROUP BY account_id
+    UNION ALL
+    SELECT account_id, amount
+    FROM spends
 ), locked AS (
     SELECT l.account_id, s.amount
     FROM credit_leases l
@@ -60,9 +73,14 @@ WITH charges AS (
     FROM locked k
     WHERE l.account_id = k.account_id
         AND l.node_id = @node_id
+), moved AS (
+    UPDATE credit_accounts a
+    SET balance = a.balance + s.amount,
+        updated_at = now()
+    FROM sums s
+    WHERE a.id = s.account_id
 )
-UPDATE credit_accounts a
-SET balance = a.balance + s.amount,
-    updated_at = now()
-FROM sums s
-WHERE a.id = s.account_id;
+SELECT account_id, (-amount)::bigint AS charged
+FROM spends
+ORDER BY account_id
+LIMIT @row_limit;

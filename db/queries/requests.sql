@@ -26,6 +26,13 @@ WHERE started_at >= @from_time
     AND id = @id
     AND (sqlc.narg('owner')::uuid IS NULL OR user_id = sqlc.narg('owner'));
 
+-- name: GetRequestUser :one
+SELECT user_id
+FROM requests
+WHERE started_at >= @from_time
+    AND started_at <= @to_time
+    AND id = @id;
+
 -- Removes what came too late for its day's partition, which had been dropped.
 
 -- name: DeleteStrayRequests :execrows

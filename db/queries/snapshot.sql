@@ -2,7 +2,8 @@
 
 -- name: SnapshotKeys :many
 SELECT k.id, k.user_id, k.name, k.hint, k.secret_hash, k.scopes, k.models, k.provider_ids, k.ip_ranges,
-    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.strategy, k.timeout_ms, k.expires_at, u.role, a.id AS account_id
+    k.requests_per_minute, k.tokens_per_minute, k.concurrency, k.budget, k.budget_window, k.strategy, k.timeout_ms, k.expires_at, u.role,
+    a.id AS account_id, a.daily_budget, a.monthly_budget
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 LEFT JOIN credit_accounts a ON a.user_id = k.user_id

@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/provider"
 )
 
@@ -29,6 +30,7 @@ type ApiKeyResolver interface {
 
 	Strategy(ctx context.Context, obj *apikey.Key) (*catalog.Strategy, error)
 	TimeoutMs(ctx context.Context, obj *apikey.Key) (*int, error)
+	Spend(ctx context.Context, obj *apikey.Key) (*credit.Spend, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -317,6 +319,38 @@ func (ec *executionContext) _ApiKey_timeoutMs(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_ApiKey_timeoutMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ApiKey", field, true, true, "Int")
+}
+
+func (ec *executionContext) _ApiKey_spend(ctx context.Context, field graphql.CollectedField, obj *apikey.Key) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_spend(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKey().Spend(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Spend) graphql.Marshaler {
+			return ec.marshalOBudgetSpend2ᚖaihigressᚋinternalᚋcreditᚐSpend(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_spend(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BudgetSpend(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ApiKey_expiresAt(ctx context.Context, field graphql.CollectedField, obj *apikey.Key) (ret graphql.Marshaler) {
@@ -718,6 +752,38 @@ func (ec *executionContext) fieldContext_KeyLimits_concurrency(_ context.Context
 	return graphql.NewScalarFieldContext("KeyLimits", field, false, false, "Int")
 }
 
+func (ec *executionContext) _KeyLimits_budget(ctx context.Context, field graphql.CollectedField, obj *apikey.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_KeyLimits_budget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Budget, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Budget) graphql.Marshaler {
+			return ec.marshalOBudget2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_KeyLimits_budget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KeyLimits",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Budget(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RevokeApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.RevokeAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1071,7 +1137,7 @@ func (ec *executionContext) unmarshalInputKeyLimitsInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"requestsPerMinute", "tokensPerMinute", "concurrency"}
+	fieldsInOrder := [...]string{"requestsPerMinute", "tokensPerMinute", "concurrency", "budget"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1099,6 +1165,13 @@ func (ec *executionContext) unmarshalInputKeyLimitsInput(ctx context.Context, ob
 				return it, err
 			}
 			it.Concurrency = data
+		case "budget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("budget"))
+			data, err := ec.unmarshalOBudgetInput2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Budget = data
 		}
 	}
 	return it, nil
@@ -1335,6 +1408,12 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._ApiKey_timeoutMs(ctx, field, obj)
 				})
+		case "spend":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKey_spend(ctx, field, obj)
+				})
 		case "expiresAt":
 			out.Values[i] = ec._ApiKey_expiresAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -1519,6 +1598,11 @@ func (ec *executionContext) _KeyLimits(ctx context.Context, sel ast.SelectionSet
 			}
 		case "concurrency":
 			out.Values[i] = ec._KeyLimits_concurrency(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "budget":
+			out.Values[i] = ec._KeyLimits_budget(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

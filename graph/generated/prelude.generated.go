@@ -1693,6 +1693,34 @@ func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐProviderMode
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐRedeemBatchID(ctx context.Context, v any) (scalar.RedeemBatchID, error) {
+	res, err := scalar.UnmarshalRedeemBatchID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐRedeemBatchID(ctx context.Context, sel ast.SelectionSet, v scalar.RedeemBatchID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalRedeemBatchID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐRequestID(ctx context.Context, v any) (scalar.RequestID, error) {
+	res, err := scalar.UnmarshalRequestID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐRequestID(ctx context.Context, sel ast.SelectionSet, v scalar.RequestID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalRequestID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐSessionID(ctx context.Context, v any) (scalar.SessionID, error) {
 	res, err := scalar.UnmarshalSessionID(v)
 	return res, graphql.ErrorOnPath(ctx, err)

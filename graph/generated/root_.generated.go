@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/egress"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
@@ -50,6 +51,7 @@ type ResolverRoot interface {
 	ProviderModel() ProviderModelResolver
 	ProviderPreset() ProviderPresetResolver
 	Query() QueryResolver
+	RedeemBatch() RedeemBatchResolver
 	Request() RequestResolver
 	Route() RouteResolver
 	RouteOverrides() RouteOverridesResolver
@@ -68,6 +70,12 @@ type ComplexityRoot struct {
 	AddProviderKeyPayload struct {
 		Key        func(childComplexity int) int
 		Provider   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	AdjustCreditPayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -104,6 +112,7 @@ type ComplexityRoot struct {
 		Providers func(childComplexity int) int
 		RevokedAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
+		Spend     func(childComplexity int) int
 		Strategy  func(childComplexity int) int
 		TimeoutMs func(childComplexity int) int
 		User      func(childComplexity int) int
@@ -161,6 +170,18 @@ type ComplexityRoot struct {
 		Price   func(childComplexity int) int
 	}
 
+	Budget struct {
+		Amount func(childComplexity int) int
+		Window func(childComplexity int) int
+	}
+
+	BudgetSpend struct {
+		Amount   func(childComplexity int) int
+		ResetsAt func(childComplexity int) int
+		Spent    func(childComplexity int) int
+		Window   func(childComplexity int) int
+	}
+
 	ChangePasswordPayload struct {
 		User       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -208,6 +229,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateRedeemCodesPayload struct {
+		Batch      func(childComplexity int) int
+		Codes      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateUserPayload struct {
 		User       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -222,6 +249,7 @@ type ComplexityRoot struct {
 	CreditAccount struct {
 		Available func(childComplexity int) int
 		Balance   func(childComplexity int) int
+		Budgets   func(childComplexity int) int
 		Entries   func(childComplexity int, first *int, after *string) int
 		ID        func(childComplexity int) int
 		Recharge  func(childComplexity int) int
@@ -336,6 +364,7 @@ type ComplexityRoot struct {
 	}
 
 	KeyLimits struct {
+		Budget            func(childComplexity int) int
 		Concurrency       func(childComplexity int) int
 		RequestsPerMinute func(childComplexity int) int
 		TokensPerMinute   func(childComplexity int) int
@@ -434,6 +463,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		AddProviderKey         func(childComplexity int, input model.AddProviderKeyInput) int
+		AdjustCredit           func(childComplexity int, input model.AdjustCreditInput) int
 		ChangePassword         func(childComplexity int, input model.ChangePasswordInput) int
 		CheckEgressPool        func(childComplexity int, input model.CheckEgressPoolInput) int
 		CreateAPIKey           func(childComplexity int, input model.CreateAPIKeyInput) int
@@ -441,6 +471,7 @@ type ComplexityRoot struct {
 		CreateEgressPool       func(childComplexity int, input model.CreateEgressPoolInput) int
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
+		CreateRedeemCodes      func(childComplexity int, input credit.BatchInput) int
 		CreateUser             func(childComplexity int, input account.CreateInput) int
 		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
 		DeleteAlias            func(childComplexity int, input model.DeleteAliasInput) int
@@ -452,12 +483,16 @@ type ComplexityRoot struct {
 		GrantCredit            func(childComplexity int, input model.GrantCreditInput) int
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
+		RedeemCode             func(childComplexity int, input model.RedeemCodeInput) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
+		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
 		RemoveProviderModel    func(childComplexity int, input model.RemoveProviderModelInput) int
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
+		RevokeRedeemCodes      func(childComplexity int, input model.RevokeRedeemCodesInput) int
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
 		RotateProviderKey      func(childComplexity int, input model.RotateProviderKeyInput) int
+		SetBudget              func(childComplexity int, input model.SetBudgetInput) int
 		SetProviderEnabled     func(childComplexity int, input model.SetProviderEnabledInput) int
 		SetProviderKeyEnabled  func(childComplexity int, input model.SetProviderKeyEnabledInput) int
 		SetRechargeRule        func(childComplexity int, input model.SetRechargeRuleInput) int
@@ -657,6 +692,7 @@ type ComplexityRoot struct {
 		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
 		ProviderPresets func(childComplexity int) int
 		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
+		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
@@ -688,12 +724,35 @@ type ComplexityRoot struct {
 		Threshold func(childComplexity int) int
 	}
 
+	RedeemBatch struct {
+		Amount    func(childComplexity int) int
+		Codes     func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Label     func(childComplexity int) int
+		Redeemed  func(childComplexity int) int
+		RevokedAt func(childComplexity int) int
+	}
+
+	RedeemCodePayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	RefreshSessionPayload struct {
 		AccessToken  func(childComplexity int) int
 		ExpiresAt    func(childComplexity int) int
 		RefreshToken func(childComplexity int) int
 		UserErrors   func(childComplexity int) int
 		Viewer       func(childComplexity int) int
+	}
+
+	RefundRequestPayload struct {
+		Account    func(childComplexity int) int
+		Entry      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RemoveProviderKeyPayload struct {
@@ -754,6 +813,11 @@ type ComplexityRoot struct {
 
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RevokeRedeemCodesPayload struct {
+		Batch      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -833,6 +897,11 @@ type ComplexityRoot struct {
 		LastSeenAt func(childComplexity int) int
 		User       func(childComplexity int) int
 		UserAgent  func(childComplexity int) int
+	}
+
+	SetBudgetPayload struct {
+		Account    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	SetProviderEnabledPayload struct {
@@ -1023,6 +1092,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AddProviderKeyPayload.UserErrors(childComplexity), true
 
+	case "AdjustCreditPayload.account":
+		if e.ComplexityRoot.AdjustCreditPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.Account(childComplexity), true
+	case "AdjustCreditPayload.entry":
+		if e.ComplexityRoot.AdjustCreditPayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.Entry(childComplexity), true
+	case "AdjustCreditPayload.userErrors":
+		if e.ComplexityRoot.AdjustCreditPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AdjustCreditPayload.UserErrors(childComplexity), true
+
 	case "Alias.createdAt":
 		if e.ComplexityRoot.Alias.CreatedAt == nil {
 			break
@@ -1164,6 +1252,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Scopes(childComplexity), true
+	case "ApiKey.spend":
+		if e.ComplexityRoot.ApiKey.Spend == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.Spend(childComplexity), true
 	case "ApiKey.strategy":
 		if e.ComplexityRoot.ApiKey.Strategy == nil {
 			break
@@ -1376,6 +1470,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Balance.Price(childComplexity), true
 
+	case "Budget.amount":
+		if e.ComplexityRoot.Budget.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Amount(childComplexity), true
+	case "Budget.window":
+		if e.ComplexityRoot.Budget.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Window(childComplexity), true
+
+	case "BudgetSpend.amount":
+		if e.ComplexityRoot.BudgetSpend.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Amount(childComplexity), true
+	case "BudgetSpend.resetsAt":
+		if e.ComplexityRoot.BudgetSpend.ResetsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.ResetsAt(childComplexity), true
+	case "BudgetSpend.spent":
+		if e.ComplexityRoot.BudgetSpend.Spent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Spent(childComplexity), true
+	case "BudgetSpend.window":
+		if e.ComplexityRoot.BudgetSpend.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BudgetSpend.Window(childComplexity), true
+
 	case "ChangePasswordPayload.user":
 		if e.ComplexityRoot.ChangePasswordPayload.User == nil {
 			break
@@ -1522,6 +1654,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateProviderPayload.UserErrors(childComplexity), true
 
+	case "CreateRedeemCodesPayload.batch":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.Batch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.Batch(childComplexity), true
+	case "CreateRedeemCodesPayload.codes":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.Codes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.Codes(childComplexity), true
+	case "CreateRedeemCodesPayload.userErrors":
+		if e.ComplexityRoot.CreateRedeemCodesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateRedeemCodesPayload.UserErrors(childComplexity), true
+
 	case "CreateUserPayload.user":
 		if e.ComplexityRoot.CreateUserPayload.User == nil {
 			break
@@ -1566,6 +1717,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreditAccount.Balance(childComplexity), true
+	case "CreditAccount.budgets":
+		if e.ComplexityRoot.CreditAccount.Budgets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreditAccount.Budgets(childComplexity), true
 	case "CreditAccount.entries":
 		if e.ComplexityRoot.CreditAccount.Entries == nil {
 			break
@@ -1966,6 +2123,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Header.Value(childComplexity), true
 
+	case "KeyLimits.budget":
+		if e.ComplexityRoot.KeyLimits.Budget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.KeyLimits.Budget(childComplexity), true
 	case "KeyLimits.concurrency":
 		if e.ComplexityRoot.KeyLimits.Concurrency == nil {
 			break
@@ -2372,6 +2535,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddProviderKey(childComplexity, args["input"].(model.AddProviderKeyInput)), true
+	case "Mutation.adjustCredit":
+		if e.ComplexityRoot.Mutation.AdjustCredit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_adjustCredit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AdjustCredit(childComplexity, args["input"].(model.AdjustCreditInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -2449,6 +2623,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateProvider(childComplexity, args["input"].(model.CreateProviderInput)), true
+	case "Mutation.createRedeemCodes":
+		if e.ComplexityRoot.Mutation.CreateRedeemCodes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createRedeemCodes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateRedeemCodes(childComplexity, args["input"].(credit.BatchInput)), true
 	case "Mutation.createUser":
 		if e.ComplexityRoot.Mutation.CreateUser == nil {
 			break
@@ -2570,6 +2755,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProbeProvider(childComplexity, args["input"].(model.ProbeProviderInput)), true
+	case "Mutation.redeemCode":
+		if e.ComplexityRoot.Mutation.RedeemCode == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_redeemCode_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RedeemCode(childComplexity, args["input"].(model.RedeemCodeInput)), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -2581,6 +2777,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RefreshSession(childComplexity, args["input"].(model.RefreshSessionInput)), true
+	case "Mutation.refundRequest":
+		if e.ComplexityRoot.Mutation.RefundRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_refundRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RefundRequest(childComplexity, args["input"].(model.RefundRequestInput)), true
 	case "Mutation.removeProviderKey":
 		if e.ComplexityRoot.Mutation.RemoveProviderKey == nil {
 			break
@@ -2614,6 +2821,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(model.RevokeAPIKeyInput)), true
+	case "Mutation.revokeRedeemCodes":
+		if e.ComplexityRoot.Mutation.RevokeRedeemCodes == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeRedeemCodes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeRedeemCodes(childComplexity, args["input"].(model.RevokeRedeemCodesInput)), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -2636,6 +2854,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateProviderKey(childComplexity, args["input"].(model.RotateProviderKeyInput)), true
+	case "Mutation.setBudget":
+		if e.ComplexityRoot.Mutation.SetBudget == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setBudget_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetBudget(childComplexity, args["input"].(model.SetBudgetInput)), true
 	case "Mutation.setProviderEnabled":
 		if e.ComplexityRoot.Mutation.SetProviderEnabled == nil {
 			break
@@ -3640,6 +3869,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Providers(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*provider.Filter), args["orderBy"].(*model.Order)), true
+	case "Query.redeemBatches":
+		if e.ComplexityRoot.Query.RedeemBatches == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.RedeemBatches(childComplexity), true
 	case "Query.requests":
 		if e.ComplexityRoot.Query.Requests == nil {
 			break
@@ -3796,6 +4031,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RechargeRule.Threshold(childComplexity), true
 
+	case "RedeemBatch.amount":
+		if e.ComplexityRoot.RedeemBatch.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Amount(childComplexity), true
+	case "RedeemBatch.codes":
+		if e.ComplexityRoot.RedeemBatch.Codes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Codes(childComplexity), true
+	case "RedeemBatch.createdAt":
+		if e.ComplexityRoot.RedeemBatch.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.CreatedAt(childComplexity), true
+	case "RedeemBatch.expiresAt":
+		if e.ComplexityRoot.RedeemBatch.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ExpiresAt(childComplexity), true
+	case "RedeemBatch.id":
+		if e.ComplexityRoot.RedeemBatch.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ID(childComplexity), true
+	case "RedeemBatch.label":
+		if e.ComplexityRoot.RedeemBatch.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Label(childComplexity), true
+	case "RedeemBatch.redeemed":
+		if e.ComplexityRoot.RedeemBatch.Redeemed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.Redeemed(childComplexity), true
+	case "RedeemBatch.revokedAt":
+		if e.ComplexityRoot.RedeemBatch.RevokedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.RevokedAt(childComplexity), true
+
+	case "RedeemCodePayload.account":
+		if e.ComplexityRoot.RedeemCodePayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.Account(childComplexity), true
+	case "RedeemCodePayload.entry":
+		if e.ComplexityRoot.RedeemCodePayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.Entry(childComplexity), true
+	case "RedeemCodePayload.userErrors":
+		if e.ComplexityRoot.RedeemCodePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemCodePayload.UserErrors(childComplexity), true
+
 	case "RefreshSessionPayload.accessToken":
 		if e.ComplexityRoot.RefreshSessionPayload.AccessToken == nil {
 			break
@@ -3826,6 +4129,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RefreshSessionPayload.Viewer(childComplexity), true
+
+	case "RefundRequestPayload.account":
+		if e.ComplexityRoot.RefundRequestPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.Account(childComplexity), true
+	case "RefundRequestPayload.entry":
+		if e.ComplexityRoot.RefundRequestPayload.Entry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.Entry(childComplexity), true
+	case "RefundRequestPayload.userErrors":
+		if e.ComplexityRoot.RefundRequestPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundRequestPayload.UserErrors(childComplexity), true
 
 	case "RemoveProviderKeyPayload.removedId":
 		if e.ComplexityRoot.RemoveProviderKeyPayload.RemovedID == nil {
@@ -4073,6 +4395,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeApiKeyPayload.UserErrors(childComplexity), true
+
+	case "RevokeRedeemCodesPayload.batch":
+		if e.ComplexityRoot.RevokeRedeemCodesPayload.Batch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeRedeemCodesPayload.Batch(childComplexity), true
+	case "RevokeRedeemCodesPayload.userErrors":
+		if e.ComplexityRoot.RevokeRedeemCodesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeRedeemCodesPayload.UserErrors(childComplexity), true
 
 	case "RevokeSessionPayload.revokedId":
 		if e.ComplexityRoot.RevokeSessionPayload.RevokedID == nil {
@@ -4405,6 +4740,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.UserAgent(childComplexity), true
+
+	case "SetBudgetPayload.account":
+		if e.ComplexityRoot.SetBudgetPayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetBudgetPayload.Account(childComplexity), true
+	case "SetBudgetPayload.userErrors":
+		if e.ComplexityRoot.SetBudgetPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetBudgetPayload.UserErrors(childComplexity), true
 
 	case "SetProviderEnabledPayload.provider":
 		if e.ComplexityRoot.SetProviderEnabledPayload.Provider == nil {
@@ -4947,6 +5295,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddProviderKeyInput", ec.unmarshalInputAddProviderKeyInput),
+			graphql.NewInputUnmarshaler("AdjustCreditInput", ec.unmarshalInputAdjustCreditInput),
 			graphql.NewInputUnmarshaler("AliasFilter", ec.unmarshalInputAliasFilter),
 			graphql.NewInputUnmarshaler("AliasOrder", ec.unmarshalInputAliasOrder),
 			graphql.NewInputUnmarshaler("ApiKeyFilter", ec.unmarshalInputApiKeyFilter),
@@ -4954,6 +5303,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
 			graphql.NewInputUnmarshaler("AuditEventOrder", ec.unmarshalInputAuditEventOrder),
 			graphql.NewInputUnmarshaler("BalanceInput", ec.unmarshalInputBalanceInput),
+			graphql.NewInputUnmarshaler("BudgetInput", ec.unmarshalInputBudgetInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CheckEgressPoolInput", ec.unmarshalInputCheckEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateAliasInput", ec.unmarshalInputCreateAliasInput),
@@ -4961,6 +5311,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateEgressPoolInput", ec.unmarshalInputCreateEgressPoolInput),
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
+			graphql.NewInputUnmarshaler("CreateRedeemCodesInput", ec.unmarshalInputCreateRedeemCodesInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteAliasInput", ec.unmarshalInputDeleteAliasInput),
@@ -4989,17 +5340,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
 			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
 			graphql.NewInputUnmarshaler("RarePricesInput", ec.unmarshalInputRarePricesInput),
+			graphql.NewInputUnmarshaler("RedeemCodeInput", ec.unmarshalInputRedeemCodeInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
+			graphql.NewInputUnmarshaler("RefundRequestInput", ec.unmarshalInputRefundRequestInput),
 			graphql.NewInputUnmarshaler("RemoveProviderKeyInput", ec.unmarshalInputRemoveProviderKeyInput),
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
 			graphql.NewInputUnmarshaler("RequestFilter", ec.unmarshalInputRequestFilter),
 			graphql.NewInputUnmarshaler("RequestOrder", ec.unmarshalInputRequestOrder),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
+			graphql.NewInputUnmarshaler("RevokeRedeemCodesInput", ec.unmarshalInputRevokeRedeemCodesInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RotateProviderKeyInput", ec.unmarshalInputRotateProviderKeyInput),
 			graphql.NewInputUnmarshaler("RouteInput", ec.unmarshalInputRouteInput),
 			graphql.NewInputUnmarshaler("RouteOverridesInput", ec.unmarshalInputRouteOverridesInput),
 			graphql.NewInputUnmarshaler("RoutingPlanInput", ec.unmarshalInputRoutingPlanInput),
+			graphql.NewInputUnmarshaler("SetBudgetInput", ec.unmarshalInputSetBudgetInput),
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
 			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
@@ -5318,10 +5673,48 @@ type CreditAccount implements Node {
   reserved: Amount!
   "balance less reserved."
   available: Amount!
+  "What its user may spend with all keys in a day and in a month, and what has been spent; empty where nothing was set."
+  budgets: [BudgetSpend!]!
   "How it is topped up; null where it is not."
   rechargeRule: RechargeRule
   "Its movements, newest first."
   entries(first: Int, after: String): CreditEntryConnection!
+}
+
+"The time for which a budget is."
+enum BudgetWindow {
+  "A day of UTC."
+  DAY
+  "A month of UTC."
+  MONTH
+}
+
+"What may be spent in a window."
+type Budget {
+  "In credits."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+}
+
+"What may be spent in a window."
+input BudgetInput {
+  "More than zero."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+}
+
+"A budget and what has been spent of it."
+type BudgetSpend {
+  "What may be spent."
+  amount: Amount!
+  "In which time."
+  window: BudgetWindow!
+  "What the calls of the current window were charged, as far as it is booked."
+  spent: Amount!
+  "When the next window begins."
+  resetsAt: Time!
 }
 
 "Why an entry was made."
@@ -5334,6 +5727,10 @@ enum CreditEntryKind {
   CHARGE
   "A correction."
   ADJUSTMENT
+  "What a call was charged, given back."
+  REFUND
+  "A code that was redeemed."
+  REDEEM
 }
 
 "One movement of an account. Entries are added, never changed."
@@ -5346,7 +5743,7 @@ type CreditEntry {
   amount: Amount!
   "What for: a text, or the model of a charge."
   reason: String!
-  "The logged call that was paid for."
+  "The logged call that was paid for, or refunded."
   requestId: ID
   "When it was made; of a charge, when the call was."
   createdAt: Time!
@@ -5406,6 +5803,138 @@ type GrantCreditPayload {
   userErrors: [UserError!]!
 }
 
+"Puts an account right."
+input AdjustCreditInput {
+  "Whose account."
+  userId: ID!
+  "More than zero gives, less takes away, at most what is available."
+  amount: Amount!
+  "Why."
+  reason: String!
+  "The same key books once, however often it is sent."
+  idempotencyKey: String!
+}
+
+"What came of it."
+type AdjustCreditPayload {
+  "The movement."
+  entry: CreditEntry
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Gives back what a call was charged."
+input RefundRequestInput {
+  "The logged call."
+  requestId: ID!
+  "At most what was charged; all of it where it is left out."
+  amount: Amount
+  "Why."
+  reason: String!
+}
+
+"What came of it."
+type RefundRequestPayload {
+  "The movement; the first one where the same refund was made before."
+  entry: CreditEntry
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Codes that were made together. Each gives credit once."
+type RedeemBatch {
+  "Its typed, opaque identifier."
+  id: ID!
+  "What they are for; stands in the entries."
+  label: String!
+  "What each is worth."
+  amount: Amount!
+  "How many there are."
+  codes: Int!
+  "How many were redeemed."
+  redeemed: Int!
+  "Until when they can be redeemed; null is without end."
+  expiresAt: Time
+  "When what was left of them was ended."
+  revokedAt: Time
+  "When they were made."
+  createdAt: Time!
+}
+
+"Asks for codes."
+input CreateRedeemCodesInput {
+  "What they are for."
+  label: String!
+  "What each is worth."
+  amount: Amount!
+  "How many, at most 1000."
+  count: Int!
+  "Until when they can be redeemed; without end where it is left out."
+  expiresAt: Time
+}
+
+"What came of it."
+type CreateRedeemCodesPayload {
+  "The batch."
+  batch: RedeemBatch
+  "Shown here and never again."
+  codes: [String!]
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the batch to end."
+input RevokeRedeemCodesInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type RevokeRedeemCodesPayload {
+  "The batch as it is now."
+  batch: RedeemBatch
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"A code to redeem."
+input RedeemCodeInput {
+  "As it was given; dashes and case do not matter."
+  code: String!
+}
+
+"What came of it."
+type RedeemCodePayload {
+  "The movement."
+  entry: CreditEntry
+  "The viewer's account as it is now."
+  account: CreditAccount
+  "What its sender can mend; one and the same for every code that is no good."
+  userErrors: [UserError!]!
+}
+
+"Sets or ends a budget."
+input SetBudgetInput {
+  "Whose, for all their keys together."
+  userId: ID!
+  "In which time."
+  window: BudgetWindow!
+  "More than zero; no budget for this window where it is left out."
+  amount: Amount
+}
+
+"What came of it."
+type SetBudgetPayload {
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Sets or replaces the rule."
 input SetRechargeRuleInput {
   "Whose account it is for."
@@ -5431,11 +5960,25 @@ type SetRechargeRulePayload {
 extend type Query {
   "The account of a user; the viewer's where userId is left out."
   creditAccount(userId: ID): CreditAccount
+  "The newest 100 batches of codes, for admins."
+  redeemBatches: [RedeemBatch!]!
 }
 
 extend type Mutation {
   "Gives credit to a user."
   grantCredit(input: GrantCreditInput!): GrantCreditPayload!
+  "Puts an account right by an entry of either sign, with a reason."
+  adjustCredit(input: AdjustCreditInput!): AdjustCreditPayload!
+  "Gives back what a logged call was charged, once. The charge stays as it is."
+  refundRequest(input: RefundRequestInput!): RefundRequestPayload!
+  "Makes codes, each of which gives credit to the first who redeems it."
+  createRedeemCodes(input: CreateRedeemCodesInput!): CreateRedeemCodesPayload!
+  "Ends what is left of a batch."
+  revokeRedeemCodes(input: RevokeRedeemCodesInput!): RevokeRedeemCodesPayload!
+  "Redeems a code for the viewer: ten attempts in ten minutes, and thirty of an address."
+  redeemCode(input: RedeemCodeInput!): RedeemCodePayload!
+  "Sets or ends what a user may spend in a day or a month."
+  setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
 }
@@ -5680,6 +6223,8 @@ type ApiKey implements Node {
   strategy: Strategy
   "How many milliseconds a call may take; null is as long as the gateway allows. A caller's x-aihigress-timeout-ms may shorten it."
   timeoutMs: Int
+  "Its budget and what has been spent of it; null where it has none."
+  spend: BudgetSpend
   "When it stops working; null is never."
   expiresAt: Time
   "When it was ended for good."
@@ -5696,6 +6241,8 @@ type KeyLimits {
   tokensPerMinute: Int64
   "Calls at the same time."
   concurrency: Int
+  "Credit in a day or a month."
+  budget: Budget
 }
 
 "What a key may do at most; what is left out has no limit."
@@ -5706,6 +6253,8 @@ input KeyLimitsInput {
   tokensPerMinute: Int64
   "Calls at the same time."
   concurrency: Int
+  "Credit in a day or a month. It counts from the first call after it was set; a changed amount keeps what was counted."
+  budget: BudgetInput
 }
 
 "A page of a list."
@@ -8066,6 +8615,18 @@ func (ec *executionContext) childFields_AddProviderKeyPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type AddProviderKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_AdjustCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_AdjustCreditPayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_AdjustCreditPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AdjustCreditPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdjustCreditPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Alias(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8132,6 +8693,8 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_strategy(ctx, field)
 	case "timeoutMs":
 		return ec.fieldContext_ApiKey_timeoutMs(ctx, field)
+	case "spend":
+		return ec.fieldContext_ApiKey_spend(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_ApiKey_expiresAt(ctx, field)
 	case "revokedAt":
@@ -8246,6 +8809,30 @@ func (ec *executionContext) childFields_Balance(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Balance", field.Name)
 }
 
+func (ec *executionContext) childFields_Budget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_Budget_amount(ctx, field)
+	case "window":
+		return ec.fieldContext_Budget_window(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Budget", field.Name)
+}
+
+func (ec *executionContext) childFields_BudgetSpend(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_BudgetSpend_amount(ctx, field)
+	case "window":
+		return ec.fieldContext_BudgetSpend_window(ctx, field)
+	case "spent":
+		return ec.fieldContext_BudgetSpend_spent(ctx, field)
+	case "resetsAt":
+		return ec.fieldContext_BudgetSpend_resetsAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BudgetSpend", field.Name)
+}
+
 func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -8340,6 +8927,18 @@ func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type CreateProviderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateRedeemCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "batch":
+		return ec.fieldContext_CreateRedeemCodesPayload_batch(ctx, field)
+	case "codes":
+		return ec.fieldContext_CreateRedeemCodesPayload_codes(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateRedeemCodesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateRedeemCodesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -8374,6 +8973,8 @@ func (ec *executionContext) childFields_CreditAccount(ctx context.Context, field
 		return ec.fieldContext_CreditAccount_reserved(ctx, field)
 	case "available":
 		return ec.fieldContext_CreditAccount_available(ctx, field)
+	case "budgets":
+		return ec.fieldContext_CreditAccount_budgets(ctx, field)
 	case "rechargeRule":
 		return ec.fieldContext_CreditAccount_rechargeRule(ctx, field)
 	case "entries":
@@ -8602,6 +9203,8 @@ func (ec *executionContext) childFields_KeyLimits(ctx context.Context, field gra
 		return ec.fieldContext_KeyLimits_tokensPerMinute(ctx, field)
 	case "concurrency":
 		return ec.fieldContext_KeyLimits_concurrency(ctx, field)
+	case "budget":
+		return ec.fieldContext_KeyLimits_budget(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type KeyLimits", field.Name)
 }
@@ -9178,6 +9781,40 @@ func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type RechargeRule", field.Name)
 }
 
+func (ec *executionContext) childFields_RedeemBatch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_RedeemBatch_id(ctx, field)
+	case "label":
+		return ec.fieldContext_RedeemBatch_label(ctx, field)
+	case "amount":
+		return ec.fieldContext_RedeemBatch_amount(ctx, field)
+	case "codes":
+		return ec.fieldContext_RedeemBatch_codes(ctx, field)
+	case "redeemed":
+		return ec.fieldContext_RedeemBatch_redeemed(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_RedeemBatch_expiresAt(ctx, field)
+	case "revokedAt":
+		return ec.fieldContext_RedeemBatch_revokedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_RedeemBatch_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RedeemBatch", field.Name)
+}
+
+func (ec *executionContext) childFields_RedeemCodePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_RedeemCodePayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_RedeemCodePayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RedeemCodePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RedeemCodePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -9192,6 +9829,18 @@ func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Contex
 		return ec.fieldContext_RefreshSessionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RefreshSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundRequestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_RefundRequestPayload_entry(ctx, field)
+	case "account":
+		return ec.fieldContext_RefundRequestPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefundRequestPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundRequestPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RemoveProviderKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9314,6 +9963,16 @@ func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_RevokeApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeRedeemCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "batch":
+		return ec.fieldContext_RevokeRedeemCodesPayload_batch(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevokeRedeemCodesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeRedeemCodesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9470,6 +10129,16 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SetBudgetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_SetBudgetPayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetBudgetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetBudgetPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetProviderEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

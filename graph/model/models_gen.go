@@ -44,6 +44,28 @@ type AddProviderKeyPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Puts an account right.
+type AdjustCreditInput struct {
+	// Whose account.
+	UserID scalar.UserID `json:"userId"`
+	// More than zero gives, less takes away, at most what is available.
+	Amount money.Amount `json:"amount"`
+	// Why.
+	Reason string `json:"reason"`
+	// The same key books once, however often it is sent.
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// What came of it.
+type AdjustCreditPayload struct {
+	// The movement.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Cuts the list to what fits all that is given.
 type AliasFilter struct {
 	// Of this user.
@@ -262,6 +284,16 @@ type CreateProviderInput struct {
 type CreateProviderPayload struct {
 	// The provider as it is now.
 	Provider *provider.Provider `json:"provider,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// What came of it.
+type CreateRedeemCodesPayload struct {
+	// The batch.
+	Batch *credit.Batch `json:"batch,omitempty"`
+	// Shown here and never again.
+	Codes []string `json:"codes,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }
@@ -604,6 +636,22 @@ type ProviderPathInput struct {
 	Path string `json:"path"`
 }
 
+// A code to redeem.
+type RedeemCodeInput struct {
+	// As it was given; dashes and case do not matter.
+	Code string `json:"code"`
+}
+
+// What came of it.
+type RedeemCodePayload struct {
+	// The movement.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The viewer's account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; one and the same for every code that is no good.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // The token to be replaced.
 type RefreshSessionInput struct {
 	// What signIn or the last refreshSession gave.
@@ -620,6 +668,26 @@ type RefreshSessionPayload struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Who has signed in. What belongs to them is for the next operation, with the access token.
 	Viewer *account.User `json:"viewer,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Gives back what a call was charged.
+type RefundRequestInput struct {
+	// The logged call.
+	RequestID scalar.RequestID `json:"requestId"`
+	// At most what was charged; all of it where it is left out.
+	Amount *money.Amount `json:"amount,omitempty"`
+	// Why.
+	Reason string `json:"reason"`
+}
+
+// What came of it.
+type RefundRequestPayload struct {
+	// The movement; the first one where the same refund was made before.
+	Entry *credit.Entry `json:"entry,omitempty"`
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }
@@ -682,6 +750,20 @@ type RevokeAPIKeyInput struct {
 type RevokeAPIKeyPayload struct {
 	// The key.
 	APIKey *apikey.Key `json:"apiKey,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Names the batch to end.
+type RevokeRedeemCodesInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.RedeemBatchID `json:"id"`
+}
+
+// What came of it.
+type RevokeRedeemCodesPayload struct {
+	// The batch as it is now.
+	Batch *credit.Batch `json:"batch,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }
@@ -810,6 +892,24 @@ type RoutingTerms struct {
 	InFlight int `json:"inFlight"`
 	// How many attempts the figures stand for, each counting the less the older it is.
 	Known float64 `json:"known"`
+}
+
+// Sets or ends a budget.
+type SetBudgetInput struct {
+	// Whose, for all their keys together.
+	UserID scalar.UserID `json:"userId"`
+	// In which time.
+	Window credit.Window `json:"window"`
+	// More than zero; no budget for this window where it is left out.
+	Amount *money.Amount `json:"amount,omitempty"`
+}
+
+// What came of it.
+type SetBudgetPayload struct {
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Switches a provider on or off.

@@ -18,6 +18,7 @@ import (
 // gqlgen tells types by package and name alone and so takes all instances of the generic id.Of for one.
 type (
 	UserID          id.User
+	RequestID       id.Request
 	SessionID       id.Session
 	KeyID           id.Key
 	ProviderID      id.Provider
@@ -29,10 +30,12 @@ type (
 	AliasID         id.Alias
 	EgressPoolID    id.EgressPool
 	EgressProxyID   id.EgressProxy
+	RedeemBatchID   id.RedeemBatch
 )
 
 // The Marshal functions write an identifier in its typed form.
 func MarshalUserID(v UserID) graphql.Marshaler               { return marshal(id.User(v)) }
+func MarshalRequestID(v RequestID) graphql.Marshaler         { return marshal(id.Request(v)) }
 func MarshalSessionID(v SessionID) graphql.Marshaler         { return marshal(id.Session(v)) }
 func MarshalKeyID(v KeyID) graphql.Marshaler                 { return marshal(id.Key(v)) }
 func MarshalProviderID(v ProviderID) graphql.Marshaler       { return marshal(id.Provider(v)) }
@@ -48,9 +51,11 @@ func MarshalWebhookID(v WebhookID) graphql.Marshaler         { return marshal(id
 func MarshalAliasID(v AliasID) graphql.Marshaler             { return marshal(id.Alias(v)) }
 func MarshalEgressPoolID(v EgressPoolID) graphql.Marshaler   { return marshal(id.EgressPool(v)) }
 func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id.EgressProxy(v)) }
+func MarshalRedeemBatchID(v RedeemBatchID) graphql.Marshaler { return marshal(id.RedeemBatch(v)) }
 
 // The Unmarshal functions read the typed form of their noun and refuse every other.
 func UnmarshalUserID(v any) (UserID, error)       { return parse[id.User, UserID](v) }
+func UnmarshalRequestID(v any) (RequestID, error) { return parse[id.Request, RequestID](v) }
 func UnmarshalSessionID(v any) (SessionID, error) { return parse[id.Session, SessionID](v) }
 func UnmarshalKeyID(v any) (KeyID, error)         { return parse[id.Key, KeyID](v) }
 func UnmarshalProviderID(v any) (ProviderID, error) {
@@ -66,8 +71,11 @@ func UnmarshalModelID(v any) (ModelID, error) { return parse[id.Model, ModelID](
 func UnmarshalNotificationID(v any) (NotificationID, error) {
 	return parse[id.Notification, NotificationID](v)
 }
-func UnmarshalWebhookID(v any) (WebhookID, error)       { return parse[id.Webhook, WebhookID](v) }
-func UnmarshalAliasID(v any) (AliasID, error)           { return parse[id.Alias, AliasID](v) }
+func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
+func UnmarshalAliasID(v any) (AliasID, error)     { return parse[id.Alias, AliasID](v) }
+func UnmarshalRedeemBatchID(v any) (RedeemBatchID, error) {
+	return parse[id.RedeemBatch, RedeemBatchID](v)
+}
 func UnmarshalEgressPoolID(v any) (EgressPoolID, error) { return parse[id.EgressPool, EgressPoolID](v) }
 func UnmarshalEgressProxyID(v any) (EgressProxyID, error) {
 	return parse[id.EgressProxy, EgressProxyID](v)

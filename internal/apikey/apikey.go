@@ -12,6 +12,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/audit"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/id"
 )
 
@@ -29,6 +30,7 @@ type Limits struct {
 	RequestsPerMinute *int32
 	TokensPerMinute   *int64
 	Concurrency       *int32 // calls at the same time
+	Budget            *credit.Budget
 }
 
 // A Key is a gateway key without its secret.
@@ -86,6 +88,9 @@ func fromRow(row db.ApiKey) Key {
 		ExpiresAt: row.ExpiresAt,
 		RevokedAt: row.RevokedAt,
 		CreatedAt: row.CreatedAt,
+	}
+	if row.Budget != nil {
+		k.Limits.Budget = &credit.Budget{Amount: *row.Budget, Window: credit.Window(row.BudgetWindow)}
 	}
 	for i, s := range row.Scopes {
 		k.Scopes[i] = Scope(s)

@@ -133,6 +133,11 @@ func checkLimits(l Limits) error {
 		return limitError("tokensPerMinute")
 	case l.Concurrency != nil && *l.Concurrency < 1:
 		return limitError("concurrency")
+	case l.Budget != nil:
+		if e, bad := fault.As(l.Budget.Check()); bad {
+			e.Path = append([]string{"limits", "budget"}, e.Path...)
+			return e
+		}
 	}
 	return nil
 }

@@ -108,14 +108,14 @@ func (k *Keys) insert(ctx context.Context, grant authz.Grant, in CreateInput, te
 			ID: id.New[id.Key](), UserID: in.UserID, Name: in.Name, Hint: hint(text.Reveal()), SecretHash: hash[:],
 			Scopes: scopes, Models: in.Models, ProviderIds: in.ProviderIDs, IpRanges: in.IPRanges,
 			RequestsPerMinute: in.Limits.RequestsPerMinute, TokensPerMinute: in.Limits.TokensPerMinute,
-			Concurrency: in.Limits.Concurrency, Strategy: string(in.Strategy), TimeoutMs: milliseconds(in.Timeout), ExpiresAt: in.ExpiresAt,
+			Concurrency: in.Limits.Concurrency, Budget: in.Limits.budget(), BudgetWindow: in.Limits.budgetWindow(), Strategy: string(in.Strategy), TimeoutMs: milliseconds(in.Timeout), ExpiresAt: in.ExpiresAt,
 		})
 		if err != nil {
 			return err
 		}
 		return k.audit.Record(ctx, tx, "key.create", row.ID.String(), map[string]any{
 			"user": in.UserID, "name": in.Name, "hint": row.Hint, "scopes": scopes,
-			"strategy": in.Strategy, "timeoutMs": in.Timeout.Milliseconds(), "expiresAt": in.ExpiresAt,
+			"strategy": in.Strategy, "timeoutMs": in.Timeout.Milliseconds(), "expiresAt": in.ExpiresAt, "budget": in.Limits.Budget,
 		})
 	})
 	return row, err

@@ -10,6 +10,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/catalog"
+	"aihigress/internal/credit"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
@@ -54,10 +55,15 @@ func (k *Keys) Update(ctx context.Context, keyID id.Key, in UpdateInput) (Key, e
 		row, err = k.q.UpdateApiKey(ctx, tx, db.UpdateApiKeyParams{
 			ID: keyID, Name: row.Name, Models: row.Models, ProviderIds: row.ProviderIds, IpRanges: row.IpRanges,
 			RequestsPerMinute: row.RequestsPerMinute, TokensPerMinute: row.TokensPerMinute,
-			Concurrency: row.Concurrency, Strategy: row.Strategy, TimeoutMs: row.TimeoutMs, ExpiresAt: row.ExpiresAt,
+			Concurrency: row.Concurrency, Budget: row.Budget, BudgetWindow: row.BudgetWindow, Strategy: row.Strategy, TimeoutMs: row.TimeoutMs, ExpiresAt: row.ExpiresAt,
 		})
 		if err != nil {
 			return err
+		}
+		if in.Limits != nil && in.Limits.Budget != nil {
+			if err := credit.ChangeBudgetTx(ctx, tx, keyID.UUID, *in.Limits.Budget); err != nil {
+				return err
+			}
 		}
 		return k.audit.Record(ctx, tx, "key.update", keyID.String(), changed)
 	})
@@ -132,8 +138,9 @@ func (in UpdateInput) apply(row *db.ApiKey) map[string]any {
 	}
 	if in.Limits != nil {
 		row.RequestsPerMinute, row.TokensPerMinute, row.Concurrency = in.Limits.RequestsPerMinute, in.Limits.TokensPerMinute, in.Limits.Concurrency
+		row.Budget, row.BudgetWindow = in.Limits.budget(), in.Limits.budgetWindow()
 		set["limits"] = map[string]any{
-			"requestsPerMinute": row.RequestsPerMinute, "tokensPerMinute": row.TokensPerMinute, "concurrency": row.Concurrency,
+			"requestsPerMinute": row.RequestsPerMinute, "tokensPerMinute": row.TokensPerMinute, "concurrency": row.Concurrency, "budget": in.Limits.Budget,
 		}
 	}
 	if in.Strategy != nil {

@@ -97,20 +97,21 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		return fmt.Errorf("job pages: %w", err)
 	}
 	g.proxy = proxy.New(proxy.Options{
-		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Meter: g.meter, Upstream: g.upstream, Log: g.log,
+		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Budgets: proxy.NodeBudgets(credit.NewBudgets(g.leases)), Meter: g.meter, Upstream: g.upstream, Log: g.log,
 		Health: g.board, Keys: g.vendorKeys, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
 		MaxBody: o.Config.MaxBodyBytes, MaxBodies: maxBodies(g.memory),
 		MaxUpload: o.Config.MaxUploadBytes, MaxSpooled: o.Config.MaxUploadDisk,
 		RefuseUnpriced: o.Config.Unpriced == config.UnpricedRefuse,
 	})
+	codes := credit.NewCodes(g.ledger, g.limiter)
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})

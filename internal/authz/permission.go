@@ -26,6 +26,9 @@ const (
 	CreditRead     Permission = "credit.read"
 	CreditGrant    Permission = "credit.grant"
 	RechargeWrite  Permission = "credit.recharge"
+	BudgetWrite    Permission = "credit.budget"
+	CodeWrite      Permission = "credit.code"
+	CodeRedeem     Permission = "credit.redeem"
 	CreditBook     Permission = "credit.book" // leases, charges and their upkeep: the gateway itself
 	RequestRead    Permission = "request.read"
 	CostRead       Permission = "request.cost" // what the vendor charges
@@ -45,7 +48,7 @@ func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
 		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, AliasRead, AliasWrite,
-		CreditRead, CreditGrant, RechargeWrite, CreditBook,
+		CreditRead, CreditGrant, RechargeWrite, BudgetWrite, CodeWrite, CodeRedeem, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
@@ -56,13 +59,13 @@ var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
-		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all,
+		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all, CodeWrite: all, CodeRedeem: own,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 	Member: {
 		SignIn: own, SessionRead: own, SessionRevoke: own, UserRead: own, PasswordChange: own, KeyRead: own, KeyWrite: own,
-		ProviderRead: own, ModelRead: all, AliasRead: own, AliasWrite: own, CreditRead: own, RequestRead: own, MetricsRead: own,
+		ProviderRead: own, ModelRead: all, AliasRead: own, AliasWrite: own, CreditRead: own, CodeRedeem: own, RequestRead: own, MetricsRead: own,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 }

@@ -38,7 +38,7 @@ func (l *Ledger) Accounts(ctx context.Context, users []id.User) ([]Account, erro
 	accounts, ids := make([]Account, len(rows)), make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		a := row.CreditAccount
-		accounts[i] = Account{ID: a.ID, UserID: a.UserID, Balance: a.Balance, Reserved: money.Amount(row.Reserved)}
+		accounts[i] = Account{ID: a.ID, UserID: a.UserID, Balance: a.Balance, Reserved: money.Amount(row.Reserved), Budgets: budgetsOf(a)}
 		ids[i] = a.ID.UUID
 	}
 	rules, err := l.q.ListRechargeRules(ctx, l.pool, db.ListRechargeRulesParams{AccountIds: ids, RowLimit: MaxBatch})

@@ -155,7 +155,10 @@ func bookAll(t *testing.T, ctx context.Context, b *bank, l *Leases, node id.Node
 				break fill
 			}
 		}
-		err := db.InTx(ctx, b.pool, func(tx pgx.Tx) error { return b.ledger.BookTx(ctx, tx, node, batch) })
+		err := db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
+			_, err := b.ledger.BookTx(ctx, tx, node, batch)
+			return err
+		})
 		if err != nil {
 			t.Error(err)
 		}

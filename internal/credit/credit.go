@@ -29,6 +29,8 @@ const (
 	KindRecharge   Kind = "recharge"   // a recharge rule did; positive
 	KindCharge     Kind = "charge"     // a request was paid for; negative
 	KindAdjustment Kind = "adjustment" // an admin put something right; either sign
+	KindRefund     Kind = "refund"     // an admin gave back what a request was charged; positive
+	KindRedeem     Kind = "redeem"     // a code was redeemed; positive
 )
 
 // The codes of this package's failures, for programs.
@@ -47,6 +49,7 @@ type Account struct {
 	Balance  money.Amount // the sum of the entries
 	Reserved money.Amount // what nodes have leased: the holds of running requests, charges not booked yet, and room for more
 	Recharge *Rule        // nil where none was ever set
+	Budgets  []Budget     // at most one of each window
 }
 
 // Available is what no node has leased. It is below zero where requests cost more than was left.
@@ -59,7 +62,7 @@ type Entry struct {
 	Kind      Kind
 	Amount    money.Amount // added to the balance; negative for a charge
 	Reason    string       // what a grant was for, or the model of a charge
-	RequestID *id.Request  // of a charge
+	RequestID *id.Request  // of a charge and its refund
 	ActorID   *id.User     // the admin; nil for the gateway itself
 	CreatedAt time.Time    // of a charge: when the request was made
 }
@@ -67,6 +70,8 @@ type Entry struct {
 // A Charge is what one request costs its account.
 type Charge struct {
 	Account id.Account
+	User    id.User      // whose budgets it counts for; zero for none
+	Key     id.Key       // the same
 	Request id.Request   // books once, however often it is offered
 	Amount  money.Amount // not negative; nothing is booked for zero
 	Reason  string       // the model

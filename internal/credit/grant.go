@@ -19,6 +19,8 @@ const (
 	// MaxGrant is the most that one grant or adjustment moves: a million credits. A slip of the finger stays far from
 	// what a balance can hold.
 	MaxGrant = 1_000_000 * money.Credit
+	// MaxBalance is the most that an account may be given, a billion credits: sums over several stay below what 64 bits hold.
+	MaxBalance = 1_000_000_000 * money.Credit
 	// maxReason and maxKey are in characters.
 	maxReason = 500
 	maxKey    = 200
@@ -95,7 +97,9 @@ func (l *Ledger) GrantTx(ctx context.Context, tx pgx.Tx, in GrantInput) (Entry, 
 	}
 	entry, err := l.repeated(ctx, tx, locked.ID, key, in)
 	if errors.Is(err, fault.NotFound) {
-		entry, err = l.insertGrant(ctx, tx, g, locked.ID, key, in)
+		if err = fits(locked.Balance, in.Amount); err == nil {
+			entry, err = l.insertGrant(ctx, tx, g, locked.ID, key, in)
+		}
 	}
 	if err != nil {
 		return Entry{}, Account{}, err
@@ -131,17 +135,13 @@ func (l *Ledger) insertGrant(ctx context.Context, tx pgx.Tx, g authz.Grant, acco
 			return Entry{}, err
 		}
 	}
-	var actor *id.User
-	if !g.UserID.IsZero() {
-		actor = &g.UserID
-	}
 	entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
 		AccountID:      account,
 		Kind:           string(in.Kind),
 		Amount:         in.Amount,
 		Reason:         in.Reason,
 		IdempotencyKey: key,
-		ActorID:        actor,
+		ActorID:        actorOf(g),
 	})
 	if err != nil {
 		return Entry{}, err
@@ -150,6 +150,24 @@ func (l *Ledger) insertGrant(ctx context.Context, tx pgx.Tx, g authz.Grant, acco
 		"entry": entry.ID, "user": in.UserID, "amount": in.Amount, "reason": in.Reason,
 	})
 	return entry, err
+}
+
+// fits refuses what would make a balance more than it can be.
+func fits(balance, amount money.Amount) error {
+	if amount > 0 && balance.Add(amount) > MaxBalance {
+		err := fault.New(fault.Conflict, "an account holds at most %s credits", MaxBalance)
+		err.Path = []string{"amount"}
+		return err
+	}
+	return nil
+}
+
+// actorOf is the user who acts; nil for the gateway itself.
+func actorOf(g authz.Grant) *id.User {
+	if g.UserID.IsZero() {
+		return nil
+	}
+	return &g.UserID
 }
 
 // insert adds an entry and moves the balance with it. The caller holds the account's lock.

@@ -3,6 +3,8 @@ package credit
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +65,7 @@ func (l *Ledger) account(ctx context.Context, tx db.DBTX, user id.User) (Account
 		UserID:   row.CreditAccount.UserID,
 		Balance:  row.CreditAccount.Balance,
 		Reserved: money.Amount(row.Reserved),
+		Budgets:  budgetsOf(row.CreditAccount),
 	}
 	if a.Recharge, err = l.rule(ctx, tx, a.ID); err != nil {
 		return Account{}, err
@@ -138,36 +141,52 @@ func fromRow(row db.CreditEntry) Entry {
 // a request cost beyond its lease is its account's debt.
 //
 // The accounts stay locked until the transaction ends, so it should end soon. After the commit the caller tells the node's
-// Leases by Booked.
-func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []Charge) error {
+// Leases by Booked of each charge, and of what budgets were charged, which BookTx returns by the budgets' accounts.
+func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []Charge) (budgets map[id.Account]money.Amount, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
-		return err
+		return nil, err
 	}
-	batch := db.BookChargesParams{NodeID: node}
+	batch := db.BookChargesParams{NodeID: node, RowLimit: math.MaxInt32}
+	var since time.Time
 	for _, c := range charges {
 		if c.Amount < 0 {
-			return fmt.Errorf("book charge of request %s: the amount %s is negative", c.Request, c.Amount)
+			return nil, fmt.Errorf("book charge of request %s: the amount %s is negative", c.Request, c.Amount)
 		}
 		if c.Amount == 0 {
 			continue
 		}
 		batch.Ids = append(batch.Ids, id.New[id.Entry]().UUID)
 		batch.AccountIds = append(batch.AccountIds, c.Account.UUID)
+		batch.UserIds = append(batch.UserIds, c.User.UUID)
+		batch.KeyIds = append(batch.KeyIds, c.Key.UUID)
 		batch.RequestIds = append(batch.RequestIds, c.Request.UUID)
 		batch.Amounts = append(batch.Amounts, int64(c.Amount))
 		batch.Reasons = append(batch.Reasons, c.Reason)
 		batch.CreatedAt = append(batch.CreatedAt, c.At)
+		if since.IsZero() || c.At.Before(since) {
+			since = c.At
+		}
 	}
 	if len(batch.Ids) == 0 {
-		return nil
+		return nil, nil
 	}
-	if err := l.q.LockCreditAccounts(ctx, tx, batch.AccountIds); err != nil {
-		return fmt.Errorf("lock credit accounts: %w", db.Classify(err))
+	err = l.q.LockChargedAccounts(ctx, tx, db.LockChargedAccountsParams{
+		Ids: batch.AccountIds, OwnerIds: slices.Concat(batch.UserIds, batch.KeyIds), Since: since,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lock credit accounts: %w", db.Classify(err))
 	}
-	if err := l.q.BookCharges(ctx, tx, batch); err != nil {
-		return fmt.Errorf("book charges: %w", db.Classify(err))
+	rows, err := l.q.BookCharges(ctx, tx, batch)
+	if err != nil {
+		return nil, fmt.Errorf("book charges: %w", db.Classify(err))
 	}
-	return nil
+	for _, row := range rows {
+		if budgets == nil {
+			budgets = make(map[id.Account]money.Amount, len(rows))
+		}
+		budgets[row.AccountID] = money.Amount(row.Charged)
+	}
+	return budgets, nil
 }
 
 // A Mismatch is an account whose balance is not the sum of its entries.

@@ -151,6 +151,9 @@ func TestWhoMay(t *testing.T) {
 	b := newBank(t)
 	user, account := b.open(10)
 	other, _ := b.open(10)
+	paid := charge(account, 1)
+	b.book(id.New[id.Node](), paid)
+	b.logged(user, paid.Request)
 	calls := map[string]func(context.Context) error{
 		"OpenTx": func(ctx context.Context) error {
 			return db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
@@ -164,6 +167,20 @@ func TestWhoMay(t *testing.T) {
 			_, _, err := b.ledger.Grant(ctx, GrantInput{UserID: user, Amount: 1})
 			return err
 		},
+		"Refund": func(ctx context.Context) error {
+			_, _, err := b.ledger.Refund(ctx, RefundInput{RequestID: paid.Request, Reason: "r"})
+			return err
+		},
+		"SetBudget": func(ctx context.Context) error {
+			_, err := b.ledger.SetBudget(ctx, BudgetInput{UserID: user, Window: Day, Amount: new(money.Amount(5))})
+			return err
+		},
+		"Spends": func(ctx context.Context) error {
+			_, err := b.ledger.Spends(ctx, Account{ID: account, UserID: user, Budgets: []Budget{{5, Day}}})
+			return err
+		},
+		"TellMismatches": func(ctx context.Context) error { _, err := b.ledger.TellMismatches(ctx, nil); return err },
+		"AlertBudgets":   func(ctx context.Context) error { _, err := b.ledger.AlertBudgets(ctx, nil); return err },
 		"SetRechargeRule": func(ctx context.Context) error {
 			_, err := b.ledger.SetRechargeRule(ctx, RuleInput{UserID: user, Target: 2, DailyCap: 1})
 			return err
@@ -173,13 +190,14 @@ func TestWhoMay(t *testing.T) {
 		"Verify":      func(ctx context.Context) error { _, err := b.ledger.Verify(ctx); return err },
 		"BookTx": func(ctx context.Context) error {
 			return db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
-				return b.ledger.BookTx(ctx, tx, id.New[id.Node](), []Charge{charge(account, 1)})
+				_, err := b.ledger.BookTx(ctx, tx, id.New[id.Node](), []Charge{charge(account, 1)})
+				return err
 			})
 		},
 	}
 	allowed := map[string]map[string]bool{
-		"admin":  {"Account": true, "Entries": true, "Grant": true, "SetRechargeRule": true},
-		"member": {"Account": true, "Entries": true},
+		"admin":  {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetBudget": true, "Spends": true, "SetRechargeRule": true},
+		"member": {"Account": true, "Entries": true, "Spends": true},
 	}
 	for name, call := range calls {
 		if err := call(t.Context()); !errors.Is(err, fault.Unauthenticated) {
@@ -290,7 +308,8 @@ func TestBook(t *testing.T) {
 		t.Errorf("beyond the lease: %+v", s)
 	}
 	err = db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		return b.ledger.BookTx(job(t.Context()), tx, node, []Charge{charge(account, 1), charge(account, -1)})
+		_, err := b.ledger.BookTx(job(t.Context()), tx, node, []Charge{charge(account, 1), charge(account, -1)})
+		return err
 	})
 	if err == nil {
 		t.Error("a negative charge was booked")

@@ -38,6 +38,8 @@ func (SweepArgs) InsertOpts() river.InsertOpts { return upkeep() }
 // renew while it was away. And it goes only when its node stopped with everything booked (spool_cursors.drained). A node
 // that was killed keeps its leases until it is started again with its spool, since only the spool tells what they were
 // spent on.
+//
+// Windows of budgets that began more than 70 days ago are forgotten too, at most 1000 at a time.
 func (l *Ledger) SweepLeases(ctx context.Context) (removed int64, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
 		return 0, err
@@ -53,9 +55,13 @@ func (l *Ledger) sweep(ctx context.Context, grace time.Duration) (removed int64,
 		}
 		removed += n
 		if n < sweepBatch {
-			return removed, nil
+			break
 		}
 	}
+	if _, err := l.q.SweepBudgetSpends(ctx, l.pool, sweepBatch); err != nil {
+		return removed, fmt.Errorf("sweep the windows of budgets: %w", db.Classify(err))
+	}
+	return removed, nil
 }
 
 // upkeep is how this package's periodic jobs are inserted: one of a kind at a time, whoever schedules it.

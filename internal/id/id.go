@@ -43,6 +43,7 @@ type (
 	deliveryNoun      struct{}
 	egressPoolNoun    struct{}
 	egressProxyNoun   struct{}
+	redeemBatchNoun   struct{}
 )
 
 func (userNoun) prefix() string          { return "usr" }
@@ -64,6 +65,7 @@ func (webhookNoun) prefix() string       { return "whk" }
 func (deliveryNoun) prefix() string      { return "dlv" }
 func (egressPoolNoun) prefix() string    { return "egp" }
 func (egressProxyNoun) prefix() string   { return "epx" }
+func (redeemBatchNoun) prefix() string   { return "rdb" }
 
 // The identifiers of the product's nouns.
 type (
@@ -86,6 +88,7 @@ type (
 	Delivery      = Of[deliveryNoun]
 	EgressPool    = Of[egressPoolNoun]
 	EgressProxy   = Of[egressProxyNoun]
+	RedeemBatch   = Of[redeemBatchNoun]
 )
 
 // New makes an identifier that has never been used: New[id.User]().

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
@@ -19,6 +20,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
+	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
@@ -179,6 +181,14 @@ func (l *loader) key(row db.SnapshotKeysRow) (*Key, bool) {
 		},
 		Strategy: row.Strategy, Timeout: time.Duration(row.TimeoutMs) * time.Millisecond, ExpiresAt: value(row.ExpiresAt),
 	}
+	budget := func(owner uuid.UUID, window string, amount *money.Amount, ofUser bool) {
+		if amount != nil {
+			k.Budgets = append(k.Budgets, Budget{Owner: owner, Window: window, Amount: *amount, OfUser: ofUser})
+		}
+	}
+	budget(row.ID.UUID, row.BudgetWindow, row.Budget, false)
+	budget(row.UserID.UUID, "day", row.DailyBudget, true)
+	budget(row.UserID.UUID, "month", row.MonthlyBudget, true)
 	if copy(k.Hash[:], row.SecretHash) != len(k.Hash) {
 		l.problem("key %s is left out: its hash is too short", row.ID)
 		return nil, false

@@ -87,3 +87,31 @@ func TestLoadRouting(t *testing.T) {
 	f.exec(`DELETE FROM aliases`)
 	f.within(time.Second, leads(k, "v-gpt", "v-gpt"))
 }
+
+// What keys and users may spend is followed within a second, and what is spent makes nobody reload.
+func TestLoadBudgets(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pgtest.New(t))
+	hash := sha256.Sum256([]byte("secret"))
+	key, account := id.New[id.Key](), id.New[id.Account]()
+	f.exec(`INSERT INTO credit_accounts (id, user_id) VALUES ($1, $2)`, account, f.user)
+	f.exec(`INSERT INTO api_keys (id, user_id, name, hint, secret_hash) VALUES ($1, $2, 'k', '', $3)`, key, f.user, hash[:])
+	if err := f.store.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.run()
+	has := func(want ...snapshot.Budget) func(*snapshot.Snapshot) bool {
+		return func(s *snapshot.Snapshot) bool {
+			k, ok := s.KeyByHash(hash)
+			return ok && cmp.Equal(k.Budgets, want)
+		}
+	}
+	f.within(time.Second, has())
+	own := snapshot.Budget{Owner: key.UUID, Window: "day", Amount: 7}
+	f.exec(`UPDATE api_keys SET budget = 7, budget_window = 'day'`)
+	f.within(time.Second, has(own))
+	f.exec(`UPDATE credit_accounts SET monthly_budget = 9`)
+	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "month", Amount: 9, OfUser: true}))
+	f.exec(`UPDATE credit_accounts SET daily_budget = 8, monthly_budget = NULL`)
+	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "day", Amount: 8, OfUser: true}))
+}

@@ -12,9 +12,12 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/google/uuid"
+
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
+	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
@@ -53,6 +56,7 @@ type Key struct {
 	Providers map[id.Provider]struct{} // that it may reach; empty is every provider that its user may reach
 	IPRanges  []netip.Prefix           // that it may be used from; empty is everywhere
 	Limits    Limits
+	Budgets   []Budget      // its own and its user's; all must have room
 	Strategy  string        // goes before the model's; "" is the model's
 	Timeout   time.Duration // how long a call may take; 0 is as long as the gateway allows
 	ExpiresAt time.Time     // zero is never
@@ -63,6 +67,14 @@ type Limits struct {
 	RequestsPerMinute int64
 	TokensPerMinute   int64
 	Concurrency       int64
+}
+
+// A Budget is what a key, or a user with all their keys, may spend in a day or a month of UTC.
+type Budget struct {
+	Owner  uuid.UUID // the key or the user
+	Window string    // as in credit.Window
+	Amount money.Amount
+	OfUser bool
 }
 
 // A Model is a logical model: the name that callers use, and the routes that keep its promise.

@@ -27,7 +27,8 @@ type batch struct {
 	bookings []booking
 	to       Position // up to where the spool is booked then
 	drained  bool
-	fresh    []*Event // those that were not there yet, once it was tried
+	fresh    []*Event                    // those that were not there yet, once it was tried
+	budgets  map[id.Account]money.Amount // what they took of budgets
 }
 
 // collect reads the next finished requests off the spool. None: the end is reached.
@@ -150,7 +151,7 @@ func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
 	if len(part.fresh) == 0 {
 		return nil
 	}
-	if err := b.Ledger.BookTx(ctx, tx, b.Spool.Node(), chargesOf(part.fresh)); err != nil {
+	if part.budgets, err = b.Ledger.BookTx(ctx, tx, b.Spool.Node(), chargesOf(part.fresh)); err != nil {
 		return fmt.Errorf("book charges: %w", err)
 	}
 	if err := b.q.AddUsageMinutes(ctx, tx, minuteRows(minuteBuckets(part.fresh))); err != nil {
@@ -181,7 +182,7 @@ func chargesOf(events []*Event) []credit.Charge {
 	for _, e := range events {
 		if e.Charge != nil && *e.Charge > 0 {
 			charges = append(charges, credit.Charge{
-				Account: e.AccountID, Request: e.ID, Amount: *e.Charge, Reason: e.Model, At: e.StartedAt,
+				Account: e.AccountID, User: e.UserID, Key: e.KeyID, Request: e.ID, Amount: *e.Charge, Reason: e.Model, At: e.StartedAt,
 			})
 		}
 	}
@@ -203,6 +204,9 @@ func (b *Booker) committed(ctx context.Context, part *batch) {
 		sums[c.Account] = sums[c.Account].Add(c.Amount)
 	}
 	for account, sum := range sums {
+		b.Leases.Booked(account, sum)
+	}
+	for account, sum := range part.budgets {
 		b.Leases.Booked(account, sum)
 	}
 	for requests := range slices.Chunk(b.live.take(time.Now(), part.fresh), loggedChunk) {

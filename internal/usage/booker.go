@@ -35,7 +35,7 @@ const (
 
 // A Ledger books charges. It is *credit.Ledger.
 type Ledger interface {
-	BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []credit.Charge) error
+	BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []credit.Charge) (budgets map[id.Account]money.Amount, err error)
 }
 
 // Leases hear what has been booked, so that the node's memory and the lease's row agree. It is *credit.Leases.

@@ -248,9 +248,9 @@ type lossyLedger struct {
 	fail func() error
 }
 
-func (l *lossyLedger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []credit.Charge) error {
+func (l *lossyLedger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []credit.Charge) (map[id.Account]money.Amount, error) {
 	if err := l.fail(); err != nil {
-		return err
+		return nil, err
 	}
 	return l.Ledger.BookTx(ctx, tx, node, charges)
 }

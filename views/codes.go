@@ -1,0 +1,105 @@
+package views
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"aihigress/internal/credit"
+	"aihigress/internal/fault"
+	"aihigress/internal/id"
+	"aihigress/views/i18n"
+	"aihigress/views/ui"
+)
+
+type redeemForm struct {
+	Code     string
+	Problems problems
+}
+
+func (c *console) redeemForm(w http.ResponseWriter, r *http.Request) error {
+	return c.renderRedeem(w, r, http.StatusOK, redeemForm{})
+}
+
+func (c *console) redeem(w http.ResponseWriter, r *http.Request) error {
+	form := redeemForm{Code: strings.TrimSpace(r.PostFormValue("code"))}
+	entry, _, err := c.Codes.Redeem(r.Context(), form.Code)
+	if err == nil {
+		return c.done(w, r, "/credit", i18n.T(r.Context(), "The code gave you %s credits.", ui.Credits(entry.Amount.String())))
+	}
+	p, status, ok := refused(r, err)
+	if !ok {
+		return err
+	}
+	form.Problems = p
+	return c.renderRedeem(w, r, status, form)
+}
+
+func (c *console) renderRedeem(w http.ResponseWriter, r *http.Request, status int, form redeemForm) error {
+	return c.render(w, r, status, redeemPage(c.frame(r, ui.Credit, i18n.T(r.Context(), "Redeem a code")), form))
+}
+
+// codesView is the batches and the form for another.
+type codesView struct {
+	Batches                         []credit.Batch
+	Label, Amount, Count, ExpiresOn string // expires at the end of that day, in UTC
+	Problems                        problems
+}
+
+func (c *console) codes(w http.ResponseWriter, r *http.Request) error {
+	return c.renderCodes(w, r, http.StatusOK, codesView{Count: "10"})
+}
+
+func (c *console) codesCreate(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	if !admin(r) {
+		return fault.New(fault.Denied, "Only administrators make codes.")
+	}
+	v := codesView{
+		Label: strings.TrimSpace(r.PostFormValue("label")), Amount: r.PostFormValue("amount"), Count: strings.TrimSpace(r.PostFormValue("count")),
+		ExpiresOn: r.PostFormValue("expiresAt"), Problems: problems{},
+	}
+	in := credit.BatchInput{Label: v.Label, Amount: readAmount(ctx, v.Problems, "amount", v.Amount)}
+	var err error
+	if in.Count, err = strconv.Atoi(v.Count); err != nil {
+		v.Problems["count"] = i18n.T(ctx, "Enter a whole number.")
+	}
+	if v.ExpiresOn != "" {
+		day, err := time.Parse(time.DateOnly, v.ExpiresOn)
+		if err != nil {
+			v.Problems["expiresAt"] = i18n.T(ctx, "Enter a date.")
+		}
+		in.ExpiresAt = new(day.AddDate(0, 0, 1))
+	}
+	status := http.StatusUnprocessableEntity
+	if len(v.Problems) == 0 {
+		batch, codes, err := c.Codes.Create(ctx, in)
+		if err == nil {
+			return c.render(w, r, http.StatusOK, codesMadePage(c.frame(r, ui.Credit, batch.Label), batch, codes))
+		}
+		var ok bool
+		if v.Problems, status, ok = refused(r, err); !ok {
+			return err
+		}
+	}
+	return c.renderCodes(w, r, status, v)
+}
+
+func (c *console) codesRevoke(w http.ResponseWriter, r *http.Request) error {
+	batch, err := pathID[id.RedeemBatch](r, "id")
+	if err != nil {
+		return err
+	}
+	if _, err := c.Codes.Revoke(r.Context(), batch); err != nil {
+		return err
+	}
+	return c.done(w, r, "/credit/codes", i18n.T(r.Context(), "The codes are revoked."))
+}
+
+func (c *console) renderCodes(w http.ResponseWriter, r *http.Request, status int, v codesView) (err error) {
+	if v.Batches, err = c.Codes.Batches(r.Context()); err != nil {
+		return err
+	}
+	return c.render(w, r, status, codesPage(c.frame(r, ui.Credit, i18n.T(r.Context(), "Redeem codes")), v))
+}
