@@ -165,6 +165,7 @@ var refusals = map[string]string{
 	"an alias of nobody is shared":                                                         "没有所有者的别名必须是共享的",
 	"shared aliases are the administrators'":                                               "共享别名只能由管理员修改",
 	"refused requests are handled by %s or %s":                                             "被拒绝的请求只能以 %s 或 %s 处理",
+	"a multiplier is between 0 and %s":                                                     "倍率必须在 0 到 %s 之间",
 	"each of latency, price and errors counts from 0 to %d":                                "延迟、价格和错误的权重必须在 0 到 %d 之间",
 	"a retry budget is between 0 and 100 per cent":                                         "重试比例必须在百分之 0 到 100 之间",
 	"at least one of latency, price and errors must count":                                 "延迟、价格和错误中至少有一项的权重大于零",
