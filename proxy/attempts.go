@@ -66,6 +66,9 @@ type progress struct {
 	repeats int // of these, on a target that could not be connected to
 	log     []usage.Attempt
 
+	roomless uint32 // passed over, since their keys had no room
+	insist   bool   // they were tried once more
+
 	out  uint32 // tried, bound to fail like one that was, or with a key that has no room
 	last uint32 // better not: their provider failed
 
@@ -122,6 +125,7 @@ func (a *progress) next(plan []routing.Target, keys rooms, board *health.Board, 
 			if held, ok := a.enter(keys, &plan[i]); ok {
 				return a.room(&plan[i], live, held)
 			}
+			a.roomless |= 1 << i
 			live.End(health.Result{Class: health.Cancelled})
 		}
 	}
@@ -260,6 +264,9 @@ func (c *call) choose(last *setback) (*attempt, error) {
 	}
 	a := c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, true)
 	for a == nil && c.queue() {
+		a = c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, true)
+	}
+	if a == nil && c.attempts.insists() {
 		a = c.attempts.next(c.plan, c.rooms(), c.p.o.Health, c.p.o.Gate, true)
 	}
 	switch {

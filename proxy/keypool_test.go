@@ -155,3 +155,25 @@ func TestKeysCallsAtOnce(t *testing.T) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
+
+// What a vendor says of its limits sends calls to other keys, and does not refuse them where there is none: only the vendor
+// knows for sure.
+func TestLearntLimitsAloneRefuseNothing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	w := newWorld(t, []vendor{{handler: func(rw http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		rw.Header().Set("X-Ratelimit-Limit-Requests", "10")
+		rw.Header().Set("X-Ratelimit-Remaining-Requests", "0")
+		rw.Header().Set("X-Ratelimit-Reset-Requests", "1h")
+		answer(completion)(rw, r)
+	}}})
+	for i := range 5 {
+		if a := w.post("/chat/completions", chat); a.StatusCode != http.StatusOK {
+			t.Fatalf("call %d: %d %s", i, a.StatusCode, a.body)
+		}
+	}
+	if n := asked.Load(); n != 5 {
+		t.Errorf("%d calls reached the vendor, want 5", n)
+	}
+}

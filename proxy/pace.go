@@ -18,17 +18,35 @@ type rooms struct {
 	ctx            context.Context
 	keys           *keypool.Pool
 	prompt, output int64 // tokens
+	insist         bool  // whatever vendors said of their limits
 }
 
-func (c *call) rooms() rooms { return rooms{c.ctx, c.p.o.Keys, c.prompt, c.facts.MaxTokens} }
+func (c *call) rooms() rooms {
+	return rooms{c.ctx, c.p.o.Keys, c.prompt, c.facts.MaxTokens, c.attempts.insist}
+}
 
 // enter takes room at the key of a target, or reports that there is none, and notes how long.
 func (a *progress) enter(r rooms, t *routing.Target) (*keypool.Lease, bool) {
-	held, wait := r.keys.Take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
+	take := r.keys.Take
+	if r.insist {
+		take = r.keys.Insist
+	}
+	held, wait := take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
 	if wait > 0 && (a.wait == 0 || wait < a.wait) {
 		a.wait = wait
 	}
 	return held, wait == 0
+}
+
+// insists has targets tried once more whose keys had no room: where no other has any, what vendors said of their limits is
+// theirs to enforce. It reports false where there are none, or that was done.
+func (a *progress) insists() bool {
+	if a.insist || a.roomless == 0 {
+		return false
+	}
+	a.insist = true
+	a.out &^= a.roomless
+	return true
 }
 
 // reenter waits for room for one more call of the present attempt, whose last one is over. It reports false where ctx ends

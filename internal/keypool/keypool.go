@@ -63,14 +63,31 @@ func (p *Pool) Take(ctx context.Context, key *snapshot.ProviderKey, model string
 	if wait := p.use(place{key.ID, model}, prompt); wait > 0 {
 		return nil, wait
 	}
+	lease, wait := p.enter(ctx, key, prompt+output)
+	if wait > 0 {
+		p.unuse(place{key.ID, model}, prompt)
+	}
+	return lease, wait
+}
+
+// Insist is Take for a call that no other key has room for: what the vendor said of its own limits does not hold it back, since
+// only the vendor knows them for sure. What an admin set does.
+func (p *Pool) Insist(ctx context.Context, key *snapshot.ProviderKey, _ string, prompt, output int64) (*Lease, time.Duration) {
+	if key == nil {
+		return nil, 0
+	}
+	return p.enter(ctx, key, prompt+output)
+}
+
+// enter takes room within what an admin set.
+func (p *Pool) enter(ctx context.Context, key *snapshot.ProviderKey, tokens int64) (*Lease, time.Duration) {
 	if key.Limits == (Limits{}) {
 		return nil, 0
 	}
-	lease, err := p.limiter.Take(ctx, prompt+output, claim(key.ID, key.Limits))
+	lease, err := p.limiter.Take(ctx, tokens, claim(key.ID, key.Limits))
 	if err == nil {
 		return lease, 0
 	}
-	p.unuse(place{key.ID, model}, prompt)
 	const soon = 100 * time.Millisecond // a slot is free when some call ends
 	if refusal, ok := errors.AsType[*limit.Refusal](err); ok && refusal.Wait > 0 {
 		return nil, refusal.Wait
