@@ -31,6 +31,15 @@ func (r *recording) stream() string { return strings.Join(r.Lines, "\n") }
 // shared is the path of something beside the project, which the named variable overrides.
 func shared(t testing.TB, variable, name string) string {
 	t.Helper()
+	at := found(variable, name)
+	if at == "" {
+		t.Skipf("no %s: set %s to its path", name, variable)
+	}
+	return at
+}
+
+// found is shared for those who can do without: "" where it is not there.
+func found(variable, name string) string {
 	if at := os.Getenv(variable); at != "" {
 		return at
 	}
@@ -40,7 +49,6 @@ func shared(t testing.TB, variable, name string) string {
 			return at
 		}
 	}
-	t.Skipf("no %s: set %s to its path", name, variable)
 	return ""
 }
 
