@@ -27,11 +27,13 @@ func (c *call) rooms() rooms {
 
 // enter takes room at the key of a target, or reports that there is none, and notes how long.
 func (a *progress) enter(r rooms, t *routing.Target) (*keypool.Lease, bool) {
-	take := r.keys.Take
+	var held *keypool.Lease
+	var wait time.Duration
 	if r.insist {
-		take = r.keys.Insist
+		held, wait = r.keys.Insist(r.ctx, t.Key, r.prompt, r.output)
+	} else {
+		held, wait = r.keys.Take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
 	}
-	held, wait := take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
 	if wait > 0 && (a.wait == 0 || wait < a.wait) {
 		a.wait = wait
 	}

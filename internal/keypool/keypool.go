@@ -72,7 +72,7 @@ func (p *Pool) Take(ctx context.Context, key *snapshot.ProviderKey, model string
 
 // Insist is Take for a call that no other key has room for: what the vendor said of its own limits does not hold it back, since
 // only the vendor knows them for sure. What an admin set does.
-func (p *Pool) Insist(ctx context.Context, key *snapshot.ProviderKey, _ string, prompt, output int64) (*Lease, time.Duration) {
+func (p *Pool) Insist(ctx context.Context, key *snapshot.ProviderKey, prompt, output int64) (*Lease, time.Duration) {
 	if key == nil {
 		return nil, 0
 	}
