@@ -119,30 +119,39 @@ func (p *pair) limits(t *testing.T) {
 	}
 }
 
-// breaker has one node find out that a provider fails: the other one leaves it out without having asked it.
+// breaker has one of three nodes find out that a provider fails: the others leave it out without having asked it.
 func (p *pair) breaker(t *testing.T) {
+	third := startNode(t, p.stores, t.TempDir())
 	c := newTenant(t, p.admin, p.vendor, terms{vendor: "sim-chat?error=500"})
-	elsewhere := c.on(p.b)
-	eventually(t, patience(time.Second), "the key works on the other node", func() bool { return elsewhere.status(t, "/v1/models/"+c.model) == http.StatusOK })
+	others := []*node{p.b, third}
+	for _, n := range others {
+		elsewhere := c.on(n)
+		eventually(t, patience(time.Second), "the key works on another node", func() bool { return elsewhere.status(t, "/v1/models/"+c.model) == http.StatusOK })
+	}
 	client := c.sdk()
 	for range 8 { // the last ones keep it open for longer
 		if _, err := client.Chat.Completions.New(t.Context(), hello(c.model)); err == nil {
 			t.Fatal("a vendor that fails has answered")
 		}
 	}
-	onB := *p.admin
-	onB.url = p.b.url
-	took := eventually(t, patience(time.Second), "the other node leaves the provider out", func() bool {
-		var data struct {
-			RoutingPlan struct {
-				Candidates []struct{ Excluded bool }
+	for _, n := range others {
+		there := *p.admin
+		there.url = n.url
+		took := eventually(t, patience(time.Second), "another node leaves the provider out", func() bool {
+			var data struct {
+				RoutingPlan struct {
+					Candidates []struct{ Excluded bool }
+				}
 			}
-		}
-		const plan = `query($model: String!, $key: ID) { routingPlan(model: $model, input: {apiKeyId: $key}) { candidates { excluded } } }`
-		onB.do(t, plan, vars{"model": c.model, "key": c.keyID}, &data)
-		return len(data.RoutingPlan.Candidates) == 1 && data.RoutingPlan.Candidates[0].Excluded
-	})
-	t.Logf("left out by the other node after %s", took.Round(time.Millisecond))
+			const plan = `query($model: String!, $key: ID) { routingPlan(model: $model, input: {apiKeyId: $key}) { candidates { excluded } } }`
+			there.do(t, plan, vars{"model": c.model, "key": c.keyID}, &data)
+			return len(data.RoutingPlan.Candidates) == 1 && data.RoutingPlan.Candidates[0].Excluded
+		})
+		t.Logf("left out by another node after %s", took.Round(time.Millisecond))
+	}
+	if code := third.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
 }
 
 // liveMetrics watches one node's subscription while the other one is called.
