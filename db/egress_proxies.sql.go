@@ -128,6 +128,8 @@ SET healthy = excluded.healthy,
         WHEN egress_checks.healthy = excluded.healthy THEN egress_checks.changed_at
         ELSE excluded.checked_at
     END
+WHERE egress_checks.checked_at <= excluded.checked_at
+    OR egress_checks.checked_at > now()
 `
 
 type UpsertEgressCheckParams struct {
@@ -138,7 +140,8 @@ type UpsertEgressCheckParams struct {
 	ProxyID   id.EgressProxy
 }
 
-// A proxy that was removed meanwhile has no check. changed_at moves with the state only.
+// A proxy that was removed meanwhile has no check, and one that was checked later keeps what was seen then, unless
+// by a clock that was wrong. changed_at moves with the state only.
 func (q *Queries) UpsertEgressCheck(ctx context.Context, db DBTX, arg UpsertEgressCheckParams) error {
 	_, err := db.Exec(ctx, upsertEgressCheck,
 		arg.Healthy,

@@ -117,6 +117,8 @@ SET state = excluded.state,
         WHEN provider_health.state = excluded.state THEN provider_health.changed_at
         ELSE excluded.checked_at
     END
+WHERE provider_health.checked_at <= excluded.checked_at
+    OR provider_health.checked_at > now()
 RETURNING provider_id, state, http_status, latency_us, error, checked_at, changed_at, source
 `
 
@@ -130,7 +132,7 @@ type UpsertProviderHealthParams struct {
 	Source     string
 }
 
-// changed_at moves with the state only.
+// changed_at moves with the state only. What was seen later stays, unless by a clock that was wrong.
 func (q *Queries) UpsertProviderHealth(ctx context.Context, db DBTX, arg UpsertProviderHealthParams) (ProviderHealth, error) {
 	row := db.QueryRow(ctx, upsertProviderHealth,
 		arg.ProviderID,

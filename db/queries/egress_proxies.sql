@@ -15,7 +15,8 @@ WHERE p.pool_id = ANY(@pool_ids::uuid[])
 ORDER BY p.pool_id, p.id
 LIMIT @row_limit;
 
--- A proxy that was removed meanwhile has no check. changed_at moves with the state only.
+-- A proxy that was removed meanwhile has no check, and one that was checked later keeps what was seen then, unless
+-- by a clock that was wrong. changed_at moves with the state only.
 -- name: UpsertEgressCheck :exec
 INSERT INTO egress_checks (proxy_id, healthy, latency_us, error, checked_at, changed_at)
 SELECT p.id, @healthy, @latency_us, @error, @checked_at, @checked_at
@@ -29,4 +30,6 @@ SET healthy = excluded.healthy,
     changed_at = CASE
         WHEN egress_checks.healthy = excluded.healthy THEN egress_checks.changed_at
         ELSE excluded.checked_at
-    END;
+    END
+WHERE egress_checks.checked_at <= excluded.checked_at
+    OR egress_checks.checked_at > now();

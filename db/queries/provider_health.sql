@@ -1,4 +1,4 @@
--- changed_at moves with the state only.
+-- changed_at moves with the state only. What was seen later stays, unless by a clock that was wrong.
 -- name: UpsertProviderHealth :one
 INSERT INTO provider_health (provider_id, state, http_status, latency_us, error, checked_at, changed_at, source)
 VALUES (@provider_id, @state, @http_status, @latency_us, @error, @checked_at, @checked_at, @source)
@@ -13,6 +13,8 @@ SET state = excluded.state,
         WHEN provider_health.state = excluded.state THEN provider_health.changed_at
         ELSE excluded.checked_at
     END
+WHERE provider_health.checked_at <= excluded.checked_at
+    OR provider_health.checked_at > now()
 RETURNING *;
 
 -- name: ProviderHealthByIDs :many

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -58,7 +59,7 @@ func (p *Pools) Create(ctx context.Context, in CreateInput) (Pool, error) {
 		if err := p.insertAll(ctx, tx, row.ID, Manual, added); err != nil {
 			return err
 		}
-		if err := p.enqueueTx(ctx, tx, row); err != nil {
+		if err := p.enqueueTx(ctx, tx, row, time.Now()); err != nil {
 			return err
 		}
 		made = fromRow(row)

@@ -37,6 +37,7 @@ type world struct {
 	dead   string // part of the addresses of proxies that do not work
 	asked  []string
 	trials []egress.Trial
+	trying func() // what happens while a proxy is tried
 	during func() // while the list is read
 }
 
@@ -54,6 +55,9 @@ func (w *world) TryProxy(_ context.Context, t egress.Trial) (time.Duration, erro
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trials = append(w.trials, t)
+	if w.trying != nil {
+		w.trying()
+	}
 	if w.dead != "" && strings.Contains(t.Proxy.Reveal(), w.dead) {
 		return time.Second, fault.Wrap(errors.New("with a secret"), fault.Upstream, "the proxy could not be reached")
 	}
@@ -408,5 +412,38 @@ func TestPoolsRefuse(t *testing.T) {
 	}
 	if n, err := f.RefreshAll(f.admin); err != nil || n != 1 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestChangeDuringACheck holds that a pool which is changed while its proxies are tried is checked anew, and that the check
+// that saw what is there now stays, whichever ends first.
+func TestChangeDuringACheck(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	pool := f.make(egress.CreateInput{Proxies: texts("a.example:1"), AllowDirect: true})
+	if _, err := f.pool.Exec(t.Context(), "UPDATE river_job SET state = 'running', attempted_at = now()"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Update(f.admin, pool.ID, egress.UpdateInput{AllowHosts: &[]string{"a.example"}}); err != nil {
+		t.Fatal(err)
+	}
+	var waiting int
+	if err := f.pool.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'egress_check' AND state = 'available'").Scan(&waiting); err != nil || waiting != 1 {
+		t.Errorf("%d checks wait, want one: %v", waiting, err)
+	}
+
+	f.world.dead = "a.example"
+	f.world.trying = func() { // a later check, which is quicker
+		_, err := f.pool.Exec(t.Context(), `INSERT INTO egress_checks (proxy_id, healthy, checked_at, changed_at)
+			SELECT id, true, clock_timestamp(), clock_timestamp() FROM egress_proxies`)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := f.Check(f.admin, pool.ID); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := f.proxies(pool.ID); all[0].State != provider.Healthy {
+		t.Errorf("%+v; want what the later check saw", all)
 	}
 }

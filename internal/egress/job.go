@@ -17,6 +17,7 @@ import (
 // RefreshArgs is the job that does Refresh for one pool.
 type RefreshArgs struct {
 	PoolID id.EgressPool `json:"pool_id"`
+	Change time.Time     `json:"change,omitzero"` // as with provider.ProbeArgs
 }
 
 // Kind names the job.
@@ -28,6 +29,7 @@ func (RefreshArgs) InsertOpts() river.InsertOpts { return provider.InsertOpts(2)
 // CheckArgs is the job that does Check for one pool.
 type CheckArgs struct {
 	PoolID id.EgressPool `json:"pool_id"`
+	Change time.Time     `json:"change,omitzero"` // as with provider.ProbeArgs
 }
 
 // Kind names the job.
@@ -68,7 +70,7 @@ func (p *Pools) RequestCheck(ctx context.Context, pool id.EgressPool) error {
 		if err != nil {
 			return err
 		}
-		return p.enqueueTx(ctx, tx, row)
+		return p.enqueueTx(ctx, tx, row, time.Time{})
 	})
 	if err != nil {
 		return fmt.Errorf("have egress pool checked: %w", err)
@@ -76,11 +78,12 @@ func (p *Pools) RequestCheck(ctx context.Context, pool id.EgressPool) error {
 	return nil
 }
 
-// enqueueTx has a pool's list read and its proxies checked once the transaction is committed.
-func (p *Pools) enqueueTx(ctx context.Context, tx pgx.Tx, row db.EgressPool) error {
-	jobs := []river.JobArgs{CheckArgs{row.ID}}
+// enqueueTx has a pool's list read and its proxies checked once the transaction is committed. change is when what they depend
+// on changed; zero where it did not.
+func (p *Pools) enqueueTx(ctx context.Context, tx pgx.Tx, row db.EgressPool, change time.Time) error {
+	jobs := []river.JobArgs{CheckArgs{row.ID, change}}
 	if row.ListHost != "" {
-		jobs = append(jobs, RefreshArgs{row.ID})
+		jobs = append(jobs, RefreshArgs{row.ID, change})
 	}
 	for _, args := range jobs {
 		if _, err := p.jobs.InsertTx(ctx, tx, args, nil); err != nil {
@@ -96,13 +99,13 @@ func (p *Pools) RefreshAll(ctx context.Context) (int, error) {
 		if row.ListHost == "" {
 			return nil
 		}
-		return RefreshArgs{row.ID}
+		return RefreshArgs{PoolID: row.ID}
 	})
 }
 
 // CheckAll enqueues a check of every pool and counts them.
 func (p *Pools) CheckAll(ctx context.Context) (int, error) {
-	return p.each(ctx, func(row db.EgressPool) river.JobArgs { return CheckArgs{row.ID} })
+	return p.each(ctx, func(row db.EgressPool) river.JobArgs { return CheckArgs{PoolID: row.ID} })
 }
 
 func (p *Pools) each(ctx context.Context, job func(db.EgressPool) river.JobArgs) (n int, err error) {

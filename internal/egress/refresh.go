@@ -116,7 +116,7 @@ func (p *Pools) takeOver(ctx context.Context, tx pgx.Tx, row db.EgressPool, foun
 	if err := p.insertAll(ctx, tx, row.ID, Listed, found); err != nil {
 		return err
 	}
-	if _, err := p.jobs.InsertTx(ctx, tx, CheckArgs{row.ID}, nil); err != nil {
+	if _, err := p.jobs.InsertTx(ctx, tx, CheckArgs{row.ID, time.Now()}, nil); err != nil {
 		return fmt.Errorf("enqueue check: %w", err)
 	}
 	return p.audit.Record(ctx, tx, "egress.refresh", row.ID.String(), map[string]any{"name": row.Name, "added": shown(found), "removed": len(gone)})

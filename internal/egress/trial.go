@@ -47,6 +47,7 @@ func (p *Pools) Check(ctx context.Context, pool id.EgressPool) (healthy int, err
 	if _, err := authz.Require(ctx, authz.EgressWrite); err != nil {
 		return 0, err
 	}
+	begin := time.Now()
 	row, err := p.q.GetEgressPool(ctx, p.pool, pool)
 	if err != nil {
 		return 0, fmt.Errorf("get egress pool: %w", db.Classify(err))
@@ -73,6 +74,7 @@ func (p *Pools) Check(ctx context.Context, pool id.EgressPool) (healthy int, err
 		return 0, fmt.Errorf("check egress pool %s: %w", row.Name, context.Cause(ctx)) // nobody's fault: the next check will tell
 	}
 	for i, result := range results {
+		result.CheckedAt = begin // where two checks overlap, what the later one saw stays, whichever is stored first
 		if err := p.q.UpsertEgressCheck(ctx, p.pool, result); err != nil {
 			return healthy, fmt.Errorf("store check of egress pool %s: %w", row.Name, db.Classify(err))
 		}
@@ -102,7 +104,6 @@ func (p *Pools) try(ctx context.Context, proxy opened, trial Trial) db.UpsertEgr
 			}
 		}
 	}
-	result.CheckedAt = time.Now()
 	return result
 }
 

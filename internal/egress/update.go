@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -56,7 +57,7 @@ func (p *Pools) Update(ctx context.Context, pool id.EgressPool, in UpdateInput) 
 		if err := p.exchange(ctx, tx, row, in.Remove, added, changes); err != nil {
 			return err
 		}
-		if err := p.enqueueTx(ctx, tx, row); err != nil {
+		if err := p.enqueueTx(ctx, tx, row, time.Now()); err != nil {
 			return err
 		}
 		if after, err = p.one(ctx, tx, row); err != nil {

@@ -44,8 +44,12 @@ func (p *Providers) Discover(ctx context.Context, provider id.Provider) (Discove
 	}
 	var found Discovery
 	err = db.InTx(ctx, p.pool, func(tx pgx.Tx) (err error) {
+		asked := row.BaseUrl
 		if row, err = p.q.GetProviderForUpdate(ctx, tx, provider); err != nil {
 			return err
+		}
+		if row.BaseUrl != asked {
+			return nil // another place by now, and a job of its own
 		}
 		if found, err = p.merge(ctx, tx, row, listed); err != nil || !found.Changed() {
 			return err

@@ -93,6 +93,23 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+// TestDiscoverOfAPlaceThatWasLeft holds that what the old address lists is not taken for the new one's.
+func TestDiscoverOfAPlaceThatWasLeft(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	made := f.create(input())
+	f.vendor.models = []string{"of-the-old-place"}
+	f.vendor.during = func() {
+		base := "https://elsewhere.example/v1"
+		if _, err := f.Update(f.admin, made.ID, provider.UpdateInput{BaseURL: &base}); err != nil {
+			t.Error(err)
+		}
+	}
+	if d := f.discover(made.ID); d.Changed() || len(f.models(made.ID)) != 0 {
+		t.Errorf("took over %+v", d)
+	}
+}
+
 // A periodic discovery that finds nothing new must not make every node read its configuration.
 func TestDiscoverOfNothingNewIsSilent(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ func InsertOpts(maxAttempts int) river.InsertOpts {
 // DiscoverArgs is the job that does Discover for one provider.
 type DiscoverArgs struct {
 	ProviderID id.Provider `json:"provider_id"`
+	Change     time.Time   `json:"change,omitzero"` // as with ProbeArgs
 }
 
 // Kind names the job.
@@ -42,6 +43,9 @@ func (DiscoverArgs) InsertOpts() river.InsertOpts { return InsertOpts(4) }
 // ProbeArgs is the job that does Probe for one provider.
 type ProbeArgs struct {
 	ProviderID id.Provider `json:"provider_id"`
+	// Change is when something changed that the job has to look at anew: such a job is one of its own, since one that is at it
+	// already may have read what was there before. Zero where a round or a person asks.
+	Change time.Time `json:"change,omitzero"`
 }
 
 // Kind names the job.
@@ -100,12 +104,12 @@ func (KeyCheckAllArgs) InsertOpts() river.InsertOpts {
 
 // RequestDiscovery has a provider's models discovered soon.
 func (p *Providers) RequestDiscovery(ctx context.Context, provider id.Provider) error {
-	return p.request(ctx, provider, DiscoverArgs{provider})
+	return p.request(ctx, provider, DiscoverArgs{ProviderID: provider})
 }
 
 // RequestProbe has a provider probed soon.
 func (p *Providers) RequestProbe(ctx context.Context, provider id.Provider) error {
-	return p.request(ctx, provider, ProbeArgs{provider})
+	return p.request(ctx, provider, ProbeArgs{ProviderID: provider})
 }
 
 func (p *Providers) request(ctx context.Context, provider id.Provider, args river.JobArgs) error {
@@ -126,9 +130,10 @@ func (p *Providers) request(ctx context.Context, provider id.Provider, args rive
 	return nil
 }
 
-// enqueueTx has a provider discovered and probed once the transaction is committed.
+// enqueueTx has a provider that was changed discovered and probed once the transaction is committed.
 func (p *Providers) enqueueTx(ctx context.Context, tx pgx.Tx, provider id.Provider) error {
-	for _, args := range []river.JobArgs{DiscoverArgs{provider}, ProbeArgs{provider}} {
+	change := time.Now()
+	for _, args := range []river.JobArgs{DiscoverArgs{provider, change}, ProbeArgs{provider, change}} {
 		if _, err := p.jobs.InsertTx(ctx, tx, args, nil); err != nil {
 			return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
 		}
@@ -138,7 +143,7 @@ func (p *Providers) enqueueTx(ctx context.Context, tx pgx.Tx, provider id.Provid
 
 // DiscoverAll enqueues a discovery of every enabled provider and counts them.
 func (p *Providers) DiscoverAll(ctx context.Context) (int, error) {
-	return p.each(ctx, func(provider id.Provider) (river.JobArgs, error) { return DiscoverArgs{provider}, nil })
+	return p.each(ctx, func(provider id.Provider) (river.JobArgs, error) { return DiscoverArgs{ProviderID: provider}, nil })
 }
 
 // ProbeAll enqueues a probe of every enabled provider that live traffic says nothing good of, and counts them.
@@ -148,7 +153,7 @@ func (p *Providers) ProbeAll(ctx context.Context) (int, error) {
 		if err != nil || answers {
 			return nil, err
 		}
-		return ProbeArgs{provider}, nil
+		return ProbeArgs{ProviderID: provider}, nil
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
@@ -53,6 +55,7 @@ func (p *Providers) Probe(ctx context.Context, provider id.Provider) (Health, er
 	if _, err := authz.Require(ctx, authz.ProviderProbe); err != nil {
 		return Health{}, err
 	}
+	begin := time.Now()
 	row, target, err := p.target(ctx, provider)
 	if err != nil {
 		return Health{}, err
@@ -74,18 +77,22 @@ func (p *Providers) Probe(ctx context.Context, provider id.Provider) (Health, er
 	case status < 200 || status > 299:
 		params.State, params.Error = string(Unhealthy), fmt.Sprintf("HTTP %d", status)
 	}
-	params.HttpStatus, params.LatencyUs, params.CheckedAt = int32(status), latency.Microseconds(), time.Now()
+	params.HttpStatus, params.LatencyUs, params.CheckedAt = int32(status), latency.Microseconds(), begin
 	return p.store(ctx, row.Slug, params)
 }
 
 // store keeps a provider's health, and tells of it where it changed.
 func (p *Providers) store(ctx context.Context, slug string, params db.UpsertProviderHealthParams) (Health, error) {
 	stored, err := p.q.UpsertProviderHealth(ctx, p.pool, params)
+	later := errors.Is(err, pgx.ErrNoRows) // what is stored was seen later, and told
+	if later {
+		stored, err = p.q.GetProviderHealth(ctx, p.pool, params.ProviderID)
+	}
 	if err != nil {
 		return Health{}, fmt.Errorf("store health of %s: %w", slug, db.Classify(err))
 	}
 	health := healthFromRow(stored)
-	if health.ChangedAt.Equal(health.CheckedAt) {
+	if health.ChangedAt.Equal(health.CheckedAt) && !later {
 		p.log.Info("provider's health changed", "provider", slug, "state", health.State, "source", health.Source, "error", health.Error)
 		p.bus.Publish(ctx, TopicHealth, health)
 	}

@@ -69,6 +69,17 @@ func TestProbe(t *testing.T) {
 		t.Errorf("asked %q", f.vendor.probed)
 	}
 
+	// A probe that began before another one was stored changes nothing, and tells nothing.
+	f.vendor.status, f.vendor.err, f.vendor.listErr = 200, nil, nil
+	f.vendor.during = func() {
+		f.exec("UPDATE provider_health SET checked_at = clock_timestamp(), changed_at = clock_timestamp()")
+	}
+	before := len(f.bus.events)
+	if stale, err := f.Probe(f.admin, made.ID); err != nil || stale.State != provider.Unhealthy || len(f.bus.events) != before {
+		t.Errorf("a stale probe: %+v, %v, told %d", stale, err, len(f.bus.events)-before)
+	}
+	f.vendor.during = nil
+
 	ctx, cancel := context.WithCancel(f.admin)
 	cancel()
 	if _, err := f.Probe(ctx, made.ID); !errors.Is(err, context.Canceled) {
@@ -82,7 +93,16 @@ func TestProbe(t *testing.T) {
 func TestRequestsForJobs(t *testing.T) {
 	t.Parallel()
 	f := open(t)
-	made := f.create(input()) // enqueues both
+	made := f.create(input())
+	f.exec("UPDATE river_job SET state = 'running', attempted_at = now()")
+	base := "https://elsewhere.example/v1"
+	if _, err := f.Update(f.admin, made.ID, provider.UpdateInput{BaseURL: &base}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.jobs(); len(got) != 2 {
+		t.Errorf("a change while the jobs of the one before are running has none of its own: %q", got)
+	}
+	f.exec("UPDATE river_job SET state = 'completed', finalized_at = now()")
 	for range 2 {
 		if err := errors.Join(f.RequestProbe(f.admin, made.ID), f.RequestDiscovery(f.admin, made.ID)); err != nil {
 			t.Fatal(err)

@@ -46,12 +46,16 @@ type vendor struct {
 	probed  []string
 	verdict provider.Verdict
 	target  provider.Target
+	during  func() // what happens while it is asked
 }
 
 func (v *vendor) ListModels(_ context.Context, t provider.Target) ([]string, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.target = t
+	if v.during != nil {
+		v.during()
+	}
 	return v.models, v.listErr
 }
 
@@ -60,6 +64,9 @@ func (v *vendor) Probe(_ context.Context, t provider.Target, model string) (int,
 	defer v.mu.Unlock()
 	v.target = t
 	v.probed = append(v.probed, model)
+	if v.during != nil {
+		v.during()
+	}
 	return v.status, time.Millisecond, v.err
 }
 
