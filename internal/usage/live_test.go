@@ -150,10 +150,10 @@ func TestLargestFrameIsCarried(t *testing.T) {
 		}
 	}
 	inFlight := m.InFlight()
-	frame, ok := m.frame(time.Now())
+	frame := m.frame(time.Now())
 	raw, err := json.Marshal(frame)
 	must(t, err)
-	if !ok || len(raw) > event.MaxMessage {
+	if len(raw) > event.MaxMessage {
 		t.Errorf("a frame of %d rows has %d bytes", len(frame.Rows), len(raw))
 	}
 	var back LiveFrame
@@ -192,14 +192,25 @@ func TestMeterCountsOnceAndReportsAFailedWrite(t *testing.T) {
 	if m.InFlight() != 0 {
 		t.Errorf("%d are in flight", m.InFlight())
 	}
-	frame, _ := m.frame(time.Now())
+	frame := m.frame(time.Now())
 	if len(frame.Rows) != 1 || frame.Rows[0].Refused != 1 || frame.Rows[0].Duration.Count() != 0 {
 		t.Errorf("frame %+v, want the refused one without a duration", frame.Rows)
 	}
-	if frame, ok := m.frame(time.Now()); !ok || len(frame.Rows) != 0 {
-		t.Errorf("one empty frame must follow: %+v, %v", frame, ok)
-	}
-	if _, ok := m.frame(time.Now()); ok {
-		t.Error("a second empty frame")
+}
+
+// TestAnIdleNodeIsCounted holds that a node which nobody calls is one of the cluster's all the same.
+func TestAnIdleNodeIsCounted(t *testing.T) {
+	t.Parallel()
+	busy, idle := NewMeter(openSpool(t, t.TempDir()), newHeard()), NewMeter(openSpool(t, t.TempDir()), newHeard())
+	e := sampleEvent(time.Now())
+	must(t, busy.Admitted(t.Context(), &e), busy.Finished(t.Context(), &e))
+	var w watch
+	for second := range 5 {
+		now := noon.Add(time.Duration(second) * time.Second)
+		w.add(now, busy.frame(now))
+		w.add(now, idle.frame(now))
+		if m := w.metrics(now); m.Nodes != 2 {
+			t.Errorf("after %d s: %d nodes, want 2", second, m.Nodes)
+		}
 	}
 }

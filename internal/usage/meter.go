@@ -28,7 +28,6 @@ type Meter struct {
 	begun    int64                 // requests admitted since the start
 	inFlight map[series]int64      // by the series without a provider, which is not known at admission
 	since    time.Time             // of the last frame
-	quiet    bool                  // the last frame was empty
 }
 
 type liveCount struct {
@@ -39,7 +38,7 @@ type liveCount struct {
 // NewMeter makes a meter that writes to the spool and publishes on TopicLive.
 func NewMeter(spool *Spool, bus Publisher) *Meter {
 	return &Meter{
-		spool: spool, bus: bus, rows: map[series]*liveCount{}, inFlight: map[series]int64{}, since: time.Now(), quiet: true,
+		spool: spool, bus: bus, rows: map[series]*liveCount{}, inFlight: map[series]int64{}, since: time.Now(),
 	}
 }
 
@@ -130,15 +129,14 @@ func (m *Meter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			if frame, ok := m.frame(now); ok {
-				m.bus.Publish(ctx, TopicLive, frame)
-			}
+			m.bus.Publish(ctx, TopicLive, m.frame(now))
 		}
 	}
 }
 
-// frame takes the counters since the last one. ok is false where there is nothing to tell, and the last frame told so.
-func (m *Meter) frame(now time.Time) (_ LiveFrame, ok bool) {
+// frame takes the counters since the last one. It has no rows where nothing happened, and is told all the same: an idle node
+// is one of the cluster's.
+func (m *Meter) frame(now time.Time) LiveFrame {
 	m.mu.Lock()
 	rows, since := m.rows, m.since
 	m.rows, m.since = make(map[series]*liveCount, len(rows)), now
@@ -154,7 +152,5 @@ func (m *Meter) frame(now time.Time) (_ LiveFrame, ok bool) {
 	for s, row := range rows {
 		frame.Rows = append(frame.Rows, LiveRow{series: s, Counts: row.counts, Times: row.times})
 	}
-	ok = len(frame.Rows) > 0 || !m.quiet
-	m.quiet = len(frame.Rows) == 0
-	return frame, ok
+	return frame
 }
