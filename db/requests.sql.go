@@ -162,3 +162,17 @@ func (q *Queries) InsertRequests(ctx context.Context, db DBTX, requests []byte) 
 	}
 	return items, nil
 }
+
+const oldestRequest = `-- name: OldestRequest :one
+
+SELECT coalesce(min(started_at), now())::timestamptz AS started_at
+FROM requests
+`
+
+// When the oldest request started; now where there is none.
+func (q *Queries) OldestRequest(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, oldestRequest)
+	var started_at time.Time
+	err := row.Scan(&started_at)
+	return started_at, err
+}

@@ -19,7 +19,7 @@ func TestRequests(t *testing.T) {
 	h.drop(`INSERT INTO price_versions (id, rate, markup) VALUES ('` + priceVersion + `', '{"input":"1","cachedInput":"0.1","cacheWrite":"2","output":"3","rare":` + rareText + `}', 25000000)`)
 	e := h.logged(h.member, key, &vendor)
 	h.logged(h.admin, foreign, nil)
-	const list = `query($f: RequestFilter, $o: RequestOrder) { requests(filter: $f, orderBy: $o) { totalCount nodes` + requestFields + ` } }`
+	const list = `query($f: RequestFilter, $o: RequestOrder) { requests(filter: $f, orderBy: $o) { totalCount searchedTo nodes` + requestFields + ` } }`
 	seen := h.data(h.admin.token, list, map[string]any{"f": map[string]any{"userId": h.member.ID.String()}}).Get("requests.nodes.0")
 	for field, want := range map[string]any{
 		"id": e.ID, "requestId": "from-outside", "apiKey.name": "test", "user.email": h.member.Email, "model": "chat", "provider.slug": "vendor",

@@ -44,6 +44,12 @@ var (
 
 func ptr[T any](v T) *T { return &v }
 
+// cut is a page whose search ended before the page was full.
+func cut[T any](p page.Page[T]) page.Page[T] {
+	p.Unfinished(sampleTime, "x")
+	return p
+}
+
 func paged[T any](items ...T) page.Page[T] {
 	return page.New(items, page.MaxSize, func(T) string { return "" })
 }
@@ -186,6 +192,7 @@ func samples(p ui.Page) map[string]templ.Component {
 		"dashboard-new":   dashboardPage(p, dashboardView{Span: spans[0], Welcome: true, Admin: true}),
 		"requests":        requestsPage(p, requestsView{Page: paged(requests...), Names: found, Live: "/requests/live", NextPage: "/requests?after=x"}),
 		"requests-empty":  requestsPage(p, requestsView{Live: "/requests/live"}),
+		"requests-cut":    requestsPage(p, requestsView{Page: cut(paged(requests...)), Names: found, FirstPage: "/requests", NextPage: "/requests?after=x"}),
 		"requests-none":   requestsPage(p, requestsView{Form: requestFilterForm{Model: "x", Key: "y"}}),
 		"request":         requestPage(p, requestView{Request: requests[0], Names: found, Lanes: lanes(requests[0]), Admin: true}),
 		"request-refused": requestPage(p, requestView{Request: requests[len(requests)-1], Names: found}),

@@ -16,6 +16,12 @@ FROM json_populate_recordset(NULL::requests, @requests::json)
 ON CONFLICT (started_at, id) DO NOTHING
 RETURNING id;
 
+-- When the oldest request started; now where there is none.
+
+-- name: OldestRequest :one
+SELECT coalesce(min(started_at), now())::timestamptz AS started_at
+FROM requests;
+
 -- Finds a request by its identifier, which tells its time: the range leaves out all other days.
 
 -- name: GetRequest :one

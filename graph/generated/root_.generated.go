@@ -797,6 +797,7 @@ type ComplexityRoot struct {
 		Edges      func(childComplexity int) int
 		Nodes      func(childComplexity int) int
 		PageInfo   func(childComplexity int) int
+		SearchedTo func(childComplexity int) int
 		TotalCount func(childComplexity int) int
 	}
 
@@ -4344,6 +4345,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestConnection.PageInfo(childComplexity), true
+	case "RequestConnection.searchedTo":
+		if e.ComplexityRoot.RequestConnection.SearchedTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestConnection.SearchedTo(childComplexity), true
 	case "RequestConnection.totalCount":
 		if e.ComplexityRoot.RequestConnection.TotalCount == nil {
 			break
@@ -8118,13 +8125,18 @@ type Tag {
 
 "A page of a list."
 type RequestConnection {
+  """
+  Set where the filter is so rare that the search was ended before the page was full: up to this time, everything was found. Go on
+  with endCursor.
+  """
+  searchedTo: Time
   "The rows, each with its cursor."
   edges: [RequestEdge!]!
   "The rows alone."
   nodes: [Request!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many there are, exact up to 10,000; null beyond."
+  "How many there are, exact up to 10,000; null beyond, and where counting takes too long."
   totalCount: Int
 }
 
@@ -9921,6 +9933,8 @@ func (ec *executionContext) childFields_Request(ctx context.Context, field graph
 
 func (ec *executionContext) childFields_RequestConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "searchedTo":
+		return ec.fieldContext_RequestConnection_searchedTo(ctx, field)
 	case "edges":
 		return ec.fieldContext_RequestConnection_edges(ctx, field)
 	case "nodes":

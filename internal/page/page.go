@@ -4,6 +4,7 @@ package page
 import (
 	"encoding/base64"
 	"encoding/json"
+	"time"
 
 	"aihigress/internal/fault"
 )
@@ -40,6 +41,11 @@ type Page[T any] struct {
 	Cursors []string // of each item
 	HasNext bool
 	Total   *int // nil where there are more than CountLimit, or where nobody counted
+
+	// SearchedTo is set where the search for rows took too long and ended before the page was full: up to that time all
+	// that is there was found.
+	SearchedTo *time.Time
+	next       string // the cursor to go on from then
 }
 
 // New cuts rows to size. Ask the database for size+1 rows: the one too many says that there is a next page.
@@ -55,8 +61,17 @@ func New[T any](rows []T, size int, cursor func(T) string) Page[T] {
 	return p
 }
 
-// End is the cursor of the last row, "" where the page is empty.
+// Unfinished marks a page whose search ended at a time; cursor is where it goes on.
+func (p *Page[T]) Unfinished(at time.Time, cursor string) {
+	at = at.UTC()
+	p.HasNext, p.SearchedTo, p.next = true, &at, cursor
+}
+
+// End is where the next page begins: the cursor of the last row, "" where the page is empty.
 func (p Page[T]) End() string {
+	if p.next != "" {
+		return p.next
+	}
 	if len(p.Cursors) == 0 {
 		return ""
 	}

@@ -72,7 +72,8 @@ func (f RequestFilter) matches(r *Request) bool {
 		(f.Streamed == nil || r.Streamed == *f.Streamed)
 }
 
-// Requests lists the booked requests that the reader may see.
+// Requests lists the booked requests that the reader may see. A filter that very few of very many pass is not searched for to the
+// end: the page has fewer rows then, tells up to when it was searched, and the next one goes on there.
 func (r *Reports) Requests(ctx context.Context, f RequestFilter, order Order, args page.Args) (page.Page[Request], error) {
 	grant, err := authz.Require(ctx, authz.RequestRead)
 	if err != nil {
@@ -93,13 +94,14 @@ func (r *Reports) Requests(ctx context.Context, f RequestFilter, order Order, ar
 		after = &key
 	}
 	stored := f.stored(grant.Filter())
-	rows, err := r.q.ListRequests(ctx, r.pool, stored, after, order == OldestFirst, size+1)
+	s := search{Reports: r, filter: stored, after: after, oldestFirst: order == OldestFirst, rows: size + 1}
+	rows, ended, err := s.run(ctx)
 	if err != nil {
-		return page.Page[Request]{}, fmt.Errorf("list requests: %w", db.Classify(err))
+		return page.Page[Request]{}, fmt.Errorf("list requests: %w", err)
 	}
-	total, err := r.q.CountRequests(ctx, r.pool, stored, page.CountLimit+1)
+	total, counted, err := s.count(ctx, page.CountLimit+1)
 	if err != nil {
-		return page.Page[Request]{}, fmt.Errorf("count requests: %w", db.Classify(err))
+		return page.Page[Request]{}, fmt.Errorf("count requests: %w", err)
 	}
 	requests := make([]Request, len(rows))
 	for i, row := range rows {
@@ -109,7 +111,12 @@ func (r *Reports) Requests(ctx context.Context, f RequestFilter, order Order, ar
 	}
 	hideCosts(ctx, requests)
 	p := page.New(requests, size, func(r Request) string { return page.Encode(db.RequestKey{StartedAt: r.StartedAt, ID: r.ID}) })
-	p.Total = page.Counted(total)
+	if counted {
+		p.Total = page.Counted(total)
+	}
+	if ended != nil {
+		p.Unfinished(ended.StartedAt, page.Encode(ended))
+	}
 	return p, nil
 }
 

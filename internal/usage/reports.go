@@ -12,9 +12,11 @@ type Reports struct {
 	pool *pgxpool.Pool
 	bus  *event.Bus
 	q    *db.Queries
+
+	patience patience
 }
 
 // NewReports makes reports on the booked requests of a database and the live frames of a bus.
 func NewReports(pool *pgxpool.Pool, bus *event.Bus) *Reports {
-	return &Reports{pool: pool, bus: bus, q: db.New()}
+	return &Reports{pool: pool, bus: bus, q: db.New(), patience: usualPatience}
 }

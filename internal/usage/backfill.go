@@ -1,0 +1,43 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aihigress/db"
+	"aihigress/internal/authz"
+)
+
+// Backfill writes requests of any day into the log and its counts, past the spool and without a charge in the ledger: what was
+// billed elsewhere, or never made and only there to try the log at scale. Requests that are there already are left alone. Fold
+// is to be run behind it.
+func (r *Reports) Backfill(ctx context.Context, events []Event) error {
+	if _, err := authz.Require(ctx, authz.UsageBook); err != nil {
+		return err
+	}
+	bookings := make([]booking, len(events))
+	days := map[time.Time]bool{}
+	for i := range events {
+		bookings[i].event = events[i]
+		days[events[i].StartedAt.UTC().Truncate(day)] = true
+	}
+	err := db.InTx(ctx, r.pool, func(tx pgx.Tx) error {
+		for d := range days {
+			if err := r.q.CreateRequestPartition(ctx, tx, d); err != nil {
+				return err
+			}
+		}
+		inserted, err := r.q.InsertRequests(ctx, tx, requestRows(bookings))
+		if err != nil {
+			return err
+		}
+		return r.q.AddUsageMinutes(ctx, tx, minuteRows(minuteBuckets(freshOf(bookings, inserted))))
+	})
+	if err != nil {
+		return fmt.Errorf("backfill requests: %w", err)
+	}
+	return nil
+}
