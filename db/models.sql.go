@@ -463,6 +463,34 @@ type UsageBucket struct {
 	UpdatedAt           time.Time
 }
 
+type UsageFold struct {
+	ID       bool
+	FoldedAt time.Time
+}
+
+type UsageSum struct {
+	StepSeconds         int32
+	Dimension           string
+	StartedAt           time.Time
+	UserID              id.User
+	ApiKeyID            id.Key
+	ProviderID          uuid.UUID
+	Model               string
+	Requests            int64
+	Errors              int64
+	Refused             int64
+	InputTokens         int64
+	CachedInputTokens   int64
+	CacheWriteTokens    int64
+	OutputTokens        int64
+	ReasoningTokens     int64
+	Unpriced            int64
+	Charge              int64
+	Cost                int64
+	DurationHistogram   []int64
+	FirstTokenHistogram []int64
+}
+
 type User struct {
 	ID           id.User
 	Email        string

@@ -8,9 +8,6 @@ package db
 import (
 	"context"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const addUsageMinutes = `-- name: AddUsageMinutes :exec
@@ -48,6 +45,42 @@ func (q *Queries) AddUsageMinutes(ctx context.Context, db DBTX, minutes []byte) 
 	return err
 }
 
+const changedHours = `-- name: ChangedHours :many
+
+SELECT DISTINCT date_trunc('hour', started_at, 'UTC')::timestamptz AS hour
+FROM usage_buckets
+WHERE step_seconds = 60
+    AND updated_at >= $1::timestamptz
+    AND started_at >= $2::timestamptz
+ORDER BY hour
+`
+
+type ChangedHoursParams struct {
+	ChangedSince time.Time
+	Oldest       time.Time
+}
+
+// The hours in which minutes changed, oldest first.
+func (q *Queries) ChangedHours(ctx context.Context, db DBTX, arg ChangedHoursParams) ([]time.Time, error) {
+	rows, err := db.Query(ctx, changedHours, arg.ChangedSince, arg.Oldest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []time.Time{}
+	for rows.Next() {
+		var hour time.Time
+		if err := rows.Scan(&hour); err != nil {
+			return nil, err
+		}
+		items = append(items, hour)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteUsageBuckets = `-- name: DeleteUsageBuckets :execrows
 DELETE FROM usage_buckets b
 USING (
@@ -79,98 +112,32 @@ func (q *Queries) DeleteUsageBuckets(ctx context.Context, db DBTX, arg DeleteUsa
 	return result.RowsAffected(), nil
 }
 
-const foldDays = `-- name: FoldDays :execrows
-
-INSERT INTO usage_buckets (
-    step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
-    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
-    duration_histogram, first_token_histogram
-)
-SELECT 86400, d.day, b.user_id, b.api_key_id, b.provider_id, b.model, sum(b.requests), sum(b.errors), sum(b.refused),
-    sum(b.input_tokens), sum(b.cached_input_tokens), sum(b.cache_write_tokens), sum(b.output_tokens),
-    sum(b.reasoning_tokens), sum(b.unpriced), sum(b.charge), sum(b.cost), histogram_sum(b.duration_histogram),
-    histogram_sum(b.first_token_histogram)
-FROM (
-    SELECT DISTINCT date_trunc('day', started_at, 'UTC') AS day
-    FROM usage_buckets
-    WHERE step_seconds = 3600
-        AND updated_at >= $1::timestamptz
-) AS d
-JOIN usage_buckets b ON b.step_seconds = 3600 AND b.started_at >= d.day AND b.started_at < d.day + interval '1 day'
-GROUP BY d.day, b.user_id, b.api_key_id, b.provider_id, b.model
-ORDER BY d.day, b.api_key_id, b.provider_id, b.model
-ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
-SET requests = excluded.requests,
-    errors = excluded.errors,
-    refused = excluded.refused,
-    input_tokens = excluded.input_tokens,
-    cached_input_tokens = excluded.cached_input_tokens,
-    cache_write_tokens = excluded.cache_write_tokens,
-    output_tokens = excluded.output_tokens,
-    reasoning_tokens = excluded.reasoning_tokens,
-    unpriced = excluded.unpriced,
-    charge = excluded.charge,
-    cost = excluded.cost,
-    duration_histogram = excluded.duration_histogram,
-    first_token_histogram = excluded.first_token_histogram,
-    updated_at = excluded.updated_at
+const deleteUsageSums = `-- name: DeleteUsageSums :execrows
+DELETE FROM usage_sums s
+USING (
+    SELECT o.dimension, o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
+    FROM usage_sums o
+    WHERE o.step_seconds = $1
+        AND o.started_at < $2
+    LIMIT $3
+) AS old
+WHERE s.step_seconds = $1
+    AND s.dimension = old.dimension
+    AND s.started_at = old.started_at
+    AND s.user_id = old.user_id
+    AND s.api_key_id = old.api_key_id
+    AND s.provider_id = old.provider_id
+    AND s.model = old.model
 `
 
-// Recomputes the days whose hours changed since changed_since, each from all its hours.
-func (q *Queries) FoldDays(ctx context.Context, db DBTX, changedSince time.Time) (int64, error) {
-	result, err := db.Exec(ctx, foldDays, changedSince)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type DeleteUsageSumsParams struct {
+	StepSeconds int32
+	Before      time.Time
+	RowLimit    int32
 }
 
-const foldHours = `-- name: FoldHours :execrows
-
-INSERT INTO usage_buckets (
-    step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
-    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
-    duration_histogram, first_token_histogram
-)
-SELECT 3600, h.hour, b.user_id, b.api_key_id, b.provider_id, b.model, sum(b.requests), sum(b.errors), sum(b.refused),
-    sum(b.input_tokens), sum(b.cached_input_tokens), sum(b.cache_write_tokens), sum(b.output_tokens),
-    sum(b.reasoning_tokens), sum(b.unpriced), sum(b.charge), sum(b.cost), histogram_sum(b.duration_histogram),
-    histogram_sum(b.first_token_histogram)
-FROM (
-    SELECT DISTINCT date_trunc('hour', started_at, 'UTC') AS hour
-    FROM usage_buckets
-    WHERE step_seconds = 60
-        AND updated_at >= $1::timestamptz
-        AND started_at >= $2::timestamptz
-) AS h
-JOIN usage_buckets b ON b.step_seconds = 60 AND b.started_at >= h.hour AND b.started_at < h.hour + interval '1 hour'
-GROUP BY h.hour, b.user_id, b.api_key_id, b.provider_id, b.model
-ORDER BY h.hour, b.api_key_id, b.provider_id, b.model
-ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
-SET requests = excluded.requests,
-    errors = excluded.errors,
-    refused = excluded.refused,
-    input_tokens = excluded.input_tokens,
-    cached_input_tokens = excluded.cached_input_tokens,
-    cache_write_tokens = excluded.cache_write_tokens,
-    output_tokens = excluded.output_tokens,
-    reasoning_tokens = excluded.reasoning_tokens,
-    unpriced = excluded.unpriced,
-    charge = excluded.charge,
-    cost = excluded.cost,
-    duration_histogram = excluded.duration_histogram,
-    first_token_histogram = excluded.first_token_histogram,
-    updated_at = excluded.updated_at
-`
-
-type FoldHoursParams struct {
-	ChangedSince time.Time
-	Oldest       time.Time
-}
-
-// Recomputes the hours whose minutes changed since changed_since, each from all its minutes.
-func (q *Queries) FoldHours(ctx context.Context, db DBTX, arg FoldHoursParams) (int64, error) {
-	result, err := db.Exec(ctx, foldHours, arg.ChangedSince, arg.Oldest)
+func (q *Queries) DeleteUsageSums(ctx context.Context, db DBTX, arg DeleteUsageSumsParams) (int64, error) {
+	result, err := db.Exec(ctx, deleteUsageSums, arg.StepSeconds, arg.Before, arg.RowLimit)
 	if err != nil {
 		return 0, err
 	}
@@ -179,12 +146,11 @@ func (q *Queries) FoldHours(ctx context.Context, db DBTX, arg FoldHoursParams) (
 
 const getLastFold = `-- name: GetLastFold :one
 
-SELECT coalesce(max(updated_at), 'epoch')::timestamptz AS folded_at
-FROM usage_buckets
-WHERE step_seconds = 3600
+SELECT coalesce(max(folded_at), 'epoch')::timestamptz AS folded_at
+FROM usage_folds
 `
 
-// When hours and days were last folded; 1970 where they never were.
+// Up to when minutes were folded; 1970 where they never were.
 func (q *Queries) GetLastFold(ctx context.Context, db DBTX) (time.Time, error) {
 	row := db.QueryRow(ctx, getLastFold)
 	var folded_at time.Time
@@ -192,169 +158,29 @@ func (q *Queries) GetLastFold(ctx context.Context, db DBTX) (time.Time, error) {
 	return folded_at, err
 }
 
-const listUsageSeries = `-- name: ListUsageSeries :many
+const hoursBefore = `-- name: HoursBefore :many
 
-WITH source AS (
-    SELECT
-        date_bin($2::interval, started_at, $3::timestamptz) AS at,
-        CASE WHEN $4::boolean THEN user_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS user_id,
-        CASE WHEN $5::boolean THEN api_key_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS api_key_id,
-        CASE WHEN $6::boolean THEN provider_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS provider_id,
-        CASE WHEN $7::boolean THEN model ELSE '' END AS model,
-        requests, errors, refused, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens, unpriced, charge, cost, duration_histogram, first_token_histogram
-    FROM usage_buckets
-    WHERE (
-            step_seconds = 86400 AND started_at >= $3 AND started_at < $8::timestamptz
-            OR step_seconds = 3600 AND started_at >= $8 AND started_at < $9::timestamptz
-            OR step_seconds = 60 AND started_at >= $9 AND started_at < $10::timestamptz
-        )
-        AND ($11::uuid IS NULL OR usage_buckets.user_id = $11)
-        AND ($12::uuid IS NULL OR usage_buckets.user_id = $12)
-        AND ($13::uuid IS NULL OR usage_buckets.api_key_id = $13)
-        AND ($14::uuid IS NULL OR usage_buckets.provider_id = $14)
-        AND ($15::text IS NULL OR usage_buckets.model = $15)
-), ranked AS (
-    SELECT user_id, api_key_id, provider_id, model,
-        row_number() OVER (ORDER BY sum(requests) DESC, user_id, api_key_id, provider_id, model) AS place
-    FROM source
-    GROUP BY user_id, api_key_id, provider_id, model
-), placed AS (
-    SELECT s.at, s.user_id, s.api_key_id, s.provider_id, s.model, s.requests, s.errors, s.refused, s.input_tokens, s.cached_input_tokens, s.cache_write_tokens, s.output_tokens, s.reasoning_tokens, s.unpriced, s.charge, s.cost, s.duration_histogram, s.first_token_histogram, CASE WHEN r.place <= $16::integer THEN r.place ELSE 0 END AS place
-    FROM source s
-    JOIN ranked r USING (user_id, api_key_id, provider_id, model)
-), counts AS (
-    SELECT place, at, sum(requests)::bigint AS requests, sum(errors)::bigint AS errors, sum(refused)::bigint AS refused,
-        sum(input_tokens)::bigint AS input_tokens, sum(cached_input_tokens)::bigint AS cached_input_tokens,
-        sum(cache_write_tokens)::bigint AS cache_write_tokens, sum(output_tokens)::bigint AS output_tokens,
-        sum(reasoning_tokens)::bigint AS reasoning_tokens, sum(unpriced)::bigint AS unpriced,
-        sum(charge)::bigint AS charge, sum(cost)::bigint AS cost
-    FROM placed
-    GROUP BY place, at
-), times AS (
-    SELECT place, at, n, coalesce(sum(duration_histogram[n]), 0)::bigint AS d,
-        coalesce(sum(first_token_histogram[n]), 0)::bigint AS f
-    FROM placed
-    CROSS JOIN LATERAL generate_series(1, greatest(cardinality(duration_histogram), cardinality(first_token_histogram))) AS n
-    WHERE duration_histogram[n] > 0 OR first_token_histogram[n] > 0
-    GROUP BY place, at, n
-), histograms AS (
-    SELECT place, at, array_agg(n - 1 ORDER BY n)::integer[] AS buckets, array_agg(d ORDER BY n)::bigint[] AS duration,
-        array_agg(f ORDER BY n)::bigint[] AS first_token
-    FROM times
-    GROUP BY place, at
-)
-SELECT c.place::integer AS place, c.at::timestamptz AS at,
-    coalesce(r.user_id, '00000000-0000-0000-0000-000000000000')::uuid AS user_id,
-    coalesce(r.api_key_id, '00000000-0000-0000-0000-000000000000')::uuid AS api_key_id,
-    coalesce(r.provider_id, '00000000-0000-0000-0000-000000000000')::uuid AS provider_id,
-    coalesce(r.model, '')::text AS model,
-    c.requests, c.errors, c.refused, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
-    c.reasoning_tokens, c.unpriced, c.charge, c.cost,
-    coalesce(h.buckets, '{}')::integer[] AS buckets, coalesce(h.duration, '{}')::bigint[] AS duration,
-    coalesce(h.first_token, '{}')::bigint[] AS first_token
-FROM counts c
-LEFT JOIN histograms h USING (place, at)
-LEFT JOIN ranked r ON r.place = c.place
-ORDER BY c.place, c.at
-LIMIT $1
+SELECT DISTINCT started_at
+FROM usage_buckets
+WHERE step_seconds = 3600
+    AND started_at < $1::timestamptz
+ORDER BY started_at
 `
 
-type ListUsageSeriesParams struct {
-	RowLimit   int32
-	Step       pgtype.Interval
-	FromTime   time.Time
-	ByUser     bool
-	ByKey      bool
-	ByProvider bool
-	ByModel    bool
-	DaysEnd    time.Time
-	HoursEnd   time.Time
-	ToTime     time.Time
-	Owner      *uuid.UUID
-	UserID     *uuid.UUID
-	ApiKeyID   *uuid.UUID
-	ProviderID *uuid.UUID
-	Model      *string
-	MaxGroups  int32
-}
-
-type ListUsageSeriesRow struct {
-	Place             int32
-	At                time.Time
-	UserID            uuid.UUID
-	ApiKeyID          uuid.UUID
-	ProviderID        uuid.UUID
-	Model             string
-	Requests          int64
-	Errors            int64
-	Refused           int64
-	InputTokens       int64
-	CachedInputTokens int64
-	CacheWriteTokens  int64
-	OutputTokens      int64
-	ReasoningTokens   int64
-	Unpriced          int64
-	Charge            int64
-	Cost              int64
-	Buckets           []int32
-	Duration          []int64
-	FirstToken        []int64
-}
-
-// A series of counts for each of the groups with most requests, and one for all others together, at a distance of
-// step. The histograms are given by the buckets that are not empty. Days, hours and minutes each serve the part of the range that is theirs.
-func (q *Queries) ListUsageSeries(ctx context.Context, db DBTX, arg ListUsageSeriesParams) ([]ListUsageSeriesRow, error) {
-	rows, err := db.Query(ctx, listUsageSeries,
-		arg.RowLimit,
-		arg.Step,
-		arg.FromTime,
-		arg.ByUser,
-		arg.ByKey,
-		arg.ByProvider,
-		arg.ByModel,
-		arg.DaysEnd,
-		arg.HoursEnd,
-		arg.ToTime,
-		arg.Owner,
-		arg.UserID,
-		arg.ApiKeyID,
-		arg.ProviderID,
-		arg.Model,
-		arg.MaxGroups,
-	)
+// The hours that there are before a time, oldest first.
+func (q *Queries) HoursBefore(ctx context.Context, db DBTX, before time.Time) ([]time.Time, error) {
+	rows, err := db.Query(ctx, hoursBefore, before)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ListUsageSeriesRow{}
+	items := []time.Time{}
 	for rows.Next() {
-		var i ListUsageSeriesRow
-		if err := rows.Scan(
-			&i.Place,
-			&i.At,
-			&i.UserID,
-			&i.ApiKeyID,
-			&i.ProviderID,
-			&i.Model,
-			&i.Requests,
-			&i.Errors,
-			&i.Refused,
-			&i.InputTokens,
-			&i.CachedInputTokens,
-			&i.CacheWriteTokens,
-			&i.OutputTokens,
-			&i.ReasoningTokens,
-			&i.Unpriced,
-			&i.Charge,
-			&i.Cost,
-			&i.Buckets,
-			&i.Duration,
-			&i.FirstToken,
-		); err != nil {
+		var started_at time.Time
+		if err := rows.Scan(&started_at); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, started_at)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -370,5 +196,107 @@ SELECT pg_advisory_xact_lock(73770011)
 // Lets one fold run at a time.
 func (q *Queries) LockFold(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, lockFold)
+	return err
+}
+
+const now = `-- name: Now :one
+
+SELECT clock_timestamp()::timestamptz AS now
+`
+
+// The time by which rows are stamped.
+func (q *Queries) Now(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, now)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
+}
+
+const setLastFold = `-- name: SetLastFold :exec
+INSERT INTO usage_folds (folded_at)
+VALUES ($1)
+ON CONFLICT (id) DO UPDATE
+SET folded_at = excluded.folded_at
+`
+
+func (q *Queries) SetLastFold(ctx context.Context, db DBTX, foldedAt time.Time) error {
+	_, err := db.Exec(ctx, setLastFold, foldedAt)
+	return err
+}
+
+const setUsageBuckets = `-- name: SetUsageBuckets :exec
+
+INSERT INTO usage_buckets (
+    step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+)
+SELECT $1, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+FROM json_populate_recordset(NULL::usage_buckets, $2::json)
+ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
+SET requests = excluded.requests,
+    errors = excluded.errors,
+    refused = excluded.refused,
+    input_tokens = excluded.input_tokens,
+    cached_input_tokens = excluded.cached_input_tokens,
+    cache_write_tokens = excluded.cache_write_tokens,
+    output_tokens = excluded.output_tokens,
+    reasoning_tokens = excluded.reasoning_tokens,
+    unpriced = excluded.unpriced,
+    charge = excluded.charge,
+    cost = excluded.cost,
+    duration_histogram = excluded.duration_histogram,
+    first_token_histogram = excluded.first_token_histogram,
+    updated_at = excluded.updated_at
+`
+
+type SetUsageBucketsParams struct {
+	StepSeconds int32
+	Buckets     []byte
+}
+
+// Puts hours or days in place, a JSON array of objects with the columns as names.
+func (q *Queries) SetUsageBuckets(ctx context.Context, db DBTX, arg SetUsageBucketsParams) error {
+	_, err := db.Exec(ctx, setUsageBuckets, arg.StepSeconds, arg.Buckets)
+	return err
+}
+
+const setUsageSums = `-- name: SetUsageSums :exec
+
+INSERT INTO usage_sums (
+    step_seconds, dimension, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+)
+SELECT $1, dimension, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+FROM json_populate_recordset(NULL::usage_sums, $2::json)
+ON CONFLICT (step_seconds, dimension, started_at, user_id, api_key_id, provider_id, model) DO UPDATE
+SET requests = excluded.requests,
+    errors = excluded.errors,
+    refused = excluded.refused,
+    input_tokens = excluded.input_tokens,
+    cached_input_tokens = excluded.cached_input_tokens,
+    cache_write_tokens = excluded.cache_write_tokens,
+    output_tokens = excluded.output_tokens,
+    reasoning_tokens = excluded.reasoning_tokens,
+    unpriced = excluded.unpriced,
+    charge = excluded.charge,
+    cost = excluded.cost,
+    duration_histogram = excluded.duration_histogram,
+    first_token_histogram = excluded.first_token_histogram
+`
+
+type SetUsageSumsParams struct {
+	StepSeconds int32
+	Sums        []byte
+}
+
+// The same for sums.
+func (q *Queries) SetUsageSums(ctx context.Context, db DBTX, arg SetUsageSumsParams) error {
+	_, err := db.Exec(ctx, setUsageSums, arg.StepSeconds, arg.Sums)
 	return err
 }

@@ -32,3 +32,9 @@ func Within(ctx context.Context, pool *pgxpool.Pool, limit time.Duration, do fun
 	}
 	return Classify(err)
 }
+
+// Reading runs do in a read-only transaction whose statements all see the same.
+func Reading(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return Classify(pgx.BeginTxFunc(ctx, pool, options, do))
+}

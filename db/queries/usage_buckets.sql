@@ -27,104 +27,54 @@ SET requests = usage_buckets.requests + excluded.requests,
     first_token_histogram = histogram_add(usage_buckets.first_token_histogram, excluded.first_token_histogram),
     updated_at = clock_timestamp();
 
--- When hours and days were last folded; 1970 where they never were.
+-- Up to when minutes were folded; 1970 where they never were.
 
 -- name: GetLastFold :one
-SELECT coalesce(max(updated_at), 'epoch')::timestamptz AS folded_at
+SELECT coalesce(max(folded_at), 'epoch')::timestamptz AS folded_at
+FROM usage_folds;
+
+-- name: SetLastFold :exec
+INSERT INTO usage_folds (folded_at)
+VALUES (@folded_at)
+ON CONFLICT (id) DO UPDATE
+SET folded_at = excluded.folded_at;
+
+-- The time by which rows are stamped.
+
+-- name: Now :one
+SELECT clock_timestamp()::timestamptz AS now;
+
+-- The hours in which minutes changed, oldest first.
+
+-- name: ChangedHours :many
+SELECT DISTINCT date_trunc('hour', started_at, 'UTC')::timestamptz AS hour
 FROM usage_buckets
-WHERE step_seconds = 3600;
+WHERE step_seconds = 60
+    AND updated_at >= @changed_since::timestamptz
+    AND started_at >= @oldest::timestamptz
+ORDER BY hour;
 
--- A series of counts for each of the groups with most requests, and one for all others together, at a distance of
--- step. The histograms are given by the buckets that are not empty. Days, hours and minutes each serve the part of the range that is theirs.
+-- The hours that there are before a time, oldest first.
 
--- name: ListUsageSeries :many
-WITH source AS (
-    SELECT
-        date_bin(@step::interval, started_at, @from_time::timestamptz) AS at,
-        CASE WHEN @by_user::boolean THEN user_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS user_id,
-        CASE WHEN @by_key::boolean THEN api_key_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS api_key_id,
-        CASE WHEN @by_provider::boolean THEN provider_id ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS provider_id,
-        CASE WHEN @by_model::boolean THEN model ELSE '' END AS model,
-        requests, errors, refused, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens, unpriced, charge, cost, duration_histogram, first_token_histogram
-    FROM usage_buckets
-    WHERE (
-            step_seconds = 86400 AND started_at >= @from_time AND started_at < @days_end::timestamptz
-            OR step_seconds = 3600 AND started_at >= @days_end AND started_at < @hours_end::timestamptz
-            OR step_seconds = 60 AND started_at >= @hours_end AND started_at < @to_time::timestamptz
-        )
-        AND (sqlc.narg('owner')::uuid IS NULL OR usage_buckets.user_id = sqlc.narg('owner'))
-        AND (sqlc.narg('user_id')::uuid IS NULL OR usage_buckets.user_id = sqlc.narg('user_id'))
-        AND (sqlc.narg('api_key_id')::uuid IS NULL OR usage_buckets.api_key_id = sqlc.narg('api_key_id'))
-        AND (sqlc.narg('provider_id')::uuid IS NULL OR usage_buckets.provider_id = sqlc.narg('provider_id'))
-        AND (sqlc.narg('model')::text IS NULL OR usage_buckets.model = sqlc.narg('model'))
-), ranked AS (
-    SELECT user_id, api_key_id, provider_id, model,
-        row_number() OVER (ORDER BY sum(requests) DESC, user_id, api_key_id, provider_id, model) AS place
-    FROM source
-    GROUP BY user_id, api_key_id, provider_id, model
-), placed AS (
-    SELECT s.*, CASE WHEN r.place <= @max_groups::integer THEN r.place ELSE 0 END AS place
-    FROM source s
-    JOIN ranked r USING (user_id, api_key_id, provider_id, model)
-), counts AS (
-    SELECT place, at, sum(requests)::bigint AS requests, sum(errors)::bigint AS errors, sum(refused)::bigint AS refused,
-        sum(input_tokens)::bigint AS input_tokens, sum(cached_input_tokens)::bigint AS cached_input_tokens,
-        sum(cache_write_tokens)::bigint AS cache_write_tokens, sum(output_tokens)::bigint AS output_tokens,
-        sum(reasoning_tokens)::bigint AS reasoning_tokens, sum(unpriced)::bigint AS unpriced,
-        sum(charge)::bigint AS charge, sum(cost)::bigint AS cost
-    FROM placed
-    GROUP BY place, at
-), times AS (
-    SELECT place, at, n, coalesce(sum(duration_histogram[n]), 0)::bigint AS d,
-        coalesce(sum(first_token_histogram[n]), 0)::bigint AS f
-    FROM placed
-    CROSS JOIN LATERAL generate_series(1, greatest(cardinality(duration_histogram), cardinality(first_token_histogram))) AS n
-    WHERE duration_histogram[n] > 0 OR first_token_histogram[n] > 0
-    GROUP BY place, at, n
-), histograms AS (
-    SELECT place, at, array_agg(n - 1 ORDER BY n)::integer[] AS buckets, array_agg(d ORDER BY n)::bigint[] AS duration,
-        array_agg(f ORDER BY n)::bigint[] AS first_token
-    FROM times
-    GROUP BY place, at
-)
-SELECT c.place::integer AS place, c.at::timestamptz AS at,
-    coalesce(r.user_id, '00000000-0000-0000-0000-000000000000')::uuid AS user_id,
-    coalesce(r.api_key_id, '00000000-0000-0000-0000-000000000000')::uuid AS api_key_id,
-    coalesce(r.provider_id, '00000000-0000-0000-0000-000000000000')::uuid AS provider_id,
-    coalesce(r.model, '')::text AS model,
-    c.requests, c.errors, c.refused, c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,
-    c.reasoning_tokens, c.unpriced, c.charge, c.cost,
-    coalesce(h.buckets, '{}')::integer[] AS buckets, coalesce(h.duration, '{}')::bigint[] AS duration,
-    coalesce(h.first_token, '{}')::bigint[] AS first_token
-FROM counts c
-LEFT JOIN histograms h USING (place, at)
-LEFT JOIN ranked r ON r.place = c.place
-ORDER BY c.place, c.at
-LIMIT @row_limit;
+-- name: HoursBefore :many
+SELECT DISTINCT started_at
+FROM usage_buckets
+WHERE step_seconds = 3600
+    AND started_at < @before::timestamptz
+ORDER BY started_at;
 
--- Recomputes the hours whose minutes changed since changed_since, each from all its minutes.
+-- Puts hours or days in place, a JSON array of objects with the columns as names.
 
--- name: FoldHours :execrows
+-- name: SetUsageBuckets :exec
 INSERT INTO usage_buckets (
     step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
     duration_histogram, first_token_histogram
 )
-SELECT 3600, h.hour, b.user_id, b.api_key_id, b.provider_id, b.model, sum(b.requests), sum(b.errors), sum(b.refused),
-    sum(b.input_tokens), sum(b.cached_input_tokens), sum(b.cache_write_tokens), sum(b.output_tokens),
-    sum(b.reasoning_tokens), sum(b.unpriced), sum(b.charge), sum(b.cost), histogram_sum(b.duration_histogram),
-    histogram_sum(b.first_token_histogram)
-FROM (
-    SELECT DISTINCT date_trunc('hour', started_at, 'UTC') AS hour
-    FROM usage_buckets
-    WHERE step_seconds = 60
-        AND updated_at >= @changed_since::timestamptz
-        AND started_at >= @oldest::timestamptz
-) AS h
-JOIN usage_buckets b ON b.step_seconds = 60 AND b.started_at >= h.hour AND b.started_at < h.hour + interval '1 hour'
-GROUP BY h.hour, b.user_id, b.api_key_id, b.provider_id, b.model
-ORDER BY h.hour, b.api_key_id, b.provider_id, b.model
+SELECT @step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+FROM json_populate_recordset(NULL::usage_buckets, @buckets::json)
 ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
 SET requests = excluded.requests,
     errors = excluded.errors,
@@ -141,28 +91,19 @@ SET requests = excluded.requests,
     first_token_histogram = excluded.first_token_histogram,
     updated_at = excluded.updated_at;
 
--- Recomputes the days whose hours changed since changed_since, each from all its hours.
+-- The same for sums.
 
--- name: FoldDays :execrows
-INSERT INTO usage_buckets (
-    step_seconds, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+-- name: SetUsageSums :exec
+INSERT INTO usage_sums (
+    step_seconds, dimension, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
     duration_histogram, first_token_histogram
 )
-SELECT 86400, d.day, b.user_id, b.api_key_id, b.provider_id, b.model, sum(b.requests), sum(b.errors), sum(b.refused),
-    sum(b.input_tokens), sum(b.cached_input_tokens), sum(b.cache_write_tokens), sum(b.output_tokens),
-    sum(b.reasoning_tokens), sum(b.unpriced), sum(b.charge), sum(b.cost), histogram_sum(b.duration_histogram),
-    histogram_sum(b.first_token_histogram)
-FROM (
-    SELECT DISTINCT date_trunc('day', started_at, 'UTC') AS day
-    FROM usage_buckets
-    WHERE step_seconds = 3600
-        AND updated_at >= @changed_since::timestamptz
-) AS d
-JOIN usage_buckets b ON b.step_seconds = 3600 AND b.started_at >= d.day AND b.started_at < d.day + interval '1 day'
-GROUP BY d.day, b.user_id, b.api_key_id, b.provider_id, b.model
-ORDER BY d.day, b.api_key_id, b.provider_id, b.model
-ON CONFLICT (step_seconds, started_at, api_key_id, provider_id, model) DO UPDATE
+SELECT @step_seconds, dimension, started_at, user_id, api_key_id, provider_id, model, requests, errors, refused, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, unpriced, charge, cost,
+    duration_histogram, first_token_histogram
+FROM json_populate_recordset(NULL::usage_sums, @sums::json)
+ON CONFLICT (step_seconds, dimension, started_at, user_id, api_key_id, provider_id, model) DO UPDATE
 SET requests = excluded.requests,
     errors = excluded.errors,
     refused = excluded.refused,
@@ -175,8 +116,24 @@ SET requests = excluded.requests,
     charge = excluded.charge,
     cost = excluded.cost,
     duration_histogram = excluded.duration_histogram,
-    first_token_histogram = excluded.first_token_histogram,
-    updated_at = excluded.updated_at;
+    first_token_histogram = excluded.first_token_histogram;
+
+-- name: DeleteUsageSums :execrows
+DELETE FROM usage_sums s
+USING (
+    SELECT o.dimension, o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
+    FROM usage_sums o
+    WHERE o.step_seconds = @step_seconds
+        AND o.started_at < @before
+    LIMIT @row_limit
+) AS old
+WHERE s.step_seconds = @step_seconds
+    AND s.dimension = old.dimension
+    AND s.started_at = old.started_at
+    AND s.user_id = old.user_id
+    AND s.api_key_id = old.api_key_id
+    AND s.provider_id = old.provider_id
+    AND s.model = old.model;
 
 -- name: DeleteUsageBuckets :execrows
 DELETE FROM usage_buckets b

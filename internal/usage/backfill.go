@@ -13,7 +13,7 @@ import (
 
 // Backfill writes requests of any day into the log and its counts, past the spool and without a charge in the ledger: what was
 // billed elsewhere, or never made and only there to try the log at scale. Requests that are there already are left alone. Fold
-// is to be run behind it.
+// is to be run behind it, for hours of the last days and for all days.
 func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 	if _, err := authz.Require(ctx, authz.UsageBook); err != nil {
 		return err
@@ -34,10 +34,21 @@ func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 		if err != nil {
 			return err
 		}
-		return r.q.AddUsageMinutes(ctx, tx, minuteRows(minuteBuckets(freshOf(bookings, inserted))))
+		return r.q.AddUsageMinutes(ctx, tx, bucketRows(minuteBuckets(freshOf(bookings, inserted)), ""))
 	})
 	if err != nil {
 		return fmt.Errorf("backfill requests: %w", err)
+	}
+	hours := map[time.Time]bool{}
+	for i := range events {
+		if hour := events[i].StartedAt.UTC().Truncate(time.Hour); time.Since(hour) > foldReach { // what Fold leaves alone
+			hours[hour] = true
+		}
+	}
+	for hour := range hours {
+		if err := r.foldHour(ctx, hour); err != nil {
+			return fmt.Errorf("backfill hour %s: %w", hour, err)
+		}
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
 	if part.budgets, err = b.Ledger.BookTx(ctx, tx, b.Spool.Node(), chargesOf(part.fresh)); err != nil {
 		return fmt.Errorf("book charges: %w", err)
 	}
-	if err := b.q.AddUsageMinutes(ctx, tx, minuteRows(minuteBuckets(part.fresh))); err != nil {
+	if err := b.q.AddUsageMinutes(ctx, tx, bucketRows(minuteBuckets(part.fresh), "")); err != nil {
 		return fmt.Errorf("count usage: %w", err)
 	}
 	return nil

@@ -1,8 +1,6 @@
 package usage
 
 import (
-	"bytes"
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -72,6 +70,29 @@ func (c *Counts) add(e *Event) {
 	}
 }
 
+// merge adds the counts of others.
+func (c *Counts) merge(o Counts) {
+	c.Requests += o.Requests
+	c.Errors += o.Errors
+	c.Refused += o.Refused
+	c.Unpriced += o.Unpriced
+	c.Input += o.Input
+	c.CachedInput += o.CachedInput
+	c.CacheWrite += o.CacheWrite
+	c.Output += o.Output
+	c.Reasoning += o.Reasoning
+	c.Charge = c.Charge.Add(o.Charge)
+	c.Cost = c.Cost.Add(o.Cost)
+}
+
+// subtract takes away what was merged.
+func (c *Counts) subtract(o Counts) {
+	o.Requests, o.Errors, o.Refused, o.Unpriced = -o.Requests, -o.Errors, -o.Refused, -o.Unpriced
+	o.Input, o.CachedInput, o.CacheWrite, o.Output, o.Reasoning = -o.Input, -o.CachedInput, -o.CacheWrite, -o.Output, -o.Reasoning
+	o.Charge, o.Cost = -o.Charge, -o.Cost
+	c.merge(o)
+}
+
 // Times are the distributions beside the counts. Refused requests are in neither: they would only show how fast a no is.
 type Times struct {
 	Duration   Histogram `json:"duration,omitempty"`
@@ -94,16 +115,21 @@ func (t *Times) merge(other Times) {
 	t.FirstToken.Merge(other.FirstToken)
 }
 
-// A bucket is what one series did in one minute.
+// subtract takes away what was merged.
+func (t *Times) subtract(other Times) {
+	t.Duration.subtract(other.Duration)
+	t.FirstToken.subtract(other.FirstToken)
+}
+
+// A bucket is what one series did in one minute, or in a longer step that is folded from minutes.
 type bucket struct {
-	minute time.Time
+	minute time.Time // when it begins
 	series series
 	counts Counts
 	times  Times
 }
 
-// minuteBuckets sums events up by the minute they started in, sorted by key: nodes that lock rows in one order do not
-// deadlock.
+// minuteBuckets sums events up by the minute they started in, sorted by key.
 func minuteBuckets(events []*Event) []*bucket {
 	type key struct {
 		minute int64
@@ -121,12 +147,5 @@ func minuteBuckets(events []*Event) []*bucket {
 		b.counts.add(e)
 		b.times.add(e)
 	}
-	return slices.SortedFunc(maps.Values(buckets), func(a, b *bucket) int {
-		return cmp.Or(
-			a.minute.Compare(b.minute),
-			bytes.Compare(a.series.Key.UUID[:], b.series.Key.UUID[:]),
-			bytes.Compare(a.series.Provider.UUID[:], b.series.Provider.UUID[:]),
-			cmp.Compare(a.series.Model, b.series.Model),
-		)
-	})
+	return slices.SortedFunc(maps.Values(buckets), compareBuckets)
 }

@@ -58,6 +58,13 @@ func (h *Histogram) Merge(other Histogram) {
 	}
 }
 
+// subtract takes away counts that were merged. What is left may end with zeros.
+func (h Histogram) subtract(other Histogram) {
+	for i, n := range other {
+		h[i] -= n
+	}
+}
+
 // Count is how many durations were counted.
 func (h Histogram) Count() int64 {
 	var sum int64

@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
-	"aihigress/internal/money"
 )
 
 const (
@@ -94,15 +93,16 @@ func (r *Reports) metrics(ctx context.Context, in MetricsInput, owner *id.User, 
 		return SeriesSet{}, err
 	}
 	set.Costs = costs
-	folded, err := r.q.GetLastFold(ctx, r.pool)
+	err = db.Reading(ctx, r.pool, func(tx pgx.Tx) error {
+		folded, err := r.q.GetLastFold(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return set.read(ctx, tx, r.q, in.cut(set, owner, folded))
+	})
 	if err != nil {
-		return SeriesSet{}, fmt.Errorf("read the last fold: %w", db.Classify(err))
+		return SeriesSet{}, fmt.Errorf("read metrics: %w", err)
 	}
-	rows, err := r.q.ListUsageSeries(ctx, r.pool, in.params(set, owner, folded))
-	if err != nil {
-		return SeriesSet{}, fmt.Errorf("read metrics: %w", db.Classify(err))
-	}
-	set.fill(rows, in.GroupBy)
 	return set, nil
 }
 
@@ -142,28 +142,92 @@ func (in MetricsInput) frame(now time.Time) (SeriesSet, error) {
 	return set, nil
 }
 
-func (in MetricsInput) params(set SeriesSet, owner *id.User, folded time.Time) db.ListUsageSeriesParams {
-	hoursEnd, daysEnd := set.From, set.From
+// cut is what the range, the filter and the reader cut the counts to, and what they are grouped by.
+func (in MetricsInput) cut(set SeriesSet, owner *id.User, folded time.Time) db.UsageCut {
+	daysEnd, hoursEnd, quartersEnd := set.From, set.From, set.From
+	// What may have come in after the last fold is read from the minutes.
+	upTo := folded.Add(-foldMargin)
+	if set.Step%quarter == 0 {
+		quartersEnd = clamp(upTo.Truncate(quarter), set.From, set.To)
+	}
 	if set.Step%time.Hour == 0 {
-		// What may have come in after the last fold is read from the minutes.
-		hoursEnd = clamp(folded.Add(-foldMargin).Truncate(time.Hour), set.From, set.To)
+		hoursEnd = clamp(upTo.Truncate(time.Hour), set.From, set.To)
 	}
 	if set.Step%day == 0 {
 		daysEnd = clamp(hoursEnd.Truncate(day), set.From, set.To)
 	}
-	p := db.ListUsageSeriesParams{
-		Step:     pgtype.Interval{Microseconds: set.Step.Microseconds(), Valid: true},
-		FromTime: set.From, ToTime: set.To, DaysEnd: daysEnd, HoursEnd: hoursEnd,
-		ByUser: slices.Contains(in.GroupBy, ByUser), ByKey: slices.Contains(in.GroupBy, ByKey),
-		ByProvider: slices.Contains(in.GroupBy, ByProvider), ByModel: slices.Contains(in.GroupBy, ByModel),
-		Owner: bare(owner), UserID: bare(in.Filter.UserID), ApiKeyID: bare(in.Filter.KeyID),
-		ProviderID: bare(in.Filter.ProviderID), MaxGroups: MaxGroups, RowLimit: (MaxGroups + 1) * MaxPoints,
+	c := db.UsageCut{
+		Days: db.Range{From: set.From, To: daysEnd}, Hours: db.Range{From: daysEnd, To: hoursEnd},
+		Quarters: db.Range{From: hoursEnd, To: quartersEnd}, Minutes: db.Range{From: quartersEnd, To: set.To},
+		Owner: bare(owner), UserID: bare(in.Filter.UserID), KeyID: bare(in.Filter.KeyID), ProviderID: bare(in.Filter.ProviderID),
+		By: db.UsageBy{
+			User: slices.Contains(in.GroupBy, ByUser), Key: slices.Contains(in.GroupBy, ByKey),
+			Provider: slices.Contains(in.GroupBy, ByProvider), Model: slices.Contains(in.GroupBy, ByModel),
+		},
 	}
 	if in.Filter.Model != "" {
-		p.Model = &in.Filter.Model
+		c.Model = &in.Filter.Model
 	}
-	return p
+	return c
 }
+
+// from has the cut served by the sums that tell apart what it is cut and grouped by, or by all rows where there are no such sums.
+func from(c db.UsageCut) db.UsageCut {
+	by := c.By
+	by.User = by.User || c.Owner != nil || c.UserID != nil
+	by.Key = by.Key || c.KeyID != nil
+	by.Provider = by.Provider || c.ProviderID != nil
+	by.Model = by.Model || c.Model != nil
+	if c.Dimension = sumsBy(by); c.Dimension == "" { // which have no quarters
+		c.Minutes.From, c.Quarters.To = c.Quarters.From, c.Quarters.From
+	}
+	return c
+}
+
+// read makes the series: of all together, and where that is grouped, of the largest groups; the others are what is left.
+func (set *SeriesSet) read(ctx context.Context, tx pgx.Tx, q *db.Queries, c db.UsageCut) error {
+	all := c
+	all.By = db.UsageBy{}
+	total := make([]bucket, set.To.Sub(set.From)/set.Step)
+	err := q.EachUsage(ctx, tx, from(all), func(row *db.UsageRow) error { total[set.place(row)].merge(row); return nil })
+	if err != nil {
+		return err
+	}
+	if c.By == (db.UsageBy{}) {
+		set.Series = []Series{{Points: set.points(total)}}
+		return nil
+	}
+	grouped := from(c)
+	if grouped.Among, err = q.RankUsage(ctx, tx, grouped, MaxGroups); err != nil || len(grouped.Among) == 0 {
+		return err
+	}
+	points := make(map[db.UsageGroup][]bucket, len(grouped.Among))
+	for _, g := range grouped.Among {
+		points[g] = make([]bucket, len(total))
+	}
+	err = q.EachUsage(ctx, tx, grouped, func(row *db.UsageRow) error {
+		if of := points[groupOf(row.UsageGroup, c.By)]; of != nil {
+			n := set.place(row)
+			of[n].merge(row)
+			total[n].counts.subtract(countsOf(row))
+			total[n].times.subtract(Times{Duration: row.DurationHistogram, FirstToken: row.FirstTokenHistogram})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range grouped.Among {
+		set.Series = append(set.Series, Series{Group: named(g, c.By), Points: set.points(points[g])})
+	}
+	if slices.ContainsFunc(total, func(b bucket) bool { return b.counts.Requests > 0 }) {
+		set.Series = append(set.Series, Series{Group: Group{Other: true}, Points: set.points(total)})
+	}
+	return nil
+}
+
+// place is the point that a row counts in.
+func (set *SeriesSet) place(row *db.UsageRow) int { return int(row.StartedAt.Sub(set.From) / set.Step) }
 
 func clamp(t, low, high time.Time) time.Time {
 	switch {
@@ -184,75 +248,50 @@ func bare[T ~struct{ uuid.UUID }](v *T) *uuid.UUID {
 	return &u
 }
 
-// fill makes the series, with zeros where there is no row. Rows come by place, 0 being the others, and time.
-func (set *SeriesSet) fill(rows []db.ListUsageSeriesRow, by []Dimension) {
-	var others []Series
-	place := int32(-1)
-	for _, row := range rows {
-		if row.Place != place {
-			place = row.Place
-			s := Series{Group: groupOf(row, by), Points: set.zeros()}
-			if place == 0 {
-				others = append(others, s)
-			} else {
-				set.Series = append(set.Series, s)
-			}
+func (set *SeriesSet) points(buckets []bucket) []Point {
+	points := make([]Point, len(buckets))
+	for i, b := range buckets {
+		if !set.Costs {
+			b.counts.Cost = 0
 		}
-		current := set.Series
-		if place == 0 {
-			current = others
+		points[i] = Point{
+			At: set.From.Add(time.Duration(i) * set.Step), Counts: b.counts,
+			Duration: percentilesOf(b.times.Duration), FirstToken: percentilesOf(b.times.FirstToken),
 		}
-		points := current[len(current)-1].Points
-		points[row.At.Sub(set.From)/set.Step] = pointOf(row, set.Costs)
-	}
-	set.Series = append(set.Series, others...)
-	if len(set.Series) == 0 && len(by) == 0 {
-		set.Series = []Series{{Points: set.zeros()}}
-	}
-}
-
-func (set *SeriesSet) zeros() []Point {
-	points := make([]Point, set.To.Sub(set.From)/set.Step)
-	for i := range points {
-		points[i].At = set.From.Add(time.Duration(i) * set.Step)
 	}
 	return points
 }
 
-func groupOf(row db.ListUsageSeriesRow, by []Dimension) Group {
-	if row.Place == 0 {
-		return Group{Other: true}
+// groupOf is the group that a row is of: what it is not grouped by is zero.
+func groupOf(g db.UsageGroup, by db.UsageBy) db.UsageGroup {
+	if !by.User {
+		g.UserID = uuid.Nil
 	}
-	var g Group
-	for _, d := range by {
-		switch d {
-		case ByUser:
-			g.UserID = &id.User{UUID: row.UserID}
-		case ByKey:
-			g.KeyID = &id.Key{UUID: row.ApiKeyID}
-		case ByProvider:
-			g.ProviderID = &id.Provider{UUID: row.ProviderID}
-		case ByModel:
-			g.Model = &row.Model
-		}
+	if !by.Key {
+		g.KeyID = uuid.Nil
+	}
+	if !by.Provider {
+		g.ProviderID = uuid.Nil
+	}
+	if !by.Model {
+		g.Model = ""
 	}
 	return g
 }
 
-func pointOf(row db.ListUsageSeriesRow, costs bool) Point {
-	p := Point{At: row.At.UTC(), Counts: Counts{
-		Requests: row.Requests, Errors: row.Errors, Refused: row.Refused, Unpriced: row.Unpriced, Input: row.InputTokens,
-		CachedInput: row.CachedInputTokens, CacheWrite: row.CacheWriteTokens, Output: row.OutputTokens,
-		Reasoning: row.ReasoningTokens, Charge: money.Amount(row.Charge),
-	}}
-	if costs {
-		p.Cost = money.Amount(row.Cost)
+func named(of db.UsageGroup, by db.UsageBy) Group {
+	var g Group
+	if by.User {
+		g.UserID = &id.User{UUID: of.UserID}
 	}
-	var duration, firstToken Histogram
-	for i, bucket := range row.Buckets {
-		duration.count(int(bucket), row.Duration[i])
-		firstToken.count(int(bucket), row.FirstToken[i])
+	if by.Key {
+		g.KeyID = &id.Key{UUID: of.KeyID}
 	}
-	p.Duration, p.FirstToken = percentilesOf(duration), percentilesOf(firstToken)
-	return p
+	if by.Provider {
+		g.ProviderID = &id.Provider{UUID: of.ProviderID}
+	}
+	if by.Model {
+		g.Model = &of.Model
+	}
+	return g
 }

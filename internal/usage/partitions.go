@@ -100,11 +100,26 @@ func (r *Reports) dropExpired(ctx context.Context, now time.Time, retention time
 				StepSeconds: int32(step / time.Second), Before: now.Add(-keep).Truncate(day), RowLimit: pruneBatch,
 			})
 		})
+		if err == nil {
+			sums := step
+			if step == time.Minute {
+				sums = quarter
+			}
+			err = r.deleteSums(ctx, sums, now.Add(-keep))
+		}
 		if err != nil {
 			return fmt.Errorf("delete old counts: %w", db.Classify(err))
 		}
 	}
 	return nil
+}
+
+func (r *Reports) deleteSums(ctx context.Context, step time.Duration, before time.Time) error {
+	return inBatches(func() (int64, error) {
+		return r.q.DeleteUsageSums(ctx, r.pool, db.DeleteUsageSumsParams{
+			StepSeconds: int32(step / time.Second), Before: before.Truncate(day), RowLimit: pruneBatch,
+		})
+	})
 }
 
 func inBatches(remove func() (int64, error)) error {

@@ -27,11 +27,14 @@ func requestRows(bookings []booking) []byte {
 	return w.end()
 }
 
-// minuteRows are the rows of usage_buckets.
-func minuteRows(buckets []*bucket) []byte {
+// bucketRows are rows of usage_buckets, or of usage_sums in a dimension.
+func bucketRows(buckets []*bucket, dimension string) []byte {
 	w := rowWriter{b: make([]byte, 0, 1024*len(buckets))}
 	for _, b := range buckets {
 		w.begin()
+		if dimension != "" {
+			w.text("dimension", dimension)
+		}
 		w.time("started_at", b.minute)
 		w.id("user_id", b.series.User.UUID)
 		w.id("api_key_id", b.series.Key.UUID)

@@ -73,16 +73,16 @@ func (w *world) fill(ctx context.Context, pool *pgxpool.Pool, reports *usage.Rep
 	if err := pool.QueryRow(ctx, "SELECT count(*), max(started_at) FROM requests").Scan(&there, &newest); err != nil {
 		return err
 	}
-	if there == rows && time.Since(*newest) < time.Hour {
-		return nil
+	begin, told := time.Now(), time.Now()
+	if there == rows && time.Since(*newest) < 6*time.Hour {
+		return w.tidy(ctx, pool, reports, begin)
 	}
 	if there > 0 {
 		fmt.Fprintf(os.Stderr, "%d requests from before go\n", there)
-		if _, err := pool.Exec(ctx, "TRUNCATE requests, usage_buckets"); err != nil {
+		if _, err := pool.Exec(ctx, "TRUNCATE requests, usage_buckets, usage_sums, usage_folds"); err != nil {
 			return err
 		}
 	}
-	begin, told := time.Now(), time.Now()
 	var work errgroup.Group
 	work.SetLimit(writers)
 	for from := 0; from < rows; from += chunk {
@@ -99,12 +99,18 @@ func (w *world) fill(ctx context.Context, pool *pgxpool.Pool, reports *usage.Rep
 	if err := work.Wait(); err != nil {
 		return err
 	}
+	return w.tidy(ctx, pool, reports, begin)
+}
+
+// tidy does what the jobs do, and what autovacuum does after a while.
+func (w *world) tidy(ctx context.Context, pool *pgxpool.Pool, reports *usage.Reports, begin time.Time) error {
 	for _, step := range []struct {
 		name string
 		do   func() error
 	}{
 		{"counts are folded", func() error { return reports.Fold(ctx) }},
-		{"tables are analysed", func() error { _, err := pool.Exec(ctx, "VACUUM (ANALYZE) requests, usage_buckets"); return err }},
+		{"old counts are dropped", func() error { return reports.DropExpired(ctx, 1000*24*time.Hour) }},
+		{"tables are analysed", func() error { _, err := pool.Exec(ctx, "VACUUM (ANALYZE) requests, usage_buckets, usage_sums"); return err }},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)

@@ -31,7 +31,7 @@ func TestQuestionsAreAnswered(t *testing.T) {
 		}
 	}
 	var there, counted int
-	if err := pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM requests), (SELECT sum(requests) FROM usage_buckets WHERE step_seconds = 60)`).Scan(&there, &counted); err != nil {
+	if err := pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM requests), (SELECT sum(requests) FROM usage_sums WHERE step_seconds = 3600 AND dimension = 'all')`).Scan(&there, &counted); err != nil {
 		t.Fatal(err)
 	}
 	if there != rows || counted != rows {
