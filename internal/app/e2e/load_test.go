@@ -18,7 +18,7 @@ import (
 type load struct {
 	prefix  string // of the request ids
 	key     string
-	body    []byte
+	body    []byte // asks with the request's id in place of REQUEST-ID
 	client  *http.Client
 	workers sync.WaitGroup
 
@@ -33,7 +33,7 @@ type load struct {
 // newLoad prepares a load of the tenant's with a prefix for its request ids.
 func newLoad(t testing.TB, c *tenant, prefix string) *load {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"model": c.model, "stream": true, "messages": []any{map[string]string{"role": "user", "content": "Go on."}}})
+	body, err := json.Marshal(map[string]any{"model": c.model, "stream": true, "messages": []any{map[string]string{"role": "user", "content": "Go on, REQUEST-ID."}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ const requestTimeout = 60 * time.Second
 func (l *load) one(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.target()+"/v1/chat/completions", bytes.NewReader(l.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.target()+"/v1/chat/completions", bytes.NewReader(bytes.Replace(l.body, []byte("REQUEST-ID"), []byte(id), 1)))
 	if err != nil {
 		panic(err) // the address is a gateway's
 	}

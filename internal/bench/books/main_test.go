@@ -23,8 +23,8 @@ func TestQuestionsAreAnswered(t *testing.T) {
 	t.Cleanup(pool.Close)
 	ctx := authz.With(t.Context(), authz.Job("test"))
 	reports := usage.NewReports(pool, event.New(nil, slog.New(slog.DiscardHandler)))
-	const rows = 3000
-	w := newWorld(30)
+	const rows = 1000
+	w := newWorld(16)
 	for range 2 {
 		if err := w.fill(ctx, pool, reports, rows); err != nil {
 			t.Fatal(err)
