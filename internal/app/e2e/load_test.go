@@ -20,6 +20,7 @@ type load struct {
 	key     string
 	body    []byte // asks with the request's id in place of REQUEST-ID
 	client  *http.Client
+	pace    time.Duration // between two requests; zero sends as soon as a worker is free
 	workers sync.WaitGroup
 
 	mu       sync.Mutex
@@ -45,12 +46,19 @@ func newLoad(t testing.TB, c *tenant, prefix string) *load {
 	return l
 }
 
+// every has start send one request each time, and no faster: an open load, as long as there are workers enough.
+func (l *load) every(d time.Duration) { l.pace = d }
+
 // start sends total requests, or until ctx ends, with so many at a time. wait returns when all have ended.
 func (l *load) start(ctx context.Context, workers, total int) {
 	next := make(chan int)
 	l.workers.Go(func() {
 		defer close(next)
+		begin := time.Now()
 		for i := range total {
+			if !sleep(ctx, time.Until(begin.Add(time.Duration(i)*l.pace))) {
+				return
+			}
 			select {
 			case next <- i:
 			case <-ctx.Done():
@@ -64,6 +72,21 @@ func (l *load) start(ctx context.Context, workers, total int) {
 				l.one(fmt.Sprintf("%s-%d", l.prefix, i))
 			}
 		})
+	}
+}
+
+// sleep is false where ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

@@ -66,6 +66,55 @@ func TestPostgresAway(t *testing.T) {
 	eventually(t, patience(2*time.Second), "the account that nothing was leased of is served again", func() bool { return chatCall(t, cold, cold.model)() == nil })
 }
 
+// TestLongPostgresOutage has Postgres away for ten minutes at 500 requests a second (with AIHIGRESS_TEST_LONG=1; else for ten
+// seconds at 100): memory stays flat, and two minutes after its return (else five seconds) the books have everything.
+func TestLongPostgresOutage(t *testing.T) {
+	t.Parallel()
+	perSecond, lasts, catchUp := 100, 10*time.Second, 5*time.Second
+	if long() {
+		perSecond, lasts, catchUp = 500, 10*time.Minute, 2*time.Minute
+	}
+	cluster := pgtest.NewCluster(t)
+	s := stores{postgres: cluster.URL(), redis: redistest.Start(t).URL(), master: newMaster()}
+	n := startNode(t, s, t.TempDir())
+	c := newTenant(t, firstAdmin(t, s, n), startVendor(t), terms{credit: "100000", vendor: "sim-chat?tokens=8"})
+	l := newLoad(t, c, "long")
+	l.every(time.Second / time.Duration(perSecond))
+	sending, stop := contextWithStop(t)
+	begin := time.Now()
+	l.start(sending, 64, 1<<20)
+	l.reach(t, 2*perSecond)
+
+	before, from := l.answers(), time.Now()
+	cluster.Stop()
+	var settled, most int64
+	for time.Since(from) < lasts {
+		goesOn(t, l, lasts/10)
+		if most = max(most, resident(n.cmd.Process.Pid)); settled == 0 {
+			settled = most
+		}
+	}
+	away, during := time.Since(from), l.answers()-before
+	cluster.Start()
+	back := time.Now()
+	l.reach(t, l.answers()+perSecond)
+	stop()
+	l.wait()
+	l.whole(t)
+	answered, _, _ := l.seen()
+	conn := connect(t, s.postgres)
+	listed(t, conn, answered, catchUp)
+	t.Logf("%.0f requests a second; %d answered while Postgres was away for %s; all booked %s after its return; memory %d MiB soon after it went, %d at most",
+		float64(len(answered))/back.Sub(begin).Seconds(), during, away.Round(time.Second), time.Since(back).Round(100*time.Millisecond), settled>>20, most>>20)
+	if float64(during) < 0.8*away.Seconds()*float64(perSecond) && long() {
+		t.Errorf("%d answered in %s, which is not %d a second", during, away, perSecond)
+	}
+	if most > 2*settled+32<<20 {
+		t.Errorf("memory grew from %d to %d MiB", settled>>20, most>>20)
+	}
+	agree(t, conn, c, answered, nil)
+}
+
 // TestKillWhilePostgresIsAway ends the node in the middle of the outage: what it had not booked is in its spool alone.
 func TestKillWhilePostgresIsAway(t *testing.T) {
 	t.Parallel()
