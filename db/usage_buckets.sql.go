@@ -250,6 +250,7 @@ SET requests = excluded.requests,
     duration_histogram = excluded.duration_histogram,
     first_token_histogram = excluded.first_token_histogram,
     updated_at = excluded.updated_at
+WHERE usage_buckets.requests <> excluded.requests
 `
 
 type SetUsageBucketsParams struct {
@@ -257,7 +258,8 @@ type SetUsageBucketsParams struct {
 	Buckets     []byte
 }
 
-// Puts hours or days in place, a JSON array of objects with the columns as names.
+// Puts hours or days in place, a JSON array of objects with the columns as names. Whatever changes in them comes with more requests,
+// so that those with as many are left alone.
 func (q *Queries) SetUsageBuckets(ctx context.Context, db DBTX, arg SetUsageBucketsParams) error {
 	_, err := db.Exec(ctx, setUsageBuckets, arg.StepSeconds, arg.Buckets)
 	return err
@@ -288,6 +290,7 @@ SET requests = excluded.requests,
     cost = excluded.cost,
     duration_histogram = excluded.duration_histogram,
     first_token_histogram = excluded.first_token_histogram
+WHERE usage_sums.requests <> excluded.requests
 `
 
 type SetUsageSumsParams struct {

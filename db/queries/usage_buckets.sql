@@ -63,7 +63,8 @@ WHERE step_seconds = 3600
     AND started_at < @before::timestamptz
 ORDER BY started_at;
 
--- Puts hours or days in place, a JSON array of objects with the columns as names.
+-- Puts hours or days in place, a JSON array of objects with the columns as names. Whatever changes in them comes with more requests,
+-- so that those with as many are left alone.
 
 -- name: SetUsageBuckets :exec
 INSERT INTO usage_buckets (
@@ -89,7 +90,8 @@ SET requests = excluded.requests,
     cost = excluded.cost,
     duration_histogram = excluded.duration_histogram,
     first_token_histogram = excluded.first_token_histogram,
-    updated_at = excluded.updated_at;
+    updated_at = excluded.updated_at
+WHERE usage_buckets.requests <> excluded.requests;
 
 -- The same for sums.
 
@@ -116,7 +118,8 @@ SET requests = excluded.requests,
     charge = excluded.charge,
     cost = excluded.cost,
     duration_histogram = excluded.duration_histogram,
-    first_token_histogram = excluded.first_token_histogram;
+    first_token_histogram = excluded.first_token_histogram
+WHERE usage_sums.requests <> excluded.requests;
 
 -- name: DeleteUsageSums :execrows
 DELETE FROM usage_sums s
