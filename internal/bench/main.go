@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	})
 	events := set.Bool("events", false, "measure only what events of streams cost, without a gateway")
-	set.StringVar(&o.profile, "profile", "", "folder to put a CPU profile of the gateway under each load in, instead of measuring")
+	set.StringVar(&o.profile, "profile", "", "folder to put profiles of the gateway under each load in, of CPU and of allocations, instead of measuring")
 	if err := set.Parse(args); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // proxyLoads is what each round gives the bare proxy and the gateway.
@@ -111,31 +113,35 @@ func measure(ctx context.Context, o options) error {
 func (s *stack) profile(ctx context.Context, client *http.Client, dir string, loads []load) error {
 	for i, l := range loads {
 		l.drive(ctx, client, "http://"+s.gateway.addr, s.key, time.Second)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/debug/pprof/profile?seconds=4", nil)
-		if err != nil {
-			return err
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			l.drive(ctx, client, "http://"+s.gateway.addr, s.key, 5*time.Second)
-		}()
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%02d-%s.pprof", i, strings.ReplaceAll(l.name, " ", "-"))))
-		if err == nil {
-			_, err = io.Copy(f, resp.Body)
-			err = errors.Join(err, f.Close())
-		}
-		resp.Body.Close()
-		<-done
-		if err != nil {
+		name := filepath.Join(dir, fmt.Sprintf("%02d-%s", i, strings.ReplaceAll(l.name, " ", "-")))
+		var work errgroup.Group
+		work.Go(func() error { l.drive(ctx, client, "http://"+s.gateway.addr, s.key, 5*time.Second); return nil })
+		work.Go(func() error { return s.fetch(ctx, "profile?seconds=4", name+".pprof") })
+		work.Go(func() error { return s.fetch(ctx, "allocs?seconds=4", name+".allocs.pprof") })
+		if err := work.Wait(); err != nil {
 			return fmt.Errorf("profile of %s: %w", l.name, err)
 		}
 	}
 	return nil
+}
+
+// fetch writes one of the gateway's profiles to a file.
+func (s *stack) fetch(ctx context.Context, profile, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.metrics+"/debug/pprof/"+profile, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, resp.Body)
+	return errors.Join(err, f.Close())
 }
 
 func (t turn) take(ctx context.Context, client *http.Client, key string) error {

@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"aihigress/internal/llm"
@@ -63,7 +64,7 @@ type connector interface {
 // proxy's address and not the provider's.
 func transport(by connector, roots *x509.CertPool, o Options) *http.Transport {
 	return &http.Transport{
-		DialContext:            by.DialContext,
+		DialContext:            dialPlain(by),
 		DialTLSContext:         dialTLS(by, roots, o.ConnectTimeout),
 		ForceAttemptHTTP2:      true, // a custom dialer turns it off
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
@@ -75,6 +76,29 @@ func transport(by connector, roots *x509.CertPool, o Options) *http.Transport {
 		ReadBufferSize:         16 << 10,
 		MaxResponseHeaderBytes: 256 << 10,
 	}
+}
+
+// dialPlain makes connections that copy bodies through pooled buffers. The standard library makes one of 32 KB for every body
+// that does not fit the connection's own.
+func dialPlain(by connector) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := by.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return plainConn{conn}, nil
+	}
+}
+
+type plainConn struct{ net.Conn }
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ReadFrom sends what r holds.
+func (c plainConn) ReadFrom(r io.Reader) (int64, error) {
+	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, buffer[:])
 }
 
 // dialTLS does what the transport would, but marks a failed handshake: after it the vendor has not seen the request.

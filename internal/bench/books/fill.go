@@ -110,7 +110,10 @@ func (w *world) tidy(ctx context.Context, pool *pgxpool.Pool, reports *usage.Rep
 	}{
 		{"counts are folded", func() error { return reports.Fold(ctx) }},
 		{"old counts are dropped", func() error { return reports.DropExpired(ctx, 1000*24*time.Hour) }},
-		{"tables are analysed", func() error { _, err := pool.Exec(ctx, "VACUUM (ANALYZE) requests, usage_buckets, usage_sums"); return err }},
+		{"tables are analysed", func() error {
+			_, err := pool.Exec(ctx, "VACUUM (ANALYZE) requests, usage_buckets, usage_sums")
+			return err
+		}},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
