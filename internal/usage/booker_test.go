@@ -441,3 +441,23 @@ func (h *house) act(t *rapid.T, s *Spool) []step {
 		return e
 	})
 }
+
+// BenchmarkBook books b.N requests of a hundred keys that wait in the spool, as after an outage.
+func BenchmarkBook(b *testing.B) {
+	h := newHouse(b)
+	s := openSpool(b, b.TempDir())
+	keys := make([]id.Key, 100)
+	for i := range keys {
+		keys[i] = id.New[id.Key]()
+	}
+	for i := range b.N {
+		e := h.event(noon.Add(time.Duration(i) * time.Millisecond))
+		e.KeyID = keys[i%len(keys)]
+		must(b, s.Finish(e))
+	}
+	b.ResetTimer()
+	must(b, h.booker(s).Drain(job(context.Background())))
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+	b.StopTimer()
+	must(b, s.Close())
+}
