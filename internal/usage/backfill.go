@@ -46,7 +46,7 @@ func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 		}
 	}
 	for hour := range hours {
-		if err := r.foldHour(ctx, hour); err != nil {
+		if err := r.foldHour(ctx, hour, time.Now()); err != nil {
 			return fmt.Errorf("backfill hour %s: %w", hour, err)
 		}
 	}

@@ -65,7 +65,7 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 	days := map[time.Time]bool{since.UTC().Truncate(day): true}
 	for _, hour := range changed {
 		days[hour.UTC().Truncate(day)] = true
-		if err := r.foldHour(ctx, hour.UTC()); err != nil {
+		if err := r.foldHour(ctx, hour.UTC(), now); err != nil {
 			return fmt.Errorf("hour %s: %w", hour.UTC(), err)
 		}
 	}
@@ -91,15 +91,20 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 	return r.q.SetLastFold(ctx, r.pool, begin)
 }
 
-// foldHour makes an hour of its minutes, and the sums of it and its quarters.
-func (r *Reports) foldHour(ctx context.Context, hour time.Time) error {
+// foldHour makes an hour of its minutes, and the sums of it and of its quarters, where those are still kept.
+func (r *Reports) foldHour(ctx context.Context, hour, now time.Time) error {
 	of := db.UsageCut{Minutes: db.Range{From: hour, To: hour.Add(time.Hour)}}
 	return r.foldInto(ctx, of, func(f *folding, row *db.UsageRow) {
 		f.add(row, time.Hour)
-		f.addSums(row, quarter)
+		if keepsQuarters(hour, now) {
+			f.addSums(row, quarter)
+		}
 		f.addSums(row, time.Hour)
 	})
 }
+
+// keepsQuarters reports whether quarters from a time on are there.
+func keepsQuarters(from, now time.Time) bool { return from.After(now.Add(day - quarterRetention)) }
 
 // foldOldHour makes the sums of an hour whose minutes are gone.
 func (r *Reports) foldOldHour(ctx context.Context, hour time.Time) error {

@@ -98,7 +98,7 @@ func (r *Reports) metrics(ctx context.Context, in MetricsInput, owner *id.User, 
 		if err != nil {
 			return err
 		}
-		return set.read(ctx, tx, r.q, in.cut(set, owner, folded))
+		return set.read(ctx, tx, r.q, in.cut(set, owner, folded, now))
 	})
 	if err != nil {
 		return SeriesSet{}, fmt.Errorf("read metrics: %w", err)
@@ -143,15 +143,16 @@ func (in MetricsInput) frame(now time.Time) (SeriesSet, error) {
 }
 
 // cut is what the range, the filter and the reader cut the counts to, and what they are grouped by.
-func (in MetricsInput) cut(set SeriesSet, owner *id.User, folded time.Time) db.UsageCut {
+func (in MetricsInput) cut(set SeriesSet, owner *id.User, folded, now time.Time) db.UsageCut {
 	daysEnd, hoursEnd, quartersEnd := set.From, set.From, set.From
 	// What may have come in after the last fold is read from the minutes.
 	upTo := folded.Add(-foldMargin)
-	if set.Step%quarter == 0 {
-		quartersEnd = clamp(upTo.Truncate(quarter), set.From, set.To)
-	}
 	if set.Step%time.Hour == 0 {
 		hoursEnd = clamp(upTo.Truncate(time.Hour), set.From, set.To)
+		quartersEnd = hoursEnd
+	}
+	if set.Step%quarter == 0 && keepsQuarters(hoursEnd, now) {
+		quartersEnd = clamp(upTo.Truncate(quarter), hoursEnd, set.To)
 	}
 	if set.Step%day == 0 {
 		daysEnd = clamp(hoursEnd.Truncate(day), set.From, set.To)

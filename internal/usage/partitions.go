@@ -20,8 +20,10 @@ const (
 	// How long counts are kept. What a replay brings later than minuteRetention is billed and logged, and missing from
 	// the metrics.
 	minuteRetention = 14 * day
-	hourRetention   = 400 * day
-	dayRetention    = 5 * 366 * day
+	// quarterRetention is for the charts of a day. There are as many quarters of an hour as of all hours of a year.
+	quarterRetention = 3 * day
+	hourRetention    = 400 * day
+	dayRetention     = 5 * 366 * day
 
 	// pruneBatch is how many rows one statement deletes.
 	pruneBatch = 10_000
@@ -100,16 +102,15 @@ func (r *Reports) dropExpired(ctx context.Context, now time.Time, retention time
 				StepSeconds: int32(step / time.Second), Before: now.Add(-keep).Truncate(day), RowLimit: pruneBatch,
 			})
 		})
-		if err == nil {
-			sums := step
-			if step == time.Minute {
-				sums = quarter
-			}
-			err = r.deleteSums(ctx, sums, now.Add(-keep))
+		if err == nil && step != time.Minute {
+			err = r.deleteSums(ctx, step, now.Add(-keep))
 		}
 		if err != nil {
 			return fmt.Errorf("delete old counts: %w", db.Classify(err))
 		}
+	}
+	if err := r.deleteSums(ctx, quarter, now.Add(-quarterRetention)); err != nil {
+		return fmt.Errorf("delete old quarters: %w", db.Classify(err))
 	}
 	return nil
 }

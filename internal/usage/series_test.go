@@ -75,7 +75,7 @@ func TestMetricsAgreeWithTheEventsInEveryCut(t *testing.T) {
 }
 
 func drawMetrics(rt *rapid.T, events []Event) (in MetricsInput, owner *id.User) {
-	in = MetricsInput{From: noon.Add(-75 * time.Hour), To: noon.Add(time.Minute)}
+	in = MetricsInput{From: noon.Add(-rapid.SampledFrom([]time.Duration{75, 40}).Draw(rt, "hours") * time.Hour), To: noon.Add(time.Minute)}
 	in.Step = rapid.SampledFrom([]time.Duration{7 * time.Minute, quarter, 45 * time.Minute, time.Hour, 5 * time.Hour, day}).Draw(rt, "step")
 	in.GroupBy = rapid.SliceOfNDistinct(rapid.SampledFrom([]Dimension{ByUser, ByKey, ByProvider, ByModel}), 0, 3, func(d Dimension) Dimension { return d }).Draw(rt, "groups")
 	like := rapid.SampledFrom(events).Draw(rt, "like")
@@ -94,7 +94,7 @@ func drawMetrics(rt *rapid.T, events []Event) (in MetricsInput, owner *id.User) 
 
 // expectedSeries is what the events give, put together one by one.
 func expectedSeries(set SeriesSet, in MetricsInput, owner *id.User, events []Event) []Series {
-	by := in.cut(set, nil, time.Time{}).By
+	by := in.cut(set, nil, time.Time{}, time.Time{}).By
 	groups := map[db.UsageGroup][]Event{}
 	for _, e := range events {
 		row := LiveRow{series: seriesOf(&e)}
