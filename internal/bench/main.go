@@ -34,9 +34,13 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	// The mock and the proxy are this program again, so that each is a process whose CPU can be read.
+	// The mock, the proxy and the gateway without its bookkeeping are this program again, so that each is a process whose CPU can
+	// be read.
 	if len(args) == 2 && args[0] == "mock" {
 		return serve(ctx, args[1], newMock())
+	}
+	if len(args) == 2 && args[0] == "ungoverned" {
+		return ungoverned(ctx, args[1])
 	}
 	if len(args) == 3 && args[0] == "proxy" {
 		proxy, err := newProxy(args[2])

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// governed is the load under which the gateway is also measured with its bookkeeping off.
+const governed = "64 at once"
+
 // proxyLoads is what each round gives the bare proxy and the gateway.
 var proxyLoads = []load{
 	{name: "one at a time", model: modelSmall, concurrency: 1, padding: 200},
@@ -82,6 +85,12 @@ func measure(ctx context.Context, o options) error {
 			turns = append(turns, turn{l, target, results[l.name][i], o.turn})
 		}
 	}
+	off := &tally{}
+	for _, l := range beside {
+		if l.name == governed {
+			turns = append(turns, turn{l, s.ungoverned, off, o.turn})
+		}
+	}
 	for _, l := range pairs {
 		results[l.name] = []*tally{{}}
 		turns = append(turns, turn{l, s.gateway, results[l.name][0], o.pairTurn})
@@ -105,6 +114,10 @@ func measure(ctx context.Context, o options) error {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
 	}
 	report(beside, results, idle)
+	if on := results[governed]; on != nil {
+		fmt.Printf("\nWhat bookkeeping costs, %s: %.4g requests per second and %.4g µs of CPU per call with all of it off, %.4g and %.4g with all of it on: **%.2f** of the requests.\n",
+			governed, off.perSecond(), off.cpuEach(), on[1].perSecond(), on[1].cpuEach(), on[1].perSecond()/off.perSecond())
+	}
 	reportPairs(pairs, results)
 	return errors.Join(ctx.Err(), reportEvents(ctx))
 }

@@ -23,7 +23,8 @@ import (
 // A stack is everything that runs during a measurement.
 type stack struct {
 	gateway, proxy *process
-	metrics        string // address of the gateway's profiles
+	ungoverned     *process // the gateway's data plane without its bookkeeping
+	metrics        string   // address of the gateway's profiles
 	key            string
 	stops          []func()
 }
@@ -87,6 +88,10 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, vendor.stop)
+	if s.ungoverned, err = start(ctx, "ungoverned gateway", "/", env, self, "ungoverned", "ADDR"); err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, s.ungoverned.stop)
 	s.key, err = configure(ctx, "http://"+s.gateway.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
 	return s, err
 }
