@@ -114,6 +114,7 @@ type person struct {
 type vendor struct {
 	models  []string
 	verdict provider.Verdict
+	prices  string // its price catalogue; "" is away
 }
 
 func (v *vendor) ListModels(context.Context, provider.Target) ([]string, error) { return v.models, nil }
@@ -133,6 +134,13 @@ func (v *vendor) Post(context.Context, string, map[string]string, []byte) (int, 
 
 func (v *vendor) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
 	return []byte("socks5://u:from-the-list-password@p3.example.com:1080\n"), nil
+}
+
+func (v *vendor) ReadListing(context.Context, secret.Text, []string, string, int64) ([]byte, string, bool, error) {
+	if v.prices == "" {
+		return nil, "", false, fault.New(fault.Upstream, "the catalogue's server could not be reached")
+	}
+	return []byte(v.prices), "", true, nil
 }
 
 func (v *vendor) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
@@ -193,8 +201,11 @@ func (h *house) openDomain() {
 	o.Inbox = notify.New(notify.Options{
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Poster: h.vendor, Log: quiet,
 	})
+	o.Book = catalog.NewBook(catalog.BookOptions{
+		Pool: pool, Audit: o.Audit, Reader: h.vendor, Source: catalog.Source{Address: secret.NewText("https://prices.example.com/api.json")}, Log: quiet,
+	})
 	o.Providers = provider.New(provider.Options{
-		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Notify: o.Inbox, Log: quiet,
+		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Book: o.Book, Notify: o.Inbox, Log: quiet,
 	})
 	o.Egress = egress.New(egress.Options{Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Caller: h.vendor, Log: quiet})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})

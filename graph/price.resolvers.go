@@ -9,10 +9,22 @@ import (
 	"context"
 
 	"aihigress/graph/generated"
+	"aihigress/graph/model"
+	"aihigress/internal/catalog"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/usage"
 )
+
+func (r *mutationResolver) RefreshPriceCatalog(ctx context.Context) (*model.RefreshPriceCatalogPayload, error) {
+	done, err := r.domain.Providers.RefreshPrices(ctx)
+	refused, failed := refusals(err)
+	return &model.RefreshPriceCatalogPayload{PriceCatalog: unless(err, done), UserErrors: refused}, failed
+}
+
+func (r *priceCatalogResolver) Error(ctx context.Context, obj *catalog.Refresh) (*string, error) {
+	return filled(obj.Error), nil
+}
 
 func (r *priceVersionResolver) InputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error) {
 	return obj.Rate.Input, nil
@@ -38,6 +50,16 @@ func (r *priceVersionResolver) Factor(ctx context.Context, obj *usage.PriceVersi
 	return obj.Markup.Factor(), nil
 }
 
+func (r *queryResolver) PriceCatalog(ctx context.Context) (*catalog.Refresh, error) {
+	last, err := r.domain.Book.LastRefresh(ctx)
+	return &last, err
+}
+
+func (r *Resolver) PriceCatalog() generated.PriceCatalogResolver { return &priceCatalogResolver{r} }
+
 func (r *Resolver) PriceVersion() generated.PriceVersionResolver { return &priceVersionResolver{r} }
 
-type priceVersionResolver struct{ *Resolver }
+type (
+	priceCatalogResolver struct{ *Resolver }
+	priceVersionResolver struct{ *Resolver }
+)

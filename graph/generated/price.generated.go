@@ -12,7 +12,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"aihigress/graph/model"
 	"aihigress/graph/scalar"
+	"aihigress/internal/catalog"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/usage"
@@ -20,6 +22,9 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type PriceCatalogResolver interface {
+	Error(ctx context.Context, obj *catalog.Refresh) (*string, error)
+}
 type PriceVersionResolver interface {
 	InputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error)
 	CachedInputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error)
@@ -36,6 +41,282 @@ type PriceVersionResolver interface {
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _PriceCatalog_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _PriceCatalog_source(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_triedAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_triedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TriedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_triedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_readAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_readAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReadAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_readAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_changedAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_changedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChangedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_changedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_error(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.PriceCatalog().Error(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, true, true, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_models(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_models(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Models, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_models(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_unpriced(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_unpriced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unpriced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_unpriced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_leftOut(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_leftOut(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftOut, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_leftOut(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_problems(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_problems(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Problems, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_problems(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_repriced(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_repriced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Repriced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_repriced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
 
 func (ec *executionContext) _PriceTier_above(ctx context.Context, field graphql.CollectedField, obj *pricing.Tier) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -722,6 +1003,70 @@ func (ec *executionContext) fieldContext_RarePrices_tiers(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _RefreshPriceCatalogPayload_priceCatalog(ctx context.Context, field graphql.CollectedField, obj *model.RefreshPriceCatalogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshPriceCatalogPayload_priceCatalog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PriceCatalog, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+			return ec.marshalOPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshPriceCatalogPayload_priceCatalog(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefreshPriceCatalogPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PriceCatalog(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefreshPriceCatalogPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RefreshPriceCatalogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshPriceCatalogPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshPriceCatalogPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefreshPriceCatalogPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -950,6 +1295,95 @@ func UnmarshalRarePricesInput(ctx context.Context, raw any) (pricing.Rare, error
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var priceCatalogImplementors = []string{"PriceCatalog"}
+
+func (ec *executionContext) _PriceCatalog(ctx context.Context, sel ast.SelectionSet, obj *catalog.Refresh) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, priceCatalogImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PriceCatalog")
+		case "enabled":
+			out.Values[i] = ec._PriceCatalog_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "source":
+			out.Values[i] = ec._PriceCatalog_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "triedAt":
+			out.Values[i] = ec._PriceCatalog_triedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "readAt":
+			out.Values[i] = ec._PriceCatalog_readAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changedAt":
+			out.Values[i] = ec._PriceCatalog_changedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "error":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PriceCatalog_error(ctx, field, obj)
+				})
+		case "models":
+			out.Values[i] = ec._PriceCatalog_models(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.Values[i] = ec._PriceCatalog_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unpriced":
+			out.Values[i] = ec._PriceCatalog_unpriced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "leftOut":
+			out.Values[i] = ec._PriceCatalog_leftOut(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "problems":
+			out.Values[i] = ec._PriceCatalog_problems(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "repriced":
+			out.Values[i] = ec._PriceCatalog_repriced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var priceTierImplementors = []string{"PriceTier"}
 
@@ -1186,6 +1620,44 @@ func (ec *executionContext) _RarePrices(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var refreshPriceCatalogPayloadImplementors = []string{"RefreshPriceCatalogPayload"}
+
+func (ec *executionContext) _RefreshPriceCatalogPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RefreshPriceCatalogPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refreshPriceCatalogPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefreshPriceCatalogPayload")
+		case "priceCatalog":
+			out.Values[i] = ec._RefreshPriceCatalogPayload_priceCatalog(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RefreshPriceCatalogPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -1202,6 +1674,14 @@ func (ec *executionContext) marshalNFactor2aihigressᚋinternalᚋpricingᚐFact
 		graphql.AddInvalidNullFromMarshaler(ctx, "Factor!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx context.Context, sel ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PriceCatalog!")
+		return graphql.Null
+	}
+	return ec._PriceCatalog(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPriceTier2aihigressᚋinternalᚋpricingᚐTier(ctx context.Context, sel ast.SelectionSet, v pricing.Tier) graphql.Marshaler {
@@ -1229,6 +1709,14 @@ func (ec *executionContext) unmarshalNPriceTierInput2aihigressᚋinternalᚋpric
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNRefreshPriceCatalogPayload2ᚖaihigressᚋgraphᚋmodelᚐRefreshPriceCatalogPayload(ctx context.Context, sel ast.SelectionSet, v *model.RefreshPriceCatalogPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RefreshPriceCatalogPayload!")
+		return graphql.Null
+	}
+	return ec._RefreshPriceCatalogPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx context.Context, v any) (*pricing.Factor, error) {
 	if v == nil {
 		return nil, nil
@@ -1245,6 +1733,13 @@ func (ec *executionContext) marshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐF
 	_ = ctx
 	res := scalar.MarshalFactor(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx context.Context, sel ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PriceCatalog(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOPriceTierInput2ᚕaihigressᚋinternalᚋpricingᚐTierᚄ(ctx context.Context, v any) ([]pricing.Tier, error) {

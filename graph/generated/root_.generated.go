@@ -44,6 +44,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Notification() NotificationResolver
 	PlannedCandidate() PlannedCandidateResolver
+	PriceCatalog() PriceCatalogResolver
 	PriceVersion() PriceVersionResolver
 	Provider() ProviderResolver
 	ProviderHealth() ProviderHealthResolver
@@ -484,6 +485,7 @@ type ComplexityRoot struct {
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
 		RedeemCode             func(childComplexity int, input model.RedeemCodeInput) int
+		RefreshPriceCatalog    func(childComplexity int) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
 		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
@@ -551,6 +553,21 @@ type ComplexityRoot struct {
 		ProviderSlug  func(childComplexity int) int
 		Score         func(childComplexity int) int
 		UpstreamModel func(childComplexity int) int
+	}
+
+	PriceCatalog struct {
+		Changed   func(childComplexity int) int
+		ChangedAt func(childComplexity int) int
+		Enabled   func(childComplexity int) int
+		Error     func(childComplexity int) int
+		LeftOut   func(childComplexity int) int
+		Models    func(childComplexity int) int
+		Problems  func(childComplexity int) int
+		ReadAt    func(childComplexity int) int
+		Repriced  func(childComplexity int) int
+		Source    func(childComplexity int) int
+		TriedAt   func(childComplexity int) int
+		Unpriced  func(childComplexity int) int
 	}
 
 	PriceTier struct {
@@ -690,6 +707,7 @@ type ComplexityRoot struct {
 		Models          func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
 		Node            func(childComplexity int, id string) int
 		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
+		PriceCatalog    func(childComplexity int) int
 		ProviderPresets func(childComplexity int) int
 		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
 		RedeemBatches   func(childComplexity int) int
@@ -739,6 +757,11 @@ type ComplexityRoot struct {
 		Account    func(childComplexity int) int
 		Entry      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RefreshPriceCatalogPayload struct {
+		PriceCatalog func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
 	}
 
 	RefreshSessionPayload struct {
@@ -2767,6 +2790,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RedeemCode(childComplexity, args["input"].(model.RedeemCodeInput)), true
+	case "Mutation.refreshPriceCatalog":
+		if e.ComplexityRoot.Mutation.RefreshPriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RefreshPriceCatalog(childComplexity), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -3177,6 +3206,79 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PlannedCandidate.UpstreamModel(childComplexity), true
+
+	case "PriceCatalog.changed":
+		if e.ComplexityRoot.PriceCatalog.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Changed(childComplexity), true
+	case "PriceCatalog.changedAt":
+		if e.ComplexityRoot.PriceCatalog.ChangedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.ChangedAt(childComplexity), true
+	case "PriceCatalog.enabled":
+		if e.ComplexityRoot.PriceCatalog.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Enabled(childComplexity), true
+	case "PriceCatalog.error":
+		if e.ComplexityRoot.PriceCatalog.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Error(childComplexity), true
+	case "PriceCatalog.leftOut":
+		if e.ComplexityRoot.PriceCatalog.LeftOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.LeftOut(childComplexity), true
+	case "PriceCatalog.models":
+		if e.ComplexityRoot.PriceCatalog.Models == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Models(childComplexity), true
+	case "PriceCatalog.problems":
+		if e.ComplexityRoot.PriceCatalog.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Problems(childComplexity), true
+	case "PriceCatalog.readAt":
+		if e.ComplexityRoot.PriceCatalog.ReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.ReadAt(childComplexity), true
+	case "PriceCatalog.repriced":
+		if e.ComplexityRoot.PriceCatalog.Repriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Repriced(childComplexity), true
+	case "PriceCatalog.source":
+		if e.ComplexityRoot.PriceCatalog.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Source(childComplexity), true
+	case "PriceCatalog.triedAt":
+		if e.ComplexityRoot.PriceCatalog.TriedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.TriedAt(childComplexity), true
+	case "PriceCatalog.unpriced":
+		if e.ComplexityRoot.PriceCatalog.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Unpriced(childComplexity), true
 
 	case "PriceTier.above":
 		if e.ComplexityRoot.PriceTier.Above == nil {
@@ -3853,6 +3955,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Notifications(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*notify.Filter), args["orderBy"].(*model.Order)), true
+	case "Query.priceCatalog":
+		if e.ComplexityRoot.Query.PriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.PriceCatalog(childComplexity), true
 	case "Query.providerPresets":
 		if e.ComplexityRoot.Query.ProviderPresets == nil {
 			break
@@ -4099,6 +4207,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RedeemCodePayload.UserErrors(childComplexity), true
+
+	case "RefreshPriceCatalogPayload.priceCatalog":
+		if e.ComplexityRoot.RefreshPriceCatalogPayload.PriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshPriceCatalogPayload.PriceCatalog(childComplexity), true
+	case "RefreshPriceCatalogPayload.userErrors":
+		if e.ComplexityRoot.RefreshPriceCatalogPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshPriceCatalogPayload.UserErrors(childComplexity), true
 
 	case "RefreshSessionPayload.accessToken":
 		if e.ComplexityRoot.RefreshSessionPayload.AccessToken == nil {
@@ -7181,6 +7302,52 @@ type PriceVersion {
   "What was charged, as a multiple of these: the provider's billing factor times the model's multiplier, as decimal text."
   factor: String!
 }
+
+"How the price catalogue is kept: a document in the form of models.dev's api.json that the gateway reads every six hours where PRICE_CATALOG_URL names one."
+type PriceCatalog {
+  "Whether there is one to read."
+  enabled: Boolean!
+  "Its address without the query; the last one where none is read any more."
+  source: String!
+  "When it was last tried; null where it never was."
+  triedAt: Time
+  "When it was last read well; null where it never was."
+  readAt: Time
+  "When it last said something new; null where it never did."
+  changedAt: Time
+  "Why the last try brought nothing; null where it did."
+  error: String
+  "Models with a price that may be used, when it was last read."
+  models: Int!
+  "Of those, new ones and ones of which it says something else than before."
+  changed: Int!
+  "Models without a price. They keep what they had."
+  unpriced: Int!
+  "Models that cannot be believed. They keep what they had."
+  leftOut: Int!
+  "Some of those, and why."
+  problems: [String!]!
+  "Models of providers whose price followed."
+  repriced: Int!
+}
+
+"What became of a mutation."
+type RefreshPriceCatalogPayload {
+  "How it is kept now; an error of the catalogue's is in it."
+  priceCatalog: PriceCatalog
+  "What was refused, if anything was."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "How the price catalogue is kept."
+  priceCatalog: PriceCatalog!
+}
+
+extend type Mutation {
+  "Reads the price catalogue now. Prices that were set by hand stay."
+  refreshPriceCatalog: RefreshPriceCatalogPayload!
+}
 `, BuiltIn: false},
 	{Name: "../schema/provider.graphqls", Input: `"The wire format an upstream speaks."
 enum Dialect {
@@ -9491,6 +9658,36 @@ func (ec *executionContext) childFields_PlannedCandidate(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type PlannedCandidate", field.Name)
 }
 
+func (ec *executionContext) childFields_PriceCatalog(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "enabled":
+		return ec.fieldContext_PriceCatalog_enabled(ctx, field)
+	case "source":
+		return ec.fieldContext_PriceCatalog_source(ctx, field)
+	case "triedAt":
+		return ec.fieldContext_PriceCatalog_triedAt(ctx, field)
+	case "readAt":
+		return ec.fieldContext_PriceCatalog_readAt(ctx, field)
+	case "changedAt":
+		return ec.fieldContext_PriceCatalog_changedAt(ctx, field)
+	case "error":
+		return ec.fieldContext_PriceCatalog_error(ctx, field)
+	case "models":
+		return ec.fieldContext_PriceCatalog_models(ctx, field)
+	case "changed":
+		return ec.fieldContext_PriceCatalog_changed(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_PriceCatalog_unpriced(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_PriceCatalog_leftOut(ctx, field)
+	case "problems":
+		return ec.fieldContext_PriceCatalog_problems(ctx, field)
+	case "repriced":
+		return ec.fieldContext_PriceCatalog_repriced(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceCatalog", field.Name)
+}
+
 func (ec *executionContext) childFields_PriceTier(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "above":
@@ -9825,6 +10022,16 @@ func (ec *executionContext) childFields_RedeemCodePayload(ctx context.Context, f
 		return ec.fieldContext_RedeemCodePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RedeemCodePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RefreshPriceCatalogPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "priceCatalog":
+		return ec.fieldContext_RefreshPriceCatalogPayload_priceCatalog(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefreshPriceCatalogPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefreshPriceCatalogPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
