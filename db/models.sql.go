@@ -387,6 +387,8 @@ type Request struct {
 	// The strategy, the first candidates and what was left out, with its reason: see usage.Plan.
 	Plan         []byte
 	PriceVersion *string
+	// cache_write_1h is part of cache_write_tokens; NULL in rows from before this column, whatever they used.
+	RareUsage []byte
 }
 
 type RequestsDefault struct {

@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/catalog"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
 
@@ -55,11 +56,30 @@ func (r *queryResolver) PriceCatalog(ctx context.Context) (*catalog.Refresh, err
 	return &last, err
 }
 
+func (r *queryResolver) UnpricedModels(ctx context.Context) ([]provider.Unpriced, error) {
+	list, _, err := r.domain.Providers.Unpriced(ctx)
+	for _, m := range list {
+		loadersOf(ctx).providers.expect(m.ProviderID)
+	}
+	return list, err
+}
+
+func (r *unpricedModelResolver) Provider(ctx context.Context, obj *provider.Unpriced) (*provider.Provider, error) {
+	return pointer(loadersOf(ctx).providers.load(ctx, obj.ProviderID))
+}
+
+func (r *unpricedModelResolver) RouteOf(ctx context.Context, obj *provider.Unpriced) (*string, error) {
+	return filled(obj.RouteOf), nil
+}
+
 func (r *Resolver) PriceCatalog() generated.PriceCatalogResolver { return &priceCatalogResolver{r} }
 
 func (r *Resolver) PriceVersion() generated.PriceVersionResolver { return &priceVersionResolver{r} }
 
+func (r *Resolver) UnpricedModel() generated.UnpricedModelResolver { return &unpricedModelResolver{r} }
+
 type (
-	priceCatalogResolver struct{ *Resolver }
-	priceVersionResolver struct{ *Resolver }
+	priceCatalogResolver  struct{ *Resolver }
+	priceVersionResolver  struct{ *Resolver }
+	unpricedModelResolver struct{ *Resolver }
 )

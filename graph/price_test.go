@@ -20,6 +20,12 @@ func TestPriceCatalog(t *testing.T) {
 	} {
 		h.same(field, read.Get(field), want)
 	}
+	const unpriced = `{ unpricedModels { provider { slug } upstreamId routeOf } }`
+	h.same("none yet", h.data(h.admin.token, unpriced, nil).Get("unpricedModels"), "[]")
+	made := h.provider("vendor")
+	h.data(h.admin.token, `mutation($p: ID!) { createModel(input: {name: "m", routes: [{providerId: $p, upstreamId: "nowhere"}]}) { userErrors { code } } }`, map[string]any{"p": made.ID.String()})
+	seen := h.data(h.admin.token, unpriced, nil).Get("unpricedModels")
+	h.same("what a route names", seen.Get(`#(routeOf=="m")`).Raw, `{"provider":{"slug":"vendor"},"upstreamId":"nowhere","routeOf":"m"}`)
 	h.same("kept", h.data(h.admin.token, query, nil).Get("priceCatalog"), read.Raw)
 	h.same("as a member", h.failed(h.member.token, query, nil), "FORBIDDEN")
 	h.same("refreshed by a member", h.failed(h.member.token, refresh, nil), "FORBIDDEN")

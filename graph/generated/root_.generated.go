@@ -59,6 +59,7 @@ type ResolverRoot interface {
 	RoutingCandidate() RoutingCandidateResolver
 	Session() SessionResolver
 	Subscription() SubscriptionResolver
+	UnpricedModel() UnpricedModelResolver
 	User() UserResolver
 	Webhook() WebhookResolver
 	WebhookDelivery() WebhookDeliveryResolver
@@ -139,6 +140,7 @@ type ComplexityRoot struct {
 		ProviderSlug func(childComplexity int) int
 		StartedAt    func(childComplexity int) int
 		Status       func(childComplexity int) int
+		Unpriced     func(childComplexity int) int
 	}
 
 	AuditEvent struct {
@@ -591,6 +593,13 @@ type ComplexityRoot struct {
 		RarePrices       func(childComplexity int) int
 	}
 
+	PriceWindow struct {
+		Days  func(childComplexity int) int
+		From  func(childComplexity int) int
+		Times func(childComplexity int) int
+		To    func(childComplexity int) int
+	}
+
 	ProbeProviderPayload struct {
 		Provider   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -713,6 +722,7 @@ type ComplexityRoot struct {
 		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
+		UnpricedModels  func(childComplexity int) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
 		Webhooks        func(childComplexity int) int
@@ -733,6 +743,7 @@ type ComplexityRoot struct {
 		Request      func(childComplexity int) int
 		Second       func(childComplexity int) int
 		Tiers        func(childComplexity int) int
+		Windows      func(childComplexity int) int
 	}
 
 	RechargeRule struct {
@@ -977,6 +988,12 @@ type ComplexityRoot struct {
 		Waiting    func(childComplexity int) int
 	}
 
+	UnpricedModel struct {
+		Provider   func(childComplexity int) int
+		RouteOf    func(childComplexity int) int
+		UpstreamID func(childComplexity int) int
+	}
+
 	UpdateAliasPayload struct {
 		Alias      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1023,13 +1040,20 @@ type ComplexityRoot struct {
 	}
 
 	Usage struct {
-		CacheWrite5m func(childComplexity int) int
+		AudioInput   func(childComplexity int) int
+		AudioOutput  func(childComplexity int) int
+		CacheWrite   func(childComplexity int) int
+		CacheWrite1h func(childComplexity int) int
 		CachedInput  func(childComplexity int) int
+		Characters   func(childComplexity int) int
 		Estimated    func(childComplexity int) int
 		ImageInput   func(childComplexity int) int
 		ImageOutput  func(childComplexity int) int
+		Images       func(childComplexity int) int
 		Output       func(childComplexity int) int
 		Reasoning    func(childComplexity int) int
+		Seconds      func(childComplexity int) int
+		Tier         func(childComplexity int) int
 		ToolUses     func(childComplexity int) int
 		TotalInput   func(childComplexity int) int
 	}
@@ -1381,6 +1405,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Attempt.Status(childComplexity), true
+	case "Attempt.unpriced":
+		if e.ComplexityRoot.Attempt.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attempt.Unpriced(childComplexity), true
 
 	case "AuditEvent.action":
 		if e.ComplexityRoot.AuditEvent.Action == nil {
@@ -3372,6 +3402,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PriceVersion.RarePrices(childComplexity), true
 
+	case "PriceWindow.days":
+		if e.ComplexityRoot.PriceWindow.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.Days(childComplexity), true
+	case "PriceWindow.from":
+		if e.ComplexityRoot.PriceWindow.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.From(childComplexity), true
+	case "PriceWindow.times":
+		if e.ComplexityRoot.PriceWindow.Times == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.Times(childComplexity), true
+	case "PriceWindow.to":
+		if e.ComplexityRoot.PriceWindow.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.To(childComplexity), true
+
 	case "ProbeProviderPayload.provider":
 		if e.ComplexityRoot.ProbeProviderPayload.Provider == nil {
 			break
@@ -4006,6 +4061,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RoutingPlan(childComplexity, args["model"].(string), args["input"].(*model.RoutingPlanInput)), true
+	case "Query.unpricedModels":
+		if e.ComplexityRoot.Query.UnpricedModels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.UnpricedModels(childComplexity), true
 	case "Query.users":
 		if e.ComplexityRoot.Query.Users == nil {
 			break
@@ -4114,6 +4175,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RarePrices.Tiers(childComplexity), true
+	case "RarePrices.windows":
+		if e.ComplexityRoot.RarePrices.Windows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Windows(childComplexity), true
 
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
@@ -5055,6 +5122,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TargetLoad.Waiting(childComplexity), true
 
+	case "UnpricedModel.provider":
+		if e.ComplexityRoot.UnpricedModel.Provider == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.Provider(childComplexity), true
+	case "UnpricedModel.routeOf":
+		if e.ComplexityRoot.UnpricedModel.RouteOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.RouteOf(childComplexity), true
+	case "UnpricedModel.upstreamId":
+		if e.ComplexityRoot.UnpricedModel.UpstreamID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.UpstreamID(childComplexity), true
+
 	case "UpdateAliasPayload.alias":
 		if e.ComplexityRoot.UpdateAliasPayload.Alias == nil {
 			break
@@ -5172,18 +5258,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateWebhookPayload.Webhook(childComplexity), true
 
-	case "Usage.cacheWriteTokens":
-		if e.ComplexityRoot.Usage.CacheWrite5m == nil {
+	case "Usage.audioInputTokens":
+		if e.ComplexityRoot.Usage.AudioInput == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Usage.CacheWrite5m(childComplexity), true
+		return e.ComplexityRoot.Usage.AudioInput(childComplexity), true
+	case "Usage.audioOutputTokens":
+		if e.ComplexityRoot.Usage.AudioOutput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.AudioOutput(childComplexity), true
+	case "Usage.cacheWriteTokens":
+		if e.ComplexityRoot.Usage.CacheWrite == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.CacheWrite(childComplexity), true
+	case "Usage.cacheWrite1hTokens":
+		if e.ComplexityRoot.Usage.CacheWrite1h == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.CacheWrite1h(childComplexity), true
 	case "Usage.cachedInputTokens":
 		if e.ComplexityRoot.Usage.CachedInput == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Usage.CachedInput(childComplexity), true
+	case "Usage.characters":
+		if e.ComplexityRoot.Usage.Characters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Characters(childComplexity), true
 	case "Usage.estimated":
 		if e.ComplexityRoot.Usage.Estimated == nil {
 			break
@@ -5202,6 +5312,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.ImageOutput(childComplexity), true
+	case "Usage.images":
+		if e.ComplexityRoot.Usage.Images == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Images(childComplexity), true
 	case "Usage.outputTokens":
 		if e.ComplexityRoot.Usage.Output == nil {
 			break
@@ -5214,6 +5330,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.Reasoning(childComplexity), true
+	case "Usage.seconds":
+		if e.ComplexityRoot.Usage.Seconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Seconds(childComplexity), true
+	case "Usage.serviceTier":
+		if e.ComplexityRoot.Usage.Tier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Tier(childComplexity), true
 	case "Usage.toolUses":
 		if e.ComplexityRoot.Usage.ToolUses == nil {
 			break
@@ -5460,6 +5588,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("NotificationFilter", ec.unmarshalInputNotificationFilter),
 			graphql.NewInputUnmarshaler("NotificationOrder", ec.unmarshalInputNotificationOrder),
 			graphql.NewInputUnmarshaler("PriceTierInput", ec.unmarshalInputPriceTierInput),
+			graphql.NewInputUnmarshaler("PriceWindowInput", ec.unmarshalInputPriceWindowInput),
 			graphql.NewInputUnmarshaler("PricesInput", ec.unmarshalInputPricesInput),
 			graphql.NewInputUnmarshaler("ProbeProviderInput", ec.unmarshalInputProbeProviderInput),
 			graphql.NewInputUnmarshaler("ProviderFilter", ec.unmarshalInputProviderFilter),
@@ -7213,6 +7342,53 @@ type RarePrices {
   priority: Factor
   "What tokens cost in long requests, the shortest length first."
   tiers: [PriceTier!]!
+  "Hours at which the whole costs a multiple; the first that holds when a request begins counts."
+  windows: [PriceWindow!]!
+}
+
+"A time of day in UTC, as in \"16:30\", up to \"24:00\"."
+scalar TimeOfDay
+
+"A day of the week, in UTC."
+enum Weekday {
+  "Monday."
+  MONDAY
+  "Tuesday."
+  TUESDAY
+  "Wednesday."
+  WEDNESDAY
+  "Thursday."
+  THURSDAY
+  "Friday."
+  FRIDAY
+  "Saturday."
+  SATURDAY
+  "Sunday."
+  SUNDAY
+}
+
+"Hours of the day, in UTC, at which the whole costs a multiple. A request is priced by when it began."
+type PriceWindow {
+  "The first moment of it."
+  from: TimeOfDay!
+  "The first moment behind it; before from it is of the next day."
+  to: TimeOfDay!
+  "On which days it begins; every day where there is none."
+  days: [Weekday!]!
+  "What the whole is multiplied with."
+  times: Factor!
+}
+
+"Hours of the day, in UTC, at which the whole costs a multiple."
+input PriceWindowInput {
+  "The first moment of it."
+  from: TimeOfDay!
+  "The first moment behind it; before from it is of the next day."
+  to: TimeOfDay!
+  "On which days it begins; every day where there is none."
+  days: [Weekday!]
+  "What the whole is multiplied with."
+  times: Factor!
 }
 
 "What the tokens of a request above a length cost. Null is as below it."
@@ -7263,6 +7439,8 @@ input RarePricesInput {
   priority: Factor
   "What tokens cost in long requests, the shortest length first; at most 8."
   tiers: [PriceTierInput!]
+  "Hours at which the whole costs a multiple, the first that holds counts; at most 8."
+  windows: [PriceWindowInput!]
 }
 
 "What the tokens of a request above a length cost. What is left out is as below it."
@@ -7339,9 +7517,21 @@ type RefreshPriceCatalogPayload {
   userErrors: [UserError!]!
 }
 
+"A model in use whose price for input or output nobody told."
+type UnpricedModel {
+  "Whose it is."
+  provider: Provider
+  "What the provider calls it."
+  upstreamId: String!
+  "The model whose route names it, where the provider does not have it; else null."
+  routeOf: String
+}
+
 extend type Query {
   "How the price catalogue is kept."
   priceCatalog: PriceCatalog!
+  "Models in use without a price, of providers that you may see; at most 100."
+  unpricedModels: [UnpricedModel!]!
 }
 
 extend type Mutation {
@@ -8212,7 +8402,7 @@ type Request implements Node {
   priceVersion: String
   "The prices it was billed by; null where there were none, or they are not yours to see."
   prices: PriceVersion
-  "Whether nobody told us a price."
+  "Whether nobody told us a price, of it or of an attempt that is not in the charge."
   unpriced: Boolean!
   "What x-aihigress-tags carried."
   tags: [Tag!]!
@@ -8258,6 +8448,20 @@ type Attempt {
   duration: Duration!
   "What it adds to the request's charge, where it worked beside the attempt that answered and was slower."
   charge: Amount!
+  "Whether it worked so and nobody told us a price: it adds nothing."
+  unpriced: Boolean!
+}
+
+"A vendor's class of service."
+enum ServiceTier {
+  "The usual one."
+  STANDARD
+  "In a batch."
+  BATCH
+  "When there is room."
+  FLEX
+  "Before others."
+  PRIORITY
 }
 
 "Tokens of a call."
@@ -8268,16 +8472,30 @@ type Usage {
   cachedInputTokens: Int64!
   "Of those, written to the vendor's cache."
   cacheWriteTokens: Int64!
+  "Of those that were written, for an hour."
+  cacheWrite1hTokens: Int64!
   "All output, reasoning included."
   outputTokens: Int64!
   "Of those, reasoning."
   reasoningTokens: Int64!
+  "Of the input, sound, where the vendor tells."
+  audioInputTokens: Int64!
+  "Of the output, sound, where the vendor tells."
+  audioOutputTokens: Int64!
   "Of the input, pictures, where the vendor tells."
   imageInputTokens: Int64!
   "Of the output, pictures, where the vendor tells."
   imageOutputTokens: Int64!
   "Tools that the vendor ran on its own account, web searches mostly: uses, not tokens."
   toolUses: Int64!
+  "Pictures made, beside tokens."
+  images: Int64!
+  "Seconds of sound that was listened to, beside tokens."
+  seconds: Int64!
+  "Characters that were read out, beside tokens, where they are paid."
+  characters: Int64!
+  "How the vendor says that it served the call."
+  serviceTier: ServiceTier!
   "Whether we counted because the vendor did not."
   estimated: Boolean!
 }
@@ -8924,6 +9142,8 @@ func (ec *executionContext) childFields_Attempt(ctx context.Context, field graph
 		return ec.fieldContext_Attempt_duration(ctx, field)
 	case "charge":
 		return ec.fieldContext_Attempt_charge(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_Attempt_unpriced(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Attempt", field.Name)
 }
@@ -9730,6 +9950,20 @@ func (ec *executionContext) childFields_PriceVersion(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type PriceVersion", field.Name)
 }
 
+func (ec *executionContext) childFields_PriceWindow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_PriceWindow_from(ctx, field)
+	case "to":
+		return ec.fieldContext_PriceWindow_to(ctx, field)
+	case "days":
+		return ec.fieldContext_PriceWindow_days(ctx, field)
+	case "times":
+		return ec.fieldContext_PriceWindow_times(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceWindow", field.Name)
+}
+
 func (ec *executionContext) childFields_ProbeProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -9972,6 +10206,8 @@ func (ec *executionContext) childFields_RarePrices(ctx context.Context, field gr
 		return ec.fieldContext_RarePrices_priority(ctx, field)
 	case "tiers":
 		return ec.fieldContext_RarePrices_tiers(ctx, field)
+	case "windows":
+		return ec.fieldContext_RarePrices_windows(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RarePrices", field.Name)
 }
@@ -10446,6 +10682,18 @@ func (ec *executionContext) childFields_TargetLoad(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type TargetLoad", field.Name)
 }
 
+func (ec *executionContext) childFields_UnpricedModel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_UnpricedModel_provider(ctx, field)
+	case "upstreamId":
+		return ec.fieldContext_UnpricedModel_upstreamId(ctx, field)
+	case "routeOf":
+		return ec.fieldContext_UnpricedModel_routeOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnpricedModel", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "alias":
@@ -10544,16 +10792,30 @@ func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql
 		return ec.fieldContext_Usage_cachedInputTokens(ctx, field)
 	case "cacheWriteTokens":
 		return ec.fieldContext_Usage_cacheWriteTokens(ctx, field)
+	case "cacheWrite1hTokens":
+		return ec.fieldContext_Usage_cacheWrite1hTokens(ctx, field)
 	case "outputTokens":
 		return ec.fieldContext_Usage_outputTokens(ctx, field)
 	case "reasoningTokens":
 		return ec.fieldContext_Usage_reasoningTokens(ctx, field)
+	case "audioInputTokens":
+		return ec.fieldContext_Usage_audioInputTokens(ctx, field)
+	case "audioOutputTokens":
+		return ec.fieldContext_Usage_audioOutputTokens(ctx, field)
 	case "imageInputTokens":
 		return ec.fieldContext_Usage_imageInputTokens(ctx, field)
 	case "imageOutputTokens":
 		return ec.fieldContext_Usage_imageOutputTokens(ctx, field)
 	case "toolUses":
 		return ec.fieldContext_Usage_toolUses(ctx, field)
+	case "images":
+		return ec.fieldContext_Usage_images(ctx, field)
+	case "seconds":
+		return ec.fieldContext_Usage_seconds(ctx, field)
+	case "characters":
+		return ec.fieldContext_Usage_characters(ctx, field)
+	case "serviceTier":
+		return ec.fieldContext_Usage_serviceTier(ctx, field)
 	case "estimated":
 		return ec.fieldContext_Usage_estimated(ctx, field)
 	}

@@ -93,6 +93,7 @@ type QueryResolver interface {
 	RoutingPlan(ctx context.Context, model string, input *model.RoutingPlanInput) (*model.RoutingPlan, error)
 	Notifications(ctx context.Context, first *int, after *string, filter *notify.Filter, orderBy *model.Order) (*model.Connection[notify.Notification], error)
 	PriceCatalog(ctx context.Context) (*catalog.Refresh, error)
+	UnpricedModels(ctx context.Context) ([]provider.Unpriced, error)
 	Providers(ctx context.Context, first *int, after *string, filter *provider.Filter, orderBy *model.Order) (*model.Connection[provider.Provider], error)
 	ProviderPresets(ctx context.Context) ([]catalog.Preset, error)
 	Requests(ctx context.Context, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) (*model.Connection[usage.Request], error)
@@ -3813,6 +3814,38 @@ func (ec *executionContext) fieldContext_Query_priceCatalog(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_unpricedModels(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_unpricedModels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().UnpricedModels(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []provider.Unpriced) graphql.Marshaler {
+			return ec.marshalNUnpricedModel2ᚕaihigressᚋinternalᚋproviderᚐUnpricedᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_unpricedModels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnpricedModel(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_providers(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4948,6 +4981,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_priceCatalog(ctx, field)
+				})
+		case "unpricedModels":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_unpricedModels(ctx, field)
 				})
 		case "providers":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
