@@ -111,7 +111,8 @@ SET source = $1,
     changed = $9,
     unpriced = $10,
     left_out = $11,
-    problems = $12
+    problems = $12,
+    repriced = $13
 WHERE only_row
 RETURNING only_row, source, address_hash, etag, tried_at, read_at, changed_at, error, models, changed, unpriced, left_out, problems, repriced
 `
@@ -129,6 +130,7 @@ type UpdateCatalogRefreshParams struct {
 	Unpriced    int32
 	LeftOut     int32
 	Problems    []string
+	Repriced    int32
 }
 
 func (q *Queries) UpdateCatalogRefresh(ctx context.Context, db DBTX, arg UpdateCatalogRefreshParams) (CatalogRefresh, error) {
@@ -145,6 +147,7 @@ func (q *Queries) UpdateCatalogRefresh(ctx context.Context, db DBTX, arg UpdateC
 		arg.Unpriced,
 		arg.LeftOut,
 		arg.Problems,
+		arg.Repriced,
 	)
 	var i CatalogRefresh
 	err := row.Scan(

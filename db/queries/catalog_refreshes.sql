@@ -24,7 +24,8 @@ SET source = @source,
     changed = @changed,
     unpriced = @unpriced,
     left_out = @left_out,
-    problems = @problems
+    problems = @problems,
+    repriced = @repriced
 WHERE only_row
 RETURNING *;
 

@@ -43,7 +43,7 @@ type Refresh struct {
 	ChangedAt *time.Time // when it last said something new
 	Error     string     // why the last try brought nothing; safe to show
 
-	// Of when it was last read well.
+	// Of when it last had something to read.
 	Models   int      // with a price that may be used
 	Changed  int      // that were new, or said something else than before
 	Unpriced int      // without a price; they keep what they had
@@ -92,14 +92,13 @@ func (b *Book) Refresh(ctx context.Context) (Refresh, error) {
 		return Refresh{}, fmt.Errorf("read the price catalogue: %w", context.Cause(ctx))
 	}
 	var row db.CatalogRefresh
-	txErr := db.InTx(ctx, b.pool, func(tx pgx.Tx) error {
-		if row, err = b.keep(ctx, tx, found, attempt{err, hash, etag}); err != nil {
-			return err
-		}
-		return nil
+	tried := attempt{err, hash, etag}
+	err = db.InTx(ctx, b.pool, func(tx pgx.Tx) (err error) {
+		row, err = b.keep(ctx, tx, found, tried)
+		return err
 	})
-	if txErr != nil {
-		return Refresh{}, fmt.Errorf("keep the price catalogue: %w", txErr)
+	if err != nil {
+		return Refresh{}, fmt.Errorf("keep the price catalogue: %w", err)
 	}
 	return b.refreshFromRow(row), nil
 }
@@ -134,6 +133,7 @@ func (b *Book) keep(ctx context.Context, tx pgx.Tx, found *listing, a attempt) (
 		}
 		row.ReadAt, row.AddressHash, row.Etag = &now, a.hash, a.etag
 		row.Models, row.Changed = int32(len(found.models)), int32(changed)
+		row.Repriced = 0
 		row.Unpriced, row.LeftOut, row.Problems = int32(found.unpriced), int32(found.leftOut), append([]string{}, found.problems...)
 		if changed > 0 {
 			row.ChangedAt = &now
@@ -147,6 +147,7 @@ func (b *Book) keep(ctx context.Context, tx pgx.Tx, found *listing, a attempt) (
 	return b.q.UpdateCatalogRefresh(ctx, tx, db.UpdateCatalogRefreshParams{
 		Source: row.Source, AddressHash: row.AddressHash, Etag: row.Etag, TriedAt: row.TriedAt, ReadAt: row.ReadAt, ChangedAt: row.ChangedAt,
 		Error: row.Error, Models: row.Models, Changed: row.Changed, Unpriced: row.Unpriced, LeftOut: row.LeftOut, Problems: row.Problems,
+		Repriced: row.Repriced,
 	})
 }
 

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"aihigress/internal/catalog"
@@ -18,6 +21,7 @@ import (
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
+	"aihigress/internal/upstream"
 )
 
 // shelf is a server of price catalogues that nobody has to reach.
@@ -257,7 +261,20 @@ func TestSnapshotOfModelsDev(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := open(t)
-	b := f.book(&shelf{body: string(raw)}, address, 0)
+	var sent atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"one"`)
+		if r.Header.Get("If-None-Match") == `"one"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		sent.Add(1)
+		_, _ = w.Write(raw)
+	}))
+	t.Cleanup(server.Close)
+	b := catalog.NewBook(catalog.BookOptions{
+		Pool: f.pool, Audit: f.audit, Reader: upstream.New(upstream.Options{AllowLoopback: true}), Source: catalog.Source{Address: secret.NewText(server.URL)},
+	})
 	done := f.refresh(b)
 	t.Logf("%d models, %d without a price, %d left out: %q", done.Models, done.Unpriced, done.LeftOut, done.Problems)
 	if done.Models < 500 || done.Changed != done.Models || done.LeftOut*100 > done.Models {
@@ -283,8 +300,9 @@ func TestSnapshotOfModelsDev(t *testing.T) {
 	if checked < 500 {
 		t.Errorf("only %d models have the catalogue's price", checked)
 	}
-	if again := f.refresh(b); again.Changed != 0 {
-		t.Errorf("the same again: %+v", again)
+	again := f.refresh(b)
+	if again.Error != "" || again.ReadAt.Equal(*done.ReadAt) || !again.ChangedAt.Equal(*done.ChangedAt) || sent.Load() != 1 {
+		t.Errorf("the same again, sent %d times: %+v", sent.Load(), again)
 	}
 }
 

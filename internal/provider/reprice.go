@@ -29,7 +29,7 @@ func (p *Providers) RefreshPrices(ctx context.Context) (catalog.Refresh, error) 
 	if err != nil {
 		return done, err
 	}
-	if repriced == 0 && done.Changed == 0 {
+	if repriced == 0 {
 		return done, nil
 	}
 	return p.book.Repriced(ctx, repriced)

@@ -86,7 +86,7 @@ func TestPricesFollowTheCatalogue(t *testing.T) {
 	// A node that starts while the catalogue is away goes on with what was read.
 	server.Close()
 	f.with(book())
-	if done, err = f.RefreshPrices(f.admin); err != nil || done.Error == "" {
+	if done, err = f.RefreshPrices(f.admin); err != nil || done.Error == "" || done.Repriced != 1 || done.Changed != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if d := f.discover(made.ID); d.Changed() {
