@@ -190,7 +190,7 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Check " + e.String():    egress.CheckArgs{PoolID: e},
 		"RefreshAll":             egress.RefreshAllArgs{},
 		"CheckAll":               egress.CheckAllArgs{},
-		"RefreshPrices":          catalog.RefreshArgs{},
+		"RefreshPrices":          provider.RefreshPricesArgs{},
 		"DiscoverAll":            provider.DiscoverAllArgs{},
 		"ProbeAll":               provider.ProbeAllArgs{},
 		"CheckKey " + key.String() + " " + until.String(): provider.KeyCheckArgs{KeyID: key, Until: until},
@@ -322,7 +322,7 @@ func TestScheduleIsOfKindsThatAreWorked(t *testing.T) {
 		}
 		done[e.Job.Kind] = true
 	}
-	if !done[catalog.RefreshArgs{}.Kind()] || len(schedule(o)) != len(schedule(options(pool, d)))+1 {
+	if !done[provider.RefreshPricesArgs{}.Kind()] || len(schedule(o)) != len(schedule(options(pool, d)))+1 {
 		t.Error("the price catalogue is not read where there is one, or is where there is none")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"aihigress/internal/auth"
-	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
 	"aihigress/internal/notify"
@@ -38,7 +37,7 @@ func schedule(o Options) []*river.PeriodicJob {
 		every(time.Hour, auth.SweepArgs{}),
 	}
 	if o.PriceCatalog {
-		jobs = append(jobs, every(catalog.RefreshPeriod, catalog.RefreshArgs{}))
+		jobs = append(jobs, every(provider.PricesPeriod, provider.RefreshPricesArgs{}))
 	}
 	return jobs
 }

@@ -12,27 +12,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"aihigress/db"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
 	"aihigress/internal/pricing"
 )
-
-// RefreshPeriod is how often the price catalogue is read.
-const RefreshPeriod = 6 * time.Hour
-
-// RefreshArgs is the job that reads the price catalogue.
-type RefreshArgs struct{}
-
-// Kind names the job.
-func (RefreshArgs) Kind() string { return "catalog_refresh" }
-
-// InsertOpts lets a period have one, whoever leads: what fails is tried by the next.
-func (RefreshArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: time.Minute}}
-}
 
 // A Refresh is how reading the price catalogue went.
 type Refresh struct {

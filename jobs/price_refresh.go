@@ -6,17 +6,17 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"aihigress/internal/catalog"
+	"aihigress/internal/provider"
 )
 
-// catalogRefresh reads the price catalogue. One that cannot be read is a result, not a failed job.
-type catalogRefresh struct {
-	river.WorkerDefaults[catalog.RefreshArgs]
+// priceRefresh reads the price catalogue. One that cannot be read is a result, not a failed job.
+type priceRefresh struct {
+	river.WorkerDefaults[provider.RefreshPricesArgs]
 	providers Providers
 	log       *slog.Logger
 }
 
-func (w *catalogRefresh) Work(ctx context.Context, _ *river.Job[catalog.RefreshArgs]) error {
+func (w *priceRefresh) Work(ctx context.Context, _ *river.Job[provider.RefreshPricesArgs]) error {
 	done, err := w.providers.RefreshPrices(ctx)
 	if err == nil && done.Error == "" {
 		w.log.Info("the price catalogue is read", "source", done.Source, "models", done.Models, "changed", done.Changed, "unpriced", done.Unpriced,
