@@ -74,6 +74,35 @@ type BudgetSpend struct {
 	Refused      bool
 }
 
+type CatalogModel struct {
+	Vendor     string
+	UpstreamID string
+	Name       string
+	// 0 is unknown, as for max_output_tokens; so is an empty list of capabilities.
+	ContextTokens   int64
+	MaxOutputTokens int64
+	Capabilities    []string
+	Rate            json.RawMessage
+	ChangedAt       time.Time
+}
+
+type CatalogRefresh struct {
+	OnlyRow     bool
+	Source      string
+	AddressHash string
+	Etag        string
+	TriedAt     *time.Time
+	ReadAt      *time.Time
+	ChangedAt   *time.Time
+	Error       string
+	Models      int32
+	Changed     int32
+	Unpriced    int32
+	LeftOut     int32
+	Problems    []string
+	Repriced    int32
+}
+
 type CreditAccount struct {
 	ID            id.Account
 	UserID        id.User
@@ -358,6 +387,8 @@ type Request struct {
 	// The strategy, the first candidates and what was left out, with its reason: see usage.Plan.
 	Plan         []byte
 	PriceVersion *string
+	// cache_write_1h is part of cache_write_tokens; NULL in rows from before this column, whatever they used.
+	RareUsage []byte
 }
 
 type RequestsDefault struct {

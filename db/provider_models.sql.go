@@ -15,26 +15,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const countUnpricedModels = `-- name: CountUnpricedModels :one
-SELECT count(*)
-FROM provider_models AS m
-JOIN providers AS p ON p.id = m.provider_id
-WHERE p.enabled
-    AND p.deleted_at IS NULL
-    AND m.enabled
-    AND m.missing_since IS NULL
-    AND (m.input_price IS NULL OR m.output_price IS NULL)
-    AND ($1::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = $1)
-`
-
-// Models that are used and whose price nobody told.
-func (q *Queries) CountUnpricedModels(ctx context.Context, db DBTX, visibleTo *uuid.UUID) (int64, error) {
-	row := db.QueryRow(ctx, countUnpricedModels, visibleTo)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const deleteProviderModel = `-- name: DeleteProviderModel :exec
 DELETE FROM provider_models
 WHERE id = $1
@@ -192,6 +172,79 @@ func (q *Queries) InsertProviderModel(ctx context.Context, db DBTX, arg InsertPr
 		&i.RarePrices,
 	)
 	return i, err
+}
+
+const listUnpricedModels = `-- name: ListUnpricedModels :many
+
+SELECT p.id AS provider_id, p.slug, m.upstream_id, m.id AS model_id, ''::text AS route_of
+FROM provider_models AS m
+JOIN providers AS p ON p.id = m.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND m.enabled
+    AND m.missing_since IS NULL
+    AND (m.input_price IS NULL OR m.output_price IS NULL)
+    AND ($2::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = $2)
+UNION ALL
+SELECT p.id, p.slug, r.upstream_id, '00000000-0000-0000-0000-000000000000'::uuid, l.name
+FROM routes AS r
+JOIN models AS l ON l.id = r.model_id
+JOIN providers AS p ON p.id = r.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND r.enabled
+    AND l.enabled
+    AND (r.input_price IS NULL OR r.output_price IS NULL)
+    AND NOT EXISTS (
+        SELECT
+        FROM provider_models AS m
+        WHERE m.provider_id = r.provider_id
+            AND m.upstream_id = r.upstream_id
+    )
+    AND ($2::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = $2)
+ORDER BY slug, upstream_id, route_of
+LIMIT $1
+`
+
+type ListUnpricedModelsParams struct {
+	RowLimit  int32
+	VisibleTo *uuid.UUID
+}
+
+type ListUnpricedModelsRow struct {
+	ProviderID id.Provider
+	Slug       string
+	UpstreamID string
+	ModelID    id.ProviderModel
+	RouteOf    string
+}
+
+// Models in use whose price for input or output nobody told, and routes to what no provider lists. What only routes have a
+// price for counts too: it is called by slug/model.
+func (q *Queries) ListUnpricedModels(ctx context.Context, db DBTX, arg ListUnpricedModelsParams) ([]ListUnpricedModelsRow, error) {
+	rows, err := db.Query(ctx, listUnpricedModels, arg.RowLimit, arg.VisibleTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListUnpricedModelsRow{}
+	for rows.Next() {
+		var i ListUnpricedModelsRow
+		if err := rows.Scan(
+			&i.ProviderID,
+			&i.Slug,
+			&i.UpstreamID,
+			&i.ModelID,
+			&i.RouteOf,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const providerModelKnown = `-- name: ProviderModelKnown :one

@@ -219,6 +219,42 @@ func (q *Queries) InsertProvider(ctx context.Context, db DBTX, arg InsertProvide
 	return i, err
 }
 
+const presetProviderIDs = `-- name: PresetProviderIDs :many
+SELECT id
+FROM providers
+WHERE preset_id <> ''
+    AND deleted_at IS NULL
+    AND id > $1
+ORDER BY id
+LIMIT $2
+`
+
+type PresetProviderIDsParams struct {
+	After    id.Provider
+	RowLimit int32
+}
+
+// Disabled ones too: their prices are ready when they are enabled.
+func (q *Queries) PresetProviderIDs(ctx context.Context, db DBTX, arg PresetProviderIDsParams) ([]id.Provider, error) {
+	rows, err := db.Query(ctx, presetProviderIDs, arg.After, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []id.Provider{}
+	for rows.Next() {
+		var id id.Provider
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const providersByIDs = `-- name: ProvidersByIDs :many
 SELECT id, owner_id, slug, name, dialect, kind, base_url, visibility, preset_id, headers, weight, ask_stream_usage, allow_private, accept_any_model, enabled, deleted_at, created_at, updated_at, paths, streaming, egress_pool_id, allow_hosts, ca_certificate, billing_factor
 FROM providers

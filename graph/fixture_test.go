@@ -114,6 +114,7 @@ type person struct {
 type vendor struct {
 	models  []string
 	verdict provider.Verdict
+	prices  string // its price catalogue; "" is away
 }
 
 func (v *vendor) ListModels(context.Context, provider.Target) ([]string, error) { return v.models, nil }
@@ -133,6 +134,13 @@ func (v *vendor) Post(context.Context, string, map[string]string, []byte) (int, 
 
 func (v *vendor) ReadList(context.Context, secret.Text, []string) ([]byte, error) {
 	return []byte("socks5://u:from-the-list-password@p3.example.com:1080\n"), nil
+}
+
+func (v *vendor) ReadListing(context.Context, secret.Text, []string, string, int64) ([]byte, string, bool, error) {
+	if v.prices == "" {
+		return nil, "", false, fault.New(fault.Upstream, "the catalogue's server could not be reached")
+	}
+	return []byte(v.prices), "", true, nil
 }
 
 func (v *vendor) TryProxy(_ context.Context, t egress.Trial) (time.Duration, error) {
@@ -193,8 +201,11 @@ func (h *house) openDomain() {
 	o.Inbox = notify.New(notify.Options{
 		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Poster: h.vendor, Log: quiet,
 	})
+	o.Book = catalog.NewBook(catalog.BookOptions{
+		Pool: pool, Audit: o.Audit, Reader: h.vendor, Source: catalog.Source{Address: secret.NewText("https://prices.example.com/api.json")}, Log: quiet,
+	})
 	o.Providers = provider.New(provider.Options{
-		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Notify: o.Inbox, Log: quiet,
+		Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Bus: o.Bus, Caller: h.vendor, Book: o.Book, Notify: o.Inbox, Log: quiet,
 	})
 	o.Egress = egress.New(egress.Options{Pool: pool, Audit: o.Audit, Keyring: keyring, Inserter: inserter, Caller: h.vendor, Log: quiet})
 	o.Health = health.New(health.Options{OnChange: func(c health.Change) { h.domain.Changes.Tell(context.Background(), c) }})
@@ -326,14 +337,15 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 		ID:           usage.NewID(at), RequestID: "from-outside", StartedAt: at, UserID: p.ID, KeyID: key.ID, AccountID: account.ID,
 		Model: "chat", Dialect: "openai", Endpoint: "chat.completions", Streamed: true, HTTPStatus: 200, Outcome: usage.OK,
 		Duration: 1500 * time.Millisecond, FirstToken: 200 * time.Millisecond, Charge: &charge, Cost: &charge,
-		Usage: llm.Usage{Input: 10, CachedInput: 5, CacheWrite5m: 1, Output: 20, Reasoning: 4, ImageInput: 2, ImageOutput: 3, ToolUses: 1}, Tags: map[string]string{"team": "search"},
+		Usage: llm.Usage{Input: 10, CachedInput: 5, Output: 20, Reasoning: 4, ImageInput: 2, ImageOutput: 3, ToolUses: 1,
+			CacheWrite1h: 1, AudioInput: 5, AudioOutput: 6, Images: 7, Seconds: 8, Characters: 9, Tier: llm.Priority}, Tags: map[string]string{"team": "search"},
 	}
 	if by != nil {
 		e.ProviderID, e.ProviderSlug, e.UpstreamModel = &by.ID, by.Slug, "small-2"
 		e.Plan = &usage.Plan{Strategy: "balanced", More: 1, Targets: []usage.Planned{
 			{ProviderSlug: by.Slug, UpstreamModel: "small-2", KeyID: id.New[id.ProviderKey](), Score: new(0.5)}, {ProviderSlug: "other", UpstreamModel: "tiny", Out: "vision+context"},
 		}}
-		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second, Charge: 7}}
+		e.Attempts = []usage.Attempt{{ProviderID: by.ID, ProviderSlug: by.Slug, KeyID: id.New[id.ProviderKey](), Status: 200, StartedAt: at, Duration: time.Second, Charge: 7, Unpriced: true}}
 	}
 	if err := h.meter.Admitted(h.Context(), &e); err != nil {
 		h.Fatal(err)
@@ -350,9 +362,11 @@ func (h *house) logged(p person, key apikey.Key, by *provider.Provider) usage.Ev
 // rarePrices are all that there are, as input and as rareFields show them; rareFields asks for them.
 const (
 	rareFields = ` { cacheWrite1h reasoning audioInput audioOutput imageInput imageOutput characters request image second batch flex priority
-		tiers { above input cachedInput cacheWrite cacheWrite1h output reasoning } }`
+		tiers { above input cachedInput cacheWrite cacheWrite1h output reasoning } windows { from to days times } }`
 	rareText = `{"cacheWrite1h":"6","reasoning":"12","audioInput":"10","audioOutput":"20","imageInput":"5","imageOutput":"40","characters":"15","request":"0.007","image":"0.04","second":"0.0001","batch":"0.5","flex":"0.75","priority":"1.75",` +
-		`"tiers":[{"above":200000,"input":"6","cachedInput":"0.6","cacheWrite":"7.5","cacheWrite1h":"12","output":"22.5","reasoning":"22.5"}]}`
+		`"tiers":[{"above":200000,"input":"6","cachedInput":"0.6","cacheWrite":"7.5","cacheWrite1h":"12","output":"22.5","reasoning":"22.5"}],` +
+		`"windows":[{"from":"16:30","to":"00:30","days":["MONDAY","SUNDAY"],"times":"0.5"},{"from":"00:30","to":"24:00","days":[],"times":"2"}]}`
+	storedRare = `"windows":[{"from":"16:30","to":"00:30","days":["mon","sun"],"times":"0.5"},{"from":"00:30","to":"24:00","times":"2"}]}`
 )
 
 func rarePrices() (in map[string]any) {

@@ -37,6 +37,7 @@ type Options struct {
 	Ledger    *credit.Ledger
 	Codes     *credit.Codes
 	Models    *catalog.Models
+	Book      *catalog.Book
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
 	Egress    *egress.Pools

@@ -9,10 +9,23 @@ import (
 	"context"
 
 	"aihigress/graph/generated"
+	"aihigress/graph/model"
+	"aihigress/internal/catalog"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
+
+func (r *mutationResolver) RefreshPriceCatalog(ctx context.Context) (*model.RefreshPriceCatalogPayload, error) {
+	done, err := r.domain.Providers.RefreshPrices(ctx)
+	refused, failed := refusals(err)
+	return &model.RefreshPriceCatalogPayload{PriceCatalog: unless(err, done), UserErrors: refused}, failed
+}
+
+func (r *priceCatalogResolver) Error(ctx context.Context, obj *catalog.Refresh) (*string, error) {
+	return filled(obj.Error), nil
+}
 
 func (r *priceVersionResolver) InputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error) {
 	return obj.Rate.Input, nil
@@ -38,6 +51,35 @@ func (r *priceVersionResolver) Factor(ctx context.Context, obj *usage.PriceVersi
 	return obj.Markup.Factor(), nil
 }
 
+func (r *queryResolver) PriceCatalog(ctx context.Context) (*catalog.Refresh, error) {
+	last, err := r.domain.Book.LastRefresh(ctx)
+	return &last, err
+}
+
+func (r *queryResolver) UnpricedModels(ctx context.Context) ([]provider.Unpriced, error) {
+	list, _, err := r.domain.Providers.Unpriced(ctx)
+	for _, m := range list {
+		loadersOf(ctx).providers.expect(m.ProviderID)
+	}
+	return list, err
+}
+
+func (r *unpricedModelResolver) Provider(ctx context.Context, obj *provider.Unpriced) (*provider.Provider, error) {
+	return pointer(loadersOf(ctx).providers.load(ctx, obj.ProviderID))
+}
+
+func (r *unpricedModelResolver) RouteOf(ctx context.Context, obj *provider.Unpriced) (*string, error) {
+	return filled(obj.RouteOf), nil
+}
+
+func (r *Resolver) PriceCatalog() generated.PriceCatalogResolver { return &priceCatalogResolver{r} }
+
 func (r *Resolver) PriceVersion() generated.PriceVersionResolver { return &priceVersionResolver{r} }
 
-type priceVersionResolver struct{ *Resolver }
+func (r *Resolver) UnpricedModel() generated.UnpricedModelResolver { return &unpricedModelResolver{r} }
+
+type (
+	priceCatalogResolver  struct{ *Resolver }
+	priceVersionResolver  struct{ *Resolver }
+	unpricedModelResolver struct{ *Resolver }
+)

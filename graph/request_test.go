@@ -1,13 +1,14 @@
 package graph
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
 
 const requestFields = ` { id requestId startedAt apiKey { name } user { email } model provider { slug } upstreamModel dialect endpoint streamed httpStatus
-	outcome errorCode attempts { provider key status error startedAt duration charge } duration timeToFirstToken
-	usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens imageInputTokens imageOutputTokens toolUses estimated } charge cost priceVersion prices { id firstSeenAt inputPrice cachedInputPrice cacheWritePrice outputPrice rarePrices` + rareFields + ` factor } unpriced tags { name value }
+	outcome errorCode attempts { provider key status error startedAt duration charge unpriced } duration timeToFirstToken
+	usage { inputTokens cachedInputTokens cacheWriteTokens cacheWrite1hTokens outputTokens reasoningTokens audioInputTokens audioOutputTokens imageInputTokens imageOutputTokens images seconds characters serviceTier toolUses estimated } charge cost priceVersion prices { id firstSeenAt inputPrice cachedInputPrice cacheWritePrice outputPrice rarePrices` + rareFields + ` factor } unpriced tags { name value }
 	plan { strategy candidates { provider upstreamId key score leftOut } more } }`
 
 func TestRequests(t *testing.T) {
@@ -16,7 +17,7 @@ func TestRequests(t *testing.T) {
 	vendor := h.provider("vendor")
 	key, _ := h.key(h.member)
 	foreign, _ := h.key(h.admin)
-	h.drop(`INSERT INTO price_versions (id, rate, markup) VALUES ('` + priceVersion + `', '{"input":"1","cachedInput":"0.1","cacheWrite":"2","output":"3","rare":` + rareText + `}', 25000000)`)
+	h.drop(`INSERT INTO price_versions (id, rate, markup) VALUES ('` + priceVersion + `', '{"input":"1","cachedInput":"0.1","cacheWrite":"2","output":"3","rare":` + rareText[:strings.Index(rareText, `"windows"`)] + storedRare + `}', 25000000)`)
 	e := h.logged(h.member, key, &vendor)
 	h.logged(h.admin, foreign, nil)
 	const list = `query($f: RequestFilter, $o: RequestOrder) { requests(filter: $f, orderBy: $o) { totalCount searchedTo nodes` + requestFields + ` } }`
@@ -24,10 +25,10 @@ func TestRequests(t *testing.T) {
 	for field, want := range map[string]any{
 		"id": e.ID, "requestId": "from-outside", "apiKey.name": "test", "user.email": h.member.Email, "model": "chat", "provider.slug": "vendor",
 		"upstreamModel": "small-2", "dialect": "OPENAI", "httpStatus": 200, "outcome": "OK", "errorCode": "", "duration": 1.5, "timeToFirstToken": 0.2,
-		"usage":  `{"inputTokens":16,"cachedInputTokens":5,"cacheWriteTokens":1,"outputTokens":20,"reasoningTokens":4,"imageInputTokens":2,"imageOutputTokens":3,"toolUses":1,"estimated":false}`,
+		"usage":  `{"inputTokens":16,"cachedInputTokens":5,"cacheWriteTokens":1,"cacheWrite1hTokens":1,"outputTokens":20,"reasoningTokens":4,"audioInputTokens":5,"audioOutputTokens":6,"imageInputTokens":2,"imageOutputTokens":3,"images":7,"seconds":8,"characters":9,"serviceTier":"PRIORITY","toolUses":1,"estimated":false}`,
 		"charge": "0.01", "cost": "0.01", "unpriced": false, "priceVersion": priceVersion, "prices.id": priceVersion, "prices.inputPrice": "1", "prices.cachedInputPrice": "0.1", "prices.cacheWritePrice": "2",
 		"prices.outputPrice": "3", "prices.rarePrices": rareText, "prices.factor": "1.25", "tags": `[{"name":"team","value":"search"}]`,
-		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "attempts.0.charge": "0.000000007", "startedAt": e.StartedAt.Format(time.RFC3339Nano),
+		"attempts.0.provider": "vendor", "attempts.0.status": 200, "attempts.0.duration": 1, "attempts.0.error": "", "attempts.0.charge": "0.000000007", "attempts.0.unpriced": true, "startedAt": e.StartedAt.Format(time.RFC3339Nano),
 	} {
 		h.same(field, seen.Get(field), want)
 	}

@@ -32,7 +32,7 @@ const (
 	softStop = 5 * time.Second
 )
 
-// Options are what the workers need. All are required.
+// Options are what the workers need. All are required but PriceCatalog.
 type Options struct {
 	Pool      *pgxpool.Pool // one connection of it is kept for LISTEN
 	Log       *slog.Logger
@@ -43,6 +43,8 @@ type Options struct {
 	Sessions  Sessions
 	Inbox     Inbox
 	Retention time.Duration // how long requests are kept
+	// PriceCatalog has the price catalogue read again and again.
+	PriceCatalog bool
 }
 
 // A Client works jobs.
@@ -55,7 +57,7 @@ type Client struct {
 
 // New makes a client that works every kind of job and, while it leads, enqueues what the schedule says.
 func New(o Options) (*Client, error) {
-	return newClient(o, schedule())
+	return newClient(o, schedule(o))
 }
 
 // newClient is New with a schedule; more registers workers beside the product's own.

@@ -26,6 +26,7 @@ import (
 
 	"aihigress/internal/auth"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/egress"
@@ -70,6 +71,11 @@ func (d *domain) CheckKey(ctx context.Context, key id.ProviderKey, until time.Ti
 	return nil
 }
 func (d *domain) CheckKeys(ctx context.Context) (int, error) { d.note(ctx, "CheckKeys"); return 1, nil }
+func (d *domain) RefreshPrices(ctx context.Context) (catalog.Refresh, error) {
+	d.note(ctx, "RefreshPrices")
+	return catalog.Refresh{Changed: 1}, nil
+}
+
 func (d *domain) Refresh(ctx context.Context, p id.EgressPool) (egress.Refresh, error) {
 	d.note(ctx, "Refresh "+p.String())
 	return egress.Refresh{Added: 1}, nil
@@ -184,6 +190,7 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Check " + e.String():    egress.CheckArgs{PoolID: e},
 		"RefreshAll":             egress.RefreshAllArgs{},
 		"CheckAll":               egress.CheckAllArgs{},
+		"RefreshPrices":          provider.RefreshPricesArgs{},
 		"DiscoverAll":            provider.DiscoverAllArgs{},
 		"ProbeAll":               provider.ProbeAllArgs{},
 		"CheckKey " + key.String() + " " + until.String(): provider.KeyCheckArgs{KeyID: key, Until: until},
@@ -298,7 +305,9 @@ func declaredKinds(t *testing.T, root string) (kinds []string) {
 func TestScheduleIsOfKindsThatAreWorked(t *testing.T) {
 	t.Parallel()
 	pool, d := newPool(t), &domain{calls: map[string]string{}}
-	c, err := New(options(pool, d))
+	o := options(pool, d)
+	o.PriceCatalog = true
+	c, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,12 +315,15 @@ func TestScheduleIsOfKindsThatAreWorked(t *testing.T) {
 	defer cancel()
 	start(t, c)
 	done := map[string]bool{}
-	for range schedule() { // all run when a node starts to lead
+	for range schedule(o) { // all run when a node starts to lead
 		e := next(t, events)
 		if e.Kind != river.EventKindJobCompleted || done[e.Job.Kind] {
 			t.Errorf("%s: %s, done before %v", e.Job.Kind, e.Kind, done[e.Job.Kind])
 		}
 		done[e.Job.Kind] = true
+	}
+	if !done[provider.RefreshPricesArgs{}.Kind()] || len(schedule(o)) != len(schedule(options(pool, d)))+1 {
+		t.Error("the price catalogue is not read where there is one, or is where there is none")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"aihigress/internal/catalog"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
 )
@@ -19,6 +20,7 @@ type Providers interface {
 	ProbeAll(ctx context.Context) (int, error)
 	CheckKey(ctx context.Context, key id.ProviderKey, until time.Time) error
 	CheckKeys(ctx context.Context) (int, error)
+	RefreshPrices(ctx context.Context) (catalog.Refresh, error)
 }
 
 // providerDiscover asks one provider for its models.

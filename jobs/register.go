@@ -27,6 +27,7 @@ func (r *registry) addAll(o Options) {
 	register(r, &providerProbeAll{providers: o.Providers})
 	register(r, &providerKeyCheck{providers: o.Providers})
 	register(r, &providerKeyCheckAll{providers: o.Providers})
+	register(r, &priceRefresh{providers: o.Providers, log: o.Log})
 	register(r, &webhookDeliver{inbox: o.Inbox})
 	register(r, &notificationRetention{inbox: o.Inbox, log: o.Log})
 	register(r, &egressRefresh{egress: o.Egress, log: o.Log})

@@ -15,12 +15,12 @@ import (
 
 // schedule is what happens by itself. The node that leads enqueues it; should two believe that they lead, or the lead
 // change hands, the jobs' own uniqueness keeps a period from having two.
-func schedule() []*river.PeriodicJob {
+func schedule(o Options) []*river.PeriodicJob {
 	every := func(period time.Duration, args river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(period), func() (river.JobArgs, *river.InsertOpts) { return args, nil },
 			&river.PeriodicJobOpts{ID: args.Kind(), RunOnStart: true}) // nodes may restart more often than the longest period
 	}
-	return []*river.PeriodicJob{
+	jobs := []*river.PeriodicJob{
 		every(6*time.Hour, provider.DiscoverAllArgs{}),
 		every(provider.ProbePeriod, provider.ProbeAllArgs{}),
 		every(time.Minute, provider.KeyCheckAllArgs{}),
@@ -36,4 +36,8 @@ func schedule() []*river.PeriodicJob {
 		every(time.Hour, usage.RetentionArgs{}),
 		every(time.Hour, auth.SweepArgs{}),
 	}
+	if o.PriceCatalog {
+		jobs = append(jobs, every(provider.PricesPeriod, provider.RefreshPricesArgs{}))
+	}
+	return jobs
 }

@@ -447,6 +447,44 @@ func TestUnpricedIsNotFree(t *testing.T) {
 	}
 }
 
+// TestUnpricedIsNotReachedByFailingOver: where calls without a price are refused, a route without one is not used in place of one
+// that fails, and does not stand in the way of one that has a price.
+func TestUnpricedIsNotReachedByFailingOver(t *testing.T) {
+	t.Parallel()
+	refuse := func(o *proxy.Options, _ *snapshot.Contents) { o.RefuseUnpriced = true }
+	w := newWorld(t, []vendor{{handler: script(500, "application/json", "{}")}, {handler: answer(completion), unpriced: true}}, refuse)
+	if a := w.post("/chat/completions", chat); a.StatusCode != 500 && a.StatusCode != 502 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if e := w.only(); len(e.Attempts) == 0 || e.Attempts[len(e.Attempts)-1].ProviderSlug != "v0" || e.Unpriced {
+		t.Errorf("%+v", e)
+	}
+	w = newWorld(t, []vendor{{handler: answer(completion), unpriced: true}, {handler: answer(completion)}}, refuse)
+	if a := w.post("/chat/completions", chat); a.StatusCode != 200 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if e := w.only(); e.ProviderSlug != "v1" || e.Unpriced || e.Charge == nil {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestPiecesWithoutAPriceAreNotFree: sound that a vendor counts by the second alone is paid by an estimate of its tokens where only
+// those have a price, and unpriced where nothing has.
+func TestPiecesWithoutAPriceAreNotFree(t *testing.T) {
+	t.Parallel()
+	const form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\ns\r\n--b--\r\n"
+	for _, unpriced := range []bool{true, false} {
+		w := newWorld(t, []vendor{{handler: answer(`{"text":"","usage":{"type":"duration","seconds":61.2}}`), unpriced: unpriced}})
+		if a := w.post("/audio/transcriptions", form, "Content-Type", "multipart/form-data; boundary=b"); a.StatusCode != 200 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		e := w.only()
+		if e.Usage.Seconds != 62 || e.Unpriced != unpriced || (e.Charge == nil) != unpriced || !unpriced && (*e.Charge == 0 || !e.Usage.Estimated) {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 func TestModels(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, []vendor{{}, {}}, func(_ *proxy.Options, c *snapshot.Contents) { c.Providers[1].Visibility = "private" })

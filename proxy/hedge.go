@@ -209,7 +209,9 @@ func (c *call) lost() (cost, charge money.Amount) {
 		used := c.lostUsage(l.attempt)
 		l.leave(used.Total())
 		var paid money.Amount
-		paid, entry.Charge, _ = rateOf(l.target.Route).Charge(used, markupOf(l.target.Route))
+		var priced bool
+		paid, entry.Charge, priced = rateOf(l.target.Route).Charge(used, markupOf(l.target.Route), c.event.StartedAt)
+		entry.Unpriced = !priced
 		cost, charge = cost+paid, charge+entry.Charge
 	}
 	c.attempts.lost = nil

@@ -121,7 +121,7 @@ func TestHedge(t *testing.T) {
 					return
 				}
 				rate := pricing.Rate{Input: price("1"), Output: price("10")}
-				alone, _ := rate.Cost(e.Usage)
+				alone, _ := rate.Cost(e.Usage, e.StartedAt)
 				lost := e.Attempts[0]
 				if lost.Error != "hedge_lost" || lost.ProviderSlug == tt.winner || lost.Charge <= 0 || *e.Charge != alone+lost.Charge || *e.Cost != *e.Charge {
 					t.Errorf("charge %v for %+v and the loser %+v", *e.Charge, e.Usage, lost)
@@ -135,6 +135,23 @@ func TestHedge(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A loser whose price nobody told is in no charge, and seen to be.
+func TestUnpricedLoserIsNotFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &paced{}
+		call, books := hedging(t, p, func(m *snapshot.Model) { m.Routes[1].Upstream = nil })
+		p.first = map[string]time.Duration{"v0": 400 * time.Millisecond, "v1": 3 * time.Second}
+		call(t.Context(), stream)
+		synctest.Wait()
+		e := books.finished[0]
+		alone, _ := pricing.Rate{Input: price("1"), Output: price("10")}.Cost(e.Usage, e.StartedAt)
+		if len(e.Attempts) != 2 || e.ProviderSlug != "v0" || !e.Unpriced || *e.Charge != alone || !e.Attempts[0].Unpriced || e.Attempts[1].Unpriced {
+			t.Errorf("%+v", e)
+		}
+	})
 }
 
 // One of the two fails while the other is on its way: the call goes on with that one, and nobody is asked twice.
@@ -164,7 +181,7 @@ func TestHedgeFailsOver(t *testing.T) {
 				if status != tt.status || len(p.asked) != 2 || len(e.Attempts) != 2 || e.Attempts[0].Error+" "+e.Attempts[1].Error != tt.errors {
 					t.Errorf("%d: asked %v: %+v", status, p.asked, e.Attempts)
 				}
-				alone, _ := pricing.Rate{Input: price("1"), Output: price("10")}.Cost(e.Usage)
+				alone, _ := pricing.Rate{Input: price("1"), Output: price("10")}.Cost(e.Usage, e.StartedAt)
 				if *e.Charge != alone {
 					t.Errorf("charged %v, want %v", *e.Charge, alone)
 				}

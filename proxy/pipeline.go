@@ -196,6 +196,9 @@ func (c *call) resolve() error {
 	if routes, err = c.keepsState(routes); err != nil {
 		return err
 	}
+	if routes, err = c.keepsPriced(routes); err != nil {
+		return err
+	}
 	policy, err := c.policy(model)
 	if err != nil {
 		return err
@@ -227,10 +230,7 @@ func (c *call) admit() error {
 	}
 	c.lease = lease
 
-	ceiling, priced := c.ceiling()
-	if !priced && c.p.o.RefuseUnpriced {
-		return fault.New(fault.Denied, "The model `%.100s` has no price, and this gateway serves none without.", c.facts.Model).WithCode("unpriced_model")
-	}
+	ceiling := c.ceiling()
 	if c.hold, err = c.p.o.Credit.Reserve(c.ctx, c.key.AccountID, ceiling); err != nil {
 		return fmt.Errorf("reserve credit: %w", err)
 	}
@@ -248,28 +248,41 @@ func (c *call) admit() error {
 	return nil
 }
 
+// keepsPriced leaves out routes without a price where the gateway serves none of these, so that a call does not get to one by
+// failing over either.
+func (c *call) keepsPriced(routes []snapshot.Route) ([]snapshot.Route, error) {
+	if !c.p.o.RefuseUnpriced || c.endpoint.free {
+		return routes, nil
+	}
+	routes = snapshot.Those(routes, func(r *snapshot.Route) bool {
+		_, priced := rateOf(r).Ceiling(c.atMost(r), 0, c.event.StartedAt)
+		return priced
+	})
+	if len(routes) == 0 {
+		return nil, fault.New(fault.Denied, "The model `%.100s` has no price, and this gateway serves none without.", c.facts.Model).WithCode("unpriced_model")
+	}
+	return routes, nil
+}
+
 // ceiling is the most that the call can cost at any of its routes, with an attempt that is outpaced. Routes without a price
-// are left out; priced is false where the first of the plan has none.
-func (c *call) ceiling() (highest money.Amount, priced bool) {
+// are left out.
+func (c *call) ceiling() (highest money.Amount) {
 	if c.endpoint.free {
-		return 0, true
+		return 0
 	}
 	var outpaced money.Amount
 	for i := range c.plan {
 		route := c.plan[i].Route
 		rate, bound, markup := rateOf(route), c.atMost(route), markupOf(route)
-		amount, ok := rate.Ceiling(bound, markup)
+		amount, _ := rate.Ceiling(bound, markup, c.event.StartedAt)
 		highest = max(highest, amount)
 		if c.hedges && c.event.Streamed {
 			bound.Output = hedgeOutput
-			lost, _ := rate.Ceiling(bound, markup)
+			lost, _ := rate.Ceiling(bound, markup, c.event.StartedAt)
 			outpaced = max(outpaced, lost)
 		}
-		if i == 0 {
-			priced = ok
-		}
 	}
-	return highest + outpaced, priced
+	return highest + outpaced
 }
 
 // atMost is what a route's target can use at the most.

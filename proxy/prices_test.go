@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
@@ -65,12 +66,12 @@ func TestRarePricesAreCharged(t *testing.T) {
 					t.Fatalf("%+v", e.Usage)
 				}
 				tt.want = e.Usage
-				tt.cost, _ = dear().Cost(e.Usage)
+				tt.cost, _ = dear().Cost(e.Usage, e.StartedAt)
 			}
 			if e.Usage != tt.want || *e.Cost != tt.cost {
 				t.Errorf("%+v costs %d; want %+v, %d", e.Usage, *e.Cost, tt.want, tt.cost)
 			}
-			if _, charge, _ := dear().Charge(e.Usage, 50_000_000); *e.Charge != charge || charge < *e.Cost {
+			if _, charge, _ := dear().Charge(e.Usage, 50_000_000, e.StartedAt); *e.Charge != charge || charge < *e.Cost {
 				t.Errorf("charged %d for %d, want %d", *e.Charge, *e.Cost, charge)
 			}
 			if name != "a long prompt" && *e.Charge > e.Hold { // which no estimate could foresee
@@ -83,6 +84,28 @@ func TestRarePricesAreCharged(t *testing.T) {
 				t.Errorf("settled %v, charged %d", w.credit.settled, *e.Charge)
 			}
 		})
+	}
+}
+
+// TestHoursAreCharged: a request is charged and held by the hours that it began in.
+func TestHoursAreCharged(t *testing.T) {
+	t.Parallel()
+	var held [2]money.Amount
+	for i, times := range []pricing.Factor{pricing.One, pricing.One / 2} {
+		rate := dear()
+		rate.Rare.Windows = []pricing.Window{{To: 24 * 60, Times: times}}
+		w := newWorld(t, []vendor{{handler: answer(completion)}}, priced(rate, 0))
+		if a := w.post("/chat/completions", chat); a.StatusCode != 200 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		e := w.only()
+		if want := money.Amount(300_007+i) / money.Amount(1+i); *e.Charge != want {
+			t.Errorf("times %s: charged %d, want %d", times, *e.Charge, want)
+		}
+		held[i] = e.Hold
+	}
+	if held[1] != (held[0]+1)/2 {
+		t.Errorf("held %v", held)
 	}
 }
 
@@ -138,7 +161,7 @@ func TestSecondsAreCharged(t *testing.T) {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
 	e := w.only()
-	if want, _ := dear().Cost(e.Usage); e.Usage.Seconds != 62 || *e.Charge != want || *e.Charge < 62*100_000 || *e.Charge > e.Hold {
+	if want, _ := dear().Cost(e.Usage, e.StartedAt); e.Usage.Seconds != 62 || *e.Charge != want || *e.Charge < 62*100_000 || *e.Charge > e.Hold {
 		t.Errorf("%+v is charged %d, %d held", e.Usage, *e.Charge, e.Hold)
 	}
 }
@@ -157,7 +180,7 @@ func TestFactorsPartChargeFromCost(t *testing.T) {
 			t.Errorf("markup %d: cost %d, charge %d, hold %d", tt.markup, *e.Cost, *e.Charge, e.Hold)
 		}
 		held := w.credit.held[0]
-		plain, _ := (pricing.Rate{Input: price("1"), Output: price("10")}).Ceiling(pricing.Bound{Input: 13, Output: 4096}, tt.markup)
+		plain, _ := (pricing.Rate{Input: price("1"), Output: price("10")}).Ceiling(pricing.Bound{Input: 13, Output: 4096}, tt.markup, time.Now())
 		if held < plain*9/10 || held > plain*11/10 {
 			t.Errorf("markup %d: %d held, about %d expected", tt.markup, held, plain)
 		}

@@ -43,6 +43,9 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 		c.price(route)
 	}
 	e.Add(lostCost, lostCharge)
+	for i := range e.Attempts {
+		e.Unpriced = e.Unpriced || e.Attempts[i].Unpriced // part of it is in no charge
+	}
 	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
@@ -153,7 +156,7 @@ func (c *call) countAnswer() int64 {
 // price fills in what the event's usage costs by a route's rate. What used nothing costs nothing, priced or not.
 func (c *call) price(route *snapshot.Route) {
 	e := &c.event
-	cost, charge, priced := rateOf(route).Charge(e.Usage, markupOf(route))
+	cost, charge, priced := rateOf(route).Charge(e.Usage, markupOf(route), e.StartedAt)
 	e.Unpriced, e.Charge, e.Cost, e.PriceVersion = !priced, nil, nil, ""
 	if priced && route != nil {
 		e.PriceVersion = route.PriceVersion

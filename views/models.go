@@ -18,7 +18,7 @@ type modelsView struct {
 	Providers           map[id.Provider]provider.Provider // that the routes lead to, as far as they may be seen
 	Query               string
 	MayChange           bool
-	Unpriced            int64 // models of providers whose price is unknown
+	Unpriced            int // models of providers whose price is unknown
 	FirstPage, NextPage string
 }
 
@@ -38,7 +38,7 @@ func (c *console) models(w http.ResponseWriter, r *http.Request) error {
 	if v.Providers, err = c.providersByID(ctx, ids); err != nil {
 		return err
 	}
-	if v.Unpriced, err = c.Providers.Unpriced(ctx); err != nil {
+	if _, v.Unpriced, err = c.Providers.Unpriced(ctx); err != nil {
 		return err
 	}
 	v.FirstPage, v.NextPage = firstPage(r), nextPage(r, v.HasNext, v.End())

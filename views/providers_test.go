@@ -118,13 +118,18 @@ func TestProviderModelPrices(t *testing.T) {
 	b.post(model, "alias", "large", "inputPrice", "3", "outputPrice", "15.25", "enabled", "on").redirects(path)
 	b.get(path).is(200).shows("also large", ">3</td>", ">15.25</td>", "Active")
 	b.get(model).is(200).shows(`value="15.25"`, `name="cachedInputPrice"`).hides("<details open")
-	rare := []string{"inputPrice", "3", "outputPrice", "15.25", "reasoning", "12", "request", "0.007", "batch", "0.5", "tiers", "200000 input=6 output=22.5\n\n300000 cachedInput=1"}
+	rare := []string{"inputPrice", "3", "outputPrice", "15.25", "reasoning", "12", "request", "0.007", "batch", "0.5", "tiers", "200000 input=6 output=22.5\n\n300000 cachedInput=1",
+		"windows", "16:30-00:30 times=0.5 days=fri,sat\n\n00:30-24:00  times=2"}
 	b.post(model, rare...).redirects(path)
-	b.get(model).is(200).shows("<details open", `value="12"`, `value="0.007"`, `value="0.5"`, "200000 input=6 output=22.5\n300000 cachedInput=1")
+	b.get(model).is(200).shows("<details open", `value="12"`, `value="0.007"`, `value="0.5"`, "200000 input=6 output=22.5\n300000 cachedInput=1", "16:30-00:30 times=0.5 days=fri,sat\n00:30-24:00 times=2")
 	for field, text := range map[string]string{"reasoning": "-1", "request": "x", "batch": "101", "tiers": "200000 sound=6"} {
 		b.post(model, "inputPrice", "3", field, text).is(422).shows("<details open", `id="f-`+field+`-error"`)
 	}
 	b.post(model, "tiers", "5 input=1\n5 input=2").is(422)
+	b.post(model, "windows", "16:30-16:30 times=1").is(422).shows("A window of time begins between 00:00 and 23:59")
+	for _, line := range []string{"16:30", "16:30-00:30", "16:30-00:30 times=101", "16:30-25:00 times=1", "16:30-17:00 times=1 days=monday", "16:30-17:00 times=1 x=1"} {
+		b.post(model, "inputPrice", "3", "windows", line).is(422).shows("<details open", `id="f-windows-error"`)
+	}
 	b.get("/models").is(200).shows("1 models of providers have no price.")
 	b.post(model + "/delete").redirects(path)
 	b.get(path).shows("small-2", "The model is removed.").hides("large-2")

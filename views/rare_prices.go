@@ -20,7 +20,14 @@ var rareFields = []string{
 	"cacheWrite1h", "reasoning", "audioInput", "audioOutput", "imageInput", "imageOutput", "characters", "request", "image", "second", "batch", "flex", "priority",
 }
 
-const tiersField = "tiers"
+// What is entered a line each.
+const (
+	tiersField   = "tiers"
+	windowsField = "windows"
+)
+
+// allRareFields are the fields with those of lines.
+var allRareFields = append([]string{tiersField, windowsField}, rareFields...)
 
 func rareLabel(ctx context.Context, field string) string {
 	return map[string]string{
@@ -71,12 +78,66 @@ func rareFormOf(r *pricing.Rare) rareForm {
 	if len(lines) > 0 {
 		f[tiersField] = strings.Join(lines, "\n")
 	}
+	if text := windowLines(r.Windows); text != "" {
+		f[windowsField] = text
+	}
 	return f
+}
+
+// windowLines are windows of time as readWindow reads them, a line each.
+func windowLines(windows []pricing.Window) string {
+	lines := make([]string, len(windows))
+	for i, w := range windows {
+		words := []string{w.From.String() + "-" + w.To.String(), "times=" + w.Times.String()}
+		if len(w.Days) > 0 {
+			days := make([]string, len(w.Days))
+			for j, day := range w.Days {
+				days[j] = day.String()
+			}
+			words = append(words, "days="+strings.Join(days, ","))
+		}
+		lines[i] = strings.Join(words, " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// readWindow reads a line as in "16:30-00:30 times=0.5 days=mon,tue".
+func readWindow(line string) (w pricing.Window, ok bool) {
+	hours, rest, _ := strings.Cut(line, " ")
+	from, to, _ := strings.Cut(hours, "-")
+	var err error
+	if w.From, err = pricing.ParseClock(from); err != nil {
+		return w, false
+	}
+	if w.To, err = pricing.ParseClock(to); err != nil {
+		return w, false
+	}
+	for _, word := range strings.Fields(rest) {
+		name, text, _ := strings.Cut(word, "=")
+		switch name {
+		case "times":
+			if w.Times, err = pricing.ParseFactor(text); err != nil {
+				return w, false
+			}
+			ok = true
+		case "days":
+			for name := range strings.SplitSeq(text, ",") {
+				day, err := pricing.ParseWeekday(name)
+				if err != nil {
+					return w, false
+				}
+				w.Days = append(w.Days, day)
+			}
+		default:
+			return w, false
+		}
+	}
+	return w, ok
 }
 
 func readRareForm(r *http.Request) rareForm {
 	f := rareForm{}
-	for _, field := range append([]string{tiersField}, rareFields...) {
+	for _, field := range allRareFields {
 		if text := strings.TrimSpace(r.PostFormValue(field)); text != "" {
 			f[field] = text
 		}
@@ -115,6 +176,17 @@ func (f rareForm) read(ctx context.Context, p problems) *pricing.Rare {
 			break
 		}
 		r.Tiers = append(r.Tiers, tier)
+	}
+	for line := range strings.Lines(f[windowsField]) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		window, ok := readWindow(line)
+		if !ok {
+			p[windowsField] = i18n.T(ctx, "Enter hours in UTC and a factor in each line, as in %s.", "16:30-00:30 times=0.5 days=mon,fri")
+			break
+		}
+		r.Windows = append(r.Windows, window)
 	}
 	return r.OrNil()
 }
@@ -165,7 +237,7 @@ func readFactor(ctx context.Context, p problems, field, text string) *pricing.Fa
 
 // wrong reports whether something about the prices that few models have is wrong.
 func (f rareForm) wrong(p problems) bool {
-	for _, field := range append([]string{tiersField}, rareFields...) {
+	for _, field := range allRareFields {
 		if p.of(field) != "" {
 			return true
 		}

@@ -546,6 +546,8 @@ func tokensOf(req usage.Request) string {
 
 func chargeText(ctx context.Context, req usage.Request) string {
 	switch {
+	case req.Charge != nil && req.Unpriced:
+		return i18n.T(ctx, "%s, in part unpriced", ui.Credits(req.Charge.String()))
 	case req.Unpriced:
 		return i18n.T(ctx, "Unpriced")
 	case req.Charge == nil:

@@ -74,7 +74,31 @@ func TestRequestLog(t *testing.T) {
 	member.get("/requests/" + mine.ID.String()).is(404)
 	member.get("/requests/"+failed.ID.String()).is(200).shows("req-failed", "upstream_unreachable", "502", "Attempts", "broken", "503", "400 ms", `class="lane-bad"`,
 		"Plan: Balanced", "0.1235", "tiny", "vision+context", "and 3 more", "/simulator?caller=openai&amp;key="+failed.KeyID.String()+"&amp;model=small&amp;promptTokens=1200&amp;strategy=balanced&amp;streaming=on")
-	admin.get("/requests/" + mine.ID.String()).is(200).shows("/simulator?caller=openai&amp;key=").hides("Plan: ")
+	admin.get("/requests/"+mine.ID.String()).is(200).shows("/simulator?caller=openai&amp;key=").hides("Plan: ", "Service tier", "Pictures made")
+}
+
+// TestRequestShowsWhatItWasChargedBy: all that a charge can be computed again from is on the request's page.
+func TestRequestShowsWhatItWasChargedBy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	admin, req := s.signIn(t, adminEmail), s.logged(t, s.admin.ID, nil)
+	for _, sql := range []string{
+		`INSERT INTO price_versions (id, rate, markup) VALUES ('v1', '{"input":"1","output":"2","rare":{"second":"0.5","windows":[{"from":"16:30","to":"00:30","times":"0.25","days":["fri"]}]}}', 0)`,
+		`UPDATE requests SET price_version = 'v1', unpriced = true, cache_write_tokens = 1234, attempts = '[{"provider":"slow","started_at":"2026-03-14T09:26:53Z","unpriced":true}]',
+			rare_usage = '{"cache_write_1h":234,"audio_input":41,"audio_output":42,"images":43,"seconds":44,"characters":45,"tier":"flex"}'`,
+	} {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := admin.get("/requests/" + req.ID.String()).is(200)
+	page.shows("16:30-00:30 times=0.25 days=fri", "0.01234, in part unpriced", "Unpriced")
+	for name, value := range map[string]string{
+		"Cache write tokens": "1,000", "Cache write tokens for an hour": "234", "Sound input tokens": "41", "Sound output tokens": "42",
+		"Pictures made": "43", "Seconds of sound": "44", "Characters read out": "45", "Service tier": "flex",
+	} {
+		page.find(`<dt>` + name + `</dt><dd[^>]*>(` + value + `)</dd>`)
+	}
 }
 
 // events reads the data of an event stream's messages until the reader stops asking.

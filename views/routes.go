@@ -43,6 +43,7 @@ type Options struct {
 	Ledger    *credit.Ledger
 	Codes     *credit.Codes
 	Models    *catalog.Models
+	Book      *catalog.Book
 	Aliases   *catalog.Aliases
 	Providers *provider.Providers
 	Room      *keypool.Pool // of the providers' keys
@@ -124,6 +125,8 @@ func New(o Options) http.Handler {
 	page("POST /models/{id}", c.modelUpdate)
 	page("POST /models/{id}/delete", c.modelDelete)
 	page("GET /simulator", c.simulator)
+	page("GET /prices", c.prices)
+	page("POST /prices/refresh", c.pricesRefresh)
 
 	page("GET /aliases", c.aliases)
 	page("GET /aliases/new", c.aliasNew)

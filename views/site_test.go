@@ -67,6 +67,17 @@ type site struct {
 	snapshots *snapshot.Store
 	admin     account.User
 	member    account.User
+	prices    listing
+}
+
+// listing is what the price catalogue says; "" is away.
+type listing string
+
+func (l *listing) ReadListing(context.Context, secret.Text, []string, string, int64) ([]byte, string, bool, error) {
+	if *l == "" {
+		return nil, "", false, fault.New(fault.Upstream, "the catalogue's server could not be reached")
+	}
+	return []byte(*l), "", true, nil
 }
 
 // everybody is a snapshot that knows of no revocation.
@@ -128,8 +139,11 @@ func newSite(t *testing.T) *site {
 	s.inbox = notify.New(notify.Options{
 		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: bus, Poster: everybody{}, Log: logger,
 	})
+	book := catalog.NewBook(catalog.BookOptions{
+		Pool: pool, Audit: trail, Reader: &s.prices, Source: catalog.Source{Address: secret.NewText("https://prices.example.com/api.json?token=canary")}, Log: logger,
+	})
 	s.providers = provider.New(provider.Options{
-		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Notify: s.inbox, Log: logger,
+		Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Bus: everybody{}, Caller: everybody{}, Book: book, Notify: s.inbox, Log: logger,
 	})
 	var changes *health.Share
 	s.snapshots = snapshot.NewStore(pool, "", keyring, logger)
@@ -138,7 +152,7 @@ func newSite(t *testing.T) *site {
 	room := keypool.New(limit.New(nil, logger, time.Now), nil, time.Now)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,

@@ -76,9 +76,11 @@ SELECT EXISTS (
         AND r.upstream_id = @upstream_id
 ) AS known;
 
--- Models that are used and whose price nobody told.
--- name: CountUnpricedModels :one
-SELECT count(*)
+-- Models in use whose price for input or output nobody told, and routes to what no provider lists. What only routes have a
+-- price for counts too: it is called by slug/model.
+
+-- name: ListUnpricedModels :many
+SELECT p.id AS provider_id, p.slug, m.upstream_id, m.id AS model_id, ''::text AS route_of
 FROM provider_models AS m
 JOIN providers AS p ON p.id = m.provider_id
 WHERE p.enabled
@@ -86,4 +88,23 @@ WHERE p.enabled
     AND m.enabled
     AND m.missing_since IS NULL
     AND (m.input_price IS NULL OR m.output_price IS NULL)
-    AND (sqlc.narg('visible_to')::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = sqlc.narg('visible_to'));
+    AND (sqlc.narg('visible_to')::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = sqlc.narg('visible_to'))
+UNION ALL
+SELECT p.id, p.slug, r.upstream_id, '00000000-0000-0000-0000-000000000000'::uuid, l.name
+FROM routes AS r
+JOIN models AS l ON l.id = r.model_id
+JOIN providers AS p ON p.id = r.provider_id
+WHERE p.enabled
+    AND p.deleted_at IS NULL
+    AND r.enabled
+    AND l.enabled
+    AND (r.input_price IS NULL OR r.output_price IS NULL)
+    AND NOT EXISTS (
+        SELECT
+        FROM provider_models AS m
+        WHERE m.provider_id = r.provider_id
+            AND m.upstream_id = r.upstream_id
+    )
+    AND (sqlc.narg('visible_to')::uuid IS NULL OR p.visibility = 'public' OR p.owner_id = sqlc.narg('visible_to'))
+ORDER BY slug, upstream_id, route_of
+LIMIT @row_limit;

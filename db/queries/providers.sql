@@ -65,6 +65,16 @@ SET deleted_at = now(),
     updated_at = now()
 WHERE id = @id;
 
+-- Disabled ones too: their prices are ready when they are enabled.
+-- name: PresetProviderIDs :many
+SELECT id
+FROM providers
+WHERE preset_id <> ''
+    AND deleted_at IS NULL
+    AND id > @after
+ORDER BY id
+LIMIT @row_limit;
+
 -- name: EnabledProviderIDs :many
 SELECT id
 FROM providers

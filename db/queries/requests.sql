@@ -6,12 +6,12 @@ INSERT INTO requests (
     id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint,
     streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags,
-    image_input_tokens, image_output_tokens, tool_uses, plan, price_version
+    image_input_tokens, image_output_tokens, tool_uses, plan, price_version, rare_usage
 )
 SELECT id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint,
     streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags,
-    image_input_tokens, image_output_tokens, tool_uses, plan, price_version
+    image_input_tokens, image_output_tokens, tool_uses, plan, price_version, rare_usage
 FROM json_populate_recordset(NULL::requests, @requests::json)
 ON CONFLICT (started_at, id) DO NOTHING
 RETURNING id;

@@ -12,14 +12,20 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"aihigress/graph/model"
 	"aihigress/graph/scalar"
+	"aihigress/internal/catalog"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
+	"aihigress/internal/provider"
 	"aihigress/internal/usage"
 )
 
 // region    ************************** generated!.gotpl **************************
 
+type PriceCatalogResolver interface {
+	Error(ctx context.Context, obj *catalog.Refresh) (*string, error)
+}
 type PriceVersionResolver interface {
 	InputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error)
 	CachedInputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error)
@@ -27,6 +33,11 @@ type PriceVersionResolver interface {
 	OutputPrice(ctx context.Context, obj *usage.PriceVersion) (*money.Price, error)
 	RarePrices(ctx context.Context, obj *usage.PriceVersion) (*pricing.Rare, error)
 	Factor(ctx context.Context, obj *usage.PriceVersion) (string, error)
+}
+type UnpricedModelResolver interface {
+	Provider(ctx context.Context, obj *provider.Unpriced) (*provider.Provider, error)
+
+	RouteOf(ctx context.Context, obj *provider.Unpriced) (*string, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -36,6 +47,282 @@ type PriceVersionResolver interface {
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _PriceCatalog_enabled(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _PriceCatalog_source(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_triedAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_triedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TriedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_triedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_readAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_readAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReadAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_readAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_changedAt(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_changedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ChangedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_changedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Time")
+}
+
+func (ec *executionContext) _PriceCatalog_error(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.PriceCatalog().Error(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, true, true, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_models(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_models(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Models, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_models(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_changed(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_unpriced(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_unpriced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unpriced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_unpriced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_leftOut(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_leftOut(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftOut, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_leftOut(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PriceCatalog_problems(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_problems(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Problems, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_problems(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "String")
+}
+
+func (ec *executionContext) _PriceCatalog_repriced(ctx context.Context, field graphql.CollectedField, obj *catalog.Refresh) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceCatalog_repriced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Repriced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceCatalog_repriced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceCatalog", field, false, false, "Int")
+}
 
 func (ec *executionContext) _PriceTier_above(ctx context.Context, field graphql.CollectedField, obj *pricing.Tier) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -391,6 +678,98 @@ func (ec *executionContext) fieldContext_PriceVersion_factor(_ context.Context, 
 	return graphql.NewScalarFieldContext("PriceVersion", field, true, true, "String")
 }
 
+func (ec *executionContext) _PriceWindow_from(ctx context.Context, field graphql.CollectedField, obj *pricing.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceWindow_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v pricing.Clock) graphql.Marshaler {
+			return ec.marshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceWindow_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceWindow", field, false, false, "TimeOfDay")
+}
+
+func (ec *executionContext) _PriceWindow_to(ctx context.Context, field graphql.CollectedField, obj *pricing.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceWindow_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v pricing.Clock) graphql.Marshaler {
+			return ec.marshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceWindow_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceWindow", field, false, false, "TimeOfDay")
+}
+
+func (ec *executionContext) _PriceWindow_days(ctx context.Context, field graphql.CollectedField, obj *pricing.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceWindow_days(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Days, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []pricing.Weekday) graphql.Marshaler {
+			return ec.marshalNWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceWindow_days(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceWindow", field, false, false, "Weekday")
+}
+
+func (ec *executionContext) _PriceWindow_times(ctx context.Context, field graphql.CollectedField, obj *pricing.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PriceWindow_times(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Times, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v pricing.Factor) graphql.Marshaler {
+			return ec.marshalNFactor2aihigressᚋinternalᚋpricingᚐFactor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PriceWindow_times(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PriceWindow", field, false, false, "Factor")
+}
+
 func (ec *executionContext) _RarePrices_cacheWrite1h(ctx context.Context, field graphql.CollectedField, obj *pricing.Rare) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -722,6 +1101,180 @@ func (ec *executionContext) fieldContext_RarePrices_tiers(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _RarePrices_windows(ctx context.Context, field graphql.CollectedField, obj *pricing.Rare) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RarePrices_windows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Windows, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []pricing.Window) graphql.Marshaler {
+			return ec.marshalNPriceWindow2ᚕaihigressᚋinternalᚋpricingᚐWindowᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RarePrices_windows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RarePrices",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PriceWindow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefreshPriceCatalogPayload_priceCatalog(ctx context.Context, field graphql.CollectedField, obj *model.RefreshPriceCatalogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshPriceCatalogPayload_priceCatalog(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PriceCatalog, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+			return ec.marshalOPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshPriceCatalogPayload_priceCatalog(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefreshPriceCatalogPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PriceCatalog(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefreshPriceCatalogPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RefreshPriceCatalogPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefreshPriceCatalogPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefreshPriceCatalogPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefreshPriceCatalogPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnpricedModel_provider(ctx context.Context, field graphql.CollectedField, obj *provider.Unpriced) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnpricedModel_provider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UnpricedModel().Provider(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *provider.Provider) graphql.Marshaler {
+			return ec.marshalOProvider2ᚖaihigressᚋinternalᚋproviderᚐProvider(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnpricedModel_provider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnpricedModel",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Provider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnpricedModel_upstreamId(ctx context.Context, field graphql.CollectedField, obj *provider.Unpriced) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnpricedModel_upstreamId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpstreamID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnpricedModel_upstreamId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnpricedModel", field, false, false, "String")
+}
+
+func (ec *executionContext) _UnpricedModel_routeOf(ctx context.Context, field graphql.CollectedField, obj *provider.Unpriced) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnpricedModel_routeOf(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UnpricedModel().RouteOf(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnpricedModel_routeOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnpricedModel", field, true, true, "String")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -810,6 +1363,69 @@ func UnmarshalPriceTierInput(ctx context.Context, raw any) (pricing.Tier, error)
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputPriceWindowInput(ctx context.Context, obj any) (pricing.Window, error) {
+	var it pricing.Window
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"from", "to", "days", "times"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "days":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
+			data, err := ec.unmarshalOWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Days = data
+		case "times":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("times"))
+			data, err := ec.unmarshalNFactor2aihigressᚋinternalᚋpricingᚐFactor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Times = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPriceWindowInput unmarshals raw into the PriceWindowInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPriceWindowInput(ctx context.Context, raw any) (pricing.Window, error) {
+	var out pricing.Window
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PriceWindowInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRarePricesInput(ctx context.Context, obj any) (pricing.Rare, error) {
 	var it pricing.Rare
 	if obj == nil {
@@ -821,7 +1437,7 @@ func (ec *executionContext) unmarshalInputRarePricesInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"cacheWrite1h", "reasoning", "audioInput", "audioOutput", "imageInput", "imageOutput", "characters", "request", "image", "second", "batch", "flex", "priority", "tiers"}
+	fieldsInOrder := [...]string{"cacheWrite1h", "reasoning", "audioInput", "audioOutput", "imageInput", "imageOutput", "characters", "request", "image", "second", "batch", "flex", "priority", "tiers", "windows"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -926,6 +1542,13 @@ func (ec *executionContext) unmarshalInputRarePricesInput(ctx context.Context, o
 				return it, err
 			}
 			it.Tiers = data
+		case "windows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("windows"))
+			data, err := ec.unmarshalOPriceWindowInput2ᚕaihigressᚋinternalᚋpricingᚐWindowᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Windows = data
 		}
 	}
 	return it, nil
@@ -950,6 +1573,95 @@ func UnmarshalRarePricesInput(ctx context.Context, raw any) (pricing.Rare, error
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var priceCatalogImplementors = []string{"PriceCatalog"}
+
+func (ec *executionContext) _PriceCatalog(ctx context.Context, sel ast.SelectionSet, obj *catalog.Refresh) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, priceCatalogImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PriceCatalog")
+		case "enabled":
+			out.Values[i] = ec._PriceCatalog_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "source":
+			out.Values[i] = ec._PriceCatalog_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "triedAt":
+			out.Values[i] = ec._PriceCatalog_triedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "readAt":
+			out.Values[i] = ec._PriceCatalog_readAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changedAt":
+			out.Values[i] = ec._PriceCatalog_changedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "error":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PriceCatalog_error(ctx, field, obj)
+				})
+		case "models":
+			out.Values[i] = ec._PriceCatalog_models(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.Values[i] = ec._PriceCatalog_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unpriced":
+			out.Values[i] = ec._PriceCatalog_unpriced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "leftOut":
+			out.Values[i] = ec._PriceCatalog_leftOut(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "problems":
+			out.Values[i] = ec._PriceCatalog_problems(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "repriced":
+			out.Values[i] = ec._PriceCatalog_repriced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var priceTierImplementors = []string{"PriceTier"}
 
@@ -1088,6 +1800,54 @@ func (ec *executionContext) _PriceVersion(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var priceWindowImplementors = []string{"PriceWindow"}
+
+func (ec *executionContext) _PriceWindow(ctx context.Context, sel ast.SelectionSet, obj *pricing.Window) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, priceWindowImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PriceWindow")
+		case "from":
+			out.Values[i] = ec._PriceWindow_from(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._PriceWindow_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "days":
+			out.Values[i] = ec._PriceWindow_days(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "times":
+			out.Values[i] = ec._PriceWindow_times(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var rarePricesImplementors = []string{"RarePrices"}
 
 func (ec *executionContext) _RarePrices(ctx context.Context, sel ast.SelectionSet, obj *pricing.Rare) graphql.Marshaler {
@@ -1169,6 +1929,94 @@ func (ec *executionContext) _RarePrices(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "windows":
+			out.Values[i] = ec._RarePrices_windows(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refreshPriceCatalogPayloadImplementors = []string{"RefreshPriceCatalogPayload"}
+
+func (ec *executionContext) _RefreshPriceCatalogPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RefreshPriceCatalogPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refreshPriceCatalogPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefreshPriceCatalogPayload")
+		case "priceCatalog":
+			out.Values[i] = ec._RefreshPriceCatalogPayload_priceCatalog(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RefreshPriceCatalogPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var unpricedModelImplementors = []string{"UnpricedModel"}
+
+func (ec *executionContext) _UnpricedModel(ctx context.Context, sel ast.SelectionSet, obj *provider.Unpriced) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unpricedModelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnpricedModel")
+		case "provider":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UnpricedModel_provider(ctx, field, obj)
+				})
+		case "upstreamId":
+			out.Values[i] = ec._UnpricedModel_upstreamId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "routeOf":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UnpricedModel_routeOf(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1204,6 +2052,14 @@ func (ec *executionContext) marshalNFactor2aihigressᚋinternalᚋpricingᚐFact
 	return res
 }
 
+func (ec *executionContext) marshalNPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx context.Context, sel ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PriceCatalog!")
+		return graphql.Null
+	}
+	return ec._PriceCatalog(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNPriceTier2aihigressᚋinternalᚋpricingᚐTier(ctx context.Context, sel ast.SelectionSet, v pricing.Tier) graphql.Marshaler {
 	return ec._PriceTier(ctx, sel, &v)
 }
@@ -1229,6 +2085,139 @@ func (ec *executionContext) unmarshalNPriceTierInput2aihigressᚋinternalᚋpric
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNPriceWindow2aihigressᚋinternalᚋpricingᚐWindow(ctx context.Context, sel ast.SelectionSet, v pricing.Window) graphql.Marshaler {
+	return ec._PriceWindow(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPriceWindow2ᚕaihigressᚋinternalᚋpricingᚐWindowᚄ(ctx context.Context, sel ast.SelectionSet, v []pricing.Window) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPriceWindow2aihigressᚋinternalᚋpricingᚐWindow(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNPriceWindowInput2aihigressᚋinternalᚋpricingᚐWindow(ctx context.Context, v any) (pricing.Window, error) {
+	res, err := ec.unmarshalInputPriceWindowInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRefreshPriceCatalogPayload2ᚖaihigressᚋgraphᚋmodelᚐRefreshPriceCatalogPayload(ctx context.Context, sel ast.SelectionSet, v *model.RefreshPriceCatalogPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RefreshPriceCatalogPayload!")
+		return graphql.Null
+	}
+	return ec._RefreshPriceCatalogPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx context.Context, v any) (pricing.Clock, error) {
+	res, err := scalar.UnmarshalTimeOfDay(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTimeOfDay2aihigressᚋinternalᚋpricingᚐClock(ctx context.Context, sel ast.SelectionSet, v pricing.Clock) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalTimeOfDay(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "TimeOfDay!")
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNUnpricedModel2aihigressᚋinternalᚋproviderᚐUnpriced(ctx context.Context, sel ast.SelectionSet, v provider.Unpriced) graphql.Marshaler {
+	return ec._UnpricedModel(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNUnpricedModel2ᚕaihigressᚋinternalᚋproviderᚐUnpricedᚄ(ctx context.Context, sel ast.SelectionSet, v []provider.Unpriced) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNUnpricedModel2aihigressᚋinternalᚋproviderᚐUnpriced(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx context.Context, v any) (pricing.Weekday, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx context.Context, sel ast.SelectionSet, v pricing.Weekday) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Weekday!")
+	}
+	return res
+}
+
+var (
+	unmarshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday = map[string]pricing.Weekday{
+		"MONDAY":    pricing.Monday,
+		"TUESDAY":   pricing.Tuesday,
+		"WEDNESDAY": pricing.Wednesday,
+		"THURSDAY":  pricing.Thursday,
+		"FRIDAY":    pricing.Friday,
+		"SATURDAY":  pricing.Saturday,
+		"SUNDAY":    pricing.Sunday,
+	}
+	marshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday = map[pricing.Weekday]string{
+		pricing.Monday:    "MONDAY",
+		pricing.Tuesday:   "TUESDAY",
+		pricing.Wednesday: "WEDNESDAY",
+		pricing.Thursday:  "THURSDAY",
+		pricing.Friday:    "FRIDAY",
+		pricing.Saturday:  "SATURDAY",
+		pricing.Sunday:    "SUNDAY",
+	}
+)
+
+func (ec *executionContext) unmarshalNWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx context.Context, v any) ([]pricing.Weekday, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]pricing.Weekday, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []pricing.Weekday) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐFactor(ctx context.Context, v any) (*pricing.Factor, error) {
 	if v == nil {
 		return nil, nil
@@ -1245,6 +2234,13 @@ func (ec *executionContext) marshalOFactor2ᚖaihigressᚋinternalᚋpricingᚐF
 	_ = ctx
 	res := scalar.MarshalFactor(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOPriceCatalog2ᚖaihigressᚋinternalᚋcatalogᚐRefresh(ctx context.Context, sel ast.SelectionSet, v *catalog.Refresh) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PriceCatalog(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOPriceTierInput2ᚕaihigressᚋinternalᚋpricingᚐTierᚄ(ctx context.Context, v any) ([]pricing.Tier, error) {
@@ -1271,6 +2267,23 @@ func (ec *executionContext) marshalOPriceVersion2ᚖaihigressᚋinternalᚋusage
 	return ec._PriceVersion(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOPriceWindowInput2ᚕaihigressᚋinternalᚋpricingᚐWindowᚄ(ctx context.Context, v any) ([]pricing.Window, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]pricing.Window, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPriceWindowInput2aihigressᚋinternalᚋpricingᚐWindow(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalORarePrices2ᚖaihigressᚋinternalᚋpricingᚐRare(ctx context.Context, sel ast.SelectionSet, v *pricing.Rare) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1284,6 +2297,42 @@ func (ec *executionContext) unmarshalORarePricesInput2ᚖaihigressᚋinternalᚋ
 	}
 	res, err := ec.unmarshalInputRarePricesInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx context.Context, v any) ([]pricing.Weekday, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]pricing.Weekday, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOWeekday2ᚕaihigressᚋinternalᚋpricingᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []pricing.Weekday) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWeekday2aihigressᚋinternalᚋpricingᚐWeekday(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 // endregion ***************************** type.gotpl *****************************

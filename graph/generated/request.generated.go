@@ -221,6 +221,29 @@ func (ec *executionContext) fieldContext_Attempt_charge(_ context.Context, field
 	return graphql.NewScalarFieldContext("Attempt", field, false, false, "Amount")
 }
 
+func (ec *executionContext) _Attempt_unpriced(ctx context.Context, field graphql.CollectedField, obj *usage.Attempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Attempt_unpriced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unpriced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Attempt_unpriced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Attempt", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _PlannedCandidate_provider(ctx context.Context, field graphql.CollectedField, obj *usage.Planned) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1359,7 +1382,7 @@ func (ec *executionContext) _Usage_cacheWriteTokens(ctx context.Context, field g
 			return ec.fieldContext_Usage_cacheWriteTokens(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.CacheWrite5m, nil
+			return obj.CacheWrite(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
@@ -1370,6 +1393,29 @@ func (ec *executionContext) _Usage_cacheWriteTokens(ctx context.Context, field g
 	)
 }
 func (ec *executionContext) fieldContext_Usage_cacheWriteTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, true, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_cacheWrite1hTokens(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_cacheWrite1hTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CacheWrite1h, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_cacheWrite1hTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
 }
 
@@ -1416,6 +1462,52 @@ func (ec *executionContext) _Usage_reasoningTokens(ctx context.Context, field gr
 	)
 }
 func (ec *executionContext) fieldContext_Usage_reasoningTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_audioInputTokens(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_audioInputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AudioInput, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_audioInputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_audioOutputTokens(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_audioOutputTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AudioOutput, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_audioOutputTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
 }
 
@@ -1486,6 +1578,98 @@ func (ec *executionContext) _Usage_toolUses(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Usage_toolUses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_images(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_images(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Images, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_images(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_seconds(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_seconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_seconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_characters(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_characters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Characters, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int64) graphql.Marshaler {
+			return ec.marshalNInt642int64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_characters(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "Int64")
+}
+
+func (ec *executionContext) _Usage_serviceTier(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Usage_serviceTier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tier, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v llm.Tier) graphql.Marshaler {
+			return ec.marshalNServiceTier2aihigressᚋinternalᚋllmᚐTier(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Usage_serviceTier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Usage", field, false, false, "ServiceTier")
 }
 
 func (ec *executionContext) _Usage_estimated(ctx context.Context, field graphql.CollectedField, obj *llm.Usage) (ret graphql.Marshaler) {
@@ -1708,6 +1892,11 @@ func (ec *executionContext) _Attempt(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "charge":
 			out.Values[i] = ec._Attempt_charge(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unpriced":
+			out.Values[i] = ec._Attempt_unpriced(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -2144,6 +2333,11 @@ func (ec *executionContext) _Usage(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "cacheWrite1hTokens":
+			out.Values[i] = ec._Usage_cacheWrite1hTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "outputTokens":
 			out.Values[i] = ec._Usage_outputTokens(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2151,6 +2345,16 @@ func (ec *executionContext) _Usage(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "reasoningTokens":
 			out.Values[i] = ec._Usage_reasoningTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "audioInputTokens":
+			out.Values[i] = ec._Usage_audioInputTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "audioOutputTokens":
+			out.Values[i] = ec._Usage_audioOutputTokens(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2166,6 +2370,26 @@ func (ec *executionContext) _Usage(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "toolUses":
 			out.Values[i] = ec._Usage_toolUses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "images":
+			out.Values[i] = ec._Usage_images(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seconds":
+			out.Values[i] = ec._Usage_seconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "characters":
+			out.Values[i] = ec._Usage_characters(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "serviceTier":
+			out.Values[i] = ec._Usage_serviceTier(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2320,6 +2544,36 @@ func (ec *executionContext) marshalNRequestOutcome2aihigressᚋinternalᚋusage�
 	}
 	return res
 }
+
+func (ec *executionContext) unmarshalNServiceTier2aihigressᚋinternalᚋllmᚐTier(ctx context.Context, v any) (llm.Tier, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNServiceTier2aihigressᚋinternalᚋllmᚐTier[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNServiceTier2aihigressᚋinternalᚋllmᚐTier(ctx context.Context, sel ast.SelectionSet, v llm.Tier) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNServiceTier2aihigressᚋinternalᚋllmᚐTier[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ServiceTier!")
+	}
+	return res
+}
+
+var (
+	unmarshalNServiceTier2aihigressᚋinternalᚋllmᚐTier = map[string]llm.Tier{
+		"STANDARD": llm.Standard,
+		"BATCH":    llm.Batch,
+		"FLEX":     llm.Flex,
+		"PRIORITY": llm.Priority,
+	}
+	marshalNServiceTier2aihigressᚋinternalᚋllmᚐTier = map[llm.Tier]string{
+		llm.Standard: "STANDARD",
+		llm.Batch:    "BATCH",
+		llm.Flex:     "FLEX",
+		llm.Priority: "PRIORITY",
+	}
+)
 
 func (ec *executionContext) marshalNTag2aihigressᚋgraphᚋmodelᚐTag(ctx context.Context, sel ast.SelectionSet, v model.Tag) graphql.Marshaler {
 	return ec._Tag(ctx, sel, &v)

@@ -44,6 +44,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Notification() NotificationResolver
 	PlannedCandidate() PlannedCandidateResolver
+	PriceCatalog() PriceCatalogResolver
 	PriceVersion() PriceVersionResolver
 	Provider() ProviderResolver
 	ProviderHealth() ProviderHealthResolver
@@ -58,6 +59,7 @@ type ResolverRoot interface {
 	RoutingCandidate() RoutingCandidateResolver
 	Session() SessionResolver
 	Subscription() SubscriptionResolver
+	UnpricedModel() UnpricedModelResolver
 	User() UserResolver
 	Webhook() WebhookResolver
 	WebhookDelivery() WebhookDeliveryResolver
@@ -138,6 +140,7 @@ type ComplexityRoot struct {
 		ProviderSlug func(childComplexity int) int
 		StartedAt    func(childComplexity int) int
 		Status       func(childComplexity int) int
+		Unpriced     func(childComplexity int) int
 	}
 
 	AuditEvent struct {
@@ -484,6 +487,7 @@ type ComplexityRoot struct {
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
 		RedeemCode             func(childComplexity int, input model.RedeemCodeInput) int
+		RefreshPriceCatalog    func(childComplexity int) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
 		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
@@ -553,6 +557,21 @@ type ComplexityRoot struct {
 		UpstreamModel func(childComplexity int) int
 	}
 
+	PriceCatalog struct {
+		Changed   func(childComplexity int) int
+		ChangedAt func(childComplexity int) int
+		Enabled   func(childComplexity int) int
+		Error     func(childComplexity int) int
+		LeftOut   func(childComplexity int) int
+		Models    func(childComplexity int) int
+		Problems  func(childComplexity int) int
+		ReadAt    func(childComplexity int) int
+		Repriced  func(childComplexity int) int
+		Source    func(childComplexity int) int
+		TriedAt   func(childComplexity int) int
+		Unpriced  func(childComplexity int) int
+	}
+
 	PriceTier struct {
 		Above        func(childComplexity int) int
 		CacheWrite   func(childComplexity int) int
@@ -572,6 +591,13 @@ type ComplexityRoot struct {
 		InputPrice       func(childComplexity int) int
 		OutputPrice      func(childComplexity int) int
 		RarePrices       func(childComplexity int) int
+	}
+
+	PriceWindow struct {
+		Days  func(childComplexity int) int
+		From  func(childComplexity int) int
+		Times func(childComplexity int) int
+		To    func(childComplexity int) int
 	}
 
 	ProbeProviderPayload struct {
@@ -690,11 +716,13 @@ type ComplexityRoot struct {
 		Models          func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
 		Node            func(childComplexity int, id string) int
 		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
+		PriceCatalog    func(childComplexity int) int
 		ProviderPresets func(childComplexity int) int
 		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
 		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
+		UnpricedModels  func(childComplexity int) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
 		Webhooks        func(childComplexity int) int
@@ -715,6 +743,7 @@ type ComplexityRoot struct {
 		Request      func(childComplexity int) int
 		Second       func(childComplexity int) int
 		Tiers        func(childComplexity int) int
+		Windows      func(childComplexity int) int
 	}
 
 	RechargeRule struct {
@@ -739,6 +768,11 @@ type ComplexityRoot struct {
 		Account    func(childComplexity int) int
 		Entry      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RefreshPriceCatalogPayload struct {
+		PriceCatalog func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
 	}
 
 	RefreshSessionPayload struct {
@@ -954,6 +988,12 @@ type ComplexityRoot struct {
 		Waiting    func(childComplexity int) int
 	}
 
+	UnpricedModel struct {
+		Provider   func(childComplexity int) int
+		RouteOf    func(childComplexity int) int
+		UpstreamID func(childComplexity int) int
+	}
+
 	UpdateAliasPayload struct {
 		Alias      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1000,13 +1040,20 @@ type ComplexityRoot struct {
 	}
 
 	Usage struct {
-		CacheWrite5m func(childComplexity int) int
+		AudioInput   func(childComplexity int) int
+		AudioOutput  func(childComplexity int) int
+		CacheWrite   func(childComplexity int) int
+		CacheWrite1h func(childComplexity int) int
 		CachedInput  func(childComplexity int) int
+		Characters   func(childComplexity int) int
 		Estimated    func(childComplexity int) int
 		ImageInput   func(childComplexity int) int
 		ImageOutput  func(childComplexity int) int
+		Images       func(childComplexity int) int
 		Output       func(childComplexity int) int
 		Reasoning    func(childComplexity int) int
+		Seconds      func(childComplexity int) int
+		Tier         func(childComplexity int) int
 		ToolUses     func(childComplexity int) int
 		TotalInput   func(childComplexity int) int
 	}
@@ -1358,6 +1405,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Attempt.Status(childComplexity), true
+	case "Attempt.unpriced":
+		if e.ComplexityRoot.Attempt.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Attempt.Unpriced(childComplexity), true
 
 	case "AuditEvent.action":
 		if e.ComplexityRoot.AuditEvent.Action == nil {
@@ -2767,6 +2820,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RedeemCode(childComplexity, args["input"].(model.RedeemCodeInput)), true
+	case "Mutation.refreshPriceCatalog":
+		if e.ComplexityRoot.Mutation.RefreshPriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RefreshPriceCatalog(childComplexity), true
 	case "Mutation.refreshSession":
 		if e.ComplexityRoot.Mutation.RefreshSession == nil {
 			break
@@ -3178,6 +3237,79 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PlannedCandidate.UpstreamModel(childComplexity), true
 
+	case "PriceCatalog.changed":
+		if e.ComplexityRoot.PriceCatalog.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Changed(childComplexity), true
+	case "PriceCatalog.changedAt":
+		if e.ComplexityRoot.PriceCatalog.ChangedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.ChangedAt(childComplexity), true
+	case "PriceCatalog.enabled":
+		if e.ComplexityRoot.PriceCatalog.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Enabled(childComplexity), true
+	case "PriceCatalog.error":
+		if e.ComplexityRoot.PriceCatalog.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Error(childComplexity), true
+	case "PriceCatalog.leftOut":
+		if e.ComplexityRoot.PriceCatalog.LeftOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.LeftOut(childComplexity), true
+	case "PriceCatalog.models":
+		if e.ComplexityRoot.PriceCatalog.Models == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Models(childComplexity), true
+	case "PriceCatalog.problems":
+		if e.ComplexityRoot.PriceCatalog.Problems == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Problems(childComplexity), true
+	case "PriceCatalog.readAt":
+		if e.ComplexityRoot.PriceCatalog.ReadAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.ReadAt(childComplexity), true
+	case "PriceCatalog.repriced":
+		if e.ComplexityRoot.PriceCatalog.Repriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Repriced(childComplexity), true
+	case "PriceCatalog.source":
+		if e.ComplexityRoot.PriceCatalog.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Source(childComplexity), true
+	case "PriceCatalog.triedAt":
+		if e.ComplexityRoot.PriceCatalog.TriedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.TriedAt(childComplexity), true
+	case "PriceCatalog.unpriced":
+		if e.ComplexityRoot.PriceCatalog.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceCatalog.Unpriced(childComplexity), true
+
 	case "PriceTier.above":
 		if e.ComplexityRoot.PriceTier.Above == nil {
 			break
@@ -3269,6 +3401,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PriceVersion.RarePrices(childComplexity), true
+
+	case "PriceWindow.days":
+		if e.ComplexityRoot.PriceWindow.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.Days(childComplexity), true
+	case "PriceWindow.from":
+		if e.ComplexityRoot.PriceWindow.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.From(childComplexity), true
+	case "PriceWindow.times":
+		if e.ComplexityRoot.PriceWindow.Times == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.Times(childComplexity), true
+	case "PriceWindow.to":
+		if e.ComplexityRoot.PriceWindow.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceWindow.To(childComplexity), true
 
 	case "ProbeProviderPayload.provider":
 		if e.ComplexityRoot.ProbeProviderPayload.Provider == nil {
@@ -3853,6 +4010,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Notifications(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*notify.Filter), args["orderBy"].(*model.Order)), true
+	case "Query.priceCatalog":
+		if e.ComplexityRoot.Query.PriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.PriceCatalog(childComplexity), true
 	case "Query.providerPresets":
 		if e.ComplexityRoot.Query.ProviderPresets == nil {
 			break
@@ -3898,6 +4061,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RoutingPlan(childComplexity, args["model"].(string), args["input"].(*model.RoutingPlanInput)), true
+	case "Query.unpricedModels":
+		if e.ComplexityRoot.Query.UnpricedModels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.UnpricedModels(childComplexity), true
 	case "Query.users":
 		if e.ComplexityRoot.Query.Users == nil {
 			break
@@ -4006,6 +4175,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RarePrices.Tiers(childComplexity), true
+	case "RarePrices.windows":
+		if e.ComplexityRoot.RarePrices.Windows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RarePrices.Windows(childComplexity), true
 
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
@@ -4099,6 +4274,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RedeemCodePayload.UserErrors(childComplexity), true
+
+	case "RefreshPriceCatalogPayload.priceCatalog":
+		if e.ComplexityRoot.RefreshPriceCatalogPayload.PriceCatalog == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshPriceCatalogPayload.PriceCatalog(childComplexity), true
+	case "RefreshPriceCatalogPayload.userErrors":
+		if e.ComplexityRoot.RefreshPriceCatalogPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefreshPriceCatalogPayload.UserErrors(childComplexity), true
 
 	case "RefreshSessionPayload.accessToken":
 		if e.ComplexityRoot.RefreshSessionPayload.AccessToken == nil {
@@ -4934,6 +5122,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TargetLoad.Waiting(childComplexity), true
 
+	case "UnpricedModel.provider":
+		if e.ComplexityRoot.UnpricedModel.Provider == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.Provider(childComplexity), true
+	case "UnpricedModel.routeOf":
+		if e.ComplexityRoot.UnpricedModel.RouteOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.RouteOf(childComplexity), true
+	case "UnpricedModel.upstreamId":
+		if e.ComplexityRoot.UnpricedModel.UpstreamID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnpricedModel.UpstreamID(childComplexity), true
+
 	case "UpdateAliasPayload.alias":
 		if e.ComplexityRoot.UpdateAliasPayload.Alias == nil {
 			break
@@ -5051,18 +5258,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateWebhookPayload.Webhook(childComplexity), true
 
-	case "Usage.cacheWriteTokens":
-		if e.ComplexityRoot.Usage.CacheWrite5m == nil {
+	case "Usage.audioInputTokens":
+		if e.ComplexityRoot.Usage.AudioInput == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Usage.CacheWrite5m(childComplexity), true
+		return e.ComplexityRoot.Usage.AudioInput(childComplexity), true
+	case "Usage.audioOutputTokens":
+		if e.ComplexityRoot.Usage.AudioOutput == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.AudioOutput(childComplexity), true
+	case "Usage.cacheWriteTokens":
+		if e.ComplexityRoot.Usage.CacheWrite == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.CacheWrite(childComplexity), true
+	case "Usage.cacheWrite1hTokens":
+		if e.ComplexityRoot.Usage.CacheWrite1h == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.CacheWrite1h(childComplexity), true
 	case "Usage.cachedInputTokens":
 		if e.ComplexityRoot.Usage.CachedInput == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Usage.CachedInput(childComplexity), true
+	case "Usage.characters":
+		if e.ComplexityRoot.Usage.Characters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Characters(childComplexity), true
 	case "Usage.estimated":
 		if e.ComplexityRoot.Usage.Estimated == nil {
 			break
@@ -5081,6 +5312,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.ImageOutput(childComplexity), true
+	case "Usage.images":
+		if e.ComplexityRoot.Usage.Images == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Images(childComplexity), true
 	case "Usage.outputTokens":
 		if e.ComplexityRoot.Usage.Output == nil {
 			break
@@ -5093,6 +5330,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Usage.Reasoning(childComplexity), true
+	case "Usage.seconds":
+		if e.ComplexityRoot.Usage.Seconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Seconds(childComplexity), true
+	case "Usage.serviceTier":
+		if e.ComplexityRoot.Usage.Tier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Usage.Tier(childComplexity), true
 	case "Usage.toolUses":
 		if e.ComplexityRoot.Usage.ToolUses == nil {
 			break
@@ -5339,6 +5588,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("NotificationFilter", ec.unmarshalInputNotificationFilter),
 			graphql.NewInputUnmarshaler("NotificationOrder", ec.unmarshalInputNotificationOrder),
 			graphql.NewInputUnmarshaler("PriceTierInput", ec.unmarshalInputPriceTierInput),
+			graphql.NewInputUnmarshaler("PriceWindowInput", ec.unmarshalInputPriceWindowInput),
 			graphql.NewInputUnmarshaler("PricesInput", ec.unmarshalInputPricesInput),
 			graphql.NewInputUnmarshaler("ProbeProviderInput", ec.unmarshalInputProbeProviderInput),
 			graphql.NewInputUnmarshaler("ProviderFilter", ec.unmarshalInputProviderFilter),
@@ -7092,6 +7342,53 @@ type RarePrices {
   priority: Factor
   "What tokens cost in long requests, the shortest length first."
   tiers: [PriceTier!]!
+  "Hours at which the whole costs a multiple; the first that holds when a request begins counts."
+  windows: [PriceWindow!]!
+}
+
+"A time of day in UTC, as in \"16:30\", up to \"24:00\"."
+scalar TimeOfDay
+
+"A day of the week, in UTC."
+enum Weekday {
+  "Monday."
+  MONDAY
+  "Tuesday."
+  TUESDAY
+  "Wednesday."
+  WEDNESDAY
+  "Thursday."
+  THURSDAY
+  "Friday."
+  FRIDAY
+  "Saturday."
+  SATURDAY
+  "Sunday."
+  SUNDAY
+}
+
+"Hours of the day, in UTC, at which the whole costs a multiple. A request is priced by when it began."
+type PriceWindow {
+  "The first moment of it."
+  from: TimeOfDay!
+  "The first moment behind it; before from it is of the next day."
+  to: TimeOfDay!
+  "On which days it begins; every day where there is none."
+  days: [Weekday!]!
+  "What the whole is multiplied with."
+  times: Factor!
+}
+
+"Hours of the day, in UTC, at which the whole costs a multiple."
+input PriceWindowInput {
+  "The first moment of it."
+  from: TimeOfDay!
+  "The first moment behind it; before from it is of the next day."
+  to: TimeOfDay!
+  "On which days it begins; every day where there is none."
+  days: [Weekday!]
+  "What the whole is multiplied with."
+  times: Factor!
 }
 
 "What the tokens of a request above a length cost. Null is as below it."
@@ -7142,6 +7439,8 @@ input RarePricesInput {
   priority: Factor
   "What tokens cost in long requests, the shortest length first; at most 8."
   tiers: [PriceTierInput!]
+  "Hours at which the whole costs a multiple, the first that holds counts; at most 8."
+  windows: [PriceWindowInput!]
 }
 
 "What the tokens of a request above a length cost. What is left out is as below it."
@@ -7180,6 +7479,64 @@ type PriceVersion {
   rarePrices: RarePrices
   "What was charged, as a multiple of these: the provider's billing factor times the model's multiplier, as decimal text."
   factor: String!
+}
+
+"How the price catalogue is kept: a document in the form of models.dev's api.json that the gateway reads every six hours where PRICE_CATALOG_URL names one."
+type PriceCatalog {
+  "Whether there is one to read."
+  enabled: Boolean!
+  "Its address without the query; the last one where none is read any more."
+  source: String!
+  "When it was last tried; null where it never was."
+  triedAt: Time
+  "When it was last read well; null where it never was."
+  readAt: Time
+  "When it last said something new; null where it never did."
+  changedAt: Time
+  "Why the last try brought nothing; null where it did."
+  error: String
+  "Models with a price that may be used, when it was last read."
+  models: Int!
+  "Of those, new ones and ones of which it says something else than before."
+  changed: Int!
+  "Models without a price. They keep what they had."
+  unpriced: Int!
+  "Models that cannot be believed. They keep what they had."
+  leftOut: Int!
+  "Some of those, and why."
+  problems: [String!]!
+  "Models of providers whose price followed."
+  repriced: Int!
+}
+
+"What became of a mutation."
+type RefreshPriceCatalogPayload {
+  "How it is kept now; an error of the catalogue's is in it."
+  priceCatalog: PriceCatalog
+  "What was refused, if anything was."
+  userErrors: [UserError!]!
+}
+
+"A model in use whose price for input or output nobody told."
+type UnpricedModel {
+  "Whose it is."
+  provider: Provider
+  "What the provider calls it."
+  upstreamId: String!
+  "The model whose route names it, where the provider does not have it; else null."
+  routeOf: String
+}
+
+extend type Query {
+  "How the price catalogue is kept."
+  priceCatalog: PriceCatalog!
+  "Models in use without a price, of providers that you may see; at most 100."
+  unpricedModels: [UnpricedModel!]!
+}
+
+extend type Mutation {
+  "Reads the price catalogue now. Prices that were set by hand stay."
+  refreshPriceCatalog: RefreshPriceCatalogPayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/provider.graphqls", Input: `"The wire format an upstream speaks."
@@ -8045,7 +8402,7 @@ type Request implements Node {
   priceVersion: String
   "The prices it was billed by; null where there were none, or they are not yours to see."
   prices: PriceVersion
-  "Whether nobody told us a price."
+  "Whether nobody told us a price, of it or of an attempt that is not in the charge."
   unpriced: Boolean!
   "What x-aihigress-tags carried."
   tags: [Tag!]!
@@ -8091,6 +8448,20 @@ type Attempt {
   duration: Duration!
   "What it adds to the request's charge, where it worked beside the attempt that answered and was slower."
   charge: Amount!
+  "Whether it worked so and nobody told us a price: it adds nothing."
+  unpriced: Boolean!
+}
+
+"A vendor's class of service."
+enum ServiceTier {
+  "The usual one."
+  STANDARD
+  "In a batch."
+  BATCH
+  "When there is room."
+  FLEX
+  "Before others."
+  PRIORITY
 }
 
 "Tokens of a call."
@@ -8101,16 +8472,30 @@ type Usage {
   cachedInputTokens: Int64!
   "Of those, written to the vendor's cache."
   cacheWriteTokens: Int64!
+  "Of those that were written, for an hour."
+  cacheWrite1hTokens: Int64!
   "All output, reasoning included."
   outputTokens: Int64!
   "Of those, reasoning."
   reasoningTokens: Int64!
+  "Of the input, sound, where the vendor tells."
+  audioInputTokens: Int64!
+  "Of the output, sound, where the vendor tells."
+  audioOutputTokens: Int64!
   "Of the input, pictures, where the vendor tells."
   imageInputTokens: Int64!
   "Of the output, pictures, where the vendor tells."
   imageOutputTokens: Int64!
   "Tools that the vendor ran on its own account, web searches mostly: uses, not tokens."
   toolUses: Int64!
+  "Pictures made, beside tokens."
+  images: Int64!
+  "Seconds of sound that was listened to, beside tokens."
+  seconds: Int64!
+  "Characters that were read out, beside tokens, where they are paid."
+  characters: Int64!
+  "How the vendor says that it served the call."
+  serviceTier: ServiceTier!
   "Whether we counted because the vendor did not."
   estimated: Boolean!
 }
@@ -8757,6 +9142,8 @@ func (ec *executionContext) childFields_Attempt(ctx context.Context, field graph
 		return ec.fieldContext_Attempt_duration(ctx, field)
 	case "charge":
 		return ec.fieldContext_Attempt_charge(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_Attempt_unpriced(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Attempt", field.Name)
 }
@@ -9491,6 +9878,36 @@ func (ec *executionContext) childFields_PlannedCandidate(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type PlannedCandidate", field.Name)
 }
 
+func (ec *executionContext) childFields_PriceCatalog(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "enabled":
+		return ec.fieldContext_PriceCatalog_enabled(ctx, field)
+	case "source":
+		return ec.fieldContext_PriceCatalog_source(ctx, field)
+	case "triedAt":
+		return ec.fieldContext_PriceCatalog_triedAt(ctx, field)
+	case "readAt":
+		return ec.fieldContext_PriceCatalog_readAt(ctx, field)
+	case "changedAt":
+		return ec.fieldContext_PriceCatalog_changedAt(ctx, field)
+	case "error":
+		return ec.fieldContext_PriceCatalog_error(ctx, field)
+	case "models":
+		return ec.fieldContext_PriceCatalog_models(ctx, field)
+	case "changed":
+		return ec.fieldContext_PriceCatalog_changed(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_PriceCatalog_unpriced(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_PriceCatalog_leftOut(ctx, field)
+	case "problems":
+		return ec.fieldContext_PriceCatalog_problems(ctx, field)
+	case "repriced":
+		return ec.fieldContext_PriceCatalog_repriced(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceCatalog", field.Name)
+}
+
 func (ec *executionContext) childFields_PriceTier(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "above":
@@ -9531,6 +9948,20 @@ func (ec *executionContext) childFields_PriceVersion(ctx context.Context, field 
 		return ec.fieldContext_PriceVersion_factor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PriceVersion", field.Name)
+}
+
+func (ec *executionContext) childFields_PriceWindow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_PriceWindow_from(ctx, field)
+	case "to":
+		return ec.fieldContext_PriceWindow_to(ctx, field)
+	case "days":
+		return ec.fieldContext_PriceWindow_days(ctx, field)
+	case "times":
+		return ec.fieldContext_PriceWindow_times(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PriceWindow", field.Name)
 }
 
 func (ec *executionContext) childFields_ProbeProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9775,6 +10206,8 @@ func (ec *executionContext) childFields_RarePrices(ctx context.Context, field gr
 		return ec.fieldContext_RarePrices_priority(ctx, field)
 	case "tiers":
 		return ec.fieldContext_RarePrices_tiers(ctx, field)
+	case "windows":
+		return ec.fieldContext_RarePrices_windows(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RarePrices", field.Name)
 }
@@ -9825,6 +10258,16 @@ func (ec *executionContext) childFields_RedeemCodePayload(ctx context.Context, f
 		return ec.fieldContext_RedeemCodePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RedeemCodePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RefreshPriceCatalogPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "priceCatalog":
+		return ec.fieldContext_RefreshPriceCatalogPayload_priceCatalog(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefreshPriceCatalogPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefreshPriceCatalogPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RefreshSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10239,6 +10682,18 @@ func (ec *executionContext) childFields_TargetLoad(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type TargetLoad", field.Name)
 }
 
+func (ec *executionContext) childFields_UnpricedModel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_UnpricedModel_provider(ctx, field)
+	case "upstreamId":
+		return ec.fieldContext_UnpricedModel_upstreamId(ctx, field)
+	case "routeOf":
+		return ec.fieldContext_UnpricedModel_routeOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnpricedModel", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "alias":
@@ -10337,16 +10792,30 @@ func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql
 		return ec.fieldContext_Usage_cachedInputTokens(ctx, field)
 	case "cacheWriteTokens":
 		return ec.fieldContext_Usage_cacheWriteTokens(ctx, field)
+	case "cacheWrite1hTokens":
+		return ec.fieldContext_Usage_cacheWrite1hTokens(ctx, field)
 	case "outputTokens":
 		return ec.fieldContext_Usage_outputTokens(ctx, field)
 	case "reasoningTokens":
 		return ec.fieldContext_Usage_reasoningTokens(ctx, field)
+	case "audioInputTokens":
+		return ec.fieldContext_Usage_audioInputTokens(ctx, field)
+	case "audioOutputTokens":
+		return ec.fieldContext_Usage_audioOutputTokens(ctx, field)
 	case "imageInputTokens":
 		return ec.fieldContext_Usage_imageInputTokens(ctx, field)
 	case "imageOutputTokens":
 		return ec.fieldContext_Usage_imageOutputTokens(ctx, field)
 	case "toolUses":
 		return ec.fieldContext_Usage_toolUses(ctx, field)
+	case "images":
+		return ec.fieldContext_Usage_images(ctx, field)
+	case "seconds":
+		return ec.fieldContext_Usage_seconds(ctx, field)
+	case "characters":
+		return ec.fieldContext_Usage_characters(ctx, field)
+	case "serviceTier":
+		return ec.fieldContext_Usage_serviceTier(ctx, field)
 	case "estimated":
 		return ec.fieldContext_Usage_estimated(ctx, field)
 	}

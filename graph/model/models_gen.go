@@ -652,6 +652,14 @@ type RedeemCodePayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// What became of a mutation.
+type RefreshPriceCatalogPayload struct {
+	// How it is kept now; an error of the catalogue's is in it.
+	PriceCatalog *catalog.Refresh `json:"priceCatalog,omitempty"`
+	// What was refused, if anything was.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // The token to be replaced.
 type RefreshSessionInput struct {
 	// What signIn or the last refreshSession gave.

@@ -44,3 +44,16 @@ func UnmarshalFactor(v any) (pricing.Factor, error) {
 	}
 	return 0, fault.New(fault.Invalid, `a factor is decimal text from 0 to 100 with at most 4 places, as in "1.25"`)
 }
+
+// MarshalTimeOfDay writes a time of day as a text.
+func MarshalTimeOfDay(c pricing.Clock) graphql.Marshaler { return graphql.MarshalString(c.String()) }
+
+// UnmarshalTimeOfDay reads a text.
+func UnmarshalTimeOfDay(v any) (pricing.Clock, error) {
+	if text, ok := v.(string); ok {
+		if c, err := pricing.ParseClock(text); err == nil {
+			return c, nil
+		}
+	}
+	return 0, fault.New(fault.Invalid, `a time of day is a text from "00:00" to "24:00"`)
+}

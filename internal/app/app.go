@@ -60,6 +60,7 @@ type Gateway struct {
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
 	models    *catalog.Models
+	book      *catalog.Book
 	aliases   *catalog.Aliases
 	providers *provider.Providers
 	inbox     *notify.Inbox

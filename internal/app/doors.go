@@ -63,8 +63,12 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.inbox = notify.New(notify.Options{
 		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Poster: g.upstream, Log: g.log,
 	})
+	g.book = catalog.NewBook(catalog.BookOptions{
+		Pool: g.pool, Audit: g.audit, Reader: g.upstream, CreditsPerDollar: g.options.Config.Dollar, Log: g.log,
+		Source: catalog.Source{Address: secret.NewText(g.options.Config.PriceCatalogURL), AllowHosts: g.options.Config.PriceCatalogHosts},
+	})
 	g.providers = provider.New(provider.Options{
-		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Notify: g.inbox, Log: g.log,
+		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Caller: g.upstream, Book: g.book, Notify: g.inbox, Log: g.log,
 	})
 	g.watch = provider.NewWatch(g.providers, g.health.Subscribe, g.log)
 	g.egress = egress.New(egress.Options{
@@ -87,7 +91,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	g.jobs, err = jobs.New(jobs.Options{
 		Pool: g.pool, Log: g.log, Providers: g.providers, Egress: g.egress, Ledger: g.ledger, Reports: g.reports, Sessions: signIn, Inbox: g.inbox,
-		Retention: o.Config.RequestRetention,
+		Retention: o.Config.RequestRetention, PriceCatalog: o.Config.PriceCatalogURL != "",
 	})
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
@@ -106,12 +110,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	codes := credit.NewCodes(g.ledger, g.limiter)
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"overload":           words("health"),
 	"plan":               words("apikey authz catalog health routing snapshot"),
 	"limit":              {},
-	"upstream":           words("snapshot provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses egress"),
+	"upstream":           words("snapshot catalog provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses egress"),
 	"keypool":            words("event limit snapshot"),
 	"usage":              words("authz db credit event pricing"),
 	"devstack":           words("devstack/flock"),

@@ -21,6 +21,8 @@ const (
 	EgressWrite    Permission = "egress.write" // the proxies that calls leave through
 	ModelRead      Permission = "model.read"
 	ModelWrite     Permission = "model.write"
+	PriceRead      Permission = "price.read"  // how the price catalogue is kept
+	PriceWrite     Permission = "price.write" // have it read
 	AliasRead      Permission = "alias.read"
 	AliasWrite     Permission = "alias.write" // shared ones need all of it
 	CreditRead     Permission = "credit.read"
@@ -47,7 +49,7 @@ const (
 func All() []Permission {
 	return []Permission{
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
-		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, AliasRead, AliasWrite,
+		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, PriceRead, PriceWrite, AliasRead, AliasWrite,
 		CreditRead, CreditGrant, RechargeWrite, BudgetWrite, CodeWrite, CodeRedeem, CreditBook,
 		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
@@ -59,7 +61,7 @@ var roles = map[Role]map[Permission]reach{
 	Admin: {
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
-		ModelRead: all, ModelWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all, CodeWrite: all, CodeRedeem: own,
+		ModelRead: all, ModelWrite: all, PriceRead: all, PriceWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all, CodeWrite: all, CodeRedeem: own,
 		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},

@@ -133,14 +133,20 @@ func presetModel(m catwalk.Model) PresetModel {
 			CacheWrite:  price(m.CostPer1MInCached),  // "into the cache": the write
 		},
 	}
-	p.Capabilities = []string{llm.TextOnly}
-	if m.CanReason {
-		p.Capabilities = append(p.Capabilities, llm.NeedReasoning.String())
-	}
-	if m.SupportsImages {
-		p.Capabilities = append(p.Capabilities, llm.NeedVision.String())
-	}
+	p.Capabilities = capabilities(m.CanReason, m.SupportsImages)
 	return p
+}
+
+// capabilities are a model's as catalogues tell them.
+func capabilities(reasons, sees bool) []string {
+	list := []string{llm.TextOnly}
+	if reasons {
+		list = append(list, llm.NeedReasoning.String())
+	}
+	if sees {
+		list = append(list, llm.NeedVision.String())
+	}
+	return list
 }
 
 // price takes a zero as unknown. The catalogue writes 0 both for what is free and for what it does not know, subscriptions

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"aihigress/internal/money"
+	"aihigress/internal/reach"
 	"aihigress/internal/secret"
 )
 
@@ -31,21 +33,25 @@ type Config struct {
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`  // debug, info, warn, error
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json"` // json, text
 
-	MaxBodyBytes     int64         `env:"MAX_BODY_BYTES" envDefault:"67108864"`    // larger requests are 413
-	MaxUploadBytes   int64         `env:"MAX_UPLOAD_BYTES" envDefault:"67108864"`  // the same for files that are uploaded: sound, pictures
-	MaxUploadDisk    int64         `env:"MAX_UPLOAD_DISK" envDefault:"4294967296"` // bytes of all uploads in TMPDIR at one time; more are 503
-	RequestRetention time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"`    // older days of the request log are dropped; ledger entries stay
-	SpoolMaxBytes    int64         `env:"SPOOL_MAX_BYTES" envDefault:"8589934592"` // what the spool may take on the disk; beyond it calls are 503. 0 is no limit
-	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
-	DrainDelay       time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`             // how long SIGTERM turns /readyz false before new calls are refused
-	MemoryLimit      uint64        `env:"MEMORY_LIMIT" envDefault:"0"`             // bytes of this process; near it new calls are 503. 0 is GOMEMLIMIT, else the cgroup's, else none
-	Unpriced         string        `env:"UNPRICED" envDefault:"free"`              // calls of models without a price: free (served, and marked as unpriced) or refuse (403)
-	DatabaseConns    int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
+	MaxBodyBytes      int64         `env:"MAX_BODY_BYTES" envDefault:"67108864"`    // larger requests are 413
+	MaxUploadBytes    int64         `env:"MAX_UPLOAD_BYTES" envDefault:"67108864"`  // the same for files that are uploaded: sound, pictures
+	MaxUploadDisk     int64         `env:"MAX_UPLOAD_DISK" envDefault:"4294967296"` // bytes of all uploads in TMPDIR at one time; more are 503
+	RequestRetention  time.Duration `env:"REQUEST_RETENTION" envDefault:"2160h"`    // older days of the request log are dropped; ledger entries stay
+	SpoolMaxBytes     int64         `env:"SPOOL_MAX_BYTES" envDefault:"8589934592"` // what the spool may take on the disk; beyond it calls are 503. 0 is no limit
+	DrainTimeout      time.Duration `env:"DRAIN_TIMEOUT" envDefault:"5m"`           // how long SIGTERM waits for streams to end
+	DrainDelay        time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`             // how long SIGTERM turns /readyz false before new calls are refused
+	MemoryLimit       uint64        `env:"MEMORY_LIMIT" envDefault:"0"`             // bytes of this process; near it new calls are 503. 0 is GOMEMLIMIT, else the cgroup's, else none
+	Unpriced          string        `env:"UNPRICED" envDefault:"free"`              // calls of models without a price: free (served, and marked as unpriced) or refuse (403)
+	PriceCatalogURL   string        `env:"PRICE_CATALOG_URL"`                       // prices in the form of models.dev's api.json, read every six hours; "" reads none
+	PriceCatalogHosts []string      `env:"PRICE_CATALOG_ALLOW_HOSTS"`               // hosts and CIDR ranges where that may be besides public ones
+	CreditsPerDollar  string        `env:"CREDITS_PER_DOLLAR" envDefault:"1"`       // what catalogues' prices, in US dollars, are multiplied with
+	DatabaseConns     int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
 	// What the texts above mean, filled in by Load.
 	Master  []byte         `env:"-"`
 	Proxies []netip.Prefix `env:"-"`
 	Level   slog.Level     `env:"-"`
+	Dollar  money.Price    `env:"-"` // CREDITS_PER_DOLLAR: of a price of 1
 }
 
 // What becomes of calls whose price is unknown.
@@ -152,6 +158,7 @@ func (c *Config) check() (problems []error) {
 	if c.Unpriced != UnpricedFree && c.Unpriced != UnpricedRefuse {
 		wrong("UNPRICED must be free or refuse")
 	}
+	problems = append(problems, c.checkPrices()...)
 	if c.DatabaseConns < 4 {
 		wrong("DATABASE_MAX_CONNS must be at least 4")
 	}
@@ -160,6 +167,29 @@ func (c *Config) check() (problems []error) {
 	}
 	return problems
 }
+
+// checkPrices checks where prices come from. The address is in no error: its query may be a secret.
+func (c *Config) checkPrices() (problems []error) {
+	if c.PriceCatalogURL != "" {
+		u, err := url.Parse(c.PriceCatalogURL)
+		secure := err == nil && (u.Scheme == "https" || u.Scheme == "http" && len(c.PriceCatalogHosts) > 0)
+		if !secure || u.Host == "" || u.User != nil {
+			problems = append(problems, errors.New("PRICE_CATALOG_URL must be an https address with a host and without a password; http is taken with PRICE_CATALOG_ALLOW_HOSTS"))
+		}
+	}
+	hosts, err := reach.Normal("PRICE_CATALOG_ALLOW_HOSTS", c.PriceCatalogHosts)
+	if c.PriceCatalogHosts = hosts; err != nil {
+		problems = append(problems, fmt.Errorf("PRICE_CATALOG_ALLOW_HOSTS: %w", err))
+	}
+	dollar, err := money.ParsePrice(c.CreditsPerDollar)
+	if c.Dollar = dollar; err != nil || dollar == 0 || dollar > maxCreditsPerDollar {
+		problems = append(problems, errors.New("CREDITS_PER_DOLLAR must be a decimal number above 0 with at most 6 places, and at most 1000000"))
+	}
+	return problems
+}
+
+// maxCreditsPerDollar is a million credits.
+const maxCreditsPerDollar money.Price = 1_000_000_000_000
 
 // SecureCookies reports whether browsers reach this gateway by https only.
 func (c Config) SecureCookies() bool { return strings.HasPrefix(c.PublicURL, "https://") }

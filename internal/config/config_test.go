@@ -52,10 +52,35 @@ func TestBadValues(t *testing.T) {
 		"MEMORY_LIMIT":         "512",
 		"DRAIN_DELAY":          "-1s",
 		"UNPRICED":             "maybe",
+
+		"PRICE_CATALOG_URL":         "http://models.dev/api.json",
+		"PRICE_CATALOG_ALLOW_HOSTS": "10.0.0.0/99",
+		"CREDITS_PER_DOLLAR":        "0",
 	} {
 		_, err := config.Load(good(map[string]string{name: value}))
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v, want an error that names it", name, value, err)
+		}
+	}
+}
+
+func TestPriceCatalog(t *testing.T) {
+	t.Parallel()
+	for url, ok := range map[string]bool{
+		"https://models.dev/api.json?token=canary": true, "https://:secret-canary@models.dev/api.json": false, "https:///canary": false, "ftp://models.dev/canary": false, "http://canary/%zz": false,
+	} {
+		_, err := config.Load(good(map[string]string{"PRICE_CATALOG_URL": url}))
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	c, err := config.Load(good(map[string]string{"PRICE_CATALOG_URL": "http://prices.lan/", "PRICE_CATALOG_ALLOW_HOSTS": "prices.lan,10.0.0.0/8", "CREDITS_PER_DOLLAR": "7.2"}))
+	if err != nil || c.Dollar != 7_200_000 || len(c.PriceCatalogHosts) != 2 {
+		t.Errorf("%v, %v, %v", c.Dollar, c.PriceCatalogHosts, err)
+	}
+	for _, dollar := range []string{"-1", "NaN", "1e3", "1000000.1", "0.0000001", ""} {
+		if _, err := config.Load(good(map[string]string{"CREDITS_PER_DOLLAR": dollar})); err == nil && dollar != "" {
+			t.Errorf("%q was taken", dollar)
 		}
 	}
 }

@@ -64,6 +64,20 @@ const (
 	Priority
 )
 
+// tierNames are the tiers' own names.
+var tierNames = [...]string{Standard: "standard", Batch: "batch", Flex: "flex", Priority: "priority"}
+
+// Valid reports whether the tier is known.
+func (t Tier) Valid() bool { return int(t) < len(tierNames) }
+
+// String is the tier's name, as TierOf reads it.
+func (t Tier) String() string {
+	if !t.Valid() {
+		return tierNames[Standard]
+	}
+	return tierNames[t]
+}
+
 // TierOf reads a tier as vendors name it in their answers.
 func TierOf(name string) Tier {
 	switch {
@@ -96,6 +110,9 @@ func (t *TierName) Tier() Tier { return TierOf(string(t.text[:t.n])) }
 func (u Usage) TotalInput() int64 {
 	return u.Input + u.CachedInput + u.CacheWrite5m + u.CacheWrite1h
 }
+
+// CacheWrite is what was written to the vendor's cache, for however long.
+func (u Usage) CacheWrite() int64 { return u.CacheWrite5m + u.CacheWrite1h }
 
 // Total is prompt and answer together.
 func (u Usage) Total() int64 { return u.TotalInput() + u.Output }

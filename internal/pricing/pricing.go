@@ -2,6 +2,8 @@
 package pricing
 
 import (
+	"time"
+
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
 )
@@ -24,23 +26,24 @@ type Rate struct {
 }
 
 // Cost is the price of what was used, rounded half up once. priced is false, and the amount zero, where tokens were used
-// whose price is unknown: such a request is shown as unpriced and must not pass for a free one. A price that nothing was
-// used of is not asked for.
+// whose price is unknown, or nothing but pieces without one: such a request is shown as unpriced and must not pass for a free
+// one. A price that nothing was used of is not asked for.
 //
-// Counts are clamped first (llm.Usage.Clamp): a negative one is none, one above llm.MaxTokens is llm.MaxTokens. So an
-// upstream that reports nonsense can neither pay its caller nor ruin them. No amount is above MaxCost.
-func (r Rate) Cost(u llm.Usage) (amount money.Amount, priced bool) {
-	amount, _, priced = r.Charge(u, 0)
+// A request is priced by when it began. Counts are clamped first (llm.Usage.Clamp): a negative one is none, one above
+// llm.MaxTokens is llm.MaxTokens. So an upstream that reports nonsense can neither pay its caller nor ruin them. No amount is
+// above MaxCost.
+func (r Rate) Cost(u llm.Usage, began time.Time) (amount money.Amount, priced bool) {
+	amount, _, priced = r.Charge(u, 0, began)
 	return amount, priced
 }
 
 // Charge is Cost, and what the account pays for it, each rounded once from the exact sum.
-func (r Rate) Charge(u llm.Usage, m Markup) (cost, charge money.Amount, priced bool) {
+func (r Rate) Charge(u llm.Usage, m Markup, began time.Time) (cost, charge money.Amount, priced bool) {
 	sum, priced := r.sum(u)
 	if !priced {
 		return 0, 0, false
 	}
-	sum.Times(int64(r.served(u.Tier)))
+	sum.Times(int64(r.served(u.Tier)) * int64(r.at(began)))
 	cost, charge = amounts(sum, m)
 	return cost, charge, true
 }
@@ -48,9 +51,9 @@ func (r Rate) Charge(u llm.Usage, m Markup) (cost, charge money.Amount, priced b
 // picosPerNano has Sum's unit in that of amounts.
 const picosPerNano = 1000
 
-// amounts are what a sum times One is as a cost, and with its markup.
+// amounts are what a sum times One twice is as a cost, and with its markup.
 func amounts(sum money.Sum, m Markup) (cost, charge money.Amount) {
-	const unit = picosPerNano * uint64(One)
+	const unit = picosPerNano * uint64(atCost)
 	sum.AtMost(MaxCost, unit)
 	cost = sum.Per(unit)
 	if m == 0 {
@@ -62,6 +65,9 @@ func amounts(sum money.Sum, m Markup) (cost, charge money.Amount) {
 
 func (r Rate) sum(u llm.Usage) (money.Sum, bool) {
 	u, _ = u.Clamp()
+	if r.unmet(u) {
+		return money.Sum{}, false
+	}
 	if r.Rare == nil {
 		return total(
 			term{u.Input, r.Input},
@@ -71,7 +77,7 @@ func (r Rate) sum(u llm.Usage) (money.Sum, bool) {
 			term{u.Output, r.Output},
 		)
 	}
-	p := r.at(u.TotalInput())
+	p := r.long(u.TotalInput())
 	input, output := u.Input, u.Output
 	audioIn, imageIn := part(&input, u.AudioInput), part(&input, u.ImageInput)
 	reasoning, audioOut, imageOut := part(&output, u.Reasoning), part(&output, u.AudioOutput), part(&output, u.ImageOutput)
@@ -83,6 +89,24 @@ func (r Rate) sum(u llm.Usage) (money.Sum, bool) {
 	r.Rare.pieces(&sum, Bound{Input: u.TotalInput(), Output: u.Output, Images: u.Images, Seconds: u.Seconds, Characters: u.Characters})
 	return sum, priced
 }
+
+// unmet reports whether pieces were used that nobody told a price of, and no tokens that pay for them: a price of tokens says
+// nothing of them then, unless it is 0.
+func (r Rate) unmet(u llm.Usage) bool {
+	if u.Images|u.Seconds|u.Characters == 0 {
+		return false
+	}
+	rare := r.Rare
+	if rare == nil {
+		rare = &Rare{}
+	}
+	return rare.Request == nil &&
+		(u.Images > 0 && u.Output == 0 && rare.Image == nil && !free(r.Output) ||
+			u.Seconds > 0 && u.TotalInput() == 0 && rare.Second == nil && !free(r.Input) ||
+			u.Characters > 0 && u.TotalInput() == 0 && rare.Characters == nil && !free(r.Input))
+}
+
+func free(p *money.Price) bool { return p != nil && *p == 0 }
 
 // part takes what has a price of its own out of its whole. Of parts that are more than the whole together, the last give way.
 func part(whole *int64, n int64) int64 {
@@ -101,9 +125,9 @@ type Bound struct {
 
 // Ceiling is the most that is charged for a request within a bound: what to hold while its usage is unknown. Each token
 // counts at the dearest price that it may have, since a prompt that is written to a cache may cost more than one that is
-// read in full, and the whole at the dearest tier of service, which the vendor may choose. Counts are clamped as in Cost,
-// and priced means the same.
-func (r Rate) Ceiling(b Bound, m Markup) (charge money.Amount, priced bool) {
+// read in full, and the whole at the dearest tier of service, which the vendor may choose. When it began is known, and so
+// is the one window of time that counts. Counts are clamped as in Cost, and priced means the same.
+func (r Rate) Ceiling(b Bound, m Markup, began time.Time) (charge money.Amount, priced bool) {
 	u, _ := llm.Usage{Input: b.Input, Output: b.Output, Images: b.Images, Seconds: b.Seconds, Characters: b.Characters}.Clamp()
 	b = Bound{u.Input, u.Output, u.Images, u.Seconds, u.Characters}
 	input, output := r.dearest(b.Input)
@@ -118,7 +142,7 @@ func (r Rate) Ceiling(b Bound, m Markup) (charge money.Amount, priced bool) {
 			times = max(times, r.served(tier))
 		}
 	}
-	sum.Times(int64(times))
+	sum.Times(int64(times) * int64(r.at(began)))
 	_, charge = amounts(sum, m)
 	return charge, true
 }
@@ -185,8 +209,8 @@ type prices struct {
 	output, reasoning, audioOutput, imageOutput                          *money.Price
 }
 
-// at is what the tokens of a request with a prompt of that length cost.
-func (r Rate) at(length int64) prices {
+// long is what the tokens of a request with a prompt of that length cost.
+func (r Rate) long(length int64) prices {
 	tier := -1
 	for tier+1 < len(r.Rare.Tiers) && length > r.Rare.Tiers[tier+1].Above {
 		tier++

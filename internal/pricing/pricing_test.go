@@ -3,7 +3,10 @@ package pricing_test
 import (
 	"math"
 	"math/big"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -35,7 +38,8 @@ var full = pricing.Rate{Input: perMillion("3"), CachedInput: perMillion("0.3"), 
 var rich = pricing.Rate{Input: perMillion("3"), CachedInput: perMillion("0.3"), CacheWrite: perMillion("3.75"), Output: perMillion("15"), Rare: &pricing.Rare{
 	CacheWrite1h: perMillion("6"), Reasoning: perMillion("12"), AudioInput: perMillion("10"), AudioOutput: perMillion("20"),
 	ImageInput: perMillion("5"), ImageOutput: perMillion("40"), Batch: new(pricing.One / 2), Priority: new(pricing.Factor(17_500)),
-	Tiers: []pricing.Tier{{Above: 200_000, Input: perMillion("6")}},
+	Tiers:   []pricing.Tier{{Above: 200_000, Input: perMillion("6")}},
+	Windows: []pricing.Window{{From: 16*60 + 30, To: 30, Times: pricing.One / 2, Days: []pricing.Weekday{pricing.Friday}}},
 }}
 
 // pieces bills by everything but tokens.
@@ -67,6 +71,12 @@ func TestCost(t *testing.T) {
 		{"rounded once, not per kind", pricing.Rate{Input: perMillion("0.0004"), Output: perMillion("0.0004")}, llm.Usage{Input: 1, Output: 1}, 1, true},
 
 		{"a price of zero is a price", pricing.Rate{Input: perMillion("0"), Output: perMillion("0")}, llm.Usage{Input: 5, CachedInput: 5, Output: 5}, 0, true},
+		{"a picture at no price", full, llm.Usage{Input: 10, Images: 1}, 0, false},
+		{"a picture paid by its tokens", full, llm.Usage{Output: 10, Images: 1}, amount("0.00015"), true},
+		{"sound at no price", full, llm.Usage{Seconds: 5, Output: 1}, 0, false},
+		{"sound of an unknown model", pricing.Rate{}, llm.Usage{Seconds: 5}, 0, false},
+		{"sound that is free", pricing.Rate{Input: perMillion("0")}, llm.Usage{Seconds: 5}, 0, true},
+		{"sound paid by the request", pieces, llm.Usage{Seconds: 10}, amount("0.008"), true},
 		{"unknown everything", pricing.Rate{}, llm.Usage{Input: 1}, 0, false},
 		{"unknown everything, nothing used", pricing.Rate{}, llm.Usage{}, 0, true},
 		{"unknown output", pricing.Rate{Input: perMillion("3")}, llm.Usage{Input: 5, Output: 1}, 0, false},
@@ -95,7 +105,7 @@ func TestCost(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, priced := tt.rate.Cost(tt.usage)
+			got, priced := tt.rate.Cost(tt.usage, noon)
 			if got != tt.want || priced != tt.priced {
 				t.Errorf("Cost = %s, %t; want %s, %t", got, priced, tt.want, tt.priced)
 			}
@@ -125,7 +135,7 @@ func TestCeiling(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, priced := tt.rate.Ceiling(pricing.Bound{Input: tt.input, Output: tt.output}, 0)
+			got, priced := tt.rate.Ceiling(pricing.Bound{Input: tt.input, Output: tt.output}, 0, noon)
 			if got != tt.want || priced != tt.priced {
 				t.Errorf("Ceiling = %s, %t; want %s, %t", got, priced, tt.want, tt.priced)
 			}
@@ -175,6 +185,15 @@ func drawRate(t *rapid.T) pricing.Rate {
 		Characters: drawPrice(t, "characters price"), Request: drawAmount(t, "request"), Image: drawAmount(t, "image"), Second: drawAmount(t, "second"),
 		Batch: maybe("batch"), Flex: maybe("flex"), Priority: maybe("priority"),
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "windows") {
+		w := pricing.Window{From: pricing.Clock(rapid.IntRange(0, 1439).Draw(t, "from")), Times: drawFactor(t, "times")}
+		w.To = pricing.Clock(rapid.IntRange(0, 1440).Filter(func(n int) bool { return n != int(w.From) }).Draw(t, "to"))
+		if rapid.Bool().Draw(t, "some days") {
+			days := rapid.Permutation([]pricing.Weekday{pricing.Sunday, pricing.Monday, pricing.Tuesday, pricing.Wednesday, pricing.Thursday, pricing.Friday, pricing.Saturday}).Draw(t, "week")
+			w.Days = days[:rapid.IntRange(1, 7).Draw(t, "days")]
+		}
+		r.Rare.Windows = append(r.Rare.Windows, w)
+	}
 	above := int64(0)
 	for range rapid.IntRange(0, 3).Draw(t, "tiers") {
 		above += rapid.Int64Range(1, 1_000_000).Draw(t, "above")
@@ -185,6 +204,35 @@ func drawRate(t *rapid.T) pricing.Rate {
 	}
 	return r
 }
+
+// drawTime is a time of any year and zone; a window's edge is as likely as all the rest.
+func drawTime(t *rapid.T, rate pricing.Rate) time.Time {
+	at := time.Unix(rapid.OneOf(rapid.Int64Range(-1e9, 4e9), rapid.Int64Range(1_700_000_000, 1_700_700_000)).Draw(t, "began"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns"))
+	if rate.Rare != nil && len(rate.Rare.Windows) > 0 && rapid.Bool().Draw(t, "at an edge") {
+		w := rapid.SampledFrom(rate.Rare.Windows).Draw(t, "window")
+		edge := rapid.SampledFrom([]pricing.Clock{w.From, w.To}).Draw(t, "edge")
+		at = at.UTC().Truncate(24 * time.Hour).Add(time.Duration(edge)*time.Minute + time.Duration(rapid.IntRange(-1, 0).Draw(t, "just before")))
+	}
+	return at.In(rapid.SampledFrom([]*time.Location{time.UTC, time.FixedZone("", 5*3600+1800), time.FixedZone("", -11*3600)}).Draw(t, "zone"))
+}
+
+// inForce is the factor of a time, told by comparing texts.
+func inForce(windows []pricing.Window, at time.Time) pricing.Factor {
+	at = at.UTC()
+	now, on := at.Format("15:04"), func(w pricing.Window, day time.Time) bool {
+		return len(w.Days) == 0 || slices.ContainsFunc(w.Days, func(d pricing.Weekday) bool { return strings.EqualFold(d.String(), day.Format("Mon")) })
+	}
+	for _, w := range windows {
+		from, to := w.From.String(), w.To.String()
+		switch yesterday := at.AddDate(0, 0, -1); {
+		case from < to && from <= now && now < to && on(w, at), from > to && from <= now && on(w, at), from > to && now < to && on(w, yesterday):
+			return w.Times
+		}
+	}
+	return pricing.One
+}
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 func drawUsage(t *rapid.T, tokens *rapid.Generator[int64]) llm.Usage {
 	return llm.Usage{
@@ -215,8 +263,12 @@ func TestChargeIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rate, usage, markup := drawRate(t), drawUsage(t, anyTokens), drawMarkup(t)
+		began := drawTime(t, rate)
 		exactly, wantPriced := exact(rate, usage)
-		cost, charge, priced := rate.Charge(usage, markup)
+		if wantPriced && rate.Rare != nil {
+			exactly.Mul(exactly, big.NewRat(int64(inForce(rate.Rare.Windows, began)), 10_000))
+		}
+		cost, charge, priced := rate.Charge(usage, markup, began)
 		if priced != wantPriced {
 			t.Fatalf("priced is %t", priced)
 		}
@@ -236,7 +288,7 @@ func TestChargeIsExact(t *testing.T) {
 		if want := rounded(times.Mul(times, exactly)); charge != want {
 			t.Fatalf("charge %d, want %d", charge, want)
 		}
-		if alone, _ := rate.Cost(usage); alone != cost {
+		if alone, _ := rate.Cost(usage, began); alone != cost {
 			t.Fatalf("Cost = %d, Charge says %d", alone, cost)
 		}
 	})
@@ -280,6 +332,19 @@ func exact(rate pricing.Rate, u llm.Usage) (*big.Rat, bool) {
 	thought := min(u.Reasoning, u.Output)
 	audioOut := min(u.AudioOutput, u.Output-thought)
 	imageOut := min(u.ImageOutput, u.Output-thought-audioOut)
+	for _, piece := range []struct {
+		n, tokens int64
+		price     bool
+		token     *money.Price
+	}{
+		{u.Images, u.Output, rare.Image != nil, rate.Output},
+		{u.Seconds, u.TotalInput(), rare.Second != nil, rate.Input},
+		{u.Characters, u.TotalInput(), rare.Characters != nil, rate.Input},
+	} {
+		if piece.n > 0 && piece.tokens == 0 && !piece.price && rare.Request == nil && (piece.token == nil || *piece.token > 0) {
+			return nil, false
+		}
+	}
 	sum := new(big.Rat)
 	for _, kind := range []struct {
 		tokens int64
@@ -339,12 +404,13 @@ func TestCeilingHolds(t *testing.T) {
 		bound := pricing.Bound{
 			Input: spare(u.TotalInput()), Output: spare(u.Output), Images: spare(u.Images), Seconds: spare(u.Seconds), Characters: spare(u.Characters),
 		}
-		ceiling, known := rate.Ceiling(bound, markup)
+		began := drawTime(t, rate)
+		ceiling, known := rate.Ceiling(bound, markup, began)
 		if !known {
 			t.Skip("no ceiling without prices")
 		}
-		_, charge, priced := rate.Charge(u, markup)
-		if !priced || charge > ceiling {
+		_, charge, priced := rate.Charge(u, markup, began)
+		if !priced && u.Images+u.Seconds+u.Characters == 0 || charge > ceiling {
 			t.Fatalf("charge %d, %t; ceiling %d", charge, priced, ceiling)
 		}
 	})
@@ -358,7 +424,7 @@ func TestMoreCostsNoLess(t *testing.T) {
 		if rate.Rare != nil {
 			rate.Rare.Tiers = nil
 		}
-		more := u
+		more, began := u, drawTime(t, rate)
 		n := rapid.Int64Range(1, 1000).Draw(t, "more")
 		for _, counts := range [][]*int64{
 			{&more.Input}, {&more.CachedInput}, {&more.CacheWrite5m}, {&more.CacheWrite1h}, {&more.Output}, {&more.Images}, {&more.Seconds}, {&more.Characters},
@@ -368,8 +434,8 @@ func TestMoreCostsNoLess(t *testing.T) {
 			for _, count := range counts {
 				*count += n
 			}
-			cost, charge, priced := rate.Charge(u, markup)
-			dearer, chargedMore, still := rate.Charge(more, markup)
+			cost, charge, priced := rate.Charge(u, markup, began)
+			dearer, chargedMore, still := rate.Charge(more, markup, began)
 			if priced && still && (dearer < cost || chargedMore < charge) {
 				t.Fatalf("%+v costs %d, charged %d; %+v %d, %d", u, cost, charge, more, dearer, chargedMore)
 			}
@@ -402,6 +468,30 @@ func TestRefusedPrices(t *testing.T) {
 	}
 }
 
+// TestOffPeak is a vendor's discount that begins on Friday evenings and ends after midnight.
+func TestOffPeak(t *testing.T) {
+	t.Parallel()
+	friday := time.Date(2026, 3, 6, 0, 0, 0, 0, time.UTC)
+	u := llm.Usage{Input: 1_000_000}
+	for at, want := range map[time.Duration]string{
+		16*time.Hour + 29*time.Minute + 59*time.Second: "3", 16*time.Hour + 30*time.Minute: "1.5", 24*time.Hour - 1: "1.5", 24 * time.Hour: "1.5",
+		24*time.Hour + 30*time.Minute - 1: "1.5", 24*time.Hour + 30*time.Minute: "3", 40*time.Hour + 30*time.Minute: "3", 0: "3", 29 * time.Minute: "3",
+	} {
+		rate := rich
+		rare := *rich.Rare
+		rare.Tiers = nil
+		rate.Rare = &rare
+		for _, zone := range []*time.Location{time.UTC, time.FixedZone("", 8*3600)} {
+			began := friday.Add(at).In(zone)
+			cost, charge, _ := rate.Charge(u, 0, began)
+			held, _ := rate.Ceiling(pricing.Bound{Input: 1_000_000}, 0, began)
+			if cost != amount(want) || charge != cost || held < charge || held > 8*charge {
+				t.Errorf("%s: %s, held %s, want %s", began, cost, held, want)
+			}
+		}
+	}
+}
+
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]pricing.Factor{"0": 0, "1": pricing.One, "1.25": 12_500, "0.0001": 1, "100": pricing.MaxFactor} {
@@ -423,8 +513,8 @@ func TestPricingDoesNotAllocate(t *testing.T) {
 	u := llm.Usage{Input: 250_000, CachedInput: 10, Output: 100, Reasoning: 10, Tier: llm.Priority}
 	for _, rate := range []pricing.Rate{full, rich} {
 		if n := testing.AllocsPerRun(100, func() {
-			rate.Charge(u, 5)
-			rate.Ceiling(pricing.Bound{Input: 250_000, Output: 100}, 5)
+			rate.Charge(u, 5, noon)
+			rate.Ceiling(pricing.Bound{Input: 250_000, Output: 100}, 5, noon)
 		}); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
@@ -436,7 +526,7 @@ func BenchmarkCharge(b *testing.B) {
 	for name, rate := range map[string]pricing.Rate{"plain": full, "rare": rich} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				rate.Charge(u, 5)
+				rate.Charge(u, 5, noon)
 			}
 		})
 	}

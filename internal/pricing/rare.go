@@ -35,6 +35,8 @@ type Rare struct {
 	Batch    *Factor `json:"batch,omitempty"`
 	Flex     *Factor `json:"flex,omitempty"`
 	Priority *Factor `json:"priority,omitempty"`
+
+	Windows []Window `json:"windows,omitempty"` // the first that holds when a request begins counts
 }
 
 // A Tier is what all tokens of a request cost whose prompt is above a length. A nil price is as below it.
@@ -50,9 +52,9 @@ type Tier struct {
 
 // OrNil is nil for prices that say nothing.
 func (r *Rare) OrNil() *Rare {
-	if r != nil && len(r.Tiers) == 0 {
+	if r != nil && len(r.Tiers) == 0 && len(r.Windows) == 0 {
 		bare := *r
-		bare.Tiers = nil
+		bare.Tiers, bare.Windows = nil, nil
 		if reflect.DeepEqual(bare, Rare{}) {
 			return nil
 		}
@@ -88,6 +90,9 @@ func (r *Rare) Check() error {
 		if f != nil && !f.Valid() {
 			return refused(field, "a factor is between 0 and %s", MaxFactor)
 		}
+	}
+	if err := checkWindows(r.Windows); err != nil {
+		return err
 	}
 	return checkTiers(r.Tiers)
 }

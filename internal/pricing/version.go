@@ -4,12 +4,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
+
+	"aihigress/internal/llm"
+	"aihigress/internal/money"
 )
 
 // A Version is prices as they were in force.
 type Version struct {
 	Rate   Rate   `json:"rate"`
 	Markup Markup `json:"markup"`
+}
+
+// Charge is what a request cost and was charged that was billed by the version.
+func (v Version) Charge(u llm.Usage, began time.Time) (cost, charge money.Amount, priced bool) {
+	return v.Rate.Charge(u, v.Markup, began)
 }
 
 // versionBytes is how much of the hash an ID keeps.

@@ -9,10 +9,10 @@ import (
 )
 
 // setCapabilities takes a list by hand, or without one the catalogue's.
-func setCapabilities(row *db.ProviderModel, presetID string, list []string) error {
+func setCapabilities(row *db.ProviderModel, known catalog.Vendor, list []string) error {
 	if len(list) == 0 {
 		row.Capabilities, row.CapabilitiesSource = []string{}, catalog.CapabilitiesUnknown
-		if preset, ok := catalog.Known(presetID, row.UpstreamID); ok {
+		if preset, ok := known.Known(row.UpstreamID); ok && preset.Capabilities != nil {
 			row.Capabilities, row.CapabilitiesSource = preset.Capabilities, catalog.CapabilitiesCatalog
 		}
 		return nil
@@ -27,9 +27,9 @@ func setCapabilities(row *db.ProviderModel, presetID string, list []string) erro
 
 // recall takes over what the catalogue says now of a model's capabilities, and reports whether that changed something. What
 // was set by hand stays, and so do lists from before it was noted where they came from, unless they are the catalogue's.
-func recall(row *db.ProviderModel, presetID string) bool {
-	preset, ok := catalog.Known(presetID, row.UpstreamID)
-	if !ok || row.CapabilitiesSource == catalog.CapabilitiesManual {
+func recall(row *db.ProviderModel, known catalog.Vendor) bool {
+	preset, ok := known.Known(row.UpstreamID)
+	if !ok || preset.Capabilities == nil || row.CapabilitiesSource == catalog.CapabilitiesManual {
 		return false
 	}
 	without := slices.DeleteFunc(slices.Clone(preset.Capabilities), func(name string) bool { return name == llm.TextOnly })

@@ -75,8 +75,12 @@ func (p *Providers) Create(ctx context.Context, in CreateInput) (Provider, error
 				return within(err, "keys", i)
 			}
 		}
+		vendor, err := p.book.Vendor(ctx, tx, inserted.PresetID)
+		if err != nil {
+			return err
+		}
 		for i, model := range in.Models {
-			if _, err := p.insertModel(ctx, tx, inserted, model, Manual); err != nil {
+			if _, err := p.insertModel(ctx, tx, inserted, vendor, model, Manual); err != nil {
 				return within(err, "models", i)
 			}
 		}

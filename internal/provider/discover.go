@@ -105,10 +105,14 @@ func (p *Providers) merge(ctx context.Context, tx pgx.Tx, provider db.Provider, 
 	if err != nil {
 		return found, err
 	}
+	vendor, err := p.book.Vendor(ctx, tx, provider.PresetID)
+	if err != nil {
+		return found, err
+	}
 	stored := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		stored[row.UpstreamID] = true
-		if !found.judge(&row, provider.PresetID, listed[row.UpstreamID]) {
+		if !found.judge(&row, vendor, listed[row.UpstreamID]) {
 			continue
 		}
 		if _, err := p.writeModel(ctx, tx, row); err != nil {
@@ -119,7 +123,7 @@ func (p *Providers) merge(ctx context.Context, tx pgx.Tx, provider db.Provider, 
 		if stored[upstream] || len(rows)+len(found.Added) >= MaxModels {
 			continue
 		}
-		if _, err := p.insertModel(ctx, tx, provider, ModelInput{UpstreamID: upstream}, Discovered); err != nil {
+		if _, err := p.insertModel(ctx, tx, provider, vendor, ModelInput{UpstreamID: upstream}, Discovered); err != nil {
 			return found, err
 		}
 		found.Added = append(found.Added, upstream)
@@ -128,7 +132,7 @@ func (p *Providers) merge(ctx context.Context, tx pgx.Tx, provider db.Provider, 
 }
 
 // judge changes a stored model to what was found and reports whether it did.
-func (d *Discovery) judge(row *db.ProviderModel, presetID string, listed bool) (changed bool) {
+func (d *Discovery) judge(row *db.ProviderModel, vendor catalog.Vendor, listed bool) (changed bool) {
 	switch {
 	case listed && row.MissingSince != nil:
 		row.MissingSince = nil
@@ -140,12 +144,17 @@ func (d *Discovery) judge(row *db.ProviderModel, presetID string, listed bool) (
 		d.Missing = append(d.Missing, row.UpstreamID)
 		changed = true
 	}
-	changed = recall(row, presetID) || changed
+	return d.follow(row, vendor) || changed
+}
+
+// follow changes what is the catalogue's of a stored model to what that says now, and reports whether it did.
+func (d *Discovery) follow(row *db.ProviderModel, vendor catalog.Vendor) (changed bool) {
+	changed = recall(row, vendor)
 	if row.PriceSource == PriceManual {
 		return changed
 	}
 	before := modelFromRow(*row)
-	setPrice(row, presetID, nil)
+	setPrice(row, vendor, nil)
 	if after := modelFromRow(*row); before.PriceSource != after.PriceSource || !before.Rate.Equal(after.Rate) {
 		d.Repriced = append(d.Repriced, row.UpstreamID)
 		changed = true

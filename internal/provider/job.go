@@ -102,6 +102,18 @@ func (KeyCheckAllArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByPeriod: 30 * time.Second}}
 }
 
+// PricesPeriod is how often the price catalogue is read.
+const PricesPeriod = 6 * time.Hour
+
+// RefreshPricesArgs is the periodic job that does RefreshPrices.
+type RefreshPricesArgs struct{}
+
+// Kind names the job.
+func (RefreshPricesArgs) Kind() string { return "price_refresh" }
+
+// InsertOpts: what fails is tried by the next round.
+func (RefreshPricesArgs) InsertOpts() river.InsertOpts { return InsertOpts(2) }
+
 // RequestDiscovery has a provider's models discovered soon.
 func (p *Providers) RequestDiscovery(ctx context.Context, provider id.Provider) error {
 	return p.request(ctx, provider, DiscoverArgs{ProviderID: provider})

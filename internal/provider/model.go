@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
@@ -28,7 +27,7 @@ const (
 const (
 	PriceUnknown = ""
 	PriceManual  = "manual"  // somebody set it: nothing else changes it
-	PriceCatalog = "catalog" // of the provider's preset; follows it at each discovery
+	PriceCatalog = "catalog" // of the provider's preset; follows the price book
 )
 
 // A Model is one model that a provider offers.
@@ -93,24 +92,6 @@ func (p *Providers) Models(ctx context.Context, provider id.Provider) ([]Model, 
 	return models, nil
 }
 
-// Unpriced counts the models in use, of providers that the reader may see, whose price for input or output nobody told. Models
-// that only ever read, as for embeddings, are priced in full by a price of 0 for output.
-func (p *Providers) Unpriced(ctx context.Context) (int64, error) {
-	grant, err := authz.Require(ctx, authz.ProviderRead)
-	if err != nil {
-		return 0, err
-	}
-	var reader *uuid.UUID
-	if user := grant.Filter(); user != nil {
-		reader = &user.UUID
-	}
-	n, err := p.q.CountUnpricedModels(ctx, p.pool, reader)
-	if err != nil {
-		return 0, fmt.Errorf("count unpriced models: %w", db.Classify(err))
-	}
-	return n, nil
-}
-
 // UpsertModel writes down a model, or changes the one that the provider already has under this upstream id.
 func (p *Providers) UpsertModel(ctx context.Context, provider id.Provider, in ModelInput) (Model, error) {
 	grant, err := authz.Require(ctx, authz.ProviderWrite)
@@ -126,10 +107,14 @@ func (p *Providers) UpsertModel(ctx context.Context, provider id.Provider, in Mo
 		if err := maySee(grant, row); err != nil {
 			return err
 		}
+		vendor, err := p.book.Vendor(ctx, tx, row.PresetID)
+		if err != nil {
+			return err
+		}
 		old, err := p.q.FindProviderModelForUpdate(ctx, tx, db.FindProviderModelForUpdateParams{ProviderID: provider, UpstreamID: in.UpstreamID})
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
-			if model, err = p.insertModel(ctx, tx, row, in, Manual); err != nil {
+			if model, err = p.insertModel(ctx, tx, row, vendor, in, Manual); err != nil {
 				return err
 			}
 		case err != nil:
@@ -138,7 +123,7 @@ func (p *Providers) UpsertModel(ctx context.Context, provider id.Provider, in Mo
 			change := ModelChange{
 				Alias: &in.Alias, Capabilities: &in.Capabilities, ContextTokens: &in.ContextTokens, MaxOutputTokens: &in.MaxOutputTokens, Rate: in.Rate,
 			}
-			if model, err = p.changeModel(ctx, tx, row, old, change); err != nil {
+			if model, err = p.changeModel(ctx, tx, vendor, old, change); err != nil {
 				return err
 			}
 		}
@@ -153,8 +138,12 @@ func (p *Providers) UpsertModel(ctx context.Context, provider id.Provider, in Mo
 // SetModel changes a model's alias, price and the like.
 func (p *Providers) SetModel(ctx context.Context, model id.ProviderModel, change ModelChange) (Model, error) {
 	var after Model
-	err := p.withModel(ctx, model, func(tx pgx.Tx, provider db.Provider, row db.ProviderModel) (err error) {
-		if after, err = p.changeModel(ctx, tx, provider, row, change); err != nil {
+	err := p.withModel(ctx, model, func(tx pgx.Tx, provider db.Provider, row db.ProviderModel) error {
+		vendor, err := p.book.Vendor(ctx, tx, provider.PresetID)
+		if err != nil {
+			return err
+		}
+		if after, err = p.changeModel(ctx, tx, vendor, row, change); err != nil {
 			return err
 		}
 		return p.audit.Record(ctx, tx, "provider.model.write", model.String(), describeModel(after))
@@ -201,12 +190,12 @@ func (p *Providers) withModel(ctx context.Context, model id.ProviderModel, do fu
 	})
 }
 
-func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Provider, in ModelInput, source string) (Model, error) {
+func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Provider, vendor catalog.Vendor, in ModelInput, source string) (Model, error) {
 	row := db.ProviderModel{
 		ProviderID: provider.ID, UpstreamID: in.UpstreamID, Alias: in.Alias,
 		ContextTokens: known(in.ContextTokens), MaxOutputTokens: known(in.MaxOutputTokens), Source: source, Enabled: true,
 	}
-	if preset, ok := catalog.Known(provider.PresetID, in.UpstreamID); ok {
+	if preset, ok := vendor.Known(in.UpstreamID); ok {
 		if row.ContextTokens == nil {
 			row.ContextTokens = known(preset.Context)
 		}
@@ -214,8 +203,8 @@ func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 			row.MaxOutputTokens = known(preset.MaxOutput)
 		}
 	}
-	setPrice(&row, provider.PresetID, in.Rate)
-	if err := setCapabilities(&row, provider.PresetID, in.Capabilities); err != nil {
+	setPrice(&row, vendor, in.Rate)
+	if err := setCapabilities(&row, vendor, in.Capabilities); err != nil {
 		return Model{}, err
 	}
 	if err := checkModel(row); err != nil {
@@ -236,12 +225,12 @@ func (p *Providers) insertModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 	return modelFromRow(inserted), nil
 }
 
-func (p *Providers) changeModel(ctx context.Context, tx pgx.Tx, provider db.Provider, row db.ProviderModel, change ModelChange) (Model, error) {
+func (p *Providers) changeModel(ctx context.Context, tx pgx.Tx, vendor catalog.Vendor, row db.ProviderModel, change ModelChange) (Model, error) {
 	if change.Alias != nil {
 		row.Alias = *change.Alias
 	}
 	if change.Capabilities != nil {
-		if err := setCapabilities(&row, provider.PresetID, *change.Capabilities); err != nil {
+		if err := setCapabilities(&row, vendor, *change.Capabilities); err != nil {
 			return Model{}, err
 		}
 	}
@@ -255,7 +244,7 @@ func (p *Providers) changeModel(ctx context.Context, tx pgx.Tx, provider db.Prov
 		row.Enabled = *change.Enabled
 	}
 	if change.Rate != nil {
-		setPrice(&row, provider.PresetID, change.Rate)
+		setPrice(&row, vendor, change.Rate)
 	}
 	if err := checkModel(row); err != nil {
 		return Model{}, err
@@ -277,10 +266,10 @@ func (p *Providers) writeModel(ctx context.Context, tx pgx.Tx, row db.ProviderMo
 }
 
 // setPrice takes a rate by hand, or without one the catalogue's.
-func setPrice(row *db.ProviderModel, presetID string, rate *pricing.Rate) {
+func setPrice(row *db.ProviderModel, vendor catalog.Vendor, rate *pricing.Rate) {
 	row.PriceSource = PriceManual
 	if rate == nil || rate.IsZero() {
-		preset, _ := catalog.Known(presetID, row.UpstreamID)
+		preset, _ := vendor.Known(row.UpstreamID)
 		rate, row.PriceSource = &preset.Rate, PriceCatalog
 		if rate.IsZero() {
 			row.PriceSource = PriceUnknown

@@ -18,6 +18,7 @@ import (
 	"aihigress/db"
 	"aihigress/internal/audit"
 	"aihigress/internal/authz"
+	"aihigress/internal/catalog"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/notify"
@@ -93,6 +94,7 @@ type Providers struct {
 	jobs    Inserter
 	bus     Publisher
 	caller  Caller
+	book    *catalog.Book
 	notify  Notifier
 	log     *slog.Logger
 }
@@ -122,6 +124,7 @@ type Options struct {
 	Inserter Inserter
 	Bus      Publisher
 	Caller   Caller
+	Book     *catalog.Book // knows models and prices of presets; nil is the built-in catalogue
 	Notify   Notifier
 	Log      *slog.Logger // nil is slog's default
 }
@@ -131,8 +134,11 @@ func New(o Options) *Providers {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Book == nil {
+		o.Book = catalog.NewBook(catalog.BookOptions{Pool: o.Pool, Audit: o.Audit, Log: o.Log})
+	}
 	return &Providers{
-		pool: o.Pool, q: db.New(), audit: o.Audit, keyring: o.Keyring, jobs: o.Inserter, bus: o.Bus, caller: o.Caller,
+		pool: o.Pool, q: db.New(), audit: o.Audit, keyring: o.Keyring, jobs: o.Inserter, bus: o.Bus, caller: o.Caller, book: o.Book,
 		notify: o.Notify, log: o.Log,
 	}
 }

@@ -100,6 +100,7 @@ type fixture struct {
 	vendor        *vendor
 	bus           *bus
 	inbox         *notify.Inbox
+	options       provider.Options
 	late          atomic.Int64 // by how much the inbox's clock is ahead
 	admin, member context.Context
 }
@@ -129,11 +130,18 @@ func open(t *testing.T) *fixture {
 	f.inbox = notify.New(notify.Options{
 		Pool: pool, Audit: audit.New(pool), Keyring: keyring, Inserter: inserter, Bus: event.New(rdb, quiet), Log: quiet, Now: f.now,
 	})
-	f.Providers = provider.New(provider.Options{
+	f.options = provider.Options{
 		Pool: pool, Audit: audit.New(pool), Keyring: keyring, Inserter: inserter, Bus: f.bus, Caller: f.vendor, Notify: f.inbox, Log: quiet,
-	})
+	}
+	f.with(nil)
 	f.admin, f.member = f.as(authz.Admin), f.as(authz.Member)
 	return f
+}
+
+// with makes the providers of another price book; nil is the built-in one.
+func (f *fixture) with(book *catalog.Book) {
+	f.options.Book = book
+	f.Providers = provider.New(f.options)
 }
 
 // as is somebody new of a role.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"aihigress/internal/health"
 	"aihigress/internal/llm"
@@ -62,7 +63,7 @@ func (p Policy) estimate(targets []Target, in *Input) {
 		case i > 0 && t.Route == targets[i-1].Route && t.Held == targets[i-1].Held:
 			terms.Price = targets[i-1].Terms.Price
 		default:
-			terms.Price = price(t.Route, in.Prompt, output, t.Held)
+			terms.Price = price(t.Route, in.Prompt, output, t.Held, in.Now)
 		}
 	}
 }
@@ -107,7 +108,7 @@ func (m *mean) or(s *health.Spread) float64 {
 
 // price is what the request costs by a route, in credits; NaN is unknown. Of a prompt whose beginning is cached, most is
 // taken to be: all but the last turn.
-func price(r *snapshot.Route, prompt, output int64, held bool) float64 {
+func price(r *snapshot.Route, prompt, output int64, held bool, now time.Time) float64 {
 	if r.Upstream == nil {
 		return math.NaN()
 	}
@@ -116,7 +117,7 @@ func price(r *snapshot.Route, prompt, output int64, held bool) float64 {
 		u.CachedInput = u.Input * cachedShare / 100
 		u.Input -= u.CachedInput
 	}
-	amount, priced := r.Upstream.Rate.Cost(u)
+	amount, priced := r.Upstream.Rate.Cost(u, now)
 	if !priced {
 		return math.NaN()
 	}

@@ -180,13 +180,18 @@ func (k *Key) reachable(routes []Route) []Route { return Through(routes, k.reach
 
 // Through is routes without those through providers that are not good: routes itself, which may be shared, where all are.
 func Through(routes []Route, good func(*Provider) bool) []Route {
+	return Those(routes, func(r *Route) bool { return good(r.Provider) })
+}
+
+// Those is the routes that are good, in their order. The list is not changed, and is the same where all are.
+func Those(routes []Route, good func(*Route) bool) []Route {
 	for i := range routes {
-		if good(routes[i].Provider) {
+		if good(&routes[i]) {
 			continue
 		}
 		kept := append([]Route(nil), routes[:i]...)
 		for _, r := range routes[i+1:] {
-			if good(r.Provider) {
+			if good(&r) {
 				kept = append(kept, r)
 			}
 		}

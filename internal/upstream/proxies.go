@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -22,47 +20,8 @@ var _ egress.Caller = (*Client)(nil)
 
 // ReadList reads a list of proxies. Redirects are not followed.
 func (c *Client) ReadList(ctx context.Context, list secret.Text, allowHosts []string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, list.Reveal(), http.NoBody)
-	if err != nil {
-		return nil, fault.New(fault.Upstream, "the list's address does not parse") // the cause holds it
-	}
-	request.Header.Set("User-Agent", c.userAgent)
-	transport, err := c.ways.get(way{allow: strings.Join(allowHosts, ",")}, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return nil, listError(ctx, err)
-	}
-	defer drain(response)
-	if response.StatusCode != http.StatusOK {
-		return nil, fault.New(fault.Upstream, "the list's server answered HTTP %d", response.StatusCode)
-	}
-	raw, err := io.ReadAll(io.LimitReader(response.Body, egress.MaxList+1))
-	if err != nil {
-		return nil, listError(ctx, err)
-	}
-	if len(raw) > egress.MaxList {
-		return nil, fault.New(fault.Upstream, "the list is larger than %d KiB", egress.MaxList>>10)
-	}
-	return raw, nil
-}
-
-// listError words a failure of the list's server.
-func listError(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return err
-	}
-	switch {
-	case errors.Is(err, errBlocked):
-		return fault.Wrap(err, fault.Upstream, "the list's address is not public, and not allowed")
-	case timedOut(ctx, err):
-		return fault.Wrap(err, fault.Upstream, "the list's server did not answer in time")
-	}
-	return fault.Wrap(err, fault.Upstream, "the list's server could not be reached")
+	got, err := c.read(ctx, document{name: "list", address: list, allowHosts: allowHosts, limit: egress.MaxList})
+	return got.raw, err
 }
 
 // TryProxy goes through a proxy to the first of the targets that can be reached so.

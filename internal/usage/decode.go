@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"aihigress/internal/id"
+	"aihigress/internal/llm"
 	"aihigress/internal/money"
 )
 
@@ -103,9 +104,31 @@ func (d *decoder) event() Event {
 	if len(d.rest) > 0 { // and the fourth here
 		e.PriceVersion = d.text(maxVersion)
 	}
+	if len(d.rest) > 0 { // and the fifth here
+		d.rare(&e)
+	}
 	e.Usage, _ = u.Clamp()
 	e.Usage.Estimated = flags&flagEstimated != 0
 	return e
+}
+
+// rare reads what the sixth version added.
+func (d *decoder) rare(e *Event) {
+	if tier := llm.Tier(d.byte()); tier.Valid() { // of a later version it is Standard
+		e.Usage.Tier = tier
+	}
+	for _, n := range [...]*int64{&e.Usage.Images, &e.Usage.Seconds, &e.Usage.Characters} {
+		*n = d.varint()
+	}
+	bits, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.bad = true
+		return
+	}
+	d.rest = d.rest[n:]
+	for i := range e.Attempts {
+		e.Attempts[i].Unpriced = bits&(1<<i) != 0
+	}
 }
 
 func (d *decoder) attempts() []Attempt {

@@ -22,7 +22,7 @@ const (
 const (
 	maxText     = 256 // bytes of a name, code or identifier
 	maxError    = 512 // bytes of an attempt's error
-	maxAttempts = 32
+	maxAttempts = 32  // at most 64: see unpricedAttempts
 	maxTags     = 32
 	maxVersion  = 64 // bytes of a price version
 )
@@ -84,7 +84,22 @@ func appendEvent(b []byte, e *Event) []byte {
 		b = binary.AppendVarint(b, int64(attempts[i].Charge))
 	}
 	b = appendPlan(b, e.Plan)
-	return appendText(b, e.PriceVersion, maxVersion)
+	b = appendText(b, e.PriceVersion, maxVersion)
+	b = append(b, byte(u.Tier))
+	for _, n := range [...]int64{u.Images, u.Seconds, u.Characters} {
+		b = binary.AppendVarint(b, n)
+	}
+	return binary.AppendUvarint(b, unpricedAttempts(attempts))
+}
+
+// unpricedAttempts has a bit for each attempt that nobody told the price of.
+func unpricedAttempts(attempts []Attempt) (bits uint64) {
+	for i := range attempts {
+		if attempts[i].Unpriced {
+			bits |= 1 << i
+		}
+	}
+	return bits
 }
 
 func (e *Event) flags() byte {

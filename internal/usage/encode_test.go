@@ -53,6 +53,7 @@ func drawUsage(t *rapid.T) llm.Usage {
 		Input: n("input"), CachedInput: n("cached"), CacheWrite5m: n("5m"), CacheWrite1h: n("1h"), Output: n("output"),
 		Reasoning: n("reasoning"), AudioInput: n("audio in"), AudioOutput: n("audio out"),
 		ImageInput: n("image in"), ImageOutput: n("image out"), ToolUses: n("tool uses"),
+		Images: n("images"), Seconds: n("seconds"), Characters: n("characters"), Tier: llm.Tier(rapid.IntRange(0, 3).Draw(t, "tier")),
 		Estimated: rapid.Bool().Draw(t, "estimated"),
 	}
 	u, _ = u.Clamp()
@@ -79,7 +80,7 @@ func drawEvent(t *rapid.T) Event {
 			ProviderID: drawID[id.Provider](t, "provider"), ProviderSlug: drawText(t, "slug"),
 			KeyID: drawID[id.ProviderKey](t, "provider key"), Status: rapid.IntRange(0, 599).Draw(t, "status"),
 			Error: drawText(t, "error"), StartedAt: drawTime(t, "started"), Duration: drawDuration(t, "duration"),
-			Charge: money.Amount(rapid.Int64Min(0).Draw(t, "charge")),
+			Charge: money.Amount(rapid.Int64Min(0).Draw(t, "charge")), Unpriced: rapid.Bool().Draw(t, "attempt unpriced"),
 		})
 	}
 	e.Plan = drawPlan(t)
@@ -199,10 +200,11 @@ func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
 	want := sampleEvent(time.Unix(1_700_000_000, 0))
 	payload := appendRecord(nil, finishedRecord, &want)
 	for version, without := range []int{
-		6, // images, tool uses, the charge of the one attempt, the plan and the price version, each a byte of zero
-		3, // the charge, the plan and the version
-		2, // the plan and the version
-		1, // the version
+		11, // images, tool uses, the charge of the one attempt, the plan and the price version, each a byte of zero, and what follows
+		8,  // the charge, the plan and the version, and what follows
+		7,  // the plan and the version, and what follows
+		6,  // the version, and what follows
+		5,  // the tier, pictures, seconds, characters, and which attempts are unpriced
 	} {
 		_, got, err := decodeRecord(payload[:len(payload)-without])
 		if err != nil {

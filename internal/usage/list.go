@@ -205,6 +205,9 @@ func fromRow(row db.Request) (Request, error) {
 		},
 		Unpriced: row.Unpriced, Charge: row.Charge, Cost: row.Cost,
 	}
+	if err := readRareUsage(&r.Usage, row.RareUsage); err != nil {
+		return Request{}, fmt.Errorf("%s: %w", row.ID, err)
+	}
 	if row.PriceVersion != nil {
 		r.PriceVersion = *row.PriceVersion
 	}

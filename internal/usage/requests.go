@@ -29,7 +29,7 @@ type Request struct {
 	Plan          *Plan             `json:"plan,omitempty"` // nil where there was nothing to choose
 	Duration      time.Duration     `json:"duration_ns"`
 	FirstToken    time.Duration     `json:"first_token_ns,omitempty"` // zero where no token came
-	Usage         llm.Usage         `json:"usage"`                    // all cache writes are in CacheWrite5m
+	Usage         llm.Usage         `json:"usage"`
 	Unpriced      bool              `json:"unpriced,omitempty"`
 	Charge        *money.Amount     `json:"charge,omitempty"`        // nil where the price is unknown
 	Cost          *money.Amount     `json:"cost,omitempty"`          // nil where it is unknown or not for this reader
@@ -49,14 +49,6 @@ func fromEvent(e *Event) Request {
 		Model: e.Model, ProviderID: e.ProviderID, UpstreamModel: e.UpstreamModel, Dialect: e.Dialect,
 		Endpoint: e.Endpoint, Streamed: e.Streamed, HTTPStatus: e.HTTPStatus, Outcome: e.Outcome,
 		ErrorCode: e.ErrorCode, Attempts: e.Attempts, Plan: e.Plan, Duration: e.Duration, FirstToken: e.FirstToken,
-		Usage: storedUsage(e.Usage), Unpriced: e.Unpriced, Charge: e.Charge, Cost: e.Cost, PriceVersion: e.PriceVersion, Tags: e.Tags,
-	}
-}
-
-// storedUsage is what of a usage has columns.
-func storedUsage(u llm.Usage) llm.Usage {
-	return llm.Usage{
-		Input: u.Input, CachedInput: u.CachedInput, CacheWrite5m: u.CacheWrite5m + u.CacheWrite1h, Output: u.Output,
-		Reasoning: u.Reasoning, ImageInput: u.ImageInput, ImageOutput: u.ImageOutput, ToolUses: u.ToolUses, Estimated: u.Estimated,
+		Usage: e.Usage, Unpriced: e.Unpriced, Charge: e.Charge, Cost: e.Cost, PriceVersion: e.PriceVersion, Tags: e.Tags,
 	}
 }

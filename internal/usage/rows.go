@@ -91,7 +91,7 @@ func (w *rowWriter) request(e *Event) {
 	u := &e.Usage
 	w.number("input_tokens", u.Input)
 	w.number("cached_input_tokens", u.CachedInput)
-	w.number("cache_write_tokens", u.CacheWrite5m+u.CacheWrite1h)
+	w.number("cache_write_tokens", u.CacheWrite())
 	w.number("output_tokens", u.Output)
 	w.number("reasoning_tokens", u.Reasoning)
 	w.number("image_input_tokens", u.ImageInput)
@@ -106,6 +106,7 @@ func (w *rowWriter) request(e *Event) {
 	if e.PriceVersion != "" {
 		w.text("price_version", e.PriceVersion)
 	}
+	w.rareUsage("rare_usage", u)
 }
 
 // begin ends the last row and begins another.
@@ -205,6 +206,9 @@ func (w *rowWriter) attempts(name string, attempts []Attempt) {
 		w.number("duration_ns", int64(a.Duration))
 		if a.Charge != 0 {
 			w.text("charge", a.Charge.String())
+		}
+		if a.Unpriced {
+			w.flag("unpriced", true)
 		}
 		w.b = append(w.b, '}')
 	}

@@ -80,7 +80,7 @@ type Event struct {
 	// Usage at admission is the estimate of the input, and Charge and Cost what that much would be. A request that is in
 	// flight when the gateway dies is booked with them, the charge at most Hold.
 	Usage    llm.Usage
-	Unpriced bool
+	Unpriced bool          // nobody told the price of it, or of an attempt that Charge does not have
 	Charge   *money.Amount // what the account pays; nil where the price is unknown
 	Cost     *money.Amount // what the vendor charges
 	Hold     money.Amount  // what was reserved at admission
@@ -103,6 +103,8 @@ type Attempt struct {
 	Duration     time.Duration  `json:"duration_ns"`
 	// Charge is what it adds to the request's, where it worked beside the attempt that answered and lost.
 	Charge money.Amount `json:"charge,omitzero"`
+	// Unpriced says that it worked so, and nobody told its price: it is in no charge.
+	Unpriced bool `json:"unpriced,omitempty"`
 }
 
 // Add adds to what the request costs and to what is charged for it, where its price is known.
