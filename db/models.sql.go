@@ -82,6 +82,7 @@ type CreditAccount struct {
 	UpdatedAt     time.Time
 	DailyBudget   *money.Amount
 	MonthlyBudget *money.Amount
+	Expiring      money.Amount
 }
 
 type CreditEntry struct {
@@ -100,6 +101,15 @@ type CreditLease struct {
 	AccountID id.Account
 	NodeID    id.Node
 	Amount    money.Amount
+	ExpiresAt time.Time
+}
+
+type CreditLot struct {
+	EntryID   id.Entry
+	AccountID id.Account
+	Amount    money.Amount
+	LeftOver  money.Amount
+	Expired   money.Amount
 	ExpiresAt time.Time
 }
 
@@ -306,6 +316,7 @@ type RedeemBatch struct {
 	RevokedAt *time.Time
 	CreatedBy *id.User
 	CreatedAt time.Time
+	ValidDays *int32
 }
 
 type RedeemCode struct {

@@ -27,6 +27,10 @@ func (r *creditAccountResolver) Budgets(ctx context.Context, obj *credit.Account
 	return r.domain.Ledger.Spends(ctx, *obj)
 }
 
+func (r *creditAccountResolver) Expiring(ctx context.Context, obj *credit.Account) ([]credit.Lot, error) {
+	return r.domain.Ledger.Lots(ctx, *obj)
+}
+
 func (r *creditAccountResolver) Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error) {
 	args := window(first, after)
 	entries, err := r.domain.Ledger.Entries(ctx, obj.ID, args)
@@ -44,9 +48,14 @@ func (r *creditEntryResolver) RequestID(ctx context.Context, obj *credit.Entry) 
 	return filled(obj.RequestID.String()), nil
 }
 
+func (r *expiringCreditResolver) EntryID(ctx context.Context, obj *credit.Lot) (string, error) {
+	return obj.Entry.String(), nil
+}
+
 func (r *mutationResolver) GrantCredit(ctx context.Context, input model.GrantCreditInput) (*model.GrantCreditPayload, error) {
 	entry, account, err := r.domain.Ledger.Grant(ctx, credit.GrantInput{
 		UserID: id.User(input.UserID), Amount: input.Amount, Reason: input.Reason, IdempotencyKey: input.IdempotencyKey,
+		ExpiresAt: input.ExpiresAt,
 	})
 	refused, failed := refusals(err)
 	return &model.GrantCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
@@ -121,10 +130,15 @@ func (r *Resolver) CreditAccount() generated.CreditAccountResolver { return &cre
 
 func (r *Resolver) CreditEntry() generated.CreditEntryResolver { return &creditEntryResolver{r} }
 
+func (r *Resolver) ExpiringCredit() generated.ExpiringCreditResolver {
+	return &expiringCreditResolver{r}
+}
+
 func (r *Resolver) RedeemBatch() generated.RedeemBatchResolver { return &redeemBatchResolver{r} }
 
 type (
-	creditAccountResolver struct{ *Resolver }
-	creditEntryResolver   struct{ *Resolver }
-	redeemBatchResolver   struct{ *Resolver }
+	creditAccountResolver  struct{ *Resolver }
+	creditEntryResolver    struct{ *Resolver }
+	expiringCreditResolver struct{ *Resolver }
+	redeemBatchResolver    struct{ *Resolver }
 )

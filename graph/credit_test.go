@@ -1,6 +1,9 @@
 package graph
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestCredit(t *testing.T) {
 	t.Parallel()
@@ -40,6 +43,28 @@ func TestCredit(t *testing.T) {
 	h.same("the rule", h.data(h.admin.token, rule, in).Get("setRechargeRule.account.rechargeRule"), `{"threshold":"1","target":"10","dailyCap":"20","enabled":true}`)
 	in["t"] = "1"
 	h.same("a target that is no target", h.refused(h.admin.token, rule, in), "INVALID target")
+}
+
+func TestExpiringCredit(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const grant = `mutation($u: ID!, $at: Time) { grantCredit(input: {userId: $u, amount: "5", reason: "trial", idempotencyKey: "one", expiresAt: $at}) {
+		entry { id } account { expiring { entryId kind amount left expired reason createdAt expiresAt } } userErrors { code path } } }`
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	in := map[string]any{"u": h.member.ID.String(), "at": until}
+	given := h.data(h.admin.token, grant, in).Get("grantCredit")
+	for field, want := range map[string]string{
+		"entryId": given.Get("entry.id").String(), "kind": "GRANT", "amount": "5", "left": "5", "expired": "0", "reason": "trial", "expiresAt": until,
+	} {
+		h.same(field, given.Get("account.expiring.0."+field), want)
+	}
+	in["at"] = nil
+	h.same("the same key without an end", h.refused(h.admin.token, grant, in), "CONFLICT idempotencyKey")
+	in["at"] = "2020-01-01T00:00:00Z"
+	h.same("the same key with another end", h.refused(h.admin.token, grant, in), "CONFLICT idempotencyKey")
+	in["u"] = h.admin.ID.String()
+	h.same("an end that has been", h.refused(h.admin.token, grant, in), "INVALID expiresAt")
+	h.same("the viewer's", h.data(h.member.token, `{ creditAccount { expiring { left } } }`, nil).Get("creditAccount.expiring"), `[{"left":"5"}]`)
 }
 
 func TestAdjustCredit(t *testing.T) {

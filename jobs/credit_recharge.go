@@ -12,6 +12,7 @@ import (
 // Ledger is what jobs need of the credit ledger.
 type Ledger interface {
 	Recharge(ctx context.Context) (refilled int, err error)
+	Expire(ctx context.Context) (entries int, err error)
 	SweepLeases(ctx context.Context) (removed int64, err error)
 	AlertBudgets(ctx context.Context, inbox credit.Inbox) (told int, err error)
 	TellMismatches(ctx context.Context, inbox credit.Inbox) (differ int, err error)

@@ -35,6 +35,7 @@ func (r *registry) addAll(o Options) {
 	register(r, &egressCheckAll{egress: o.Egress})
 	register(r, &creditRecharge{ledger: o.Ledger, log: o.Log})
 	register(r, &creditSweep{ledger: o.Ledger, log: o.Log})
+	register(r, &creditExpire{ledger: o.Ledger, log: o.Log})
 	register(r, &creditVerify{ledger: o.Ledger, inbox: o.Inbox, log: o.Log})
 	register(r, &creditAlert{ledger: o.Ledger, inbox: o.Inbox})
 	register(r, &usageFold{reports: o.Reports})

@@ -32,6 +32,19 @@ func TestGrant(t *testing.T) {
 	b.post("/credit/grant", "user", "usr_nonsense", "amount", "1", "reason", "x").is(404)
 }
 
+func TestGrantThatExpires(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	user := s.member.ID.String()
+	b.get("/credit?user=" + user).is(200).hides("Credit that expires")
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "x", "reason", "trial", "expiresAt", "soon").is(422).
+		shows(`id="f-amount-error"`, `id="f-expiresAt-error"`, `value="soon"`)
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "5", "reason", "trial", "expiresAt", "2020-01-01").is(422).shows("Credit expires in the future")
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "5", "reason", "trial", "expiresAt", "2099-12-30").redirects("/credit")
+	s.signIn(t, memberEmail).get("/credit").is(200).shows("Credit that expires", "trial", "2099-12-31 00:00:00 UTC", `data-label="Left" class="num">5.00<`)
+}
+
 func TestRechargeRule(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -25,6 +25,7 @@ type CreditAccountResolver interface {
 	User(ctx context.Context, obj *credit.Account) (*account.User, error)
 
 	Budgets(ctx context.Context, obj *credit.Account) ([]credit.Spend, error)
+	Expiring(ctx context.Context, obj *credit.Account) ([]credit.Lot, error)
 
 	Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error)
 }
@@ -32,6 +33,9 @@ type CreditEntryResolver interface {
 	ID(ctx context.Context, obj *credit.Entry) (string, error)
 
 	RequestID(ctx context.Context, obj *credit.Entry) (*string, error)
+}
+type ExpiringCreditResolver interface {
+	EntryID(ctx context.Context, obj *credit.Lot) (string, error)
 }
 type RedeemBatchResolver interface {
 	ID(ctx context.Context, obj *credit.Batch) (string, error)
@@ -544,6 +548,38 @@ func (ec *executionContext) fieldContext_CreditAccount_budgets(_ context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _CreditAccount_expiring(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreditAccount_expiring(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CreditAccount().Expiring(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []credit.Lot) graphql.Marshaler {
+			return ec.marshalNExpiringCredit2ᚕaihigressᚋinternalᚋcreditᚐLotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreditAccount_expiring(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreditAccount",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiringCredit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreditAccount_rechargeRule(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -932,6 +968,190 @@ func (ec *executionContext) fieldContext_CreditEntryEdge_node(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _ExpiringCredit_entryId(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_entryId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ExpiringCredit().EntryID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_entryId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, true, true, "ID")
+}
+
+func (ec *executionContext) _ExpiringCredit_kind(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.Kind) graphql.Marshaler {
+			return ec.marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "CreditEntryKind")
+}
+
+func (ec *executionContext) _ExpiringCredit_amount(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_left(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_expired(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_expired(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Expired, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_expired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_reason(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "String")
+}
+
+func (ec *executionContext) _ExpiringCredit_createdAt(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Time")
+}
+
+func (ec *executionContext) _ExpiringCredit_expiresAt(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Time")
+}
+
 func (ec *executionContext) _GrantCreditPayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.GrantCreditPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1256,6 +1476,29 @@ func (ec *executionContext) _RedeemBatch_expiresAt(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_RedeemBatch_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RedeemBatch_validDays(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_validDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int32) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint32(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_validDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Int")
 }
 
 func (ec *executionContext) _RedeemBatch_revokedAt(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
@@ -1815,7 +2058,7 @@ func (ec *executionContext) unmarshalInputCreateRedeemCodesInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"label", "amount", "count", "expiresAt"}
+	fieldsInOrder := [...]string{"label", "amount", "count", "expiresAt", "validDays"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1850,6 +2093,13 @@ func (ec *executionContext) unmarshalInputCreateRedeemCodesInput(ctx context.Con
 				return it, err
 			}
 			it.ExpiresAt = data
+		case "validDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validDays"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ValidDays = data
 		}
 	}
 	return it, nil
@@ -1878,7 +2128,7 @@ func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"userId", "amount", "reason", "idempotencyKey"}
+	fieldsInOrder := [...]string{"userId", "amount", "reason", "idempotencyKey", "expiresAt"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1913,6 +2163,13 @@ func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, 
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
 		}
 	}
 	return it, nil
@@ -2424,6 +2681,12 @@ func (ec *executionContext) _CreditAccount(ctx context.Context, sel ast.Selectio
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CreditAccount_budgets(ctx, field, obj)
 				})
+		case "expiring":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CreditAccount_expiring(ctx, field, obj)
+				})
 		case "rechargeRule":
 			out.Values[i] = ec._CreditAccount_rechargeRule(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -2598,6 +2861,75 @@ func (ec *executionContext) _CreditEntryEdge(ctx context.Context, sel ast.Select
 	return out
 }
 
+var expiringCreditImplementors = []string{"ExpiringCredit"}
+
+func (ec *executionContext) _ExpiringCredit(ctx context.Context, sel ast.SelectionSet, obj *credit.Lot) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, expiringCreditImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExpiringCredit")
+		case "entryId":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ExpiringCredit_entryId(ctx, field, obj)
+				})
+		case "kind":
+			out.Values[i] = ec._ExpiringCredit_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "amount":
+			out.Values[i] = ec._ExpiringCredit_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "left":
+			out.Values[i] = ec._ExpiringCredit_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expired":
+			out.Values[i] = ec._ExpiringCredit_expired(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._ExpiringCredit_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ExpiringCredit_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._ExpiringCredit_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var grantCreditPayloadImplementors = []string{"GrantCreditPayload"}
 
 func (ec *executionContext) _GrantCreditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.GrantCreditPayload) graphql.Marshaler {
@@ -2728,6 +3060,11 @@ func (ec *executionContext) _RedeemBatch(ctx context.Context, sel ast.SelectionS
 			}
 		case "expiresAt":
 			out.Values[i] = ec._RedeemBatch_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "validDays":
+			out.Values[i] = ec._RedeemBatch_validDays(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -3105,6 +3442,7 @@ var (
 		"ADJUSTMENT": credit.KindAdjustment,
 		"REFUND":     credit.KindRefund,
 		"REDEEM":     credit.KindRedeem,
+		"EXPIRY":     credit.KindExpiry,
 	}
 	marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind = map[credit.Kind]string{
 		credit.KindGrant:      "GRANT",
@@ -3113,8 +3451,29 @@ var (
 		credit.KindAdjustment: "ADJUSTMENT",
 		credit.KindRefund:     "REFUND",
 		credit.KindRedeem:     "REDEEM",
+		credit.KindExpiry:     "EXPIRY",
 	}
 )
+
+func (ec *executionContext) marshalNExpiringCredit2aihigressᚋinternalᚋcreditᚐLot(ctx context.Context, sel ast.SelectionSet, v credit.Lot) graphql.Marshaler {
+	return ec._ExpiringCredit(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNExpiringCredit2ᚕaihigressᚋinternalᚋcreditᚐLotᚄ(ctx context.Context, sel ast.SelectionSet, v []credit.Lot) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNExpiringCredit2aihigressᚋinternalᚋcreditᚐLot(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
 
 func (ec *executionContext) unmarshalNGrantCreditInput2aihigressᚋgraphᚋmodelᚐGrantCreditInput(ctx context.Context, v any) (model.GrantCreditInput, error) {
 	res, err := ec.unmarshalInputGrantCreditInput(ctx, v)

@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	CreditEntry() CreditEntryResolver
 	EgressPool() EgressPoolResolver
 	EgressProxy() EgressProxyResolver
+	ExpiringCredit() ExpiringCreditResolver
 	LiveMetrics() LiveMetricsResolver
 	Model() ModelResolver
 	Mutation() MutationResolver
@@ -251,6 +252,7 @@ type ComplexityRoot struct {
 		Balance   func(childComplexity int) int
 		Budgets   func(childComplexity int) int
 		Entries   func(childComplexity int, first *int, after *string) int
+		Expiring  func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Recharge  func(childComplexity int) int
 		Reserved  func(childComplexity int) int
@@ -345,6 +347,17 @@ type ComplexityRoot struct {
 		Latency   func(childComplexity int) int
 		Source    func(childComplexity int) int
 		State     func(childComplexity int) int
+	}
+
+	ExpiringCredit struct {
+		Amount    func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		EntryID   func(childComplexity int) int
+		Expired   func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Left      func(childComplexity int) int
+		Reason    func(childComplexity int) int
 	}
 
 	FailureRate struct {
@@ -733,6 +746,7 @@ type ComplexityRoot struct {
 		Label     func(childComplexity int) int
 		Redeemed  func(childComplexity int) int
 		RevokedAt func(childComplexity int) int
+		ValidDays func(childComplexity int) int
 	}
 
 	RedeemCodePayload struct {
@@ -1735,6 +1749,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreditAccount.Entries(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "CreditAccount.expiring":
+		if e.ComplexityRoot.CreditAccount.Expiring == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreditAccount.Expiring(childComplexity), true
 	case "CreditAccount.id":
 		if e.ComplexityRoot.CreditAccount.ID == nil {
 			break
@@ -2078,6 +2098,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EgressProxy.State(childComplexity), true
+
+	case "ExpiringCredit.amount":
+		if e.ComplexityRoot.ExpiringCredit.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Amount(childComplexity), true
+	case "ExpiringCredit.createdAt":
+		if e.ComplexityRoot.ExpiringCredit.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.CreatedAt(childComplexity), true
+	case "ExpiringCredit.entryId":
+		if e.ComplexityRoot.ExpiringCredit.EntryID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.EntryID(childComplexity), true
+	case "ExpiringCredit.expired":
+		if e.ComplexityRoot.ExpiringCredit.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Expired(childComplexity), true
+	case "ExpiringCredit.expiresAt":
+		if e.ComplexityRoot.ExpiringCredit.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.ExpiresAt(childComplexity), true
+	case "ExpiringCredit.kind":
+		if e.ComplexityRoot.ExpiringCredit.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Kind(childComplexity), true
+	case "ExpiringCredit.left":
+		if e.ComplexityRoot.ExpiringCredit.Left == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Left(childComplexity), true
+	case "ExpiringCredit.reason":
+		if e.ComplexityRoot.ExpiringCredit.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Reason(childComplexity), true
 
 	case "FailureRate.class":
 		if e.ComplexityRoot.FailureRate.Class == nil {
@@ -4080,6 +4149,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RedeemBatch.RevokedAt(childComplexity), true
+	case "RedeemBatch.validDays":
+		if e.ComplexityRoot.RedeemBatch.ValidDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ValidDays(childComplexity), true
 
 	case "RedeemCodePayload.account":
 		if e.ComplexityRoot.RedeemCodePayload.Account == nil {
@@ -5682,6 +5757,8 @@ type CreditAccount implements Node {
   available: Amount!
   "What its user may spend with all keys in a day and in a month, and what has been spent; empty where nothing was set."
   budgets: [BudgetSpend!]!
+  "Granted credit that expires, in the order in which it does and is spent."
+  expiring: [ExpiringCredit!]!
   "How it is topped up; null where it is not."
   rechargeRule: RechargeRule
   "Its movements, newest first."
@@ -5738,6 +5815,28 @@ enum CreditEntryKind {
   REFUND
   "A code that was redeemed."
   REDEEM
+  "What was left of a grant that expired, taken back."
+  EXPIRY
+}
+
+"Granted credit that expires. It is spent before what expires later and before what does not expire."
+type ExpiringCredit {
+  "The entry that gave it."
+  entryId: ID!
+  "That entry's kind."
+  kind: CreditEntryKind!
+  "What was given."
+  amount: Amount!
+  "What is left of it."
+  left: Amount!
+  "What has been taken back; the rest follows when no call holds it any more."
+  expired: Amount!
+  "What it was given for."
+  reason: String!
+  "When it was given."
+  createdAt: Time!
+  "When what is left of it expires."
+  expiresAt: Time!
 }
 
 "One movement of an account. Entries are added, never changed."
@@ -5798,6 +5897,8 @@ input GrantCreditInput {
   reason: String!
   "The same key books once, however often it is sent."
   idempotencyKey: String!
+  "When what is left of it expires; never where it is left out."
+  expiresAt: Time
 }
 
 "What came of it."
@@ -5866,6 +5967,8 @@ type RedeemBatch {
   redeemed: Int!
   "Until when they can be redeemed; null is without end."
   expiresAt: Time
+  "How many days after it was redeemed a code's credit expires; null is never."
+  validDays: Int
   "When what was left of them was ended."
   revokedAt: Time
   "When they were made."
@@ -5882,6 +5985,8 @@ input CreateRedeemCodesInput {
   count: Int!
   "Until when they can be redeemed; without end where it is left out."
   expiresAt: Time
+  "How many days after it was redeemed a code's credit expires; never where it is left out."
+  validDays: Int
 }
 
 "What came of it."
@@ -8987,6 +9092,8 @@ func (ec *executionContext) childFields_CreditAccount(ctx context.Context, field
 		return ec.fieldContext_CreditAccount_available(ctx, field)
 	case "budgets":
 		return ec.fieldContext_CreditAccount_budgets(ctx, field)
+	case "expiring":
+		return ec.fieldContext_CreditAccount_expiring(ctx, field)
 	case "rechargeRule":
 		return ec.fieldContext_CreditAccount_rechargeRule(ctx, field)
 	case "entries":
@@ -9173,6 +9280,28 @@ func (ec *executionContext) childFields_EgressProxy(ctx context.Context, field g
 		return ec.fieldContext_EgressProxy_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EgressProxy", field.Name)
+}
+
+func (ec *executionContext) childFields_ExpiringCredit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entryId":
+		return ec.fieldContext_ExpiringCredit_entryId(ctx, field)
+	case "kind":
+		return ec.fieldContext_ExpiringCredit_kind(ctx, field)
+	case "amount":
+		return ec.fieldContext_ExpiringCredit_amount(ctx, field)
+	case "left":
+		return ec.fieldContext_ExpiringCredit_left(ctx, field)
+	case "expired":
+		return ec.fieldContext_ExpiringCredit_expired(ctx, field)
+	case "reason":
+		return ec.fieldContext_ExpiringCredit_reason(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ExpiringCredit_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_ExpiringCredit_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExpiringCredit", field.Name)
 }
 
 func (ec *executionContext) childFields_FailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9807,6 +9936,8 @@ func (ec *executionContext) childFields_RedeemBatch(ctx context.Context, field g
 		return ec.fieldContext_RedeemBatch_redeemed(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_RedeemBatch_expiresAt(ctx, field)
+	case "validDays":
+		return ec.fieldContext_RedeemBatch_validDays(ctx, field)
 	case "revokedAt":
 		return ec.fieldContext_RedeemBatch_revokedAt(ctx, field)
 	case "createdAt":

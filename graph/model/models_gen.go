@@ -426,6 +426,8 @@ type GrantCreditInput struct {
 	Reason string `json:"reason"`
 	// The same key books once, however often it is sent.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// When what is left of it expires; never where it is left out.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
 
 // What came of it.

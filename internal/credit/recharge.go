@@ -102,37 +102,23 @@ func (RechargeArgs) Kind() string { return "credit_recharge" }
 // InsertOpts lets one such job wait or run at a time. The schedule brings the next, so a failed one is soon given up.
 func (RechargeArgs) InsertOpts() river.InsertOpts { return upkeep() }
 
-// dueBatch is how many due accounts are listed at once.
-const dueBatch = 100
-
 // Recharge refills every account whose rule is due and reports how many it refilled. Each is a transaction of its own;
 // one that fails does not keep the others from theirs, and all failures are returned.
 func (l *Ledger) Recharge(ctx context.Context) (refilled int, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
 		return 0, err
 	}
-	var failures []error
-	var last id.Account
-	for {
-		due, err := l.q.ListRechargesDue(ctx, l.pool, db.ListRechargesDueParams{After: last, RowLimit: dueBatch})
-		if err != nil {
-			failures = append(failures, fmt.Errorf("list due recharges: %w", db.Classify(err)))
-			return refilled, errors.Join(failures...)
-		}
-		for _, account := range due {
-			last = account
-			done, err := l.recharge(ctx, account)
-			if err != nil {
-				failures = append(failures, fmt.Errorf("recharge %s: %w", account, err))
-			}
-			if done {
-				refilled++
-			}
-		}
-		if len(due) < dueBatch {
-			return refilled, errors.Join(failures...)
-		}
+	due := func(after id.Account) ([]id.Account, error) {
+		return l.q.ListRechargesDue(ctx, l.pool, db.ListRechargesDueParams{After: after, RowLimit: dueBatch})
 	}
+	err = eachDue(due, func(account id.Account) error {
+		done, err := l.recharge(ctx, account)
+		if done {
+			refilled++
+		}
+		return err
+	})
+	return refilled, err
 }
 
 // recharge refills one account, if its rule is still due once the account is locked: two jobs that saw it due refill it
