@@ -442,6 +442,13 @@ type SessionCookie struct {
 	ExpiresAt time.Time
 }
 
+type SignUpCredit struct {
+	One       bool
+	Amount    money.Amount
+	ValidDays *int32
+	UpdatedAt time.Time
+}
+
 type SpoolCursor struct {
 	NodeID   id.Node
 	Segment  int64

@@ -95,6 +95,12 @@ func (r *mutationResolver) RedeemCode(ctx context.Context, input model.RedeemCod
 	return &model.RedeemCodePayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) SetSignUpCredit(ctx context.Context, input credit.SignUpInput) (*model.SetSignUpCreditPayload, error) {
+	set, err := r.domain.Ledger.SetSignUp(ctx, input)
+	refused, failed := refusals(err)
+	return &model.SetSignUpCreditPayload{SignUpCredit: set, UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error) {
 	account, err := r.domain.Ledger.SetBudget(ctx, credit.BudgetInput{UserID: id.User(input.UserID), Window: input.Window, Amount: input.Amount})
 	refused, failed := refusals(err)
@@ -120,6 +126,10 @@ func (r *queryResolver) CreditAccount(ctx context.Context, userID *string) (*cre
 
 func (r *queryResolver) RedeemBatches(ctx context.Context) ([]credit.Batch, error) {
 	return r.domain.Codes.Batches(ctx)
+}
+
+func (r *queryResolver) SignUpCredit(ctx context.Context) (*credit.SignUp, error) {
+	return r.domain.Ledger.SignUp(ctx)
 }
 
 func (r *redeemBatchResolver) ID(ctx context.Context, obj *credit.Batch) (string, error) {

@@ -67,6 +67,26 @@ func TestExpiringCredit(t *testing.T) {
 	h.same("the viewer's", h.data(h.member.token, `{ creditAccount { expiring { left } } }`, nil).Get("creditAccount.expiring"), `[{"left":"5"}]`)
 }
 
+func TestSignUpCredit(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const set = `mutation($a: Amount, $d: Int) { setSignUpCredit(input: {amount: $a, validDays: $d}) { signUpCredit { amount validDays } userErrors { code path } } }`
+	const get = `{ signUpCredit { amount validDays updatedAt } }`
+	h.same("by default", h.data(h.admin.token, get, nil).Get("signUpCredit"), "")
+	h.same("set", h.data(h.admin.token, set, map[string]any{"a": "5", "d": 30}).Get("setSignUpCredit.signUpCredit"), `{"amount":"5","validDays":30}`)
+	h.same("read", h.data(h.admin.token, get, nil).Get("signUpCredit.amount"), "5")
+	made := h.data(h.admin.token, `mutation { createUser(input: {email: "new@example.com", role: MEMBER, password: "correct horse battery"}) { user { id } } }`, nil)
+	user := map[string]any{"u": made.Get("createUser.user.id").String()}
+	h.same("a new account", h.data(h.admin.token, `query($u: ID!) { creditAccount(userId: $u) { balance entries { nodes { kind reason } } expiring { left } } }`, user).
+		Get("creditAccount"), `{"balance":"5","entries":{"nodes":[{"kind":"GRANT","reason":"sign-up"}]},"expiring":[{"left":"5"}]}`)
+	h.same("negative", h.refused(h.admin.token, set, map[string]any{"a": "-5"}), "INVALID amount")
+	h.same("no days", h.refused(h.admin.token, set, map[string]any{"a": "5", "d": 0}), "INVALID validDays")
+	h.same("more days than there are", h.failed(h.admin.token, set, map[string]any{"a": "5", "d": 3_000_000_000}), "BAD_USER_INPUT")
+	h.same("as member", h.failed(h.member.token, set, map[string]any{"a": "5"}), "FORBIDDEN")
+	h.same("read as member", h.failed(h.member.token, get, nil), "FORBIDDEN")
+	h.same("ended", h.data(h.admin.token, set, nil).Get("setSignUpCredit.signUpCredit"), "")
+}
+
 func TestAdjustCredit(t *testing.T) {
 	t.Parallel()
 	h := open(t)

@@ -45,6 +45,26 @@ func TestGrantThatExpires(t *testing.T) {
 	s.signIn(t, memberEmail).get("/credit").is(200).shows("Credit that expires", "trial", "2099-12-31 00:00:00 UTC", `data-label="Left" class="num">5.00<`)
 }
 
+func TestSignUpCredit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	member.get("/users/sign-up").is(403)
+	member.post("/users/sign-up", "amount", "5").is(403)
+	b.get("/users").is(200).shows("/users/sign-up")
+	b.get("/users/sign-up").is(200).shows(`name="amount"`).hides(`value="5"`)
+	b.post("/users/sign-up", "amount", "much", "validDays", "long").is(422).shows(`id="f-amount-error"`, `id="f-validDays-error"`, `value="much"`)
+	b.post("/users/sign-up", "amount", "-5", "validDays", "").is(422).shows(`id="f-amount-error"`)
+	b.post("/users/sign-up", "amount", "5", "validDays", "0").is(422).shows(`id="f-validDays-error"`)
+	b.post("/users/sign-up", "amount", "5", "validDays", "30").redirects("/users")
+	b.get("/users/sign-up").is(200).shows(`value="5"`, `value="30"`)
+	b.post("/users/new", "email", "new@example.com", "name", "New", "role", "member", "password", password).redirects("/users")
+	s.signIn(t, "new@example.com").get("/credit").is(200).shows("Credit that expires", "sign-up", ">5.00</div>")
+	member.get("/credit").is(200).hides("sign-up")
+	b.post("/users/sign-up", "amount", "", "validDays", "").redirects("/users")
+	b.get("/users/sign-up").is(200).hides(`value="5"`)
+}
+
 func TestRechargeRule(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -160,6 +160,8 @@ func New(o Options) http.Handler {
 	page("GET /users", c.users)
 	page("GET /users/new", c.userNew)
 	page("POST /users/new", c.userCreate)
+	page("GET /users/sign-up", c.signUpForm)
+	page("POST /users/sign-up", c.signUp)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
 	page("POST /users/{id}/budgets", c.userBudgets)

@@ -231,6 +231,7 @@ func samples(p ui.Page) map[string]templ.Component {
 		)}),
 		"credit-empty":    creditPage(p, creditView{Owner: sampleMember, Own: true}),
 		"grant":           grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
+		"sign-up":         signUpPage(p, signUpForm{Amount: "5", ValidDays: "x", Problems: problems{"validDays": "Enter a number."}}),
 		"recharge":        rechargePage(p, rechargeForm{Owner: sampleMember}),
 		"sessions":        sessionsPage(p, []auth.Session{session, other}),
 		"password":        passwordPage(p, problems{"currentPassword": "That is not your password."}),

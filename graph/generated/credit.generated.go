@@ -1931,6 +1931,139 @@ func (ec *executionContext) fieldContext_SetRechargeRulePayload_userErrors(_ con
 	return fc, nil
 }
 
+func (ec *executionContext) _SetSignUpCreditPayload_signUpCredit(ctx context.Context, field graphql.CollectedField, obj *model.SetSignUpCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSignUpCreditPayload_signUpCredit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SignUpCredit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.SignUp) graphql.Marshaler {
+			return ec.marshalOSignUpCredit2ᚖaihigressᚋinternalᚋcreditᚐSignUp(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetSignUpCreditPayload_signUpCredit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSignUpCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignUpCredit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetSignUpCreditPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetSignUpCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSignUpCreditPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetSignUpCreditPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSignUpCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SignUpCredit_amount(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _SignUpCredit_validDays(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_validDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int32) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint32(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_validDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Int")
+}
+
+func (ec *executionContext) _SignUpCredit_updatedAt(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Time")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -2454,6 +2587,55 @@ func (ec *executionContext) unmarshalInputSetRechargeRuleInput(ctx context.Conte
 func UnmarshalSetRechargeRuleInput(ctx context.Context, raw any) (model.SetRechargeRuleInput, error) {
 	var out model.SetRechargeRuleInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetRechargeRuleInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetSignUpCreditInput(ctx context.Context, obj any) (credit.SignUpInput, error) {
+	var it credit.SignUpInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"amount", "validDays"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalOAmount2ᚖaihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "validDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validDays"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ValidDays = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetSignUpCreditInput unmarshals raw into the SetSignUpCreditInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetSignUpCreditInput(ctx context.Context, raw any) (credit.SignUpInput, error) {
+	var out credit.SignUpInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetSignUpCreditInput", raw, &out)
 	return out, err
 }
 
@@ -3295,6 +3477,87 @@ func (ec *executionContext) _SetRechargeRulePayload(ctx context.Context, sel ast
 	return out
 }
 
+var setSignUpCreditPayloadImplementors = []string{"SetSignUpCreditPayload"}
+
+func (ec *executionContext) _SetSignUpCreditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetSignUpCreditPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setSignUpCreditPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetSignUpCreditPayload")
+		case "signUpCredit":
+			out.Values[i] = ec._SetSignUpCreditPayload_signUpCredit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetSignUpCreditPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var signUpCreditImplementors = []string{"SignUpCredit"}
+
+func (ec *executionContext) _SignUpCredit(ctx context.Context, sel ast.SelectionSet, obj *credit.SignUp) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, signUpCreditImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SignUpCredit")
+		case "amount":
+			out.Values[i] = ec._SignUpCredit_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "validDays":
+			out.Values[i] = ec._SignUpCredit_validDays(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updatedAt":
+			out.Values[i] = ec._SignUpCredit_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -3573,6 +3836,19 @@ func (ec *executionContext) marshalNSetRechargeRulePayload2ᚖaihigressᚋgraph�
 	return ec._SetRechargeRulePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSetSignUpCreditInput2aihigressᚋinternalᚋcreditᚐSignUpInput(ctx context.Context, v any) (credit.SignUpInput, error) {
+	res, err := ec.unmarshalInputSetSignUpCreditInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetSignUpCreditPayload2ᚖaihigressᚋgraphᚋmodelᚐSetSignUpCreditPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetSignUpCreditPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetSignUpCreditPayload!")
+		return graphql.Null
+	}
+	return ec._SetSignUpCreditPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOBudget2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx context.Context, sel ast.SelectionSet, v *credit.Budget) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3621,6 +3897,13 @@ func (ec *executionContext) marshalORedeemBatch2ᚖaihigressᚋinternalᚋcredit
 		return graphql.Null
 	}
 	return ec._RedeemBatch(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSignUpCredit2ᚖaihigressᚋinternalᚋcreditᚐSignUp(ctx context.Context, sel ast.SelectionSet, v *credit.SignUp) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SignUpCredit(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -509,6 +509,7 @@ type ComplexityRoot struct {
 		SetProviderEnabled     func(childComplexity int, input model.SetProviderEnabledInput) int
 		SetProviderKeyEnabled  func(childComplexity int, input model.SetProviderKeyEnabledInput) int
 		SetRechargeRule        func(childComplexity int, input model.SetRechargeRuleInput) int
+		SetSignUpCredit        func(childComplexity int, input credit.SignUpInput) int
 		SignIn                 func(childComplexity int, input model.SignInInput) int
 		SignOut                func(childComplexity int) int
 		UpdateAPIKey           func(childComplexity int, input model.UpdateAPIKeyInput) int
@@ -708,6 +709,7 @@ type ComplexityRoot struct {
 		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
+		SignUpCredit    func(childComplexity int) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
 		Webhooks        func(childComplexity int) int
@@ -934,6 +936,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SetSignUpCreditPayload struct {
+		SignUpCredit func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	SignInPayload struct {
 		AccessToken  func(childComplexity int) int
 		ExpiresAt    func(childComplexity int) int
@@ -945,6 +952,12 @@ type ComplexityRoot struct {
 	SignOutPayload struct {
 		SignedOut  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	SignUpCredit struct {
+		Amount    func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+		ValidDays func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -2968,6 +2981,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetRechargeRule(childComplexity, args["input"].(model.SetRechargeRuleInput)), true
+	case "Mutation.setSignUpCredit":
+		if e.ComplexityRoot.Mutation.SetSignUpCredit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setSignUpCredit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetSignUpCredit(childComplexity, args["input"].(credit.SignUpInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -3967,6 +3991,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RoutingPlan(childComplexity, args["model"].(string), args["input"].(*model.RoutingPlanInput)), true
+	case "Query.signUpCredit":
+		if e.ComplexityRoot.Query.SignUpCredit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SignUpCredit(childComplexity), true
 	case "Query.users":
 		if e.ComplexityRoot.Query.Users == nil {
 			break
@@ -4875,6 +4905,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetRechargeRulePayload.UserErrors(childComplexity), true
 
+	case "SetSignUpCreditPayload.signUpCredit":
+		if e.ComplexityRoot.SetSignUpCreditPayload.SignUpCredit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSignUpCreditPayload.SignUpCredit(childComplexity), true
+	case "SetSignUpCreditPayload.userErrors":
+		if e.ComplexityRoot.SetSignUpCreditPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSignUpCreditPayload.UserErrors(childComplexity), true
+
 	case "SignInPayload.accessToken":
 		if e.ComplexityRoot.SignInPayload.AccessToken == nil {
 			break
@@ -4918,6 +4961,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SignOutPayload.UserErrors(childComplexity), true
+
+	case "SignUpCredit.amount":
+		if e.ComplexityRoot.SignUpCredit.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.Amount(childComplexity), true
+	case "SignUpCredit.updatedAt":
+		if e.ComplexityRoot.SignUpCredit.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.UpdatedAt(childComplexity), true
+	case "SignUpCredit.validDays":
+		if e.ComplexityRoot.SignUpCredit.ValidDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.ValidDays(childComplexity), true
 
 	case "Subscription.liveMetrics":
 		if e.ComplexityRoot.Subscription.LiveMetrics == nil {
@@ -5440,6 +5502,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
 			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
+			graphql.NewInputUnmarshaler("SetSignUpCreditInput", ec.unmarshalInputSetSignUpCreditInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
 			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
@@ -6029,6 +6092,32 @@ type RedeemCodePayload {
   userErrors: [UserError!]!
 }
 
+"What every new account is given."
+type SignUpCredit {
+  "How much."
+  amount: Amount!
+  "How many days later it expires; null is never."
+  validDays: Int
+  "When it was set."
+  updatedAt: Time!
+}
+
+"Sets what accounts are given that are opened from now on."
+input SetSignUpCreditInput {
+  "How much; nothing where it is left out."
+  amount: Amount
+  "How many days later it expires; never where it is left out."
+  validDays: Int
+}
+
+"What came of it."
+type SetSignUpCreditPayload {
+  "The setting as it is now; null is nothing."
+  signUpCredit: SignUpCredit
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 "Sets or ends a budget."
 input SetBudgetInput {
   "Whose, for all their keys together."
@@ -6074,6 +6163,8 @@ extend type Query {
   creditAccount(userId: ID): CreditAccount
   "The newest 100 batches of codes, for admins."
   redeemBatches: [RedeemBatch!]!
+  "What every new account is given, for admins; null is nothing."
+  signUpCredit: SignUpCredit
 }
 
 extend type Mutation {
@@ -6089,6 +6180,8 @@ extend type Mutation {
   revokeRedeemCodes(input: RevokeRedeemCodesInput!): RevokeRedeemCodesPayload!
   "Redeems a code for the viewer: ten attempts in ten minutes, and thirty of an address."
   redeemCode(input: RedeemCodeInput!): RedeemCodePayload!
+  "Sets what every new account is given."
+  setSignUpCredit(input: SetSignUpCreditInput!): SetSignUpCreditPayload!
   "Sets or ends what a user may spend in a day or a month."
   setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
@@ -10316,6 +10409,16 @@ func (ec *executionContext) childFields_SetRechargeRulePayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetRechargeRulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SetSignUpCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "signUpCredit":
+		return ec.fieldContext_SetSignUpCreditPayload_signUpCredit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetSignUpCreditPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetSignUpCreditPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -10340,6 +10443,18 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignUpCredit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_SignUpCredit_amount(ctx, field)
+	case "validDays":
+		return ec.fieldContext_SignUpCredit_validDays(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_SignUpCredit_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignUpCredit", field.Name)
 }
 
 func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

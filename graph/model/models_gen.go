@@ -968,6 +968,14 @@ type SetRechargeRulePayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// What came of it.
+type SetSignUpCreditPayload struct {
+	// The setting as it is now; null is nothing.
+	SignUpCredit *credit.SignUp `json:"signUpCredit,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Who wants to sign in.
 type SignInInput struct {
 	// What they sign in with.

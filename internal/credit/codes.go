@@ -68,12 +68,10 @@ func (in *BatchInput) validate(now time.Time) error {
 		return fault.Field("amount", "a code is worth more than 0 and at most %s credits", MaxGrant)
 	case in.Count < 1 || in.Count > MaxCodes:
 		return fault.Field("count", "a batch has 1 to %d codes", MaxCodes)
-	case in.ValidDays != nil && (*in.ValidDays < 1 || *in.ValidDays > MaxValidDays):
-		return fault.Field("validDays", "credit is good for 1 to %d days, or without end", MaxValidDays)
 	case in.ExpiresAt != nil && !in.ExpiresAt.After(now):
 		return fault.Field("expiresAt", "codes expire in the future, or never")
 	}
-	return nil
+	return validDays(in.ValidDays)
 }
 
 // A Guard counts attempts over all nodes. It is *limit.Limiter.

@@ -31,7 +31,7 @@ func New(pool *pgxpool.Pool, log *audit.Log) *Ledger {
 	return &Ledger{pool: pool, q: db.New(), audit: log}
 }
 
-// OpenTx opens the account of a new user, with nothing in it, in the transaction that makes the user.
+// OpenTx opens the account of a new user in the transaction that makes the user, with what new accounts are given.
 func (l *Ledger) OpenTx(ctx context.Context, tx pgx.Tx, user id.User) (id.Account, error) {
 	if _, err := authz.Require(ctx, authz.UserWrite); err != nil {
 		return id.Account{}, err
@@ -39,6 +39,9 @@ func (l *Ledger) OpenTx(ctx context.Context, tx pgx.Tx, user id.User) (id.Accoun
 	account := id.New[id.Account]()
 	if err := l.q.InsertCreditAccount(ctx, tx, db.InsertCreditAccountParams{ID: account, UserID: user}); err != nil {
 		return id.Account{}, fmt.Errorf("open credit account: %w", db.Classify(err))
+	}
+	if err := l.welcome(ctx, tx, user, account); err != nil {
+		return id.Account{}, fmt.Errorf("give sign-up credit: %w", err)
 	}
 	return account, nil
 }

@@ -173,6 +173,14 @@ func (l *Ledger) give(ctx context.Context, tx pgx.Tx, locked db.CreditAccount, r
 	return entry, err
 }
 
+// validDays checks for how many days credit is to be good.
+func validDays(days *int32) error {
+	if days != nil && (*days < 1 || *days > MaxValidDays) {
+		return fault.Field("validDays", "credit is good for 1 to %d days, or without end", MaxValidDays)
+	}
+	return nil
+}
+
 // An end is when credit expires, by when it was given; nil is never.
 type end func(given time.Time) *time.Time
 
