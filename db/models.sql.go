@@ -299,12 +299,14 @@ type ProviderModel struct {
 }
 
 type RechargeRule struct {
-	AccountID id.Account
-	Threshold money.Amount
-	Target    money.Amount
-	DailyCap  money.Amount
-	Enabled   bool
-	UpdatedAt time.Time
+	AccountID   id.Account
+	Threshold   money.Amount
+	Target      money.Amount
+	DailyCap    money.Amount
+	Enabled     bool
+	UpdatedAt   time.Time
+	PausedAt    *time.Time
+	PauseReason *string
 }
 
 type RedeemBatch struct {

@@ -115,6 +115,12 @@ func (r *mutationResolver) SetRechargeRule(ctx context.Context, input model.SetR
 	return &model.SetRechargeRulePayload{Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) ResumeRechargeRule(ctx context.Context, input model.ResumeRechargeRuleInput) (*model.ResumeRechargeRulePayload, error) {
+	account, err := r.domain.Ledger.ResumeRecharge(ctx, id.User(input.UserID))
+	refused, failed := refusals(err)
+	return &model.ResumeRechargeRulePayload{Account: unless(err, account), UserErrors: refused}, failed
+}
+
 func (r *queryResolver) CreditAccount(ctx context.Context, userID *string) (*credit.Account, error) {
 	user, err := userOrViewer(ctx, userID)
 	if err != nil {

@@ -87,6 +87,24 @@ func TestSignUpCredit(t *testing.T) {
 	h.same("ended", h.data(h.admin.token, set, nil).Get("setSignUpCredit.signUpCredit"), "")
 }
 
+func TestPausedRecharge(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	user := map[string]any{"u": h.member.ID.String()}
+	h.data(h.admin.token, `mutation($u: ID!) { setRechargeRule(input: {userId: $u, threshold: "1", target: "2", dailyCap: "20"}) { userErrors { code } } }`, user)
+	const rule = `{ creditAccount { rechargeRule { enabled paused { at reason } } } }`
+	h.same("at first", h.data(h.member.token, rule, nil).Get("creditAccount.rechargeRule"), `{"enabled":true,"paused":null}`)
+	for reason, want := range map[string]string{"pace": "PACE", "cap": "CAP"} {
+		if _, err := h.pool.Exec(t.Context(), `UPDATE recharge_rules SET paused_at = '2026-01-02 03:04:05Z', pause_reason = $1`, reason); err != nil {
+			t.Fatal(err)
+		}
+		h.same("paused", h.data(h.member.token, rule, nil).Get("creditAccount.rechargeRule.paused"), `{"at":"2026-01-02T03:04:05Z","reason":"`+want+`"}`)
+		const resume = `mutation($u: ID!) { resumeRechargeRule(input: {userId: $u}) { account { rechargeRule { paused { reason } } } userErrors { code } } }`
+		h.same("as member", h.failed(h.member.token, resume, user), "FORBIDDEN")
+		h.same("resumed", h.data(h.admin.token, resume, user).Get("resumeRechargeRule.account.rechargeRule"), `{"paused":null}`)
+	}
+}
+
 func TestAdjustCredit(t *testing.T) {
 	t.Parallel()
 	h := open(t)

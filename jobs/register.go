@@ -33,7 +33,7 @@ func (r *registry) addAll(o Options) {
 	register(r, &egressRefreshAll{egress: o.Egress})
 	register(r, &egressCheck{egress: o.Egress})
 	register(r, &egressCheckAll{egress: o.Egress})
-	register(r, &creditRecharge{ledger: o.Ledger, log: o.Log})
+	register(r, &creditRecharge{ledger: o.Ledger, inbox: o.Inbox, log: o.Log})
 	register(r, &creditSweep{ledger: o.Ledger, log: o.Log})
 	register(r, &creditExpire{ledger: o.Ledger, log: o.Log})
 	register(r, &creditVerify{ledger: o.Ledger, inbox: o.Inbox, log: o.Log})

@@ -45,6 +45,24 @@ func TestGrantThatExpires(t *testing.T) {
 	s.signIn(t, memberEmail).get("/credit").is(200).shows("Credit that expires", "trial", "2099-12-31 00:00:00 UTC", `data-label="Left" class="num">5.00<`)
 }
 
+func TestPausedRecharge(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	user := s.member.ID.String()
+	b.post("/credit/rule", "user", user, "threshold", "10", "target", "50", "dailyCap", "100", "enabled", "on").redirects("/credit")
+	for reason, want := range map[string]string{"pace": "It recharged six times within an hour.", "cap": "It used up its daily cap on three days in a row."} {
+		if _, err := s.pool.Exec(t.Context(), `UPDATE recharge_rules SET paused_at = now(), pause_reason = $1`, reason); err != nil {
+			t.Fatal(err)
+		}
+		member.get("/credit").is(200).shows(">Paused</div>", want).hides("Resume it")
+		member.post("/credit/rule/resume", "user", user).is(403)
+		b.get("/credit?user="+user).is(200).shows(want, "Resume it")
+		b.post("/credit/rule/resume", "user", user).redirects("/credit?user=" + user)
+		b.get("/credit?user="+user).is(200).shows("The automatic recharge goes on.").hides(want, "Resume it")
+	}
+}
+
 func TestSignUpCredit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

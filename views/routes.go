@@ -151,6 +151,7 @@ func New(o Options) http.Handler {
 	page("POST /credit/codes/{id}/revoke", c.codesRevoke)
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
+	page("POST /credit/rule/resume", c.rechargeResume)
 
 	page("GET /sessions", c.sessions)
 	page("POST /sessions/{id}/revoke", c.sessionRevoke)

@@ -229,6 +229,8 @@ func samples(p ui.Page) map[string]templ.Component {
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindGrant, Amount: 100 * money.Credit, Reason: "first", CreatedAt: sampleTime},
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindCharge, Amount: -12_340_000, Reason: "large", RequestID: ptr(requests[0].ID), CreatedAt: sampleTime},
 		)}),
+		"credit-paused": creditPage(p, creditView{Account: credit.Account{Recharge: &credit.Rule{Enabled: true, Paused: &credit.Pause{At: sampleTime, Reason: credit.PauseCap}}},
+			Owner: sampleUser, MayGrant: true}),
 		"credit-empty":    creditPage(p, creditView{Owner: sampleMember, Own: true}),
 		"grant":           grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
 		"sign-up":         signUpPage(p, signUpForm{Amount: "5", ValidDays: "x", Problems: problems{"validDays": "Enter a number."}}),

@@ -1248,6 +1248,52 @@ func (ec *executionContext) fieldContext_GrantCreditPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _RechargePause_at(ctx context.Context, field graphql.CollectedField, obj *credit.Pause) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargePause_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RechargePause_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RechargePause", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RechargePause_reason(ctx context.Context, field graphql.CollectedField, obj *credit.Pause) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargePause_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.PauseReason) graphql.Marshaler {
+			return ec.marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RechargePause_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RechargePause", field, false, false, "RechargePauseReason")
+}
+
 func (ec *executionContext) _RechargeRule_threshold(ctx context.Context, field graphql.CollectedField, obj *credit.Rule) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1338,6 +1384,38 @@ func (ec *executionContext) _RechargeRule_enabled(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_RechargeRule_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RechargeRule", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _RechargeRule_paused(ctx context.Context, field graphql.CollectedField, obj *credit.Rule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargeRule_paused(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Paused, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Pause) graphql.Marshaler {
+			return ec.marshalORechargePause2ᚖaihigressᚋinternalᚋcreditᚐPause(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RechargeRule_paused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RechargeRule",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RechargePause(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RedeemBatch_id(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
@@ -1729,6 +1807,70 @@ func (ec *executionContext) _RefundRequestPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_RefundRequestPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RefundRequestPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeRechargeRulePayload_account(ctx context.Context, field graphql.CollectedField, obj *model.ResumeRechargeRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeRechargeRulePayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeRechargeRulePayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeRechargeRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeRechargeRulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ResumeRechargeRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeRechargeRulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeRechargeRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeRechargeRulePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -2415,6 +2557,48 @@ func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context
 func UnmarshalRefundRequestInput(ctx context.Context, raw any) (model.RefundRequestInput, error) {
 	var out model.RefundRequestInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundRequestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputResumeRechargeRuleInput(ctx context.Context, obj any) (model.ResumeRechargeRuleInput, error) {
+	var it model.ResumeRechargeRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"userId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalResumeRechargeRuleInput unmarshals raw into the ResumeRechargeRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalResumeRechargeRuleInput(ctx context.Context, raw any) (model.ResumeRechargeRuleInput, error) {
+	var out model.ResumeRechargeRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ResumeRechargeRuleInput", raw, &out)
 	return out, err
 }
 
@@ -3155,6 +3339,44 @@ func (ec *executionContext) _GrantCreditPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var rechargePauseImplementors = []string{"RechargePause"}
+
+func (ec *executionContext) _RechargePause(ctx context.Context, sel ast.SelectionSet, obj *credit.Pause) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rechargePauseImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RechargePause")
+		case "at":
+			out.Values[i] = ec._RechargePause_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._RechargePause_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var rechargeRuleImplementors = []string{"RechargeRule"}
 
 func (ec *executionContext) _RechargeRule(ctx context.Context, sel ast.SelectionSet, obj *credit.Rule) graphql.Marshaler {
@@ -3184,6 +3406,11 @@ func (ec *executionContext) _RechargeRule(ctx context.Context, sel ast.Selection
 		case "enabled":
 			out.Values[i] = ec._RechargeRule_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paused":
+			out.Values[i] = ec._RechargeRule_paused(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -3343,6 +3570,44 @@ func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._RefundRequestPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var resumeRechargeRulePayloadImplementors = []string{"ResumeRechargeRulePayload"}
+
+func (ec *executionContext) _ResumeRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResumeRechargeRulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, resumeRechargeRulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ResumeRechargeRulePayload")
+		case "account":
+			out.Values[i] = ec._ResumeRechargeRulePayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ResumeRechargeRulePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -3751,6 +4016,32 @@ func (ec *executionContext) marshalNGrantCreditPayload2ᚖaihigressᚋgraphᚋmo
 	return ec._GrantCreditPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx context.Context, v any) (credit.PauseReason, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx context.Context, sel ast.SelectionSet, v credit.PauseReason) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RechargePauseReason!")
+	}
+	return res
+}
+
+var (
+	unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason = map[string]credit.PauseReason{
+		"PACE": credit.PausePace,
+		"CAP":  credit.PauseCap,
+	}
+	marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason = map[credit.PauseReason]string{
+		credit.PausePace: "PACE",
+		credit.PauseCap:  "CAP",
+	}
+)
+
 func (ec *executionContext) marshalNRedeemBatch2aihigressᚋinternalᚋcreditᚐBatch(ctx context.Context, sel ast.SelectionSet, v credit.Batch) graphql.Marshaler {
 	return ec._RedeemBatch(ctx, sel, &v)
 }
@@ -3795,6 +4086,19 @@ func (ec *executionContext) marshalNRefundRequestPayload2ᚖaihigressᚋgraphᚋ
 		return graphql.Null
 	}
 	return ec._RefundRequestPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNResumeRechargeRuleInput2aihigressᚋgraphᚋmodelᚐResumeRechargeRuleInput(ctx context.Context, v any) (model.ResumeRechargeRuleInput, error) {
+	res, err := ec.unmarshalInputResumeRechargeRuleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResumeRechargeRulePayload2ᚖaihigressᚋgraphᚋmodelᚐResumeRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, v *model.ResumeRechargeRulePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ResumeRechargeRulePayload!")
+		return graphql.Null
+	}
+	return ec._ResumeRechargeRulePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRevokeRedeemCodesInput2aihigressᚋgraphᚋmodelᚐRevokeRedeemCodesInput(ctx context.Context, v any) (model.RevokeRedeemCodesInput, error) {
@@ -3883,6 +4187,13 @@ func (ec *executionContext) marshalOCreditEntry2ᚖaihigressᚋinternalᚋcredit
 		return graphql.Null
 	}
 	return ec._CreditEntry(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORechargePause2ᚖaihigressᚋinternalᚋcreditᚐPause(ctx context.Context, sel ast.SelectionSet, v *credit.Pause) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RechargePause(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORechargeRule2ᚖaihigressᚋinternalᚋcreditᚐRule(ctx context.Context, sel ast.SelectionSet, v *credit.Rule) graphql.Marshaler {

@@ -501,6 +501,7 @@ type ComplexityRoot struct {
 		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
 		RemoveProviderModel    func(childComplexity int, input model.RemoveProviderModelInput) int
+		ResumeRechargeRule     func(childComplexity int, input model.ResumeRechargeRuleInput) int
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
 		RevokeRedeemCodes      func(childComplexity int, input model.RevokeRedeemCodesInput) int
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
@@ -732,9 +733,15 @@ type ComplexityRoot struct {
 		Tiers        func(childComplexity int) int
 	}
 
+	RechargePause struct {
+		At     func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	RechargeRule struct {
 		DailyCap  func(childComplexity int) int
 		Enabled   func(childComplexity int) int
+		Paused    func(childComplexity int) int
 		Target    func(childComplexity int) int
 		Threshold func(childComplexity int) int
 	}
@@ -826,6 +833,11 @@ type ComplexityRoot struct {
 		More     func(childComplexity int) int
 		Strategy func(childComplexity int) int
 		Targets  func(childComplexity int) int
+	}
+
+	ResumeRechargeRulePayload struct {
+		Account    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RevokeApiKeyPayload struct {
@@ -2893,6 +2905,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveProviderModel(childComplexity, args["input"].(model.RemoveProviderModelInput)), true
+	case "Mutation.resumeRechargeRule":
+		if e.ComplexityRoot.Mutation.ResumeRechargeRule == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeRechargeRule_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeRechargeRule(childComplexity, args["input"].(model.ResumeRechargeRuleInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -4106,6 +4129,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RarePrices.Tiers(childComplexity), true
 
+	case "RechargePause.at":
+		if e.ComplexityRoot.RechargePause.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargePause.At(childComplexity), true
+	case "RechargePause.reason":
+		if e.ComplexityRoot.RechargePause.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargePause.Reason(childComplexity), true
+
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
 			break
@@ -4118,6 +4154,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RechargeRule.Enabled(childComplexity), true
+	case "RechargeRule.paused":
+		if e.ComplexityRoot.RechargeRule.Paused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargeRule.Paused(childComplexity), true
 	case "RechargeRule.target":
 		if e.ComplexityRoot.RechargeRule.Target == nil {
 			break
@@ -4494,6 +4536,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestPlan.Targets(childComplexity), true
+
+	case "ResumeRechargeRulePayload.account":
+		if e.ComplexityRoot.ResumeRechargeRulePayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeRechargeRulePayload.Account(childComplexity), true
+	case "ResumeRechargeRulePayload.userErrors":
+		if e.ComplexityRoot.ResumeRechargeRulePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeRechargeRulePayload.UserErrors(childComplexity), true
 
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
@@ -5491,6 +5546,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
 			graphql.NewInputUnmarshaler("RequestFilter", ec.unmarshalInputRequestFilter),
 			graphql.NewInputUnmarshaler("RequestOrder", ec.unmarshalInputRequestOrder),
+			graphql.NewInputUnmarshaler("ResumeRechargeRuleInput", ec.unmarshalInputResumeRechargeRuleInput),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
 			graphql.NewInputUnmarshaler("RevokeRedeemCodesInput", ec.unmarshalInputRevokeRedeemCodesInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
@@ -5948,6 +6004,24 @@ type RechargeRule {
   dailyCap: Amount!
   "Whether it is followed."
   enabled: Boolean!
+  "Since when and why it is paused; null where it is not."
+  paused: RechargePause
+}
+
+"A rule that recharged as no person would. It does nothing until an admin resumes it."
+type RechargePause {
+  "When it was paused."
+  at: Time!
+  "Why."
+  reason: RechargePauseReason!
+}
+
+"Why a rule was paused."
+enum RechargePauseReason {
+  "It was due again after six recharges within an hour."
+  PACE
+  "It was due again with its daily cap used up, on the third day in a row."
+  CAP
 }
 
 "Gives credit."
@@ -6158,6 +6232,20 @@ type SetRechargeRulePayload {
   userErrors: [UserError!]!
 }
 
+"Names the rule to resume."
+input ResumeRechargeRuleInput {
+  "Whose account it is for."
+  userId: ID!
+}
+
+"What came of it."
+type ResumeRechargeRulePayload {
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 extend type Query {
   "The account of a user; the viewer's where userId is left out."
   creditAccount(userId: ID): CreditAccount
@@ -6186,6 +6274,8 @@ extend type Mutation {
   setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
+  "Lets a paused rule recharge again."
+  resumeRechargeRule(input: ResumeRechargeRuleInput!): ResumeRechargeRulePayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/egress.graphqls", Input: `"Which proxy of a pool a call takes. One that failed is passed over for a while, on each node by what it saw."
@@ -10001,6 +10091,16 @@ func (ec *executionContext) childFields_RarePrices(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type RarePrices", field.Name)
 }
 
+func (ec *executionContext) childFields_RechargePause(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_RechargePause_at(ctx, field)
+	case "reason":
+		return ec.fieldContext_RechargePause_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RechargePause", field.Name)
+}
+
 func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "threshold":
@@ -10011,6 +10111,8 @@ func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field 
 		return ec.fieldContext_RechargeRule_dailyCap(ctx, field)
 	case "enabled":
 		return ec.fieldContext_RechargeRule_enabled(ctx, field)
+	case "paused":
+		return ec.fieldContext_RechargeRule_paused(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RechargeRule", field.Name)
 }
@@ -10191,6 +10293,16 @@ func (ec *executionContext) childFields_RequestPlan(ctx context.Context, field g
 		return ec.fieldContext_RequestPlan_more(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RequestPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_ResumeRechargeRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_ResumeRechargeRulePayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResumeRechargeRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeRechargeRulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

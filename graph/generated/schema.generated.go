@@ -45,6 +45,7 @@ type MutationResolver interface {
 	SetSignUpCredit(ctx context.Context, input credit.SignUpInput) (*model.SetSignUpCreditPayload, error)
 	SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error)
 	SetRechargeRule(ctx context.Context, input model.SetRechargeRuleInput) (*model.SetRechargeRulePayload, error)
+	ResumeRechargeRule(ctx context.Context, input model.ResumeRechargeRuleInput) (*model.ResumeRechargeRulePayload, error)
 	CreateEgressPool(ctx context.Context, input model.CreateEgressPoolInput) (*model.CreateEgressPoolPayload, error)
 	UpdateEgressPool(ctx context.Context, input model.UpdateEgressPoolInput) (*model.UpdateEgressPoolPayload, error)
 	DeleteEgressPool(ctx context.Context, input model.DeleteEgressPoolInput) (*model.DeleteEgressPoolPayload, error)
@@ -467,6 +468,20 @@ func (ec *executionContext) field_Mutation_removeProviderModel_args(ctx context.
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.RemoveProviderModelInput, error) {
 			return ec.unmarshalNRemoveProviderModelInput2aihigressᚋgraphᚋmodelᚐRemoveProviderModelInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_resumeRechargeRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.ResumeRechargeRuleInput, error) {
+			return ec.unmarshalNResumeRechargeRuleInput2aihigressᚋgraphᚋmodelᚐResumeRechargeRuleInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1753,6 +1768,50 @@ func (ec *executionContext) fieldContext_Mutation_setRechargeRule(ctx context.Co
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_setRechargeRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_resumeRechargeRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_resumeRechargeRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ResumeRechargeRule(ctx, fc.Args["input"].(model.ResumeRechargeRuleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ResumeRechargeRulePayload) graphql.Marshaler {
+			return ec.marshalNResumeRechargeRulePayload2ᚖaihigressᚋgraphᚋmodelᚐResumeRechargeRulePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_resumeRechargeRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResumeRechargeRulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_resumeRechargeRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -4577,6 +4636,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "setRechargeRule":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setRechargeRule(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resumeRechargeRule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_resumeRechargeRule(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

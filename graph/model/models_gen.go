@@ -742,6 +742,20 @@ type RequestFilter struct {
 	Until *time.Time `json:"until,omitempty"`
 }
 
+// Names the rule to resume.
+type ResumeRechargeRuleInput struct {
+	// Whose account it is for.
+	UserID scalar.UserID `json:"userId"`
+}
+
+// What came of it.
+type ResumeRechargeRulePayload struct {
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Names the key to end.
 type RevokeAPIKeyInput struct {
 	// Its typed, opaque identifier.
