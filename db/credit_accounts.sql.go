@@ -117,43 +117,6 @@ func (q *Queries) InsertCreditAccount(ctx context.Context, db DBTX, arg InsertCr
 	return err
 }
 
-const listBalanceMismatches = `-- name: ListBalanceMismatches :many
-SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
-FROM credit_accounts a
-LEFT JOIN credit_entries e ON e.account_id = a.id
-WHERE a.user_id IS NOT NULL
-GROUP BY a.id
-HAVING a.balance <> coalesce(sum(e.amount), 0)
-ORDER BY a.id
-LIMIT $1
-`
-
-type ListBalanceMismatchesRow struct {
-	ID      id.Account
-	Balance money.Amount
-	Entries int64
-}
-
-func (q *Queries) ListBalanceMismatches(ctx context.Context, db DBTX, rowLimit int32) ([]ListBalanceMismatchesRow, error) {
-	rows, err := db.Query(ctx, listBalanceMismatches, rowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListBalanceMismatchesRow{}
-	for rows.Next() {
-		var i ListBalanceMismatchesRow
-		if err := rows.Scan(&i.ID, &i.Balance, &i.Entries); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listCreditAccountsByUsers = `-- name: ListCreditAccountsByUsers :many
 SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, a.expiring, (
         SELECT coalesce(sum(l.amount), 0)

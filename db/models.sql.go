@@ -85,6 +85,16 @@ type CreditAccount struct {
 	Expiring      money.Amount
 }
 
+type CreditClosing struct {
+	AccountID   id.Account
+	Number      int64
+	Balance     int64
+	Entries     int64
+	SinceNumber *int64
+	Since       int64
+	CreatedAt   time.Time
+}
+
 type CreditEntry struct {
 	ID             id.Entry
 	AccountID      id.Account
@@ -95,6 +105,7 @@ type CreditEntry struct {
 	RequestID      *id.Request
 	ActorID        *id.User
 	CreatedAt      time.Time
+	Number         *int64
 }
 
 type CreditLease struct {

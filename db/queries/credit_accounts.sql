@@ -68,16 +68,6 @@ SET balance = balance + @amount::bigint,
     updated_at = now()
 WHERE id = @id;
 
--- name: ListBalanceMismatches :many
-SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
-FROM credit_accounts a
-LEFT JOIN credit_entries e ON e.account_id = a.id
-WHERE a.user_id IS NOT NULL
-GROUP BY a.id
-HAVING a.balance <> coalesce(sum(e.amount), 0)
-ORDER BY a.id
-LIMIT @row_limit;
-
 -- name: ListCreditAccountsByUsers :many
 SELECT sqlc.embed(a), (
         SELECT coalesce(sum(l.amount), 0)

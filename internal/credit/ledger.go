@@ -191,30 +191,3 @@ func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []
 	}
 	return budgets, nil
 }
-
-// A Mismatch is an account whose balance is not the sum of its entries.
-type Mismatch struct {
-	Account id.Account
-	Balance money.Amount
-	Entries money.Amount // their sum
-}
-
-// maxMismatches is how many Verify reports at most.
-const maxMismatches = 100
-
-// Verify compares every balance with its entries, as of one moment, and reports those that differ, at most 100. There
-// should never be one. It reads all entries: run it seldom.
-func (l *Ledger) Verify(ctx context.Context) ([]Mismatch, error) {
-	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
-		return nil, err
-	}
-	rows, err := l.q.ListBalanceMismatches(ctx, l.pool, maxMismatches)
-	if err != nil {
-		return nil, fmt.Errorf("verify balances: %w", db.Classify(err))
-	}
-	mismatches := make([]Mismatch, len(rows))
-	for i, row := range rows {
-		mismatches[i] = Mismatch{Account: row.ID, Balance: row.Balance, Entries: money.Amount(row.Entries)}
-	}
-	return mismatches, nil
-}

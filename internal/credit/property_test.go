@@ -459,6 +459,20 @@ func (w *world) Sweep(t *rapid.T) {
 	}
 }
 
+// CloseBooks is the job that compares balances with their entries since it last did.
+func (w *world) CloseBooks(t *rapid.T) {
+	found, err := w.b.ledger.Verify(job(context.Background()))
+	if err != nil || len(found) > 0 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	for _, account := range w.accounts {
+		s := w.b.standing(account)
+		if chain := w.b.chain(t, account); len(chain) > 0 && chain[len(chain)-1] != s.Balance || len(chain) == 0 && s.Balance != 0 {
+			t.Fatalf("a balance of %d is closed with %v", s.Balance, chain)
+		}
+	}
+}
+
 // Check is what holds at all times.
 func (w *world) Check(t *rapid.T) {
 	w.b.clock.advance(time.Second) // a refusal is remembered for less
@@ -517,6 +531,7 @@ func (w *world) end(t *rapid.T) {
 	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
 	w.Sweep(t)
 	expired := w.endLots(t)
+	w.CloseBooks(t)
 	var charged money.Amount
 	for request, amount := range w.charged {
 		var count int
