@@ -452,6 +452,11 @@ func (w *world) Expire(t *rapid.T) {
 	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
 }
 
+// JumpBack sets the nodes' clocks back.
+func (w *world) JumpBack(t *rapid.T) {
+	w.b.clock.advance(-time.Duration(rapid.IntRange(1, 7200).Draw(t, "seconds")) * time.Second)
+}
+
 // Sweep returns what stopped nodes have left.
 func (w *world) Sweep(t *rapid.T) {
 	if _, err := w.b.ledger.sweep(job(context.Background()), 0); err != nil {
