@@ -12,6 +12,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const addToExpiring = `-- name: AddToExpiring :exec
@@ -69,17 +70,20 @@ func (q *Queries) InsertCreditLot(ctx context.Context, db DBTX, arg InsertCredit
 
 const listCreditLots = `-- name: ListCreditLots :many
 
-SELECT l.entry_id, l.account_id, l.amount, l.left_over, l.expired, l.expires_at, e.kind, e.reason, e.created_at, a.expiring, (l.expires_at <= now())::boolean AS due
+SELECT l.entry_id, l.account_id, l.amount, l.left_over, l.expired, l.expires_at, e.kind, e.reason, e.created_at, a.expiring,
+    (l.expires_at <= now())::boolean AS due,
+    (l.expires_at <= now() - $1::interval)::boolean AS overdue
 FROM credit_lots l
 JOIN credit_entries e ON e.id = l.entry_id
 JOIN credit_accounts a ON a.id = l.account_id
-WHERE l.account_id = $1
+WHERE l.account_id = $2
     AND l.left_over > 0
 ORDER BY l.expires_at, l.entry_id
-LIMIT $2
+LIMIT $3
 `
 
 type ListCreditLotsParams struct {
+	Grace     pgtype.Interval
 	AccountID id.Account
 	RowLimit  int32
 }
@@ -91,12 +95,13 @@ type ListCreditLotsRow struct {
 	CreatedAt time.Time
 	Expiring  money.Amount
 	Due       bool
+	Overdue   bool
 }
 
 // The lots of an account that something was left of when they were last written, in the order in which they expire, with
 // what is left of all now.
 func (q *Queries) ListCreditLots(ctx context.Context, db DBTX, arg ListCreditLotsParams) ([]ListCreditLotsRow, error) {
-	rows, err := db.Query(ctx, listCreditLots, arg.AccountID, arg.RowLimit)
+	rows, err := db.Query(ctx, listCreditLots, arg.Grace, arg.AccountID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +121,7 @@ func (q *Queries) ListCreditLots(ctx context.Context, db DBTX, arg ListCreditLot
 			&i.CreatedAt,
 			&i.Expiring,
 			&i.Due,
+			&i.Overdue,
 		); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,9 @@ WHERE entry_id = @entry_id;
 -- what is left of all now.
 
 -- name: ListCreditLots :many
-SELECT sqlc.embed(l), e.kind, e.reason, e.created_at, a.expiring, (l.expires_at <= now())::boolean AS due
+SELECT sqlc.embed(l), e.kind, e.reason, e.created_at, a.expiring,
+    (l.expires_at <= now())::boolean AS due,
+    (l.expires_at <= now() - @grace::interval)::boolean AS overdue
 FROM credit_lots l
 JOIN credit_entries e ON e.id = l.entry_id
 JOIN credit_accounts a ON a.id = l.account_id

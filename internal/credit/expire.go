@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -27,9 +28,9 @@ func (ExpireArgs) InsertOpts() river.InsertOpts { return upkeep() }
 // Each account is a transaction of its own; one that fails does not keep the others from theirs, and all failures are
 // returned.
 //
-// What nodes have leased of an account may be spent already, so as much of its lots stays, from the first to expire on.
-// What is charged of that is taken from these lots, and what nodes give back is taken back later: a lot may expire in
-// several entries. So what is spent of a lot after its end is at most what nodes had leased when it was first taken back.
+// What nodes have leased of an account may be spent already, so as much of its lots stays for a quarter of an hour after
+// their end, from the first to expire on: what is charged meanwhile is taken from these. After that all of it is taken back
+// that is available, and what nodes have leased when they give it back: a lot may expire in several entries.
 func (l *Ledger) Expire(ctx context.Context) (entries int, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
 		return 0, err
@@ -78,8 +79,11 @@ func (l *Ledger) expire(ctx context.Context, account id.Account) (entries int, e
 	return entries, nil
 }
 
-// expirable is how much of each lot can be taken back: of those that are due what no node may have spent, and never more
-// than is available, whatever the lots say.
+// lotGrace is how long what was spent before a lot's end may take to be booked, long requests included.
+const lotGrace = 15 * time.Minute
+
+// expirable is how much of each lot can be taken back: what is available, less what nodes may have spent of those that
+// ended just now.
 func expirable(lots []Lot, balance, leased money.Amount) []money.Amount {
 	out := make([]money.Amount, len(lots))
 	available, spendable := max(balance.Add(-leased), 0), leased
@@ -87,9 +91,10 @@ func expirable(lots []Lot, balance, leased money.Amount) []money.Amount {
 		if !lot.due {
 			continue
 		}
-		kept := min(lot.Left, spendable)
-		out[i] = min(lot.Left-kept, available)
-		spendable -= kept
+		if out[i] = min(lot.Left, available); !lot.overdue {
+			out[i] = min(out[i], max(lot.Left-spendable, 0))
+		}
+		spendable = max(spendable-(lot.Left-out[i]), 0)
 		available -= out[i]
 	}
 	return out

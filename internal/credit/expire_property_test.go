@@ -33,13 +33,16 @@ func (w *world) draw(account id.Account, amount money.Amount) {
 	}
 }
 
-// GrantExpiring gives credit for some hours.
+// step is how far time passes; lots end between two steps, so that one is due a step before it is overdue.
+const step = lotGrace + 5*time.Minute
+
+// GrantExpiring gives credit for some steps.
 func (w *world) GrantExpiring(t *rapid.T) {
 	i := w.account(t)
 	account := w.accounts[i]
 	before := w.b.standing(account)
 	amount := money.Amount(rapid.Int64Range(1, 200).Draw(t, "amount"))
-	at := time.Now().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "hours"))*time.Hour + 30*time.Minute).Truncate(time.Microsecond)
+	at := time.Now().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "steps"))*step + step/2).Truncate(time.Microsecond)
 	entry, _, err := w.b.ledger.Grant(job(context.Background()), GrantInput{UserID: w.users[i], Amount: amount, ExpiresAt: &at})
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +57,13 @@ func (w *world) GrantExpiring(t *rapid.T) {
 	})
 }
 
-// PassHour brings the end of all lots nearer, or moves it away: the clock jumped back.
-func (w *world) PassHour(t *rapid.T) {
-	hours := time.Hour
+// PassTime brings the end of all lots nearer, or moves it away: the clock jumped back.
+func (w *world) PassTime(t *rapid.T) {
+	passed := step
 	if rapid.IntRange(0, 3).Draw(t, "back") == 0 {
-		hours = -hours
+		passed = -passed
 	}
-	w.pass(hours)
+	w.pass(passed)
 }
 
 func (w *world) pass(d time.Duration) {
@@ -86,13 +89,16 @@ func (w *world) ExpireCredit(t *rapid.T) {
 		}
 	}
 	for i, account := range w.accounts {
-		leased, total := before[i].Leased, money.Amount(0)
+		available, leased, total := max(before[i].available(), 0), before[i].Leased, money.Amount(0)
 		for _, lot := range w.lots[account] {
 			if lot.at.After(time.Now()) {
 				continue
 			}
-			out := max(lot.left()-leased, 0)
-			leased -= lot.left() - out
+			out := min(lot.left(), available-total)
+			if lot.at.Add(lotGrace).After(time.Now()) { // may have been spent before its end
+				out = min(out, max(lot.left()-leased, 0))
+			}
+			leased = max(leased-(lot.left()-out), 0)
 			lot.out += out
 			total += out
 		}

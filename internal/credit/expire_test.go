@@ -123,7 +123,7 @@ func TestWhatIsLeasedExpiresWhenItComesBack(t *testing.T) {
 	b.lot(user, 1000, time.Hour)
 	hold := b.reserve(leases, account, 400)
 	leased := b.row(account, node)
-	b.pass(2 * time.Hour)
+	b.pass(time.Hour)
 	b.expire()
 	if s := b.standing(account); s.Balance != leased || s.available() != 0 {
 		t.Fatalf("%+v, with %d leased", s, leased)
@@ -145,6 +145,34 @@ func TestWhatIsLeasedExpiresWhenItComesBack(t *testing.T) {
 	}
 	if n := b.expire(); n != 0 {
 		t.Errorf("%d more", n)
+	}
+}
+
+// TestWhatANodeAlwaysHasLeasedExpires: an account in use always has something leased, which must not keep its credit for
+// ever. What is charged within the quarter of an hour is still taken from what has ended.
+func TestWhatANodeAlwaysHasLeasedExpires(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	node := id.New[id.Node]()
+	leases := b.leases(node)
+	user, account := b.open(10_000)
+	b.lot(user, 100, time.Hour)
+	b.reserve(leases, account, 40).Settle(30)
+	if leased := b.row(account, node); leased < 100 {
+		t.Fatalf("%d leased", leased)
+	}
+	b.pass(time.Hour)
+	if n := b.expire(); n != 0 {
+		t.Errorf("%d entries of what may have been spent before", n)
+	}
+	b.book(node, charge(account, 30))
+	leases.Booked(account, 30)
+	if got := b.left(user, account); !cmp.Equal(got, []money.Amount{70}) {
+		t.Errorf("%v left", got)
+	}
+	b.pass(lotGrace)
+	if n := b.expire(); n != 1 || b.standing(account).Balance != 10_000 || b.row(account, node) < 70 {
+		t.Errorf("%d entries, %+v", n, b.standing(account))
 	}
 }
 

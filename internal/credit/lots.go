@@ -35,6 +35,7 @@ type Lot struct {
 	ExpiresAt time.Time
 
 	due     bool         // by the database's clock
+	overdue bool         // lotGrace ago
 	written money.Amount // Left as it is stored
 }
 
@@ -62,7 +63,7 @@ func (l *Ledger) Lots(ctx context.Context, account Account) ([]Lot, error) {
 
 // lots are those that something was left of when they were last written.
 func (l *Ledger) lots(ctx context.Context, tx db.DBTX, account id.Account) ([]Lot, error) {
-	rows, err := l.q.ListCreditLots(ctx, tx, db.ListCreditLotsParams{AccountID: account, RowLimit: MaxLots})
+	rows, err := l.q.ListCreditLots(ctx, tx, db.ListCreditLotsParams{AccountID: account, Grace: interval(lotGrace), RowLimit: MaxLots})
 	if err != nil {
 		return nil, fmt.Errorf("read credit that expires: %w", db.Classify(err))
 	}
@@ -72,7 +73,7 @@ func (l *Ledger) lots(ctx context.Context, tx db.DBTX, account id.Account) ([]Lo
 		stored := row.CreditLot
 		lots[i] = Lot{
 			Entry: stored.EntryID, Kind: Kind(row.Kind), Amount: stored.Amount, Left: stored.LeftOver, Expired: stored.Expired,
-			Reason: row.Reason, CreatedAt: row.CreatedAt, ExpiresAt: stored.ExpiresAt, due: row.Due, written: stored.LeftOver,
+			Reason: row.Reason, CreatedAt: row.CreatedAt, ExpiresAt: stored.ExpiresAt, due: row.Due, overdue: row.Overdue, written: stored.LeftOver,
 		}
 		expiring = row.Expiring
 	}
