@@ -89,7 +89,7 @@ func (d *domain) Recharge(ctx context.Context, _ credit.Inbox) (int, error) {
 	d.note(ctx, "Recharge")
 	return 1, nil
 }
-func (d *domain) Expire(ctx context.Context) (int, error)   { d.note(ctx, "Expire"); return 1, nil }
+func (d *domain) Expire(ctx context.Context) (int, error) { d.note(ctx, "Expire"); return 1, nil }
 func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
