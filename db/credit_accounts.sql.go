@@ -15,24 +15,27 @@ import (
 )
 
 const addToBalance = `-- name: AddToBalance :exec
+
 UPDATE credit_accounts
-SET balance = balance + $1,
+SET balance = balance + $1::bigint,
+    expiring = greatest(expiring + least($1::bigint, 0), 0),
     updated_at = now()
 WHERE id = $2
 `
 
 type AddToBalanceParams struct {
-	Amount money.Amount
+	Amount int64
 	ID     id.Account
 }
 
+// What is taken away is taken from what expires first.
 func (q *Queries) AddToBalance(ctx context.Context, db DBTX, arg AddToBalanceParams) error {
 	_, err := db.Exec(ctx, addToBalance, arg.Amount, arg.ID)
 	return err
 }
 
 const getCreditAccount = `-- name: GetCreditAccount :one
-SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, (
+SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, a.expiring, (
         SELECT coalesce(sum(l.amount), 0)
         FROM credit_leases l
         WHERE l.account_id = a.id
@@ -57,6 +60,7 @@ func (q *Queries) GetCreditAccount(ctx context.Context, db DBTX, userID id.User)
 		&i.CreditAccount.UpdatedAt,
 		&i.CreditAccount.DailyBudget,
 		&i.CreditAccount.MonthlyBudget,
+		&i.CreditAccount.Expiring,
 		&i.Reserved,
 	)
 	return i, err
@@ -76,6 +80,28 @@ func (q *Queries) GetCreditAccountOwner(ctx context.Context, db DBTX, argID id.A
 	return user_id, err
 }
 
+const getCreditStanding = `-- name: GetCreditStanding :one
+SELECT a.balance, (
+        SELECT coalesce(sum(l.amount), 0)
+        FROM credit_leases l
+        WHERE l.account_id = a.id
+    )::bigint AS reserved
+FROM credit_accounts a
+WHERE a.id = $1
+`
+
+type GetCreditStandingRow struct {
+	Balance  money.Amount
+	Reserved int64
+}
+
+func (q *Queries) GetCreditStanding(ctx context.Context, db DBTX, argID id.Account) (GetCreditStandingRow, error) {
+	row := db.QueryRow(ctx, getCreditStanding, argID)
+	var i GetCreditStandingRow
+	err := row.Scan(&i.Balance, &i.Reserved)
+	return i, err
+}
+
 const insertCreditAccount = `-- name: InsertCreditAccount :exec
 INSERT INTO credit_accounts (id, user_id)
 VALUES ($1, $2)
@@ -91,45 +117,8 @@ func (q *Queries) InsertCreditAccount(ctx context.Context, db DBTX, arg InsertCr
 	return err
 }
 
-const listBalanceMismatches = `-- name: ListBalanceMismatches :many
-SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
-FROM credit_accounts a
-LEFT JOIN credit_entries e ON e.account_id = a.id
-WHERE a.user_id IS NOT NULL
-GROUP BY a.id
-HAVING a.balance <> coalesce(sum(e.amount), 0)
-ORDER BY a.id
-LIMIT $1
-`
-
-type ListBalanceMismatchesRow struct {
-	ID      id.Account
-	Balance money.Amount
-	Entries int64
-}
-
-func (q *Queries) ListBalanceMismatches(ctx context.Context, db DBTX, rowLimit int32) ([]ListBalanceMismatchesRow, error) {
-	rows, err := db.Query(ctx, listBalanceMismatches, rowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListBalanceMismatchesRow{}
-	for rows.Next() {
-		var i ListBalanceMismatchesRow
-		if err := rows.Scan(&i.ID, &i.Balance, &i.Entries); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listCreditAccountsByUsers = `-- name: ListCreditAccountsByUsers :many
-SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, (
+SELECT a.id, a.user_id, a.balance, a.created_at, a.updated_at, a.daily_budget, a.monthly_budget, a.expiring, (
         SELECT coalesce(sum(l.amount), 0)
         FROM credit_leases l
         WHERE l.account_id = a.id
@@ -167,6 +156,7 @@ func (q *Queries) ListCreditAccountsByUsers(ctx context.Context, db DBTX, arg Li
 			&i.CreditAccount.UpdatedAt,
 			&i.CreditAccount.DailyBudget,
 			&i.CreditAccount.MonthlyBudget,
+			&i.CreditAccount.Expiring,
 			&i.Reserved,
 		); err != nil {
 			return nil, err
@@ -208,7 +198,7 @@ func (q *Queries) LockChargedAccounts(ctx context.Context, db DBTX, arg LockChar
 }
 
 const lockCreditAccountOfUser = `-- name: LockCreditAccountOfUser :one
-SELECT id, user_id, balance, created_at, updated_at, daily_budget, monthly_budget
+SELECT id, user_id, balance, created_at, updated_at, daily_budget, monthly_budget, expiring
 FROM credit_accounts
 WHERE user_id = $1
 FOR NO KEY UPDATE
@@ -225,6 +215,7 @@ func (q *Queries) LockCreditAccountOfUser(ctx context.Context, db DBTX, userID i
 		&i.UpdatedAt,
 		&i.DailyBudget,
 		&i.MonthlyBudget,
+		&i.Expiring,
 	)
 	return i, err
 }

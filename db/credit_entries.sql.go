@@ -61,6 +61,7 @@ WITH charges AS (
 ), moved AS (
     UPDATE credit_accounts a
     SET balance = a.balance + s.amount,
+        expiring = greatest(a.expiring + s.amount, 0),
         updated_at = now()
     FROM sums s
     WHERE a.id = s.account_id
@@ -146,7 +147,7 @@ func (q *Queries) CountCreditEntries(ctx context.Context, db DBTX, arg CountCred
 }
 
 const getCreditEntryByKey = `-- name: GetCreditEntryByKey :one
-SELECT id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at
+SELECT id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at, number
 FROM credit_entries
 WHERE account_id = $1
     AND idempotency_key = $2
@@ -170,6 +171,7 @@ func (q *Queries) GetCreditEntryByKey(ctx context.Context, db DBTX, arg GetCredi
 		&i.RequestID,
 		&i.ActorID,
 		&i.CreatedAt,
+		&i.Number,
 	)
 	return i, err
 }
@@ -177,7 +179,7 @@ func (q *Queries) GetCreditEntryByKey(ctx context.Context, db DBTX, arg GetCredi
 const insertCreditEntry = `-- name: InsertCreditEntry :one
 INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at
+RETURNING id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at, number
 `
 
 type InsertCreditEntryParams struct {
@@ -213,12 +215,13 @@ func (q *Queries) InsertCreditEntry(ctx context.Context, db DBTX, arg InsertCred
 		&i.RequestID,
 		&i.ActorID,
 		&i.CreatedAt,
+		&i.Number,
 	)
 	return i, err
 }
 
 const listCreditEntries = `-- name: ListCreditEntries :many
-SELECT id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at
+SELECT id, account_id, kind, amount, reason, idempotency_key, request_id, actor_id, created_at, number
 FROM credit_entries
 WHERE account_id = $1
     AND (created_at, id) < ($2::timestamptz, $3::uuid)
@@ -257,6 +260,7 @@ func (q *Queries) ListCreditEntries(ctx context.Context, db DBTX, arg ListCredit
 			&i.RequestID,
 			&i.ActorID,
 			&i.CreatedAt,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}

@@ -111,6 +111,17 @@ type CreditAccount struct {
 	UpdatedAt     time.Time
 	DailyBudget   *money.Amount
 	MonthlyBudget *money.Amount
+	Expiring      money.Amount
+}
+
+type CreditClosing struct {
+	AccountID   id.Account
+	Number      int64
+	Balance     int64
+	Entries     int64
+	SinceNumber *int64
+	Since       int64
+	CreatedAt   time.Time
 }
 
 type CreditEntry struct {
@@ -123,12 +134,22 @@ type CreditEntry struct {
 	RequestID      *id.Request
 	ActorID        *id.User
 	CreatedAt      time.Time
+	Number         *int64
 }
 
 type CreditLease struct {
 	AccountID id.Account
 	NodeID    id.Node
 	Amount    money.Amount
+	ExpiresAt time.Time
+}
+
+type CreditLot struct {
+	EntryID   id.Entry
+	AccountID id.Account
+	Amount    money.Amount
+	LeftOver  money.Amount
+	Expired   money.Amount
 	ExpiresAt time.Time
 }
 
@@ -318,12 +339,14 @@ type ProviderModel struct {
 }
 
 type RechargeRule struct {
-	AccountID id.Account
-	Threshold money.Amount
-	Target    money.Amount
-	DailyCap  money.Amount
-	Enabled   bool
-	UpdatedAt time.Time
+	AccountID   id.Account
+	Threshold   money.Amount
+	Target      money.Amount
+	DailyCap    money.Amount
+	Enabled     bool
+	UpdatedAt   time.Time
+	PausedAt    *time.Time
+	PauseReason *string
 }
 
 type RedeemBatch struct {
@@ -335,6 +358,7 @@ type RedeemBatch struct {
 	RevokedAt *time.Time
 	CreatedBy *id.User
 	CreatedAt time.Time
+	ValidDays *int32
 }
 
 type RedeemCode struct {
@@ -460,6 +484,13 @@ type SessionCookie struct {
 	TokenHash []byte
 	Data      []byte
 	ExpiresAt time.Time
+}
+
+type SignUpCredit struct {
+	One       bool
+	Amount    money.Amount
+	ValidDays *int32
+	UpdatedAt time.Time
 }
 
 type SpoolCursor struct {

@@ -15,17 +15,35 @@ import (
 
 const getRecharge = `-- name: GetRecharge :one
 
-SELECT r.account_id, r.threshold, r.target, r.daily_cap, r.enabled, r.updated_at, a.balance,
-    (now() AT TIME ZONE 'UTC')::date::text AS day,
-    count(e.id) AS times,
-    coalesce(sum(e.amount), 0)::bigint AS recharged
+WITH moment AS (
+    SELECT date_trunc('day', now(), 'UTC') AS today
+), recent AS (
+    SELECT e.amount, e.created_at, e.created_at > r.updated_at AS counts
+    FROM credit_entries e
+    JOIN recharge_rules r ON r.account_id = e.account_id
+    CROSS JOIN moment m
+    WHERE e.account_id = $1
+        AND e.kind = 'recharge'
+        AND e.created_at >= m.today - interval '48 hours'
+)
+SELECT r.account_id, r.threshold, r.target, r.daily_cap, r.enabled, r.updated_at, r.paused_at, r.pause_reason, a.balance, (m.today AT TIME ZONE 'UTC')::date::text AS day,
+    (SELECT count(*) FROM recent WHERE created_at >= m.today) AS times,
+    (SELECT coalesce(sum(amount), 0) FROM recent WHERE created_at >= m.today)::bigint AS recharged,
+    (SELECT count(*) FROM recent WHERE counts AND created_at > now() - interval '1 hour') AS lately,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM recent
+            WHERE counts
+            GROUP BY date_trunc('day', created_at, 'UTC')
+            HAVING sum(amount) >= r.daily_cap
+        ) AS full_day
+    ) AS full_days
 FROM recharge_rules r
 JOIN credit_accounts a ON a.id = r.account_id
-LEFT JOIN credit_entries e ON e.account_id = r.account_id
-    AND e.kind = 'recharge'
-    AND e.created_at >= date_trunc('day', now(), 'UTC')
+CROSS JOIN moment m
 WHERE r.account_id = $1
-GROUP BY r.account_id, a.id
 `
 
 type GetRechargeRow struct {
@@ -34,9 +52,13 @@ type GetRechargeRow struct {
 	Day          string
 	Times        int64
 	Recharged    int64
+	Lately       int64
+	FullDays     int64
 }
 
-// What a recharge has to know, read behind the account's lock. A day is one of UTC.
+// What a recharge has to know, read behind the account's lock. A day is one of UTC. lately is how often the rule recharged
+// within the last hour, full_days on how many of today and the two days before it used up its cap; neither counts what was
+// before an admin set or resumed it.
 func (q *Queries) GetRecharge(ctx context.Context, db DBTX, accountID id.Account) (GetRechargeRow, error) {
 	row := db.QueryRow(ctx, getRecharge, accountID)
 	var i GetRechargeRow
@@ -47,16 +69,20 @@ func (q *Queries) GetRecharge(ctx context.Context, db DBTX, accountID id.Account
 		&i.RechargeRule.DailyCap,
 		&i.RechargeRule.Enabled,
 		&i.RechargeRule.UpdatedAt,
+		&i.RechargeRule.PausedAt,
+		&i.RechargeRule.PauseReason,
 		&i.Balance,
 		&i.Day,
 		&i.Times,
 		&i.Recharged,
+		&i.Lately,
+		&i.FullDays,
 	)
 	return i, err
 }
 
 const getRechargeRule = `-- name: GetRechargeRule :one
-SELECT account_id, threshold, target, daily_cap, enabled, updated_at
+SELECT account_id, threshold, target, daily_cap, enabled, updated_at, paused_at, pause_reason
 FROM recharge_rules
 WHERE account_id = $1
 `
@@ -71,12 +97,14 @@ func (q *Queries) GetRechargeRule(ctx context.Context, db DBTX, accountID id.Acc
 		&i.DailyCap,
 		&i.Enabled,
 		&i.UpdatedAt,
+		&i.PausedAt,
+		&i.PauseReason,
 	)
 	return i, err
 }
 
 const listRechargeRules = `-- name: ListRechargeRules :many
-SELECT account_id, threshold, target, daily_cap, enabled, updated_at
+SELECT account_id, threshold, target, daily_cap, enabled, updated_at, paused_at, pause_reason
 FROM recharge_rules
 WHERE account_id = ANY($1::uuid[])
 ORDER BY account_id
@@ -104,6 +132,8 @@ func (q *Queries) ListRechargeRules(ctx context.Context, db DBTX, arg ListRechar
 			&i.DailyCap,
 			&i.Enabled,
 			&i.UpdatedAt,
+			&i.PausedAt,
+			&i.PauseReason,
 		); err != nil {
 			return nil, err
 		}
@@ -120,6 +150,7 @@ SELECT r.account_id
 FROM recharge_rules r
 JOIN credit_accounts a ON a.id = r.account_id
 WHERE r.enabled
+    AND r.paused_at IS NULL
     AND a.balance < r.threshold
     AND r.account_id > $1
 ORDER BY r.account_id
@@ -149,6 +180,40 @@ func (q *Queries) ListRechargesDue(ctx context.Context, db DBTX, arg ListRecharg
 		return nil, err
 	}
 	return items, nil
+}
+
+const pauseRecharge = `-- name: PauseRecharge :exec
+UPDATE recharge_rules
+SET paused_at = now(),
+    pause_reason = $1
+WHERE account_id = $2
+`
+
+type PauseRechargeParams struct {
+	PauseReason *string
+	AccountID   id.Account
+}
+
+func (q *Queries) PauseRecharge(ctx context.Context, db DBTX, arg PauseRechargeParams) error {
+	_, err := db.Exec(ctx, pauseRecharge, arg.PauseReason, arg.AccountID)
+	return err
+}
+
+const resumeRecharge = `-- name: ResumeRecharge :execrows
+UPDATE recharge_rules
+SET paused_at = NULL,
+    pause_reason = NULL,
+    updated_at = now()
+WHERE account_id = $1
+    AND paused_at IS NOT NULL
+`
+
+func (q *Queries) ResumeRecharge(ctx context.Context, db DBTX, accountID id.Account) (int64, error) {
+	result, err := db.Exec(ctx, resumeRecharge, accountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const upsertRechargeRule = `-- name: UpsertRechargeRule :exec

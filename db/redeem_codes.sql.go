@@ -29,9 +29,9 @@ func (q *Queries) CountRedeemed(ctx context.Context, db DBTX, batchID id.RedeemB
 }
 
 const insertRedeemBatch = `-- name: InsertRedeemBatch :one
-INSERT INTO redeem_batches (id, label, amount, codes, expires_at, created_by)
-VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING id, label, amount, codes, expires_at, revoked_at, created_by, created_at
+INSERT INTO redeem_batches (id, label, amount, codes, expires_at, valid_days, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING id, label, amount, codes, expires_at, revoked_at, created_by, created_at, valid_days
 `
 
 type InsertRedeemBatchParams struct {
@@ -40,6 +40,7 @@ type InsertRedeemBatchParams struct {
 	Amount    money.Amount
 	Codes     int32
 	ExpiresAt *time.Time
+	ValidDays *int32
 	CreatedBy *id.User
 }
 
@@ -50,6 +51,7 @@ func (q *Queries) InsertRedeemBatch(ctx context.Context, db DBTX, arg InsertRede
 		arg.Amount,
 		arg.Codes,
 		arg.ExpiresAt,
+		arg.ValidDays,
 		arg.CreatedBy,
 	)
 	var i RedeemBatch
@@ -62,6 +64,7 @@ func (q *Queries) InsertRedeemBatch(ctx context.Context, db DBTX, arg InsertRede
 		&i.RevokedAt,
 		&i.CreatedBy,
 		&i.CreatedAt,
+		&i.ValidDays,
 	)
 	return i, err
 }
@@ -82,7 +85,7 @@ func (q *Queries) InsertRedeemCodes(ctx context.Context, db DBTX, arg InsertRede
 }
 
 const listRedeemBatches = `-- name: ListRedeemBatches :many
-SELECT b.id, b.label, b.amount, b.codes, b.expires_at, b.revoked_at, b.created_by, b.created_at, (
+SELECT b.id, b.label, b.amount, b.codes, b.expires_at, b.revoked_at, b.created_by, b.created_at, b.valid_days, (
         SELECT count(*)
         FROM redeem_codes c
         WHERE c.batch_id = b.id
@@ -116,6 +119,7 @@ func (q *Queries) ListRedeemBatches(ctx context.Context, db DBTX, rowLimit int32
 			&i.RedeemBatch.RevokedAt,
 			&i.RedeemBatch.CreatedBy,
 			&i.RedeemBatch.CreatedAt,
+			&i.RedeemBatch.ValidDays,
 			&i.Redeemed,
 		); err != nil {
 			return nil, err
@@ -132,7 +136,7 @@ const revokeRedeemBatch = `-- name: RevokeRedeemBatch :one
 UPDATE redeem_batches
 SET revoked_at = coalesce(revoked_at, now())
 WHERE id = $1
-RETURNING id, label, amount, codes, expires_at, revoked_at, created_by, created_at
+RETURNING id, label, amount, codes, expires_at, revoked_at, created_by, created_at, valid_days
 `
 
 func (q *Queries) RevokeRedeemBatch(ctx context.Context, db DBTX, argID id.RedeemBatch) (RedeemBatch, error) {
@@ -147,6 +151,7 @@ func (q *Queries) RevokeRedeemBatch(ctx context.Context, db DBTX, argID id.Redee
 		&i.RevokedAt,
 		&i.CreatedBy,
 		&i.CreatedAt,
+		&i.ValidDays,
 	)
 	return i, err
 }
@@ -162,7 +167,7 @@ WHERE c.hash = $2
     AND b.id = c.batch_id
     AND b.revoked_at IS NULL
     AND (b.expires_at IS NULL OR b.expires_at > now())
-RETURNING b.id AS batch_id, b.amount, b.label
+RETURNING b.id AS batch_id, b.amount, b.label, b.valid_days
 `
 
 type TakeRedeemCodeParams struct {
@@ -171,15 +176,21 @@ type TakeRedeemCodeParams struct {
 }
 
 type TakeRedeemCodeRow struct {
-	BatchID id.RedeemBatch
-	Amount  money.Amount
-	Label   string
+	BatchID   id.RedeemBatch
+	Amount    money.Amount
+	Label     string
+	ValidDays *int32
 }
 
 // Takes a code for an account, if it is good: whoever else takes it at the same time waits, and then finds it used.
 func (q *Queries) TakeRedeemCode(ctx context.Context, db DBTX, arg TakeRedeemCodeParams) (TakeRedeemCodeRow, error) {
 	row := db.QueryRow(ctx, takeRedeemCode, arg.AccountID, arg.Hash)
 	var i TakeRedeemCodeRow
-	err := row.Scan(&i.BatchID, &i.Amount, &i.Label)
+	err := row.Scan(
+		&i.BatchID,
+		&i.Amount,
+		&i.Label,
+		&i.ValidDays,
+	)
 	return i, err
 }

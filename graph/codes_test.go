@@ -9,15 +9,15 @@ func TestRedeemCodes(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	const create = `mutation($in: CreateRedeemCodesInput!) { createRedeemCodes(input: $in) { codes userErrors { code path }
-		batch { id label amount codes redeemed expiresAt revokedAt createdAt } } }`
+		batch { id label amount codes redeemed expiresAt validDays revokedAt createdAt } } }`
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
-	in := map[string]any{"label": "spring", "amount": "2.5", "count": 2, "expiresAt": until}
+	in := map[string]any{"label": "spring", "amount": "2.5", "count": 2, "expiresAt": until, "validDays": 30}
 	h.same("as member", h.failed(h.member.token, create, map[string]any{"in": in}), "FORBIDDEN")
 	made := h.data(h.admin.token, create, map[string]any{"in": in}).Get("createRedeemCodes")
-	for field, want := range map[string]string{"label": "spring", "amount": "2.5", "codes": "2", "redeemed": "0", "expiresAt": until, "revokedAt": ""} {
+	for field, want := range map[string]string{"label": "spring", "amount": "2.5", "codes": "2", "redeemed": "0", "expiresAt": until, "validDays": "30", "revokedAt": ""} {
 		h.same(field, made.Get("batch."+field), want)
 	}
-	for field, value := range map[string]any{"label": "", "amount": "-1", "count": 1001, "expiresAt": "2020-01-01T00:00:00Z"} {
+	for field, value := range map[string]any{"label": "", "amount": "-1", "count": 1001, "expiresAt": "2020-01-01T00:00:00Z", "validDays": 0} {
 		bad := map[string]any{"label": "l", "amount": "1", "count": 1}
 		bad[field] = value
 		h.same("a bad "+field, h.refused(h.admin.token, create, map[string]any{"in": bad}), "INVALID "+field)

@@ -27,6 +27,10 @@ func (r *creditAccountResolver) Budgets(ctx context.Context, obj *credit.Account
 	return r.domain.Ledger.Spends(ctx, *obj)
 }
 
+func (r *creditAccountResolver) Expiring(ctx context.Context, obj *credit.Account) ([]credit.Lot, error) {
+	return r.domain.Ledger.Lots(ctx, *obj)
+}
+
 func (r *creditAccountResolver) Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error) {
 	args := window(first, after)
 	entries, err := r.domain.Ledger.Entries(ctx, obj.ID, args)
@@ -44,9 +48,14 @@ func (r *creditEntryResolver) RequestID(ctx context.Context, obj *credit.Entry) 
 	return filled(obj.RequestID.String()), nil
 }
 
+func (r *expiringCreditResolver) EntryID(ctx context.Context, obj *credit.Lot) (string, error) {
+	return obj.Entry.String(), nil
+}
+
 func (r *mutationResolver) GrantCredit(ctx context.Context, input model.GrantCreditInput) (*model.GrantCreditPayload, error) {
 	entry, account, err := r.domain.Ledger.Grant(ctx, credit.GrantInput{
 		UserID: id.User(input.UserID), Amount: input.Amount, Reason: input.Reason, IdempotencyKey: input.IdempotencyKey,
+		ExpiresAt: input.ExpiresAt,
 	})
 	refused, failed := refusals(err)
 	return &model.GrantCreditPayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
@@ -86,6 +95,12 @@ func (r *mutationResolver) RedeemCode(ctx context.Context, input model.RedeemCod
 	return &model.RedeemCodePayload{Entry: unless(err, entry), Account: unless(err, account), UserErrors: refused}, failed
 }
 
+func (r *mutationResolver) SetSignUpCredit(ctx context.Context, input credit.SignUpInput) (*model.SetSignUpCreditPayload, error) {
+	set, err := r.domain.Ledger.SetSignUp(ctx, input)
+	refused, failed := refusals(err)
+	return &model.SetSignUpCreditPayload{SignUpCredit: set, UserErrors: refused}, failed
+}
+
 func (r *mutationResolver) SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error) {
 	account, err := r.domain.Ledger.SetBudget(ctx, credit.BudgetInput{UserID: id.User(input.UserID), Window: input.Window, Amount: input.Amount})
 	refused, failed := refusals(err)
@@ -98,6 +113,12 @@ func (r *mutationResolver) SetRechargeRule(ctx context.Context, input model.SetR
 	})
 	refused, failed := refusals(err)
 	return &model.SetRechargeRulePayload{Account: unless(err, account), UserErrors: refused}, failed
+}
+
+func (r *mutationResolver) ResumeRechargeRule(ctx context.Context, input model.ResumeRechargeRuleInput) (*model.ResumeRechargeRulePayload, error) {
+	account, err := r.domain.Ledger.ResumeRecharge(ctx, id.User(input.UserID))
+	refused, failed := refusals(err)
+	return &model.ResumeRechargeRulePayload{Account: unless(err, account), UserErrors: refused}, failed
 }
 
 func (r *queryResolver) CreditAccount(ctx context.Context, userID *string) (*credit.Account, error) {
@@ -113,6 +134,10 @@ func (r *queryResolver) RedeemBatches(ctx context.Context) ([]credit.Batch, erro
 	return r.domain.Codes.Batches(ctx)
 }
 
+func (r *queryResolver) SignUpCredit(ctx context.Context) (*credit.SignUp, error) {
+	return r.domain.Ledger.SignUp(ctx)
+}
+
 func (r *redeemBatchResolver) ID(ctx context.Context, obj *credit.Batch) (string, error) {
 	return obj.ID.String(), nil
 }
@@ -121,10 +146,15 @@ func (r *Resolver) CreditAccount() generated.CreditAccountResolver { return &cre
 
 func (r *Resolver) CreditEntry() generated.CreditEntryResolver { return &creditEntryResolver{r} }
 
+func (r *Resolver) ExpiringCredit() generated.ExpiringCreditResolver {
+	return &expiringCreditResolver{r}
+}
+
 func (r *Resolver) RedeemBatch() generated.RedeemBatchResolver { return &redeemBatchResolver{r} }
 
 type (
-	creditAccountResolver struct{ *Resolver }
-	creditEntryResolver   struct{ *Resolver }
-	redeemBatchResolver   struct{ *Resolver }
+	creditAccountResolver  struct{ *Resolver }
+	creditEntryResolver    struct{ *Resolver }
+	expiringCreditResolver struct{ *Resolver }
+	redeemBatchResolver    struct{ *Resolver }
 )

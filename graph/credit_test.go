@@ -1,6 +1,9 @@
 package graph
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestCredit(t *testing.T) {
 	t.Parallel()
@@ -40,6 +43,66 @@ func TestCredit(t *testing.T) {
 	h.same("the rule", h.data(h.admin.token, rule, in).Get("setRechargeRule.account.rechargeRule"), `{"threshold":"1","target":"10","dailyCap":"20","enabled":true}`)
 	in["t"] = "1"
 	h.same("a target that is no target", h.refused(h.admin.token, rule, in), "INVALID target")
+}
+
+func TestExpiringCredit(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const grant = `mutation($u: ID!, $at: Time) { grantCredit(input: {userId: $u, amount: "5", reason: "trial", idempotencyKey: "one", expiresAt: $at}) {
+		entry { id } account { expiring { entryId kind amount left expired reason createdAt expiresAt } } userErrors { code path } } }`
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	in := map[string]any{"u": h.member.ID.String(), "at": until}
+	given := h.data(h.admin.token, grant, in).Get("grantCredit")
+	for field, want := range map[string]string{
+		"entryId": given.Get("entry.id").String(), "kind": "GRANT", "amount": "5", "left": "5", "expired": "0", "reason": "trial", "expiresAt": until,
+	} {
+		h.same(field, given.Get("account.expiring.0."+field), want)
+	}
+	in["at"] = nil
+	h.same("the same key without an end", h.refused(h.admin.token, grant, in), "CONFLICT idempotencyKey")
+	in["at"] = "2020-01-01T00:00:00Z"
+	h.same("the same key with another end", h.refused(h.admin.token, grant, in), "CONFLICT idempotencyKey")
+	in["u"] = h.admin.ID.String()
+	h.same("an end that has been", h.refused(h.admin.token, grant, in), "INVALID expiresAt")
+	h.same("the viewer's", h.data(h.member.token, `{ creditAccount { expiring { left } } }`, nil).Get("creditAccount.expiring"), `[{"left":"5"}]`)
+}
+
+func TestSignUpCredit(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	const set = `mutation($a: Amount, $d: Int) { setSignUpCredit(input: {amount: $a, validDays: $d}) { signUpCredit { amount validDays } userErrors { code path } } }`
+	const get = `{ signUpCredit { amount validDays updatedAt } }`
+	h.same("by default", h.data(h.admin.token, get, nil).Get("signUpCredit"), "")
+	h.same("set", h.data(h.admin.token, set, map[string]any{"a": "5", "d": 30}).Get("setSignUpCredit.signUpCredit"), `{"amount":"5","validDays":30}`)
+	h.same("read", h.data(h.admin.token, get, nil).Get("signUpCredit.amount"), "5")
+	made := h.data(h.admin.token, `mutation { createUser(input: {email: "new@example.com", role: MEMBER, password: "correct horse battery"}) { user { id } } }`, nil)
+	user := map[string]any{"u": made.Get("createUser.user.id").String()}
+	h.same("a new account", h.data(h.admin.token, `query($u: ID!) { creditAccount(userId: $u) { balance entries { nodes { kind reason } } expiring { left } } }`, user).
+		Get("creditAccount"), `{"balance":"5","entries":{"nodes":[{"kind":"GRANT","reason":"sign-up"}]},"expiring":[{"left":"5"}]}`)
+	h.same("negative", h.refused(h.admin.token, set, map[string]any{"a": "-5"}), "INVALID amount")
+	h.same("no days", h.refused(h.admin.token, set, map[string]any{"a": "5", "d": 0}), "INVALID validDays")
+	h.same("more days than there are", h.failed(h.admin.token, set, map[string]any{"a": "5", "d": 3_000_000_000}), "BAD_USER_INPUT")
+	h.same("as member", h.failed(h.member.token, set, map[string]any{"a": "5"}), "FORBIDDEN")
+	h.same("read as member", h.failed(h.member.token, get, nil), "FORBIDDEN")
+	h.same("ended", h.data(h.admin.token, set, nil).Get("setSignUpCredit.signUpCredit"), "")
+}
+
+func TestPausedRecharge(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	user := map[string]any{"u": h.member.ID.String()}
+	h.data(h.admin.token, `mutation($u: ID!) { setRechargeRule(input: {userId: $u, threshold: "1", target: "2", dailyCap: "20"}) { userErrors { code } } }`, user)
+	const rule = `{ creditAccount { rechargeRule { enabled paused { at reason } } } }`
+	h.same("at first", h.data(h.member.token, rule, nil).Get("creditAccount.rechargeRule"), `{"enabled":true,"paused":null}`)
+	for reason, want := range map[string]string{"pace": "PACE", "cap": "CAP"} {
+		if _, err := h.pool.Exec(t.Context(), `UPDATE recharge_rules SET paused_at = '2026-01-02 03:04:05Z', pause_reason = $1`, reason); err != nil {
+			t.Fatal(err)
+		}
+		h.same("paused", h.data(h.member.token, rule, nil).Get("creditAccount.rechargeRule.paused"), `{"at":"2026-01-02T03:04:05Z","reason":"`+want+`"}`)
+		const resume = `mutation($u: ID!) { resumeRechargeRule(input: {userId: $u}) { account { rechargeRule { paused { reason } } } userErrors { code } } }`
+		h.same("as member", h.failed(h.member.token, resume, user), "FORBIDDEN")
+		h.same("resumed", h.data(h.admin.token, resume, user).Get("resumeRechargeRule.account.rechargeRule"), `{"paused":null}`)
+	}
 }
 
 func TestAdjustCredit(t *testing.T) {

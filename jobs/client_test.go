@@ -91,7 +91,11 @@ func (d *domain) RefreshAll(ctx context.Context) (int, error) {
 	return 1, nil
 }
 func (d *domain) CheckAll(ctx context.Context) (int, error) { d.note(ctx, "CheckAll"); return 1, nil }
-func (d *domain) Recharge(ctx context.Context) (int, error) { d.note(ctx, "Recharge"); return 1, nil }
+func (d *domain) Recharge(ctx context.Context, _ credit.Inbox) (int, error) {
+	d.note(ctx, "Recharge")
+	return 1, nil
+}
+func (d *domain) Expire(ctx context.Context) (int, error) { d.note(ctx, "Expire"); return 1, nil }
 func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
@@ -198,6 +202,7 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"Deliver " + delivery.String() + " false": notify.DeliverArgs{DeliveryID: delivery},
 		"Sweep inbox":         notify.SweepArgs{},
 		"Recharge":            credit.RechargeArgs{},
+		"Expire":              credit.ExpireArgs{},
 		"SweepLeases":         credit.SweepArgs{},
 		"TellMismatches":      credit.VerifyArgs{},
 		"AlertBudgets":        credit.AlertArgs{},

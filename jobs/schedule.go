@@ -29,6 +29,7 @@ func schedule(o Options) []*river.PeriodicJob {
 		every(2*time.Minute, egress.CheckAllArgs{}),
 		every(time.Minute, credit.RechargeArgs{}),
 		every(time.Minute, credit.SweepArgs{}),
+		every(time.Minute, credit.ExpireArgs{}),
 		every(time.Minute, credit.AlertArgs{}),
 		every(6*time.Hour, credit.VerifyArgs{}),
 		every(time.Minute, usage.FoldArgs{}),

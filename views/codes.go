@@ -1,10 +1,10 @@
 package views
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"aihigress/internal/credit"
 	"aihigress/internal/fault"
@@ -42,9 +42,11 @@ func (c *console) renderRedeem(w http.ResponseWriter, r *http.Request, status in
 
 // codesView is the batches and the form for another.
 type codesView struct {
-	Batches                         []credit.Batch
-	Label, Amount, Count, ExpiresOn string // expires at the end of that day, in UTC
-	Problems                        problems
+	Batches              []credit.Batch
+	Label, Amount, Count string
+	ExpiresOn            string // they expire at the end of that day, in UTC
+	ValidDays            string // of the credit
+	Problems             problems
 }
 
 func (c *console) codes(w http.ResponseWriter, r *http.Request) error {
@@ -58,20 +60,15 @@ func (c *console) codesCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := codesView{
 		Label: strings.TrimSpace(r.PostFormValue("label")), Amount: r.PostFormValue("amount"), Count: strings.TrimSpace(r.PostFormValue("count")),
-		ExpiresOn: r.PostFormValue("expiresAt"), Problems: problems{},
+		ExpiresOn: r.PostFormValue("expiresAt"), ValidDays: strings.TrimSpace(r.PostFormValue("validDays")), Problems: problems{},
 	}
 	in := credit.BatchInput{Label: v.Label, Amount: readAmount(ctx, v.Problems, "amount", v.Amount)}
 	var err error
 	if in.Count, err = strconv.Atoi(v.Count); err != nil {
 		v.Problems["count"] = i18n.T(ctx, "Enter a whole number.")
 	}
-	if v.ExpiresOn != "" {
-		day, err := time.Parse(time.DateOnly, v.ExpiresOn)
-		if err != nil {
-			v.Problems["expiresAt"] = i18n.T(ctx, "Enter a date.")
-		}
-		in.ExpiresAt = new(day.AddDate(0, 0, 1))
-	}
+	in.ExpiresAt = readDay(ctx, v.Problems, "expiresAt", v.ExpiresOn)
+	in.ValidDays = readDays(ctx, v.Problems, v.ValidDays)
 	status := http.StatusUnprocessableEntity
 	if len(v.Problems) == 0 {
 		batch, codes, err := c.Codes.Create(ctx, in)
@@ -84,6 +81,18 @@ func (c *console) codesCreate(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return c.renderCodes(w, r, status, v)
+}
+
+// readDays reads for how many days credit is good and notes where it is no number; nothing is nil.
+func readDays(ctx context.Context, p problems, text string) *int32 {
+	if text == "" {
+		return nil
+	}
+	days, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		p["validDays"] = i18n.T(ctx, "Enter a whole number.")
+	}
+	return new(int32(days))
 }
 
 func (c *console) codesRevoke(w http.ResponseWriter, r *http.Request) error {

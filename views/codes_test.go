@@ -16,11 +16,11 @@ func TestRedeemCodes(t *testing.T) {
 	member.post("/credit/codes", "label", "l", "amount", "1", "count", "1").is(403)
 
 	b.get("/credit/codes").is(200).shows("No codes yet")
-	b.post("/credit/codes", "label", "spring", "amount", "x", "count", "two", "expiresAt", "soon").is(422).
-		shows(`id="f-amount-error"`, `id="f-count-error"`, `id="f-expiresAt-error"`, `value="spring"`)
+	b.post("/credit/codes", "label", "spring", "amount", "x", "count", "two", "expiresAt", "soon", "validDays", "long").is(422).
+		shows(`id="f-amount-error"`, `id="f-count-error"`, `id="f-expiresAt-error"`, `id="f-validDays-error"`, `value="long"`, `value="spring"`)
 	b.post("/credit/codes", "label", "", "amount", "1", "count", "1").is(422).shows(`id="f-label-error"`)
 	b.post("/credit/codes", "label", "spring", "amount", "1", "count", "1001").is(422).shows(`id="f-count-error"`)
-	made := b.post("/credit/codes", "label", "spring", "amount", "2.5", "count", "3", "expiresAt", "2999-12-31").is(200).shows("3 codes of 2.50 credits")
+	made := b.post("/credit/codes", "label", "spring", "amount", "2.5", "count", "3", "expiresAt", "2999-12-31", "validDays", "30").is(200).shows("3 codes of 2.50 credits")
 	codes := regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){3}`).FindAllString(made.body, -1)
 	if len(codes) < 3 {
 		t.Fatalf("the codes %q", codes)
@@ -30,6 +30,7 @@ func TestRedeemCodes(t *testing.T) {
 	member.get("/credit/redeem").is(200)
 	member.post("/credit/redeem", "code", " "+strings.ToLower(codes[0])).redirects("/credit")
 	member.get("/credit").is(200).shows("The code gave you 2.50 credits.", "+2.50", "spring", ">2.50</div>")
+	member.get("/credit").is(200).shows("Credit that expires")
 	member.post("/credit/redeem", "code", codes[0]).is(422).shows("This code cannot be redeemed.")
 	b.get("/credit/codes").is(200).shows("1 / 3")
 	batch := b.get("/credit/codes").find(`action="(/credit/codes/rdb_[^"]+/revoke)"`)

@@ -18,6 +18,7 @@ type creditView struct {
 	Owner               account.User
 	Own                 bool // the account is the viewer's
 	MayGrant            bool
+	Lots                []credit.Lot
 	Entries             page.Page[credit.Entry]
 	FirstPage, NextPage string
 }
@@ -30,6 +31,9 @@ func (c *console) credit(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := creditView{Owner: owner, Own: own, MayGrant: admin(r)}
 	if v.Account, err = c.Ledger.Account(ctx, owner.ID); err != nil {
+		return err
+	}
+	if v.Lots, err = c.Ledger.Lots(ctx, v.Account); err != nil {
 		return err
 	}
 	if v.Entries, err = c.Ledger.Entries(ctx, v.Account.ID, page.Args{First: pageSize, After: r.URL.Query().Get("after")}); err != nil {

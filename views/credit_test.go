@@ -32,6 +32,57 @@ func TestGrant(t *testing.T) {
 	b.post("/credit/grant", "user", "usr_nonsense", "amount", "1", "reason", "x").is(404)
 }
 
+func TestGrantThatExpires(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn(t, adminEmail)
+	user := s.member.ID.String()
+	b.get("/credit?user=" + user).is(200).hides("Credit that expires")
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "x", "reason", "trial", "expiresAt", "soon").is(422).
+		shows(`id="f-amount-error"`, `id="f-expiresAt-error"`, `value="soon"`)
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "5", "reason", "trial", "expiresAt", "2020-01-01").is(422).shows("Credit expires in the future")
+	b.post("/credit/grant", "user", user, "token", "1", "amount", "5", "reason", "trial", "expiresAt", "2099-12-30").redirects("/credit")
+	s.signIn(t, memberEmail).get("/credit").is(200).shows("Credit that expires", "trial", "2099-12-31 00:00:00 UTC", `data-label="Left" class="num">5.00<`)
+}
+
+func TestPausedRecharge(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	user := s.member.ID.String()
+	b.post("/credit/rule", "user", user, "threshold", "10", "target", "50", "dailyCap", "100", "enabled", "on").redirects("/credit")
+	for reason, want := range map[string]string{"pace": "It recharged six times within an hour.", "cap": "It used up its daily cap on three days in a row."} {
+		if _, err := s.pool.Exec(t.Context(), `UPDATE recharge_rules SET paused_at = now(), pause_reason = $1`, reason); err != nil {
+			t.Fatal(err)
+		}
+		member.get("/credit").is(200).shows(">Paused</div>", want).hides("Resume it")
+		member.post("/credit/rule/resume", "user", user).is(403)
+		b.get("/credit?user="+user).is(200).shows(want, "Resume it")
+		b.post("/credit/rule/resume", "user", user).redirects("/credit?user=" + user)
+		b.get("/credit?user="+user).is(200).shows("The automatic recharge goes on.").hides(want, "Resume it")
+	}
+}
+
+func TestSignUpCredit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	member.get("/users/sign-up").is(403)
+	member.post("/users/sign-up", "amount", "5").is(403)
+	b.get("/users").is(200).shows("/users/sign-up")
+	b.get("/users/sign-up").is(200).shows(`name="amount"`).hides(`value="5"`)
+	b.post("/users/sign-up", "amount", "much", "validDays", "long").is(422).shows(`id="f-amount-error"`, `id="f-validDays-error"`, `value="much"`)
+	b.post("/users/sign-up", "amount", "-5", "validDays", "").is(422).shows(`id="f-amount-error"`)
+	b.post("/users/sign-up", "amount", "5", "validDays", "0").is(422).shows(`id="f-validDays-error"`)
+	b.post("/users/sign-up", "amount", "5", "validDays", "30").redirects("/users")
+	b.get("/users/sign-up").is(200).shows(`value="5"`, `value="30"`)
+	b.post("/users/new", "email", "new@example.com", "name", "New", "role", "member", "password", password).redirects("/users")
+	s.signIn(t, "new@example.com").get("/credit").is(200).shows("Credit that expires", "sign-up", ">5.00</div>")
+	member.get("/credit").is(200).hides("sign-up")
+	b.post("/users/sign-up", "amount", "", "validDays", "").redirects("/users")
+	b.get("/users/sign-up").is(200).hides(`value="5"`)
+}
+
 func TestRechargeRule(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

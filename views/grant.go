@@ -9,7 +9,6 @@ import (
 	"aihigress/internal/account"
 	"aihigress/internal/credit"
 	"aihigress/internal/fault"
-	"aihigress/internal/money"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
 )
@@ -18,6 +17,7 @@ type grantForm struct {
 	Owner          account.User
 	Adjust         bool // an adjustment, which may take credit away
 	Amount, Reason string
+	ExpiresOn      string // at the end of that day, in UTC
 	Token          string // makes a form that is sent twice one grant
 	Problems       problems
 }
@@ -41,19 +41,19 @@ func (c *console) grant(w http.ResponseWriter, r *http.Request) error {
 	}
 	form := grantForm{
 		Owner: owner, Adjust: adjusts(r), Amount: strings.TrimSpace(r.PostFormValue("amount")), Reason: strings.TrimSpace(r.PostFormValue("reason")),
-		Token: r.PostFormValue("token"), Problems: problems{},
+		ExpiresOn: r.PostFormValue("expiresAt"), Token: r.PostFormValue("token"), Problems: problems{},
 	}
-	amount, err := money.ParseAmount(form.Amount)
-	if err != nil {
-		form.Problems["amount"] = i18n.T(ctx, "Enter a decimal number of credits, as in 12.50.")
+	expires := readDay(ctx, form.Problems, "expiresAt", form.ExpiresOn)
+	amount := readAmount(ctx, form.Problems, "amount", form.Amount)
+	if len(form.Problems) > 0 {
 		return c.renderGrant(w, r, http.StatusUnprocessableEntity, form)
 	}
 	kind := credit.KindGrant
 	if form.Adjust {
-		kind = credit.KindAdjustment
+		kind, expires = credit.KindAdjustment, nil
 	}
 	_, _, err = c.Ledger.Grant(ctx, credit.GrantInput{
-		UserID: owner.ID, Kind: kind, Amount: amount, Reason: form.Reason, IdempotencyKey: "console:" + form.Token,
+		UserID: owner.ID, Kind: kind, Amount: amount, Reason: form.Reason, IdempotencyKey: "console:" + form.Token, ExpiresAt: expires,
 	})
 	if err != nil {
 		p, status, ok := refused(r, err)

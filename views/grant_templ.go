@@ -98,7 +98,7 @@ func grantPage(p ui.Page, form grantForm) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.FormError(form.Problems.rest("amount", "reason")).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.FormError(form.Problems.rest("amount", "reason", "expiresAt")).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -141,6 +141,13 @@ func grantPage(p ui.Page, form grantForm) templ.Component {
 					Hint: i18n.T(ctx, "Stands in the entry and in the audit log."), Error: form.Problems.of("reason")}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
+				}
+				if !form.Adjust {
+					templ_7745c5c3_Err = ui.Input(ui.Field{Name: "expiresAt", Label: i18n.T(ctx, "Expires"), Type: "date", Value: form.ExpiresOn,
+						Hint: i18n.T(ctx, "What is left at the end of that day in UTC is taken back. Empty means never."), Error: form.Problems.of("expiresAt")}).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
 				}
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"actions\">")
 				if templ_7745c5c3_Err != nil {

@@ -109,16 +109,20 @@ func (f keyForm) timeout(ctx context.Context) time.Duration {
 
 // expiry is the end of the day that was chosen.
 func (f keyForm) expiry(ctx context.Context) *time.Time {
-	if f.ExpiresOn == "" {
+	return readDay(ctx, f.Problems, "expiresAt", f.ExpiresOn)
+}
+
+// readDay reads the end of a day in UTC and notes where it is not one; nothing is nil.
+func readDay(ctx context.Context, p problems, field, text string) *time.Time {
+	if text == "" {
 		return nil
 	}
-	day, err := time.Parse(time.DateOnly, f.ExpiresOn)
+	day, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		f.Problems["expiresAt"] = i18n.T(ctx, "Enter a date.")
+		p[field] = i18n.T(ctx, "Enter a date.")
 		return nil
 	}
-	end := day.AddDate(0, 0, 1)
-	return &end
+	return new(day.AddDate(0, 0, 1))
 }
 
 // lines splits a text area into its lines, without the empty ones.

@@ -611,6 +611,8 @@ func notificationTitle(ctx context.Context, n notify.Notification) string {
 		return budgetTitle(ctx, d)
 	case credit.KindMismatch:
 		return i18n.T(ctx, "The balance of %s is not the sum of its entries", d["account"])
+	case credit.KindPaused:
+		return i18n.T(ctx, "An automatic recharge is paused")
 	}
 	return n.Title
 }
@@ -632,6 +634,8 @@ func notificationText(ctx context.Context, n notify.Notification) string {
 		return i18n.T(ctx, "%s of %s credits", d["spent"], d["amount"])
 	case credit.KindMismatch:
 		return i18n.T(ctx, "The balance is %s credits, its entries add up to %s. Nothing was changed.", d["balance"], d["entries"])
+	case credit.KindPaused:
+		return pauseText(ctx, d["reason"])
 	}
 	return n.Text
 }

@@ -165,12 +165,16 @@ func TestNotificationsOfMoney(t *testing.T) {
 	b := s.signIn(t, adminEmail)
 	to := notify.Audience{Admins: true}
 	s.tell(t, notify.Message{To: to, Kind: credit.KindMismatch, Severity: notify.Error, Title: "x", Details: map[string]string{"account": "acc_1", "balance": "2", "entries": "1"}})
+	for _, reason := range []string{"pace", "cap"} {
+		s.tell(t, notify.Message{To: to, Kind: credit.KindPaused, Severity: notify.Warning, Title: "x", Details: map[string]string{"reason": reason}})
+	}
 	for _, window := range []string{"day", "month"} {
 		for _, key := range []string{"", "app"} {
 			s.tell(t, notify.Message{To: to, Kind: credit.KindBudget, Title: "x", Details: map[string]string{"window": window, "key": key, "percent": "80", "spent": "4.1", "amount": "5"}})
 		}
 	}
 	b.get("/notifications").is(200).shows("The balance of acc_1 is not the sum of its entries", "The balance is 2 credits, its entries add up to 1.", "4.1 of 5 credits",
+		"An automatic recharge is paused", "It recharged six times within an hour.", "It used up its daily cap on three days in a row.",
 		"Your daily budget is spent to 80 %", "Your monthly budget is spent to 80 %", "The daily budget of the key app is spent to 80 %", "The monthly budget of the key app is spent to 80 %")
 	b.post("/preferences", "lang", "zh-CN", "next", "/notifications").redirects("/notifications")
 	b.get("/notifications").is(200).shows("密钥 app 的每日预算已用 80%", "5 额度中已用 4.1", "账户 acc_1 的余额与明细合计不一致")

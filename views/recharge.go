@@ -69,6 +69,17 @@ func (c *console) recharge(w http.ResponseWriter, r *http.Request) error {
 	return c.renderRecharge(w, r, status, form)
 }
 
+func (c *console) rechargeResume(w http.ResponseWriter, r *http.Request) error {
+	owner, _, err := c.creditOwner(r, r.PostFormValue("user"))
+	if err != nil {
+		return err
+	}
+	if _, err := c.Ledger.ResumeRecharge(r.Context(), owner.ID); err != nil {
+		return err
+	}
+	return c.done(w, r, "/credit?user="+owner.ID.String(), i18n.T(r.Context(), "The automatic recharge goes on."))
+}
+
 func (c *console) renderRecharge(w http.ResponseWriter, r *http.Request, status int, form rechargeForm) error {
 	return c.render(w, r, status, rechargePage(c.frame(r, ui.Credit, i18n.T(r.Context(), "Recharge rule")), form))
 }

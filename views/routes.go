@@ -154,6 +154,7 @@ func New(o Options) http.Handler {
 	page("POST /credit/codes/{id}/revoke", c.codesRevoke)
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
+	page("POST /credit/rule/resume", c.rechargeResume)
 
 	page("GET /sessions", c.sessions)
 	page("POST /sessions/{id}/revoke", c.sessionRevoke)
@@ -163,6 +164,8 @@ func New(o Options) http.Handler {
 	page("GET /users", c.users)
 	page("GET /users/new", c.userNew)
 	page("POST /users/new", c.userCreate)
+	page("GET /users/sign-up", c.signUpForm)
+	page("POST /users/sign-up", c.signUp)
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
 	page("POST /users/{id}/budgets", c.userBudgets)

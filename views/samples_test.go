@@ -223,12 +223,17 @@ func samples(p ui.Page) map[string]templ.Component {
 		"simulator-bad":   simulatorPage(p, simulatorView{Form: simulatorForm{Model: "x", Prompt: "many", Problems: problems{"model": "none", "promptTokens": "number", "needs": "odd"}}}),
 		"simulator-plan":  simulatorPage(p, samplePlan(keys)),
 		"simulator-draw":  simulatorPage(p, simulatorView{Plan: &plan.Answer{Candidates: []plan.Candidate{{ProviderID: sampleProvider.ID, UpstreamID: "large-2", Chance: 1, Reasons: []string{"priority 0", "weight 1 of 1"}}}}}),
-		"credit": creditPage(p, creditView{Account: account1, Owner: sampleUser, MayGrant: true, Entries: paged(
+		"credit": creditPage(p, creditView{Account: account1, Owner: sampleUser, MayGrant: true, Lots: []credit.Lot{
+			{Kind: credit.KindGrant, Amount: 100 * money.Credit, Left: 20 * money.Credit, Reason: "first", ExpiresAt: sampleTime},
+		}, Entries: paged(
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindGrant, Amount: 100 * money.Credit, Reason: "first", CreatedAt: sampleTime},
 			credit.Entry{ID: id.New[id.Entry](), Kind: credit.KindCharge, Amount: -12_340_000, Reason: "large", RequestID: ptr(requests[0].ID), CreatedAt: sampleTime},
 		)}),
+		"credit-paused": creditPage(p, creditView{Account: credit.Account{Recharge: &credit.Rule{Enabled: true, Paused: &credit.Pause{At: sampleTime, Reason: credit.PauseCap}}},
+			Owner: sampleUser, MayGrant: true}),
 		"credit-empty":    creditPage(p, creditView{Owner: sampleMember, Own: true}),
 		"grant":           grantPage(p, grantForm{Owner: sampleMember, Problems: bad}),
+		"sign-up":         signUpPage(p, signUpForm{Amount: "5", ValidDays: "x", Problems: problems{"validDays": "Enter a number."}}),
 		"recharge":        rechargePage(p, rechargeForm{Owner: sampleMember}),
 		"sessions":        sessionsPage(p, []auth.Session{session, other}),
 		"password":        passwordPage(p, problems{"currentPassword": "That is not your password."}),

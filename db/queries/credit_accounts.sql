@@ -11,6 +11,15 @@ SELECT sqlc.embed(a), (
 FROM credit_accounts a
 WHERE a.user_id = @user_id;
 
+-- name: GetCreditStanding :one
+SELECT a.balance, (
+        SELECT coalesce(sum(l.amount), 0)
+        FROM credit_leases l
+        WHERE l.account_id = a.id
+    )::bigint AS reserved
+FROM credit_accounts a
+WHERE a.id = @id;
+
 -- name: GetCreditAccountOwner :one
 SELECT user_id
 FROM credit_accounts
@@ -50,21 +59,14 @@ FROM credit_accounts
 WHERE user_id = @user_id
 FOR NO KEY UPDATE;
 
+-- What is taken away is taken from what expires first.
+
 -- name: AddToBalance :exec
 UPDATE credit_accounts
-SET balance = balance + @amount,
+SET balance = balance + @amount::bigint,
+    expiring = greatest(expiring + least(@amount::bigint, 0), 0),
     updated_at = now()
 WHERE id = @id;
-
--- name: ListBalanceMismatches :many
-SELECT a.id, a.balance, coalesce(sum(e.amount), 0)::bigint AS entries
-FROM credit_accounts a
-LEFT JOIN credit_entries e ON e.account_id = a.id
-WHERE a.user_id IS NOT NULL
-GROUP BY a.id
-HAVING a.balance <> coalesce(sum(e.amount), 0)
-ORDER BY a.id
-LIMIT @row_limit;
 
 -- name: ListCreditAccountsByUsers :many
 SELECT sqlc.embed(a), (

@@ -76,6 +76,7 @@ WITH charges AS (
 ), moved AS (
     UPDATE credit_accounts a
     SET balance = a.balance + s.amount,
+        expiring = greatest(a.expiring + s.amount, 0),
         updated_at = now()
     FROM sums s
     WHERE a.id = s.account_id

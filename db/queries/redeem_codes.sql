@@ -1,6 +1,6 @@
 -- name: InsertRedeemBatch :one
-INSERT INTO redeem_batches (id, label, amount, codes, expires_at, created_by)
-VALUES (@id, @label, @amount, @codes, @expires_at, @created_by)
+INSERT INTO redeem_batches (id, label, amount, codes, expires_at, valid_days, created_by)
+VALUES (@id, @label, @amount, @codes, @expires_at, @valid_days, @created_by)
 RETURNING *;
 
 -- name: InsertRedeemCodes :exec
@@ -19,7 +19,7 @@ WHERE c.hash = @hash
     AND b.id = c.batch_id
     AND b.revoked_at IS NULL
     AND (b.expires_at IS NULL OR b.expires_at > now())
-RETURNING b.id AS batch_id, b.amount, b.label;
+RETURNING b.id AS batch_id, b.amount, b.label, b.valid_days;
 
 -- name: RevokeRedeemBatch :one
 UPDATE redeem_batches

@@ -25,6 +25,7 @@ type CreditAccountResolver interface {
 	User(ctx context.Context, obj *credit.Account) (*account.User, error)
 
 	Budgets(ctx context.Context, obj *credit.Account) ([]credit.Spend, error)
+	Expiring(ctx context.Context, obj *credit.Account) ([]credit.Lot, error)
 
 	Entries(ctx context.Context, obj *credit.Account, first *int, after *string) (*model.Connection[credit.Entry], error)
 }
@@ -32,6 +33,9 @@ type CreditEntryResolver interface {
 	ID(ctx context.Context, obj *credit.Entry) (string, error)
 
 	RequestID(ctx context.Context, obj *credit.Entry) (*string, error)
+}
+type ExpiringCreditResolver interface {
+	EntryID(ctx context.Context, obj *credit.Lot) (string, error)
 }
 type RedeemBatchResolver interface {
 	ID(ctx context.Context, obj *credit.Batch) (string, error)
@@ -544,6 +548,38 @@ func (ec *executionContext) fieldContext_CreditAccount_budgets(_ context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _CreditAccount_expiring(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreditAccount_expiring(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CreditAccount().Expiring(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []credit.Lot) graphql.Marshaler {
+			return ec.marshalNExpiringCredit2ᚕaihigressᚋinternalᚋcreditᚐLotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreditAccount_expiring(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreditAccount",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiringCredit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreditAccount_rechargeRule(ctx context.Context, field graphql.CollectedField, obj *credit.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -932,6 +968,190 @@ func (ec *executionContext) fieldContext_CreditEntryEdge_node(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _ExpiringCredit_entryId(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_entryId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ExpiringCredit().EntryID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_entryId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, true, true, "ID")
+}
+
+func (ec *executionContext) _ExpiringCredit_kind(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.Kind) graphql.Marshaler {
+			return ec.marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "CreditEntryKind")
+}
+
+func (ec *executionContext) _ExpiringCredit_amount(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_left(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_expired(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_expired(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Expired, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_expired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _ExpiringCredit_reason(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "String")
+}
+
+func (ec *executionContext) _ExpiringCredit_createdAt(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Time")
+}
+
+func (ec *executionContext) _ExpiringCredit_expiresAt(ctx context.Context, field graphql.CollectedField, obj *credit.Lot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiringCredit_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiringCredit_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiringCredit", field, false, false, "Time")
+}
+
 func (ec *executionContext) _GrantCreditPayload_entry(ctx context.Context, field graphql.CollectedField, obj *model.GrantCreditPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1028,6 +1248,52 @@ func (ec *executionContext) fieldContext_GrantCreditPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _RechargePause_at(ctx context.Context, field graphql.CollectedField, obj *credit.Pause) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargePause_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RechargePause_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RechargePause", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RechargePause_reason(ctx context.Context, field graphql.CollectedField, obj *credit.Pause) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargePause_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v credit.PauseReason) graphql.Marshaler {
+			return ec.marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RechargePause_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RechargePause", field, false, false, "RechargePauseReason")
+}
+
 func (ec *executionContext) _RechargeRule_threshold(ctx context.Context, field graphql.CollectedField, obj *credit.Rule) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1118,6 +1384,38 @@ func (ec *executionContext) _RechargeRule_enabled(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_RechargeRule_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RechargeRule", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _RechargeRule_paused(ctx context.Context, field graphql.CollectedField, obj *credit.Rule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RechargeRule_paused(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Paused, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Pause) graphql.Marshaler {
+			return ec.marshalORechargePause2ᚖaihigressᚋinternalᚋcreditᚐPause(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RechargeRule_paused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RechargeRule",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RechargePause(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RedeemBatch_id(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
@@ -1256,6 +1554,29 @@ func (ec *executionContext) _RedeemBatch_expiresAt(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_RedeemBatch_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _RedeemBatch_validDays(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RedeemBatch_validDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int32) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint32(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RedeemBatch_validDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RedeemBatch", field, false, false, "Int")
 }
 
 func (ec *executionContext) _RedeemBatch_revokedAt(ctx context.Context, field graphql.CollectedField, obj *credit.Batch) (ret graphql.Marshaler) {
@@ -1496,6 +1817,70 @@ func (ec *executionContext) fieldContext_RefundRequestPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _ResumeRechargeRulePayload_account(ctx context.Context, field graphql.CollectedField, obj *model.ResumeRechargeRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeRechargeRulePayload_account(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Account, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.Account) graphql.Marshaler {
+			return ec.marshalOCreditAccount2ᚖaihigressᚋinternalᚋcreditᚐAccount(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeRechargeRulePayload_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeRechargeRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreditAccount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ResumeRechargeRulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ResumeRechargeRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResumeRechargeRulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResumeRechargeRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ResumeRechargeRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RevokeRedeemCodesPayload_batch(ctx context.Context, field graphql.CollectedField, obj *model.RevokeRedeemCodesPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1688,6 +2073,139 @@ func (ec *executionContext) fieldContext_SetRechargeRulePayload_userErrors(_ con
 	return fc, nil
 }
 
+func (ec *executionContext) _SetSignUpCreditPayload_signUpCredit(ctx context.Context, field graphql.CollectedField, obj *model.SetSignUpCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSignUpCreditPayload_signUpCredit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SignUpCredit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.SignUp) graphql.Marshaler {
+			return ec.marshalOSignUpCredit2ᚖaihigressᚋinternalᚋcreditᚐSignUp(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetSignUpCreditPayload_signUpCredit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSignUpCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignUpCredit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetSignUpCreditPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetSignUpCreditPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSignUpCreditPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕaihigressᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetSignUpCreditPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSignUpCreditPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SignUpCredit_amount(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v money.Amount) graphql.Marshaler {
+			return ec.marshalNAmount2aihigressᚋinternalᚋmoneyᚐAmount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Amount")
+}
+
+func (ec *executionContext) _SignUpCredit_validDays(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_validDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int32) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint32(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_validDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Int")
+}
+
+func (ec *executionContext) _SignUpCredit_updatedAt(ctx context.Context, field graphql.CollectedField, obj *credit.SignUp) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignUpCredit_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignUpCredit_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignUpCredit", field, false, false, "Time")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -1815,7 +2333,7 @@ func (ec *executionContext) unmarshalInputCreateRedeemCodesInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"label", "amount", "count", "expiresAt"}
+	fieldsInOrder := [...]string{"label", "amount", "count", "expiresAt", "validDays"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1850,6 +2368,13 @@ func (ec *executionContext) unmarshalInputCreateRedeemCodesInput(ctx context.Con
 				return it, err
 			}
 			it.ExpiresAt = data
+		case "validDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validDays"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ValidDays = data
 		}
 	}
 	return it, nil
@@ -1878,7 +2403,7 @@ func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"userId", "amount", "reason", "idempotencyKey"}
+	fieldsInOrder := [...]string{"userId", "amount", "reason", "idempotencyKey", "expiresAt"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1913,6 +2438,13 @@ func (ec *executionContext) unmarshalInputGrantCreditInput(ctx context.Context, 
 				return it, err
 			}
 			it.IdempotencyKey = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
 		}
 	}
 	return it, nil
@@ -2025,6 +2557,48 @@ func (ec *executionContext) unmarshalInputRefundRequestInput(ctx context.Context
 func UnmarshalRefundRequestInput(ctx context.Context, raw any) (model.RefundRequestInput, error) {
 	var out model.RefundRequestInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundRequestInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputResumeRechargeRuleInput(ctx context.Context, obj any) (model.ResumeRechargeRuleInput, error) {
+	var it model.ResumeRechargeRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"userId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "userId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userId"))
+			data, err := ec.unmarshalNID2aihigressᚋgraphᚋscalarᚐUserID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UserID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalResumeRechargeRuleInput unmarshals raw into the ResumeRechargeRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalResumeRechargeRuleInput(ctx context.Context, raw any) (model.ResumeRechargeRuleInput, error) {
+	var out model.ResumeRechargeRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ResumeRechargeRuleInput", raw, &out)
 	return out, err
 }
 
@@ -2197,6 +2771,55 @@ func (ec *executionContext) unmarshalInputSetRechargeRuleInput(ctx context.Conte
 func UnmarshalSetRechargeRuleInput(ctx context.Context, raw any) (model.SetRechargeRuleInput, error) {
 	var out model.SetRechargeRuleInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetRechargeRuleInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetSignUpCreditInput(ctx context.Context, obj any) (credit.SignUpInput, error) {
+	var it credit.SignUpInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"amount", "validDays"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalOAmount2ᚖaihigressᚋinternalᚋmoneyᚐAmount(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "validDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validDays"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ValidDays = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetSignUpCreditInput unmarshals raw into the SetSignUpCreditInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetSignUpCreditInput(ctx context.Context, raw any) (credit.SignUpInput, error) {
+	var out credit.SignUpInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetSignUpCreditInput", raw, &out)
 	return out, err
 }
 
@@ -2424,6 +3047,12 @@ func (ec *executionContext) _CreditAccount(ctx context.Context, sel ast.Selectio
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._CreditAccount_budgets(ctx, field, obj)
 				})
+		case "expiring":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CreditAccount_expiring(ctx, field, obj)
+				})
 		case "rechargeRule":
 			out.Values[i] = ec._CreditAccount_rechargeRule(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -2598,6 +3227,75 @@ func (ec *executionContext) _CreditEntryEdge(ctx context.Context, sel ast.Select
 	return out
 }
 
+var expiringCreditImplementors = []string{"ExpiringCredit"}
+
+func (ec *executionContext) _ExpiringCredit(ctx context.Context, sel ast.SelectionSet, obj *credit.Lot) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, expiringCreditImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExpiringCredit")
+		case "entryId":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ExpiringCredit_entryId(ctx, field, obj)
+				})
+		case "kind":
+			out.Values[i] = ec._ExpiringCredit_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "amount":
+			out.Values[i] = ec._ExpiringCredit_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "left":
+			out.Values[i] = ec._ExpiringCredit_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expired":
+			out.Values[i] = ec._ExpiringCredit_expired(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._ExpiringCredit_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._ExpiringCredit_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._ExpiringCredit_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var grantCreditPayloadImplementors = []string{"GrantCreditPayload"}
 
 func (ec *executionContext) _GrantCreditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.GrantCreditPayload) graphql.Marshaler {
@@ -2621,6 +3319,44 @@ func (ec *executionContext) _GrantCreditPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._GrantCreditPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var rechargePauseImplementors = []string{"RechargePause"}
+
+func (ec *executionContext) _RechargePause(ctx context.Context, sel ast.SelectionSet, obj *credit.Pause) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rechargePauseImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RechargePause")
+		case "at":
+			out.Values[i] = ec._RechargePause_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._RechargePause_reason(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2670,6 +3406,11 @@ func (ec *executionContext) _RechargeRule(ctx context.Context, sel ast.Selection
 		case "enabled":
 			out.Values[i] = ec._RechargeRule_enabled(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paused":
+			out.Values[i] = ec._RechargeRule_paused(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -2728,6 +3469,11 @@ func (ec *executionContext) _RedeemBatch(ctx context.Context, sel ast.SelectionS
 			}
 		case "expiresAt":
 			out.Values[i] = ec._RedeemBatch_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "validDays":
+			out.Values[i] = ec._RedeemBatch_validDays(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -2844,6 +3590,44 @@ func (ec *executionContext) _RefundRequestPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var resumeRechargeRulePayloadImplementors = []string{"ResumeRechargeRulePayload"}
+
+func (ec *executionContext) _ResumeRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResumeRechargeRulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, resumeRechargeRulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ResumeRechargeRulePayload")
+		case "account":
+			out.Values[i] = ec._ResumeRechargeRulePayload_account(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ResumeRechargeRulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var revokeRedeemCodesPayloadImplementors = []string{"RevokeRedeemCodesPayload"}
 
 func (ec *executionContext) _RevokeRedeemCodesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RevokeRedeemCodesPayload) graphql.Marshaler {
@@ -2938,6 +3722,87 @@ func (ec *executionContext) _SetRechargeRulePayload(ctx context.Context, sel ast
 			}
 		case "userErrors":
 			out.Values[i] = ec._SetRechargeRulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var setSignUpCreditPayloadImplementors = []string{"SetSignUpCreditPayload"}
+
+func (ec *executionContext) _SetSignUpCreditPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetSignUpCreditPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setSignUpCreditPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetSignUpCreditPayload")
+		case "signUpCredit":
+			out.Values[i] = ec._SetSignUpCreditPayload_signUpCredit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetSignUpCreditPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var signUpCreditImplementors = []string{"SignUpCredit"}
+
+func (ec *executionContext) _SignUpCredit(ctx context.Context, sel ast.SelectionSet, obj *credit.SignUp) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, signUpCreditImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SignUpCredit")
+		case "amount":
+			out.Values[i] = ec._SignUpCredit_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "validDays":
+			out.Values[i] = ec._SignUpCredit_validDays(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updatedAt":
+			out.Values[i] = ec._SignUpCredit_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -3105,6 +3970,7 @@ var (
 		"ADJUSTMENT": credit.KindAdjustment,
 		"REFUND":     credit.KindRefund,
 		"REDEEM":     credit.KindRedeem,
+		"EXPIRY":     credit.KindExpiry,
 	}
 	marshalNCreditEntryKind2aihigressᚋinternalᚋcreditᚐKind = map[credit.Kind]string{
 		credit.KindGrant:      "GRANT",
@@ -3113,8 +3979,29 @@ var (
 		credit.KindAdjustment: "ADJUSTMENT",
 		credit.KindRefund:     "REFUND",
 		credit.KindRedeem:     "REDEEM",
+		credit.KindExpiry:     "EXPIRY",
 	}
 )
+
+func (ec *executionContext) marshalNExpiringCredit2aihigressᚋinternalᚋcreditᚐLot(ctx context.Context, sel ast.SelectionSet, v credit.Lot) graphql.Marshaler {
+	return ec._ExpiringCredit(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNExpiringCredit2ᚕaihigressᚋinternalᚋcreditᚐLotᚄ(ctx context.Context, sel ast.SelectionSet, v []credit.Lot) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNExpiringCredit2aihigressᚋinternalᚋcreditᚐLot(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
 
 func (ec *executionContext) unmarshalNGrantCreditInput2aihigressᚋgraphᚋmodelᚐGrantCreditInput(ctx context.Context, v any) (model.GrantCreditInput, error) {
 	res, err := ec.unmarshalInputGrantCreditInput(ctx, v)
@@ -3128,6 +4015,32 @@ func (ec *executionContext) marshalNGrantCreditPayload2ᚖaihigressᚋgraphᚋmo
 	}
 	return ec._GrantCreditPayload(ctx, sel, v)
 }
+
+func (ec *executionContext) unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx context.Context, v any) (credit.PauseReason, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason(ctx context.Context, sel ast.SelectionSet, v credit.PauseReason) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason[v])
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RechargePauseReason!")
+	}
+	return res
+}
+
+var (
+	unmarshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason = map[string]credit.PauseReason{
+		"PACE": credit.PausePace,
+		"CAP":  credit.PauseCap,
+	}
+	marshalNRechargePauseReason2aihigressᚋinternalᚋcreditᚐPauseReason = map[credit.PauseReason]string{
+		credit.PausePace: "PACE",
+		credit.PauseCap:  "CAP",
+	}
+)
 
 func (ec *executionContext) marshalNRedeemBatch2aihigressᚋinternalᚋcreditᚐBatch(ctx context.Context, sel ast.SelectionSet, v credit.Batch) graphql.Marshaler {
 	return ec._RedeemBatch(ctx, sel, &v)
@@ -3175,6 +4088,19 @@ func (ec *executionContext) marshalNRefundRequestPayload2ᚖaihigressᚋgraphᚋ
 	return ec._RefundRequestPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNResumeRechargeRuleInput2aihigressᚋgraphᚋmodelᚐResumeRechargeRuleInput(ctx context.Context, v any) (model.ResumeRechargeRuleInput, error) {
+	res, err := ec.unmarshalInputResumeRechargeRuleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResumeRechargeRulePayload2ᚖaihigressᚋgraphᚋmodelᚐResumeRechargeRulePayload(ctx context.Context, sel ast.SelectionSet, v *model.ResumeRechargeRulePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ResumeRechargeRulePayload!")
+		return graphql.Null
+	}
+	return ec._ResumeRechargeRulePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRevokeRedeemCodesInput2aihigressᚋgraphᚋmodelᚐRevokeRedeemCodesInput(ctx context.Context, v any) (model.RevokeRedeemCodesInput, error) {
 	res, err := ec.unmarshalInputRevokeRedeemCodesInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -3214,6 +4140,19 @@ func (ec *executionContext) marshalNSetRechargeRulePayload2ᚖaihigressᚋgraph�
 	return ec._SetRechargeRulePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNSetSignUpCreditInput2aihigressᚋinternalᚋcreditᚐSignUpInput(ctx context.Context, v any) (credit.SignUpInput, error) {
+	res, err := ec.unmarshalInputSetSignUpCreditInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetSignUpCreditPayload2ᚖaihigressᚋgraphᚋmodelᚐSetSignUpCreditPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetSignUpCreditPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SetSignUpCreditPayload!")
+		return graphql.Null
+	}
+	return ec._SetSignUpCreditPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOBudget2ᚖaihigressᚋinternalᚋcreditᚐBudget(ctx context.Context, sel ast.SelectionSet, v *credit.Budget) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3250,6 +4189,13 @@ func (ec *executionContext) marshalOCreditEntry2ᚖaihigressᚋinternalᚋcredit
 	return ec._CreditEntry(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORechargePause2ᚖaihigressᚋinternalᚋcreditᚐPause(ctx context.Context, sel ast.SelectionSet, v *credit.Pause) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RechargePause(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORechargeRule2ᚖaihigressᚋinternalᚋcreditᚐRule(ctx context.Context, sel ast.SelectionSet, v *credit.Rule) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3262,6 +4208,13 @@ func (ec *executionContext) marshalORedeemBatch2ᚖaihigressᚋinternalᚋcredit
 		return graphql.Null
 	}
 	return ec._RedeemBatch(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSignUpCredit2ᚖaihigressᚋinternalᚋcreditᚐSignUp(ctx context.Context, sel ast.SelectionSet, v *credit.SignUp) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SignUpCredit(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	CreditEntry() CreditEntryResolver
 	EgressPool() EgressPoolResolver
 	EgressProxy() EgressProxyResolver
+	ExpiringCredit() ExpiringCreditResolver
 	LiveMetrics() LiveMetricsResolver
 	Model() ModelResolver
 	Mutation() MutationResolver
@@ -254,6 +255,7 @@ type ComplexityRoot struct {
 		Balance   func(childComplexity int) int
 		Budgets   func(childComplexity int) int
 		Entries   func(childComplexity int, first *int, after *string) int
+		Expiring  func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Recharge  func(childComplexity int) int
 		Reserved  func(childComplexity int) int
@@ -348,6 +350,17 @@ type ComplexityRoot struct {
 		Latency   func(childComplexity int) int
 		Source    func(childComplexity int) int
 		State     func(childComplexity int) int
+	}
+
+	ExpiringCredit struct {
+		Amount    func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		EntryID   func(childComplexity int) int
+		Expired   func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Left      func(childComplexity int) int
+		Reason    func(childComplexity int) int
 	}
 
 	FailureRate struct {
@@ -492,6 +505,7 @@ type ComplexityRoot struct {
 		RefundRequest          func(childComplexity int, input model.RefundRequestInput) int
 		RemoveProviderKey      func(childComplexity int, input model.RemoveProviderKeyInput) int
 		RemoveProviderModel    func(childComplexity int, input model.RemoveProviderModelInput) int
+		ResumeRechargeRule     func(childComplexity int, input model.ResumeRechargeRuleInput) int
 		RevokeAPIKey           func(childComplexity int, input model.RevokeAPIKeyInput) int
 		RevokeRedeemCodes      func(childComplexity int, input model.RevokeRedeemCodesInput) int
 		RevokeSession          func(childComplexity int, input model.RevokeSessionInput) int
@@ -500,6 +514,7 @@ type ComplexityRoot struct {
 		SetProviderEnabled     func(childComplexity int, input model.SetProviderEnabledInput) int
 		SetProviderKeyEnabled  func(childComplexity int, input model.SetProviderKeyEnabledInput) int
 		SetRechargeRule        func(childComplexity int, input model.SetRechargeRuleInput) int
+		SetSignUpCredit        func(childComplexity int, input credit.SignUpInput) int
 		SignIn                 func(childComplexity int, input model.SignInInput) int
 		SignOut                func(childComplexity int) int
 		UpdateAPIKey           func(childComplexity int, input model.UpdateAPIKeyInput) int
@@ -722,6 +737,7 @@ type ComplexityRoot struct {
 		RedeemBatches   func(childComplexity int) int
 		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
 		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
+		SignUpCredit    func(childComplexity int) int
 		UnpricedModels  func(childComplexity int) int
 		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
 		Viewer          func(childComplexity int) int
@@ -746,9 +762,15 @@ type ComplexityRoot struct {
 		Windows      func(childComplexity int) int
 	}
 
+	RechargePause struct {
+		At     func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	RechargeRule struct {
 		DailyCap  func(childComplexity int) int
 		Enabled   func(childComplexity int) int
+		Paused    func(childComplexity int) int
 		Target    func(childComplexity int) int
 		Threshold func(childComplexity int) int
 	}
@@ -762,6 +784,7 @@ type ComplexityRoot struct {
 		Label     func(childComplexity int) int
 		Redeemed  func(childComplexity int) int
 		RevokedAt func(childComplexity int) int
+		ValidDays func(childComplexity int) int
 	}
 
 	RedeemCodePayload struct {
@@ -844,6 +867,11 @@ type ComplexityRoot struct {
 		More     func(childComplexity int) int
 		Strategy func(childComplexity int) int
 		Targets  func(childComplexity int) int
+	}
+
+	ResumeRechargeRulePayload struct {
+		Account    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RevokeApiKeyPayload struct {
@@ -954,6 +982,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SetSignUpCreditPayload struct {
+		SignUpCredit func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	SignInPayload struct {
 		AccessToken  func(childComplexity int) int
 		ExpiresAt    func(childComplexity int) int
@@ -965,6 +998,12 @@ type ComplexityRoot struct {
 	SignOutPayload struct {
 		SignedOut  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	SignUpCredit struct {
+		Amount    func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+		ValidDays func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -1788,6 +1827,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreditAccount.Entries(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "CreditAccount.expiring":
+		if e.ComplexityRoot.CreditAccount.Expiring == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreditAccount.Expiring(childComplexity), true
 	case "CreditAccount.id":
 		if e.ComplexityRoot.CreditAccount.ID == nil {
 			break
@@ -2131,6 +2176,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EgressProxy.State(childComplexity), true
+
+	case "ExpiringCredit.amount":
+		if e.ComplexityRoot.ExpiringCredit.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Amount(childComplexity), true
+	case "ExpiringCredit.createdAt":
+		if e.ComplexityRoot.ExpiringCredit.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.CreatedAt(childComplexity), true
+	case "ExpiringCredit.entryId":
+		if e.ComplexityRoot.ExpiringCredit.EntryID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.EntryID(childComplexity), true
+	case "ExpiringCredit.expired":
+		if e.ComplexityRoot.ExpiringCredit.Expired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Expired(childComplexity), true
+	case "ExpiringCredit.expiresAt":
+		if e.ComplexityRoot.ExpiringCredit.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.ExpiresAt(childComplexity), true
+	case "ExpiringCredit.kind":
+		if e.ComplexityRoot.ExpiringCredit.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Kind(childComplexity), true
+	case "ExpiringCredit.left":
+		if e.ComplexityRoot.ExpiringCredit.Left == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Left(childComplexity), true
+	case "ExpiringCredit.reason":
+		if e.ComplexityRoot.ExpiringCredit.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiringCredit.Reason(childComplexity), true
 
 	case "FailureRate.class":
 		if e.ComplexityRoot.FailureRate.Class == nil {
@@ -2870,6 +2964,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveProviderModel(childComplexity, args["input"].(model.RemoveProviderModelInput)), true
+	case "Mutation.resumeRechargeRule":
+		if e.ComplexityRoot.Mutation.ResumeRechargeRule == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resumeRechargeRule_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResumeRechargeRule(childComplexity, args["input"].(model.ResumeRechargeRuleInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -2958,6 +3063,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetRechargeRule(childComplexity, args["input"].(model.SetRechargeRuleInput)), true
+	case "Mutation.setSignUpCredit":
+		if e.ComplexityRoot.Mutation.SetSignUpCredit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setSignUpCredit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetSignUpCredit(childComplexity, args["input"].(credit.SignUpInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -4061,6 +4177,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RoutingPlan(childComplexity, args["model"].(string), args["input"].(*model.RoutingPlanInput)), true
+	case "Query.signUpCredit":
+		if e.ComplexityRoot.Query.SignUpCredit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.SignUpCredit(childComplexity), true
 	case "Query.unpricedModels":
 		if e.ComplexityRoot.Query.UnpricedModels == nil {
 			break
@@ -4182,6 +4304,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RarePrices.Windows(childComplexity), true
 
+	case "RechargePause.at":
+		if e.ComplexityRoot.RechargePause.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargePause.At(childComplexity), true
+	case "RechargePause.reason":
+		if e.ComplexityRoot.RechargePause.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargePause.Reason(childComplexity), true
+
 	case "RechargeRule.dailyCap":
 		if e.ComplexityRoot.RechargeRule.DailyCap == nil {
 			break
@@ -4194,6 +4329,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RechargeRule.Enabled(childComplexity), true
+	case "RechargeRule.paused":
+		if e.ComplexityRoot.RechargeRule.Paused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RechargeRule.Paused(childComplexity), true
 	case "RechargeRule.target":
 		if e.ComplexityRoot.RechargeRule.Target == nil {
 			break
@@ -4255,6 +4396,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RedeemBatch.RevokedAt(childComplexity), true
+	case "RedeemBatch.validDays":
+		if e.ComplexityRoot.RedeemBatch.ValidDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RedeemBatch.ValidDays(childComplexity), true
 
 	case "RedeemCodePayload.account":
 		if e.ComplexityRoot.RedeemCodePayload.Account == nil {
@@ -4577,6 +4724,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestPlan.Targets(childComplexity), true
+
+	case "ResumeRechargeRulePayload.account":
+		if e.ComplexityRoot.ResumeRechargeRulePayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeRechargeRulePayload.Account(childComplexity), true
+	case "ResumeRechargeRulePayload.userErrors":
+		if e.ComplexityRoot.ResumeRechargeRulePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResumeRechargeRulePayload.UserErrors(childComplexity), true
 
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
@@ -4988,6 +5148,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetRechargeRulePayload.UserErrors(childComplexity), true
 
+	case "SetSignUpCreditPayload.signUpCredit":
+		if e.ComplexityRoot.SetSignUpCreditPayload.SignUpCredit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSignUpCreditPayload.SignUpCredit(childComplexity), true
+	case "SetSignUpCreditPayload.userErrors":
+		if e.ComplexityRoot.SetSignUpCreditPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSignUpCreditPayload.UserErrors(childComplexity), true
+
 	case "SignInPayload.accessToken":
 		if e.ComplexityRoot.SignInPayload.AccessToken == nil {
 			break
@@ -5031,6 +5204,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SignOutPayload.UserErrors(childComplexity), true
+
+	case "SignUpCredit.amount":
+		if e.ComplexityRoot.SignUpCredit.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.Amount(childComplexity), true
+	case "SignUpCredit.updatedAt":
+		if e.ComplexityRoot.SignUpCredit.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.UpdatedAt(childComplexity), true
+	case "SignUpCredit.validDays":
+		if e.ComplexityRoot.SignUpCredit.ValidDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignUpCredit.ValidDays(childComplexity), true
 
 	case "Subscription.liveMetrics":
 		if e.ComplexityRoot.Subscription.LiveMetrics == nil {
@@ -5604,6 +5796,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RemoveProviderModelInput", ec.unmarshalInputRemoveProviderModelInput),
 			graphql.NewInputUnmarshaler("RequestFilter", ec.unmarshalInputRequestFilter),
 			graphql.NewInputUnmarshaler("RequestOrder", ec.unmarshalInputRequestOrder),
+			graphql.NewInputUnmarshaler("ResumeRechargeRuleInput", ec.unmarshalInputResumeRechargeRuleInput),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
 			graphql.NewInputUnmarshaler("RevokeRedeemCodesInput", ec.unmarshalInputRevokeRedeemCodesInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
@@ -5615,6 +5808,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetProviderEnabledInput", ec.unmarshalInputSetProviderEnabledInput),
 			graphql.NewInputUnmarshaler("SetProviderKeyEnabledInput", ec.unmarshalInputSetProviderKeyEnabledInput),
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
+			graphql.NewInputUnmarshaler("SetSignUpCreditInput", ec.unmarshalInputSetSignUpCreditInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
 			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
@@ -5932,6 +6126,8 @@ type CreditAccount implements Node {
   available: Amount!
   "What its user may spend with all keys in a day and in a month, and what has been spent; empty where nothing was set."
   budgets: [BudgetSpend!]!
+  "Granted credit that expires, in the order in which it does and is spent."
+  expiring: [ExpiringCredit!]!
   "How it is topped up; null where it is not."
   rechargeRule: RechargeRule
   "Its movements, newest first."
@@ -5988,6 +6184,28 @@ enum CreditEntryKind {
   REFUND
   "A code that was redeemed."
   REDEEM
+  "What was left of a grant that expired, taken back."
+  EXPIRY
+}
+
+"Granted credit that expires. It is spent before what expires later and before what does not expire."
+type ExpiringCredit {
+  "The entry that gave it."
+  entryId: ID!
+  "That entry's kind."
+  kind: CreditEntryKind!
+  "What was given."
+  amount: Amount!
+  "What is left of it."
+  left: Amount!
+  "What has been taken back; the rest follows when no call holds it any more."
+  expired: Amount!
+  "What it was given for."
+  reason: String!
+  "When it was given."
+  createdAt: Time!
+  "When what is left of it expires."
+  expiresAt: Time!
 }
 
 "One movement of an account. Entries are added, never changed."
@@ -6036,6 +6254,24 @@ type RechargeRule {
   dailyCap: Amount!
   "Whether it is followed."
   enabled: Boolean!
+  "Since when and why it is paused; null where it is not."
+  paused: RechargePause
+}
+
+"A rule that recharged as no person would. It does nothing until an admin resumes it."
+type RechargePause {
+  "When it was paused."
+  at: Time!
+  "Why."
+  reason: RechargePauseReason!
+}
+
+"Why a rule was paused."
+enum RechargePauseReason {
+  "It was due again after six recharges within an hour."
+  PACE
+  "It was due again with its daily cap used up, on the third day in a row."
+  CAP
 }
 
 "Gives credit."
@@ -6048,6 +6284,8 @@ input GrantCreditInput {
   reason: String!
   "The same key books once, however often it is sent."
   idempotencyKey: String!
+  "When what is left of it expires; never where it is left out."
+  expiresAt: Time
 }
 
 "What came of it."
@@ -6116,6 +6354,8 @@ type RedeemBatch {
   redeemed: Int!
   "Until when they can be redeemed; null is without end."
   expiresAt: Time
+  "How many days after it was redeemed a code's credit expires; null is never."
+  validDays: Int
   "When what was left of them was ended."
   revokedAt: Time
   "When they were made."
@@ -6132,6 +6372,8 @@ input CreateRedeemCodesInput {
   count: Int!
   "Until when they can be redeemed; without end where it is left out."
   expiresAt: Time
+  "How many days after it was redeemed a code's credit expires; never where it is left out."
+  validDays: Int
 }
 
 "What came of it."
@@ -6171,6 +6413,32 @@ type RedeemCodePayload {
   "The viewer's account as it is now."
   account: CreditAccount
   "What its sender can mend; one and the same for every code that is no good."
+  userErrors: [UserError!]!
+}
+
+"What every new account is given."
+type SignUpCredit {
+  "How much."
+  amount: Amount!
+  "How many days later it expires; null is never."
+  validDays: Int
+  "When it was set."
+  updatedAt: Time!
+}
+
+"Sets what accounts are given that are opened from now on."
+input SetSignUpCreditInput {
+  "How much; nothing where it is left out."
+  amount: Amount
+  "How many days later it expires; never where it is left out."
+  validDays: Int
+}
+
+"What came of it."
+type SetSignUpCreditPayload {
+  "The setting as it is now; null is nothing."
+  signUpCredit: SignUpCredit
+  "What its sender can mend; empty where all went well."
   userErrors: [UserError!]!
 }
 
@@ -6214,11 +6482,27 @@ type SetRechargeRulePayload {
   userErrors: [UserError!]!
 }
 
+"Names the rule to resume."
+input ResumeRechargeRuleInput {
+  "Whose account it is for."
+  userId: ID!
+}
+
+"What came of it."
+type ResumeRechargeRulePayload {
+  "The account as it is now."
+  account: CreditAccount
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
 extend type Query {
   "The account of a user; the viewer's where userId is left out."
   creditAccount(userId: ID): CreditAccount
   "The newest 100 batches of codes, for admins."
   redeemBatches: [RedeemBatch!]!
+  "What every new account is given, for admins; null is nothing."
+  signUpCredit: SignUpCredit
 }
 
 extend type Mutation {
@@ -6234,10 +6518,14 @@ extend type Mutation {
   revokeRedeemCodes(input: RevokeRedeemCodesInput!): RevokeRedeemCodesPayload!
   "Redeems a code for the viewer: ten attempts in ten minutes, and thirty of an address."
   redeemCode(input: RedeemCodeInput!): RedeemCodePayload!
+  "Sets what every new account is given."
+  setSignUpCredit(input: SetSignUpCreditInput!): SetSignUpCreditPayload!
   "Sets or ends what a user may spend in a day or a month."
   setBudget(input: SetBudgetInput!): SetBudgetPayload!
   "Sets how an account is topped up by itself."
   setRechargeRule(input: SetRechargeRuleInput!): SetRechargeRulePayload!
+  "Lets a paused rule recharge again."
+  resumeRechargeRule(input: ResumeRechargeRuleInput!): ResumeRechargeRulePayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/egress.graphqls", Input: `"Which proxy of a pool a call takes. One that failed is passed over for a while, on each node by what it saw."
@@ -9374,6 +9662,8 @@ func (ec *executionContext) childFields_CreditAccount(ctx context.Context, field
 		return ec.fieldContext_CreditAccount_available(ctx, field)
 	case "budgets":
 		return ec.fieldContext_CreditAccount_budgets(ctx, field)
+	case "expiring":
+		return ec.fieldContext_CreditAccount_expiring(ctx, field)
 	case "rechargeRule":
 		return ec.fieldContext_CreditAccount_rechargeRule(ctx, field)
 	case "entries":
@@ -9560,6 +9850,28 @@ func (ec *executionContext) childFields_EgressProxy(ctx context.Context, field g
 		return ec.fieldContext_EgressProxy_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EgressProxy", field.Name)
+}
+
+func (ec *executionContext) childFields_ExpiringCredit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entryId":
+		return ec.fieldContext_ExpiringCredit_entryId(ctx, field)
+	case "kind":
+		return ec.fieldContext_ExpiringCredit_kind(ctx, field)
+	case "amount":
+		return ec.fieldContext_ExpiringCredit_amount(ctx, field)
+	case "left":
+		return ec.fieldContext_ExpiringCredit_left(ctx, field)
+	case "expired":
+		return ec.fieldContext_ExpiringCredit_expired(ctx, field)
+	case "reason":
+		return ec.fieldContext_ExpiringCredit_reason(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ExpiringCredit_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_ExpiringCredit_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExpiringCredit", field.Name)
 }
 
 func (ec *executionContext) childFields_FailureRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10212,6 +10524,16 @@ func (ec *executionContext) childFields_RarePrices(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type RarePrices", field.Name)
 }
 
+func (ec *executionContext) childFields_RechargePause(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_RechargePause_at(ctx, field)
+	case "reason":
+		return ec.fieldContext_RechargePause_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RechargePause", field.Name)
+}
+
 func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "threshold":
@@ -10222,6 +10544,8 @@ func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field 
 		return ec.fieldContext_RechargeRule_dailyCap(ctx, field)
 	case "enabled":
 		return ec.fieldContext_RechargeRule_enabled(ctx, field)
+	case "paused":
+		return ec.fieldContext_RechargeRule_paused(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RechargeRule", field.Name)
 }
@@ -10240,6 +10564,8 @@ func (ec *executionContext) childFields_RedeemBatch(ctx context.Context, field g
 		return ec.fieldContext_RedeemBatch_redeemed(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_RedeemBatch_expiresAt(ctx, field)
+	case "validDays":
+		return ec.fieldContext_RedeemBatch_validDays(ctx, field)
 	case "revokedAt":
 		return ec.fieldContext_RedeemBatch_revokedAt(ctx, field)
 	case "createdAt":
@@ -10410,6 +10736,16 @@ func (ec *executionContext) childFields_RequestPlan(ctx context.Context, field g
 		return ec.fieldContext_RequestPlan_more(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RequestPlan", field.Name)
+}
+
+func (ec *executionContext) childFields_ResumeRechargeRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_ResumeRechargeRulePayload_account(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResumeRechargeRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeRechargeRulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10628,6 +10964,16 @@ func (ec *executionContext) childFields_SetRechargeRulePayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetRechargeRulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SetSignUpCreditPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "signUpCredit":
+		return ec.fieldContext_SetSignUpCreditPayload_signUpCredit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetSignUpCreditPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetSignUpCreditPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -10652,6 +10998,18 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignUpCredit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_SignUpCredit_amount(ctx, field)
+	case "validDays":
+		return ec.fieldContext_SignUpCredit_validDays(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_SignUpCredit_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignUpCredit", field.Name)
 }
 
 func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

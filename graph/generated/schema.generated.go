@@ -42,8 +42,10 @@ type MutationResolver interface {
 	CreateRedeemCodes(ctx context.Context, input credit.BatchInput) (*model.CreateRedeemCodesPayload, error)
 	RevokeRedeemCodes(ctx context.Context, input model.RevokeRedeemCodesInput) (*model.RevokeRedeemCodesPayload, error)
 	RedeemCode(ctx context.Context, input model.RedeemCodeInput) (*model.RedeemCodePayload, error)
+	SetSignUpCredit(ctx context.Context, input credit.SignUpInput) (*model.SetSignUpCreditPayload, error)
 	SetBudget(ctx context.Context, input model.SetBudgetInput) (*model.SetBudgetPayload, error)
 	SetRechargeRule(ctx context.Context, input model.SetRechargeRuleInput) (*model.SetRechargeRulePayload, error)
+	ResumeRechargeRule(ctx context.Context, input model.ResumeRechargeRuleInput) (*model.ResumeRechargeRulePayload, error)
 	CreateEgressPool(ctx context.Context, input model.CreateEgressPoolInput) (*model.CreateEgressPoolPayload, error)
 	UpdateEgressPool(ctx context.Context, input model.UpdateEgressPoolInput) (*model.UpdateEgressPoolPayload, error)
 	DeleteEgressPool(ctx context.Context, input model.DeleteEgressPoolInput) (*model.DeleteEgressPoolPayload, error)
@@ -86,6 +88,7 @@ type QueryResolver interface {
 	AuditEvents(ctx context.Context, first *int, after *string, filter *audit.Filter, orderBy *model.Order) (*model.Connection[audit.Event], error)
 	CreditAccount(ctx context.Context, userID *string) (*credit.Account, error)
 	RedeemBatches(ctx context.Context) ([]credit.Batch, error)
+	SignUpCredit(ctx context.Context) (*credit.SignUp, error)
 	EgressPools(ctx context.Context, first *int, after *string, filter *egress.Filter, orderBy *model.Order) (*model.Connection[egress.Pool], error)
 	APIKeys(ctx context.Context, first *int, after *string, filter *model.APIKeyFilter, orderBy *model.Order) (*model.Connection[apikey.Key], error)
 	Metrics(ctx context.Context, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) (*model.MetricSeriesSet, error)
@@ -476,6 +479,20 @@ func (ec *executionContext) field_Mutation_removeProviderModel_args(ctx context.
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_resumeRechargeRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.ResumeRechargeRuleInput, error) {
+			return ec.unmarshalNResumeRechargeRuleInput2aihigressᚋgraphᚋmodelᚐResumeRechargeRuleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -580,6 +597,20 @@ func (ec *executionContext) field_Mutation_setRechargeRule_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.SetRechargeRuleInput, error) {
 			return ec.unmarshalNSetRechargeRuleInput2aihigressᚋgraphᚋmodelᚐSetRechargeRuleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setSignUpCredit_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (credit.SignUpInput, error) {
+			return ec.unmarshalNSetSignUpCreditInput2aihigressᚋinternalᚋcreditᚐSignUpInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1614,6 +1645,50 @@ func (ec *executionContext) fieldContext_Mutation_redeemCode(ctx context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_setSignUpCredit(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setSignUpCredit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetSignUpCredit(ctx, fc.Args["input"].(credit.SignUpInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetSignUpCreditPayload) graphql.Marshaler {
+			return ec.marshalNSetSignUpCreditPayload2ᚖaihigressᚋgraphᚋmodelᚐSetSignUpCreditPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setSignUpCredit(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetSignUpCreditPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setSignUpCredit_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_setBudget(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1696,6 +1771,50 @@ func (ec *executionContext) fieldContext_Mutation_setRechargeRule(ctx context.Co
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_setRechargeRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_resumeRechargeRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_resumeRechargeRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ResumeRechargeRule(ctx, fc.Args["input"].(model.ResumeRechargeRuleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ResumeRechargeRulePayload) graphql.Marshaler {
+			return ec.marshalNResumeRechargeRulePayload2ᚖaihigressᚋgraphᚋmodelᚐResumeRechargeRulePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_resumeRechargeRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResumeRechargeRulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_resumeRechargeRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3518,6 +3637,38 @@ func (ec *executionContext) fieldContext_Query_redeemBatches(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_signUpCredit(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_signUpCredit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().SignUpCredit(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *credit.SignUp) graphql.Marshaler {
+			return ec.marshalOSignUpCredit2ᚖaihigressᚋinternalᚋcreditᚐSignUp(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_signUpCredit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignUpCredit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_egressPools(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4567,6 +4718,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "setSignUpCredit":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setSignUpCredit(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "setBudget":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setBudget(ctx, field)
@@ -4577,6 +4735,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "setRechargeRule":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_setRechargeRule(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "resumeRechargeRule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_resumeRechargeRule(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -4939,6 +5104,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_redeemBatches(ctx, field)
+				})
+		case "signUpCredit":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_signUpCredit(ctx, field)
 				})
 		case "egressPools":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -426,6 +426,8 @@ type GrantCreditInput struct {
 	Reason string `json:"reason"`
 	// The same key books once, however often it is sent.
 	IdempotencyKey string `json:"idempotencyKey"`
+	// When what is left of it expires; never where it is left out.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
 
 // What came of it.
@@ -748,6 +750,20 @@ type RequestFilter struct {
 	Until *time.Time `json:"until,omitempty"`
 }
 
+// Names the rule to resume.
+type ResumeRechargeRuleInput struct {
+	// Whose account it is for.
+	UserID scalar.UserID `json:"userId"`
+}
+
+// What came of it.
+type ResumeRechargeRulePayload struct {
+	// The account as it is now.
+	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Names the key to end.
 type RevokeAPIKeyInput struct {
 	// Its typed, opaque identifier.
@@ -970,6 +986,14 @@ type SetRechargeRuleInput struct {
 type SetRechargeRulePayload struct {
 	// The account as it is now.
 	Account *credit.Account `json:"account,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// What came of it.
+type SetSignUpCreditPayload struct {
+	// The setting as it is now; null is nothing.
+	SignUpCredit *credit.SignUp `json:"signUpCredit,omitempty"`
 	// What its sender can mend; empty where all went well.
 	UserErrors []UserError `json:"userErrors"`
 }

@@ -47,7 +47,7 @@ func (l *Ledger) Accounts(ctx context.Context, users []id.User) ([]Account, erro
 	}
 	byAccount := make(map[id.Account]*Rule, len(rules))
 	for _, r := range rules {
-		byAccount[r.AccountID] = &Rule{Threshold: r.Threshold, Target: r.Target, DailyCap: r.DailyCap, Enabled: r.Enabled, UpdatedAt: r.UpdatedAt}
+		byAccount[r.AccountID] = ruleOf(r)
 	}
 	for i := range accounts {
 		accounts[i].Recharge = byAccount[accounts[i].ID]

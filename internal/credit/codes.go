@@ -44,7 +44,8 @@ type Batch struct {
 	Amount    money.Amount // of each code
 	Codes     int
 	Redeemed  int
-	ExpiresAt *time.Time
+	ExpiresAt *time.Time // of the codes
+	ValidDays *int32     // for how long the credit is good from when it was redeemed; nil is without end
 	RevokedAt *time.Time
 	CreatedAt time.Time
 }
@@ -55,6 +56,7 @@ type BatchInput struct {
 	Amount    money.Amount
 	Count     int
 	ExpiresAt *time.Time // in the future; nil is never
+	ValidDays *int32     // above 0, at most MaxValidDays; nil is without end
 }
 
 func (in *BatchInput) validate(now time.Time) error {
@@ -69,7 +71,7 @@ func (in *BatchInput) validate(now time.Time) error {
 	case in.ExpiresAt != nil && !in.ExpiresAt.After(now):
 		return fault.Field("expiresAt", "codes expire in the future, or never")
 	}
-	return nil
+	return validDays(in.ValidDays)
 }
 
 // A Guard counts attempts over all nodes. It is *limit.Limiter.
@@ -105,7 +107,8 @@ func (c *Codes) Create(ctx context.Context, in BatchInput) (Batch, []string, err
 	l := c.ledger
 	err = db.InTx(ctx, l.pool, func(tx pgx.Tx) (err error) {
 		row, err = l.q.InsertRedeemBatch(ctx, tx, db.InsertRedeemBatchParams{
-			ID: id.New[id.RedeemBatch](), Label: in.Label, Amount: in.Amount, Codes: int32(in.Count), ExpiresAt: in.ExpiresAt, CreatedBy: actorOf(g),
+			ID: id.New[id.RedeemBatch](), Label: in.Label, Amount: in.Amount, Codes: int32(in.Count), ExpiresAt: in.ExpiresAt, ValidDays: in.ValidDays,
+			CreatedBy: actorOf(g),
 		})
 		if err != nil {
 			return fmt.Errorf("insert batch of codes: %w", db.Classify(err))
@@ -114,7 +117,7 @@ func (c *Codes) Create(ctx context.Context, in BatchInput) (Batch, []string, err
 			return fmt.Errorf("insert codes: %w", db.Classify(err))
 		}
 		return l.audit.Record(ctx, tx, "credit.codes_create", row.ID.String(), map[string]any{
-			"label": in.Label, "amount": in.Amount, "count": in.Count, "expiresAt": in.ExpiresAt,
+			"label": in.Label, "amount": in.Amount, "count": in.Count, "expiresAt": in.ExpiresAt, "validDays": in.ValidDays,
 		})
 	})
 	if err != nil {
@@ -229,13 +232,9 @@ func (c *Codes) redeem(ctx context.Context, tx pgx.Tx, g authz.Grant, hash [sha2
 	if err != nil {
 		return Entry{}, fmt.Errorf("take code: %w", db.Classify(err))
 	}
-	if err := fits(locked.Balance, taken.Amount); err != nil {
-		return Entry{}, err
-	}
-	entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
-		AccountID: locked.ID, Kind: string(KindRedeem), Amount: taken.Amount, Reason: taken.Label,
-		IdempotencyKey: fmt.Sprintf("redeem:%x", hash), ActorID: actorOf(g),
-	})
+	entry, err := l.give(ctx, tx, locked, db.InsertCreditEntryParams{
+		Kind: string(KindRedeem), Amount: taken.Amount, Reason: taken.Label, IdempotencyKey: fmt.Sprintf("redeem:%x", hash), ActorID: actorOf(g),
+	}, endsAfter(taken.ValidDays))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -271,6 +270,6 @@ func hashOf(code string) [sha256.Size]byte {
 func batchOf(row db.RedeemBatch, redeemed int64) Batch {
 	return Batch{
 		ID: row.ID, Label: row.Label, Amount: row.Amount, Codes: int(row.Codes), Redeemed: int(redeemed),
-		ExpiresAt: row.ExpiresAt, RevokedAt: row.RevokedAt, CreatedAt: row.CreatedAt,
+		ExpiresAt: row.ExpiresAt, ValidDays: row.ValidDays, RevokedAt: row.RevokedAt, CreatedAt: row.CreatedAt,
 	}
 }

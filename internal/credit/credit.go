@@ -31,6 +31,7 @@ const (
 	KindAdjustment Kind = "adjustment" // an admin put something right; either sign
 	KindRefund     Kind = "refund"     // an admin gave back what a request was charged; positive
 	KindRedeem     Kind = "redeem"     // a code was redeemed; positive
+	KindExpiry     Kind = "expiry"     // what was left of a grant that expired; negative
 )
 
 // The codes of this package's failures, for programs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -35,11 +36,15 @@ type GrantInput struct {
 	// IdempotencyKey makes a repeated grant one: the same key with the same content is answered with the first entry, with
 	// other content it is a Conflict. Keys are of one account. Without a key each grant is a new one.
 	IdempotencyKey string
+	ExpiresAt      *time.Time // of a grant; kept in microseconds; nil is never
 }
 
 func (in *GrantInput) validate() error {
 	if in.Kind == "" {
 		in.Kind = KindGrant
+	}
+	if in.ExpiresAt != nil {
+		in.ExpiresAt = new(in.ExpiresAt.Truncate(time.Microsecond))
 	}
 	switch {
 	case in.Kind != KindGrant && in.Kind != KindAdjustment:
@@ -54,6 +59,8 @@ func (in *GrantInput) validate() error {
 		return fault.Field("reason", "an adjustment needs a reason")
 	case utf8.RuneCountInString(in.Reason) > maxReason:
 		return fault.Field("reason", "reason must have at most %d characters", maxReason)
+	case in.ExpiresAt != nil && in.Kind != KindGrant:
+		return fault.Field("expiresAt", "only a grant expires")
 	case utf8.RuneCountInString(in.IdempotencyKey) > maxKey:
 		return fault.Field("idempotencyKey", "idempotencyKey must have at most %d characters", maxKey)
 	}
@@ -97,9 +104,7 @@ func (l *Ledger) GrantTx(ctx context.Context, tx pgx.Tx, in GrantInput) (Entry, 
 	}
 	entry, err := l.repeated(ctx, tx, locked.ID, key, in)
 	if errors.Is(err, fault.NotFound) {
-		if err = fits(locked.Balance, in.Amount); err == nil {
-			entry, err = l.insertGrant(ctx, tx, g, locked.ID, key, in)
-		}
+		entry, err = l.insertGrant(ctx, tx, g, locked, key, in)
 	}
 	if err != nil {
 		return Entry{}, Account{}, err
@@ -115,7 +120,12 @@ func (l *Ledger) repeated(ctx context.Context, tx pgx.Tx, account id.Account, ke
 		return Entry{}, fmt.Errorf("look for an earlier grant: %w", db.Classify(err))
 	}
 	entry := fromRow(row)
-	if entry.Kind != in.Kind || entry.Amount != in.Amount || entry.Reason != in.Reason {
+	end, err := l.endOf(ctx, tx, entry.ID)
+	if err != nil {
+		return Entry{}, err
+	}
+	sameEnd := end == in.ExpiresAt || end != nil && in.ExpiresAt != nil && end.Equal(*in.ExpiresAt)
+	if entry.Kind != in.Kind || entry.Amount != in.Amount || entry.Reason != in.Reason || !sameEnd {
 		err := fault.New(fault.Conflict, "this idempotency key has been used for another grant")
 		err.Path = []string{"idempotencyKey"}
 		return Entry{}, err
@@ -123,7 +133,7 @@ func (l *Ledger) repeated(ctx context.Context, tx pgx.Tx, account id.Account, ke
 	return entry, nil
 }
 
-func (l *Ledger) insertGrant(ctx context.Context, tx pgx.Tx, g authz.Grant, account id.Account, key string, in GrantInput) (Entry, error) {
+func (l *Ledger) insertGrant(ctx context.Context, tx pgx.Tx, g authz.Grant, locked db.CreditAccount, key string, in GrantInput) (Entry, error) {
 	if in.Amount < 0 {
 		now, err := l.account(ctx, tx, in.UserID)
 		if err != nil {
@@ -135,19 +145,17 @@ func (l *Ledger) insertGrant(ctx context.Context, tx pgx.Tx, g authz.Grant, acco
 			return Entry{}, err
 		}
 	}
-	entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
-		AccountID:      account,
-		Kind:           string(in.Kind),
-		Amount:         in.Amount,
-		Reason:         in.Reason,
-		IdempotencyKey: key,
-		ActorID:        actorOf(g),
-	})
+	if at := in.ExpiresAt; at != nil && (!at.After(time.Now()) || at.After(time.Now().AddDate(0, 0, MaxValidDays))) {
+		return Entry{}, fault.Field("expiresAt", "credit expires in the future, within %d days, or never", MaxValidDays)
+	}
+	entry, err := l.give(ctx, tx, locked, db.InsertCreditEntryParams{
+		Kind: string(in.Kind), Amount: in.Amount, Reason: in.Reason, IdempotencyKey: key, ActorID: actorOf(g),
+	}, endsAt(in.ExpiresAt))
 	if err != nil {
 		return Entry{}, err
 	}
-	err = l.audit.Record(ctx, tx, "credit."+string(in.Kind), account.String(), map[string]any{
-		"entry": entry.ID, "user": in.UserID, "amount": in.Amount, "reason": in.Reason,
+	err = l.audit.Record(ctx, tx, "credit."+string(in.Kind), locked.ID.String(), map[string]any{
+		"entry": entry.ID, "user": in.UserID, "amount": in.Amount, "reason": in.Reason, "expiresAt": in.ExpiresAt,
 	})
 	return entry, err
 }
@@ -177,7 +185,7 @@ func (l *Ledger) insert(ctx context.Context, tx pgx.Tx, row db.InsertCreditEntry
 	if err != nil {
 		return Entry{}, fmt.Errorf("insert %s entry: %w", row.Kind, db.Classify(err))
 	}
-	if err := l.q.AddToBalance(ctx, tx, db.AddToBalanceParams{ID: row.AccountID, Amount: row.Amount}); err != nil {
+	if err := l.q.AddToBalance(ctx, tx, db.AddToBalanceParams{ID: row.AccountID, Amount: int64(row.Amount)}); err != nil {
 		return Entry{}, fmt.Errorf("move balance: %w", db.Classify(err))
 	}
 	return fromRow(inserted), nil

@@ -67,7 +67,7 @@ func (e *lease) take(amount money.Amount, now time.Time) (hold *Hold, low bool) 
 	e.holds++
 	e.size = max(e.size, amount)
 	e.used = now
-	if amount > 0 && !e.fetching && e.free() < e.target()/2 && !now.Before(e.quiet) {
+	if amount > 0 && !e.fetching && e.free() < e.target()/2 && !before(now, e.quiet, shortOfCredit) {
 		e.fetching = true
 		low = true
 	}
@@ -83,7 +83,7 @@ func (e *lease) join(amount money.Amount, now time.Time) (f *flight, need money.
 	if e.dropped || amount == 0 || need <= 0 {
 		return nil, 0, false, nil
 	}
-	if now.Before(e.refused) && need >= e.lacking {
+	if before(now, e.refused, askAgain) && need >= e.lacking {
 		return nil, 0, false, insufficient()
 	}
 	e.waiting++
@@ -163,6 +163,12 @@ func (e *lease) wish() money.Amount {
 func (e *lease) target() money.Amount {
 	idle := max(e.available, 0).Add(max(e.free(), 0))
 	return max(e.size, e.lastSize, min(max(e.wish(), idle/16), idle/4))
+}
+
+// before reports whether an end is still to come that was set to be so far away at most. A clock that jumped back does not
+// make it longer.
+func before(now, end time.Time, most time.Duration) bool {
+	return now.Before(end) && end.Sub(now) <= most
 }
 
 func times(a money.Amount, n int64) money.Amount {

@@ -175,7 +175,7 @@ func (l *Leases) open(account id.Account) (*lease, error) {
 	switch {
 	case l.closed:
 		return nil, unavailable(errors.New("the node is stopping"))
-	case now.Before(l.down):
+	case before(now, l.down, askAgain):
 		return nil, unavailable(errors.New("postgres failed just now"))
 	}
 	e := l.leases[account]

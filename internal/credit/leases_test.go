@@ -439,6 +439,35 @@ func TestBlackHole(t *testing.T) {
 }
 
 // TestClosed: a node that has given its leases back gets no more.
+// TestLeasesWhenTheClockJumpsBack: what a node remembers for a moment it does not remember for as long as the jump was.
+func TestLeasesWhenTheClockJumpsBack(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	user, account := b.open(10)
+	node := id.New[id.Node]()
+	l := b.leases(node)
+	b.reserve(l, account, 5).Release()
+	if _, err := l.Reserve(t.Context(), account, 50); !errors.Is(err, fault.Exhausted) {
+		t.Fatal(err)
+	}
+	b.grant(user, 100)
+	l.failed(errors.New("postgres is away"))
+	if _, err := l.Reserve(t.Context(), account, 50); err == nil {
+		t.Error("Postgres was asked though it had failed just now")
+	}
+	b.clock.advance(-time.Hour)
+	b.reserve(l, account, 50).Release()
+	for range 2 {
+		if err := l.renew(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		b.clock.advance(idleAfter)
+	}
+	if left := b.row(account, node); left != 0 {
+		t.Errorf("%d are leased half a minute after the last request", left)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)

@@ -31,7 +31,7 @@ func New(pool *pgxpool.Pool, log *audit.Log) *Ledger {
 	return &Ledger{pool: pool, q: db.New(), audit: log}
 }
 
-// OpenTx opens the account of a new user, with nothing in it, in the transaction that makes the user.
+// OpenTx opens the account of a new user in the transaction that makes the user, with what new accounts are given.
 func (l *Ledger) OpenTx(ctx context.Context, tx pgx.Tx, user id.User) (id.Account, error) {
 	if _, err := authz.Require(ctx, authz.UserWrite); err != nil {
 		return id.Account{}, err
@@ -39,6 +39,9 @@ func (l *Ledger) OpenTx(ctx context.Context, tx pgx.Tx, user id.User) (id.Accoun
 	account := id.New[id.Account]()
 	if err := l.q.InsertCreditAccount(ctx, tx, db.InsertCreditAccountParams{ID: account, UserID: user}); err != nil {
 		return id.Account{}, fmt.Errorf("open credit account: %w", db.Classify(err))
+	}
+	if err := l.welcome(ctx, tx, user, account); err != nil {
+		return id.Account{}, fmt.Errorf("give sign-up credit: %w", err)
 	}
 	return account, nil
 }
@@ -187,31 +190,4 @@ func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []
 		budgets[row.AccountID] = money.Amount(row.Charged)
 	}
 	return budgets, nil
-}
-
-// A Mismatch is an account whose balance is not the sum of its entries.
-type Mismatch struct {
-	Account id.Account
-	Balance money.Amount
-	Entries money.Amount // their sum
-}
-
-// maxMismatches is how many Verify reports at most.
-const maxMismatches = 100
-
-// Verify compares every balance with its entries, as of one moment, and reports those that differ, at most 100. There
-// should never be one. It reads all entries: run it seldom.
-func (l *Ledger) Verify(ctx context.Context) ([]Mismatch, error) {
-	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
-		return nil, err
-	}
-	rows, err := l.q.ListBalanceMismatches(ctx, l.pool, maxMismatches)
-	if err != nil {
-		return nil, fmt.Errorf("verify balances: %w", db.Classify(err))
-	}
-	mismatches := make([]Mismatch, len(rows))
-	for i, row := range rows {
-		mismatches[i] = Mismatch{Account: row.ID, Balance: row.Balance, Entries: money.Amount(row.Entries)}
-	}
-	return mismatches, nil
 }

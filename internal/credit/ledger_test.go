@@ -185,7 +185,15 @@ func TestWhoMay(t *testing.T) {
 			_, err := b.ledger.SetRechargeRule(ctx, RuleInput{UserID: user, Target: 2, DailyCap: 1})
 			return err
 		},
-		"Recharge":    func(ctx context.Context) error { _, err := b.ledger.Recharge(ctx); return err },
+		"Recharge":       func(ctx context.Context) error { _, err := b.ledger.Recharge(ctx, &letters{}); return err },
+		"ResumeRecharge": func(ctx context.Context) error { _, err := b.ledger.ResumeRecharge(ctx, user); return err },
+		"Lots": func(ctx context.Context) error {
+			_, err := b.ledger.Lots(ctx, Account{ID: account, UserID: user})
+			return err
+		},
+		"Expire":      func(ctx context.Context) error { _, err := b.ledger.Expire(ctx); return err },
+		"SignUp":      func(ctx context.Context) error { _, err := b.ledger.SignUp(ctx); return err },
+		"SetSignUp":   func(ctx context.Context) error { _, err := b.ledger.SetSignUp(ctx, SignUpInput{}); return err },
 		"SweepLeases": func(ctx context.Context) error { _, err := b.ledger.SweepLeases(ctx); return err },
 		"Verify":      func(ctx context.Context) error { _, err := b.ledger.Verify(ctx); return err },
 		"BookTx": func(ctx context.Context) error {
@@ -196,8 +204,9 @@ func TestWhoMay(t *testing.T) {
 		},
 	}
 	allowed := map[string]map[string]bool{
-		"admin":  {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetBudget": true, "Spends": true, "SetRechargeRule": true},
-		"member": {"Account": true, "Entries": true, "Spends": true},
+		"admin": {"Account": true, "Entries": true, "Grant": true, "Refund": true, "SetBudget": true, "Spends": true, "SetRechargeRule": true,
+			"ResumeRecharge": true, "Lots": true, "SignUp": true, "SetSignUp": true},
+		"member": {"Account": true, "Entries": true, "Spends": true, "Lots": true},
 	}
 	for name, call := range calls {
 		if err := call(t.Context()); !errors.Is(err, fault.Unauthenticated) {

@@ -40,6 +40,7 @@ type world struct {
 	budgets  []money.Amount              // a day's, of each user; 0 is none
 	booked   []Charge                    // that can be refunded
 	refunded map[id.Request]money.Amount // what was given back
+	lots     map[id.Account][]*modelLot  // in the order in which they expire
 }
 
 type node struct {
@@ -76,7 +77,10 @@ func (r *inFlight) release() {
 }
 
 func newWorld(t *rapid.T, b *bank) *world {
-	w := &world{b: b, charged: make(map[id.Request]money.Amount), granted: make(map[id.Account]money.Amount), refunded: make(map[id.Request]money.Amount)}
+	w := &world{
+		b: b, charged: make(map[id.Request]money.Amount), granted: make(map[id.Account]money.Amount),
+		refunded: make(map[id.Request]money.Amount), lots: make(map[id.Account][]*modelLot),
+	}
 	for range rapid.IntRange(1, 2).Draw(t, "accounts") {
 		user, account := b.open(0)
 		w.users, w.accounts, w.budgets = append(w.users, user), append(w.accounts, account), append(w.budgets, 0)
@@ -162,6 +166,7 @@ func (w *world) Adjust(t *rapid.T) {
 	}
 	if err == nil {
 		w.granted[w.accounts[i]] += amount
+		w.draw(w.accounts[i], max(-amount, 0))
 	}
 }
 
@@ -330,6 +335,7 @@ func (w *world) book(t *rapid.T, n *node, count int) {
 	for _, c := range charges {
 		if c.Amount > 0 {
 			w.booked = append(w.booked, c)
+			w.draw(c.Account, c.Amount)
 			w.b.logged(w.users[slices.Index(w.accounts, c.Account)], c.Request)
 		}
 	}
@@ -446,10 +452,29 @@ func (w *world) Expire(t *rapid.T) {
 	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
 }
 
+// JumpBack sets the nodes' clocks back.
+func (w *world) JumpBack(t *rapid.T) {
+	w.b.clock.advance(-time.Duration(rapid.IntRange(1, 7200).Draw(t, "seconds")) * time.Second)
+}
+
 // Sweep returns what stopped nodes have left.
 func (w *world) Sweep(t *rapid.T) {
 	if _, err := w.b.ledger.sweep(job(context.Background()), 0); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// CloseBooks is the job that compares balances with their entries since it last did.
+func (w *world) CloseBooks(t *rapid.T) {
+	found, err := w.b.ledger.Verify(job(context.Background()))
+	if err != nil || len(found) > 0 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	for _, account := range w.accounts {
+		s := w.b.standing(account)
+		if chain := w.b.chain(t, account); len(chain) > 0 && chain[len(chain)-1] != s.Balance || len(chain) == 0 && s.Balance != 0 {
+			t.Fatalf("a balance of %d is closed with %v", s.Balance, chain)
+		}
 	}
 }
 
@@ -461,6 +486,7 @@ func (w *world) Check(t *rapid.T) {
 			t.Fatalf("balance %d, entries %d", s.Balance, s.Entries)
 		}
 		w.bounded(t, account, account)
+		w.checkLots(t, i)
 		if pot, open := w.pot(t, i); open {
 			w.bounded(t, pot, account)
 		}
@@ -509,6 +535,8 @@ func (w *world) end(t *rapid.T) {
 	}
 	w.b.exec(`UPDATE credit_leases SET expires_at = expires_at - interval '1 hour'`)
 	w.Sweep(t)
+	expired := w.endLots(t)
+	w.CloseBooks(t)
 	var charged money.Amount
 	for request, amount := range w.charged {
 		var count int
@@ -551,8 +579,8 @@ func (w *world) end(t *rapid.T) {
 	for _, amount := range w.refunded {
 		refunded += amount
 	}
-	if balance != granted+refunded-charged {
-		t.Fatalf("balances %d, granted %d, refunded %d, charged %d", balance, granted, refunded, charged)
+	if balance != granted+refunded-charged-expired {
+		t.Fatalf("balances %d, granted %d, refunded %d, charged %d, expired %d", balance, granted, refunded, charged, expired)
 	}
 }
 

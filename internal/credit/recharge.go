@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/money"
+	"aihigress/internal/notify"
 )
 
 // A Rule refills an account by itself: when the balance is below Threshold it is brought to Target, as far as DailyCap
@@ -23,7 +24,8 @@ type Rule struct {
 	Target    money.Amount // above Threshold
 	DailyCap  money.Amount // above zero
 	Enabled   bool
-	UpdatedAt time.Time
+	Paused    *Pause    // nil where it is not
+	UpdatedAt time.Time // when an admin last set or resumed it
 }
 
 // A RuleInput sets the rule of a user's account.
@@ -47,7 +49,8 @@ func (in RuleInput) validate() error {
 	return nil
 }
 
-// SetRechargeRule sets, changes or switches off the recharge rule of an account. Only admins may: it gives credit.
+// SetRechargeRule sets, changes or switches off the recharge rule of an account. One that is paused stays so. Only admins
+// may: it gives credit.
 func (l *Ledger) SetRechargeRule(ctx context.Context, in RuleInput) (Account, error) {
 	if _, err := authz.Require(ctx, authz.RechargeWrite); err != nil {
 		return Account{}, err
@@ -90,7 +93,7 @@ func (l *Ledger) rule(ctx context.Context, tx db.DBTX, account id.Account) (*Rul
 	if err != nil {
 		return nil, fmt.Errorf("read recharge rule: %w", db.Classify(err))
 	}
-	return &Rule{Threshold: row.Threshold, Target: row.Target, DailyCap: row.DailyCap, Enabled: row.Enabled, UpdatedAt: row.UpdatedAt}, nil
+	return ruleOf(row), nil
 }
 
 // RechargeArgs is the periodic job that calls Ledger.Recharge.
@@ -102,42 +105,32 @@ func (RechargeArgs) Kind() string { return "credit_recharge" }
 // InsertOpts lets one such job wait or run at a time. The schedule brings the next, so a failed one is soon given up.
 func (RechargeArgs) InsertOpts() river.InsertOpts { return upkeep() }
 
-// dueBatch is how many due accounts are listed at once.
-const dueBatch = 100
-
 // Recharge refills every account whose rule is due and reports how many it refilled. Each is a transaction of its own;
 // one that fails does not keep the others from theirs, and all failures are returned.
-func (l *Ledger) Recharge(ctx context.Context) (refilled int, err error) {
+//
+// A rule that is due again after six recharges within an hour, or with its daily cap used up on the third day in a row, is
+// paused instead, and its owner and all admins are told.
+func (l *Ledger) Recharge(ctx context.Context, inbox Inbox) (refilled int, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
 		return 0, err
 	}
-	var failures []error
-	var last id.Account
-	for {
-		due, err := l.q.ListRechargesDue(ctx, l.pool, db.ListRechargesDueParams{After: last, RowLimit: dueBatch})
-		if err != nil {
-			failures = append(failures, fmt.Errorf("list due recharges: %w", db.Classify(err)))
-			return refilled, errors.Join(failures...)
-		}
-		for _, account := range due {
-			last = account
-			done, err := l.recharge(ctx, account)
-			if err != nil {
-				failures = append(failures, fmt.Errorf("recharge %s: %w", account, err))
-			}
-			if done {
-				refilled++
-			}
-		}
-		if len(due) < dueBatch {
-			return refilled, errors.Join(failures...)
-		}
+	due := func(after id.Account) ([]id.Account, error) {
+		return l.q.ListRechargesDue(ctx, l.pool, db.ListRechargesDueParams{After: after, RowLimit: dueBatch})
 	}
+	err = eachDue(due, func(account id.Account) error {
+		done, err := l.recharge(ctx, inbox, account)
+		if done {
+			refilled++
+		}
+		return err
+	})
+	return refilled, err
 }
 
-// recharge refills one account, if its rule is still due once the account is locked: two jobs that saw it due refill it
-// once. The entry's key is its number on its day, so that not even a mistake here could book one recharge twice.
-func (l *Ledger) recharge(ctx context.Context, account id.Account) (done bool, err error) {
+// recharge refills one account, or pauses its rule, if that is still due once the account is locked: two jobs that saw it
+// due refill it once.
+func (l *Ledger) recharge(ctx context.Context, inbox Inbox, account id.Account) (done bool, err error) {
+	var told []notify.Sent
 	err = db.InTx(ctx, l.pool, func(tx pgx.Tx) error {
 		if err := l.q.LockCreditAccounts(ctx, tx, uuids(account)); err != nil {
 			return fmt.Errorf("lock credit account: %w", db.Classify(err))
@@ -147,22 +140,41 @@ func (l *Ledger) recharge(ctx context.Context, account id.Account) (done bool, e
 			return fmt.Errorf("read recharge rule: %w", db.Classify(err))
 		}
 		rule := now.RechargeRule
-		amount := min(rule.Target.Add(-now.Balance), rule.DailyCap.Add(-money.Amount(now.Recharged)))
-		if !rule.Enabled || now.Balance >= rule.Threshold || amount <= 0 {
+		if !rule.Enabled || rule.PausedAt != nil || now.Balance >= rule.Threshold {
 			return nil
 		}
-		entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
-			AccountID:      account,
-			Kind:           string(KindRecharge),
-			Amount:         amount,
-			Reason:         "recharge rule",
-			IdempotencyKey: fmt.Sprintf("recharge:%s:%d", now.Day, now.Times+1),
-		})
-		if err != nil {
+		if reason := abused(now); reason != "" {
+			sent, err := l.pause(ctx, tx, inbox, account, reason)
+			told = append(told, sent)
 			return err
 		}
+		amount := min(rule.Target.Add(-now.Balance), rule.DailyCap.Add(-money.Amount(now.Recharged)))
+		if amount <= 0 {
+			return nil
+		}
 		done = true
-		return l.audit.Record(ctx, tx, "credit.recharge", account.String(), map[string]any{"entry": entry.ID, "amount": amount})
+		return l.refill(ctx, tx, account, now, amount)
 	})
-	return done && err == nil, err
+	if err != nil {
+		return false, err
+	}
+	for _, sent := range told {
+		inbox.Announce(ctx, sent)
+	}
+	return done, nil
+}
+
+// refill adds the entry. Its key is its number on its day, so that not even a mistake here could book one recharge twice.
+func (l *Ledger) refill(ctx context.Context, tx pgx.Tx, account id.Account, now db.GetRechargeRow, amount money.Amount) error {
+	entry, err := l.insert(ctx, tx, db.InsertCreditEntryParams{
+		AccountID:      account,
+		Kind:           string(KindRecharge),
+		Amount:         amount,
+		Reason:         "recharge rule",
+		IdempotencyKey: fmt.Sprintf("recharge:%s:%d", now.Day, now.Times+1),
+	})
+	if err != nil {
+		return err
+	}
+	return l.audit.Record(ctx, tx, "credit.recharge", account.String(), map[string]any{"entry": entry.ID, "amount": amount})
 }

@@ -25,7 +25,7 @@ func (b *bank) rule(user id.User, threshold, target, dailyCap money.Amount) {
 
 func (b *bank) recharge() int {
 	b.t.Helper()
-	n, err := b.ledger.Recharge(job(b.t.Context()))
+	n, err := b.ledger.Recharge(job(b.t.Context()), &letters{})
 	if err != nil {
 		b.t.Fatal(err)
 	}

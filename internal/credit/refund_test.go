@@ -5,9 +5,13 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"aihigress/db"
 	"aihigress/internal/audit"
 	"aihigress/internal/authz"
 	"aihigress/internal/fault"
@@ -84,5 +88,31 @@ func TestABalanceHasAnEnd(t *testing.T) {
 	b.grant(user, 1)
 	if s := b.standing(account); s.Balance != MaxBalance || s.Entries != MaxBalance {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestChargesThatDoNotFit are refused whole, as data that Postgres will never take, so that the booker puts them aside; no
+// sum wraps, and a charge that fits is booked after them.
+func TestChargesThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	user, account := b.open(100)
+	b.lot(user, 50, time.Hour)
+	node := id.New[id.Node]()
+	for name, charges := range map[string][]Charge{
+		"a sum":     {charge(account, money.MaxAmount), charge(account, money.MaxAmount)},
+		"a balance": {charge(account, money.MaxAmount), charge(account, 150), charge(account, 1), charge(account, 1)},
+	} {
+		err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
+			_, err := b.ledger.BookTx(job(t.Context()), tx, node, charges)
+			return err
+		})
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "22003" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b.book(node, charge(account, 60))
+	if s := b.standing(account); s.Balance != 90 || s.Entries != 90 || !cmp.Equal(b.left(user, account), []money.Amount{}) {
+		t.Errorf("%+v, %v left of what expires", s, b.left(user, account))
 	}
 }

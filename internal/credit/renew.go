@@ -230,6 +230,9 @@ func (e *lease) beginRenewal(now time.Time, final bool) renewal {
 
 	r := renewal{version: e.version}
 	free := e.free()
+	if e.used.After(now) { // the clock jumped back
+		e.used = now
+	}
 	switch keep := e.target(); {
 	case e.version.IsZero() || free <= 0 || e.waiting > 0:
 	case final || e.idle(now):

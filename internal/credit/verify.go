@@ -10,6 +10,8 @@ import (
 
 	"aihigress/db"
 	"aihigress/internal/authz"
+	"aihigress/internal/id"
+	"aihigress/internal/money"
 	"aihigress/internal/notify"
 )
 
@@ -24,6 +26,46 @@ func (VerifyArgs) Kind() string { return "credit_verify" }
 
 // InsertOpts lets one such job wait or run at a time.
 func (VerifyArgs) InsertOpts() river.InsertOpts { return upkeep() }
+
+// A Mismatch is an account whose balance is not the sum of its entries.
+type Mismatch struct {
+	Account id.Account
+	Balance money.Amount
+	Entries money.Amount // their sum
+}
+
+const (
+	// maxMismatches is how many Verify reports at most.
+	maxMismatches = 100
+	// verifyBatch is how many accounts one statement compares.
+	verifyBatch = 1000
+)
+
+// Verify compares every balance with the account's last closing and the entries since, and reports those that differ, at
+// most 100. There should never be one. It closes each account that is right and has new entries: it keeps that they added up
+// to the balance, and never reads them again. So what it costs is bounded by the accounts and their new entries.
+func (l *Ledger) Verify(ctx context.Context) ([]Mismatch, error) {
+	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
+		return nil, err
+	}
+	var mismatches []Mismatch
+	var last id.Account
+	for {
+		rows, err := l.q.CloseAccounts(ctx, l.pool, db.CloseAccountsParams{After: last, RowLimit: verifyBatch})
+		if err != nil {
+			return nil, fmt.Errorf("verify balances: %w", db.Classify(err))
+		}
+		for _, row := range rows {
+			last = id.Account{UUID: row.ID}
+			if row.Balance != row.Total && len(mismatches) < maxMismatches {
+				mismatches = append(mismatches, Mismatch{Account: last, Balance: money.Amount(row.Balance), Entries: money.Amount(row.Total)})
+			}
+		}
+		if len(rows) < verifyBatch {
+			return mismatches, nil
+		}
+	}
+}
 
 // tellAgain is how often admins are told of a difference that stays.
 const tellAgain = 24 * time.Hour

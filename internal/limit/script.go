@@ -43,6 +43,8 @@ for i = 1, #all, 2 do
   end
 end
 
+at = math.min(at, now) -- where the clock jumped back, what flows off meanwhile must not wait for it
+
 local most = amount - others
 if window > 0 then
   local function flow(till, more)
