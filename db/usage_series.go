@@ -15,8 +15,8 @@ type Range struct{ From, To time.Time }
 
 // A UsageCut says which rows of counts answer a question: each step serves the part of the time that is its own.
 type UsageCut struct {
-	Days, Hours, Quarters, Minutes Range
-	// Dimension is that of the rows of usage_sums which serve all but minutes; "" takes them from usage_buckets, which has no
+	Days, Hours, Quarters, Minutes []Range
+	// Dimension, a name of the code's, is that of the rows of usage_sums which serve all but minutes; "" takes them from usage_buckets, which has no
 	// quarters.
 	Dimension string
 
@@ -76,16 +76,17 @@ func (c UsageCut) source(f *filter, columns string) string {
 		among(c.By.Model, "model", func(g UsageGroup) any { return g.Model })
 	}
 	var parts []string
-	part := func(seconds int, r Range, sums bool) {
-		if !r.From.Before(r.To) {
-			return
-		}
+	part := func(seconds int, ranges []Range, sums bool) {
 		table, dimension := "usage_buckets", ""
 		if sums && c.Dimension != "" {
-			table, dimension = "usage_sums", " AND dimension = "+f.param(c.Dimension)
+			table, dimension = "usage_sums", " AND dimension = '"+c.Dimension+"'"
 		}
-		parts = append(parts, fmt.Sprintf("SELECT %s FROM %s WHERE step_seconds = %d%s AND started_at >= %s AND started_at < %s%s",
-			columns, table, seconds, dimension, f.param(r.From), f.param(r.To), cut.String()))
+		for _, r := range ranges {
+			if r.From.Before(r.To) {
+				parts = append(parts, fmt.Sprintf("SELECT %s FROM %s WHERE step_seconds = %d%s AND started_at >= %s AND started_at < %s%s",
+					columns, table, seconds, dimension, f.param(r.From), f.param(r.To), cut.String()))
+			}
+		}
 	}
 	part(86400, c.Days, true)
 	part(3600, c.Hours, true)

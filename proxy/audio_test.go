@@ -131,7 +131,8 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		{"too large, file first", formOf(300_000, "@", "model=m"), formType, 413, "200000 bytes"},
 	} {
 		for _, length := range []int64{-1, int64(len(tt.body))} {
-			w := newWorld(t, []vendor{{handler: answer(transcript)}, {handler: answer(transcript)}}, func(o *proxy.Options, _ *snapshot.Contents) { o.MaxUpload = 200_000 })
+			var first, second asked // vendors that read the whole upload: one that answers sooner is believed
+			w := newWorld(t, []vendor{{handler: noting(&first, answer(transcript))}, {handler: noting(&second, answer(transcript))}}, func(o *proxy.Options, _ *snapshot.Contents) { o.MaxUpload = 200_000 })
 			r := w.request("/audio/transcriptions", "", "Content-Type", tt.kind)
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(tt.body)), length
 			a := w.do(r)

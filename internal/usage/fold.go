@@ -93,7 +93,7 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 
 // foldHour makes an hour of its minutes, and the sums of it and of its quarters, where those are still kept.
 func (r *Reports) foldHour(ctx context.Context, hour, now time.Time) error {
-	of := db.UsageCut{Minutes: db.Range{From: hour, To: hour.Add(time.Hour)}}
+	of := db.UsageCut{Minutes: []db.Range{{From: hour, To: hour.Add(time.Hour)}}}
 	return r.foldInto(ctx, of, func(f *folding, row *db.UsageRow) {
 		f.add(row, time.Hour)
 		if keepsQuarters(hour, now) {
@@ -108,13 +108,13 @@ func keepsQuarters(from, now time.Time) bool { return from.After(now.Add(day - q
 
 // foldOldHour makes the sums of an hour whose minutes are gone.
 func (r *Reports) foldOldHour(ctx context.Context, hour time.Time) error {
-	of := db.UsageCut{Hours: db.Range{From: hour, To: hour.Add(time.Hour)}}
+	of := db.UsageCut{Hours: []db.Range{{From: hour, To: hour.Add(time.Hour)}}}
 	return r.foldInto(ctx, of, func(f *folding, row *db.UsageRow) { f.addSums(row, time.Hour) })
 }
 
 // foldDay makes a day of its hours, and its sums.
 func (r *Reports) foldDay(ctx context.Context, d time.Time) error {
-	of := db.UsageCut{Hours: db.Range{From: d, To: d.Add(day)}}
+	of := db.UsageCut{Hours: []db.Range{{From: d, To: d.Add(day)}}}
 	return r.foldInto(ctx, of, func(f *folding, row *db.UsageRow) {
 		f.add(row, day)
 		f.addSums(row, day)

@@ -158,8 +158,8 @@ func (in MetricsInput) cut(set SeriesSet, owner *id.User, folded, now time.Time)
 		daysEnd = clamp(hoursEnd.Truncate(day), set.From, set.To)
 	}
 	c := db.UsageCut{
-		Days: db.Range{From: set.From, To: daysEnd}, Hours: db.Range{From: daysEnd, To: hoursEnd},
-		Quarters: db.Range{From: hoursEnd, To: quartersEnd}, Minutes: db.Range{From: quartersEnd, To: set.To},
+		Days: []db.Range{{From: set.From, To: daysEnd}}, Hours: []db.Range{{From: daysEnd, To: hoursEnd}},
+		Quarters: []db.Range{{From: hoursEnd, To: quartersEnd}}, Minutes: []db.Range{{From: quartersEnd, To: set.To}},
 		Owner: bare(owner), UserID: bare(in.Filter.UserID), KeyID: bare(in.Filter.KeyID), ProviderID: bare(in.Filter.ProviderID),
 		By: db.UsageBy{
 			User: slices.Contains(in.GroupBy, ByUser), Key: slices.Contains(in.GroupBy, ByKey),
@@ -180,8 +180,24 @@ func from(c db.UsageCut) db.UsageCut {
 	by.Provider = by.Provider || c.ProviderID != nil
 	by.Model = by.Model || c.Model != nil
 	if c.Dimension = sumsBy(by); c.Dimension == "" { // which have no quarters
-		c.Minutes.From, c.Quarters.To = c.Quarters.From, c.Quarters.From
+		c.Minutes, c.Quarters = slices.Concat(c.Minutes, c.Quarters), nil
 	}
+	return c
+}
+
+// whole has the days within the hours of a cut served by days: for sums that no point in between is wanted of.
+func whole(c db.UsageCut) db.UsageCut {
+	var hours []db.Range
+	for _, r := range c.Hours {
+		first, end := r.From.Add(day-1).Truncate(day), r.To.Truncate(day)
+		if !first.Before(end) {
+			hours = append(hours, r)
+			continue
+		}
+		c.Days = append(slices.Clip(c.Days), db.Range{From: first, To: end})
+		hours = append(hours, db.Range{From: r.From, To: first}, db.Range{From: end, To: r.To})
+	}
+	c.Hours = hours
 	return c
 }
 
@@ -199,7 +215,7 @@ func (set *SeriesSet) read(ctx context.Context, tx pgx.Tx, q *db.Queries, c db.U
 		return nil
 	}
 	grouped := from(c)
-	if grouped.Among, err = q.RankUsage(ctx, tx, grouped, MaxGroups); err != nil || len(grouped.Among) == 0 {
+	if grouped.Among, err = q.RankUsage(ctx, tx, whole(grouped), MaxGroups); err != nil || len(grouped.Among) == 0 {
 		return err
 	}
 	points := make(map[db.UsageGroup][]bucket, len(grouped.Among))

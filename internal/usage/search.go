@@ -20,7 +20,7 @@ type patience struct {
 	first  time.Duration // the length of the first piece, which is searched to its end in any case
 }
 
-var usualPatience = patience{atOnce: 120 * time.Millisecond, pieces: 120 * time.Millisecond, count: 50 * time.Millisecond, first: time.Minute}
+var usualPatience = patience{atOnce: 100 * time.Millisecond, pieces: 100 * time.Millisecond, count: 40 * time.Millisecond, first: time.Minute}
 
 // A search is for a page of the log. Where an index leads to it, it is one question. A filter that few of very many requests
 // pass has Postgres read them all: such a search ends after a while, and the next page goes on where it was.
