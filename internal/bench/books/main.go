@@ -89,10 +89,10 @@ func open(ctx context.Context, dir string) (_ *pgxpool.Pool, stop func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	stop = func() error { return postgres.Stop(context.WithoutCancel(ctx)) }
+	end := func() error { return postgres.Stop(context.WithoutCancel(ctx)) }
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, stop())
+			err = errors.Join(err, end())
 		}
 	}()
 	if err := postgres.EnsureDatabase(ctx, "books"); err != nil {
@@ -106,8 +106,7 @@ func open(ctx context.Context, dir string) (_ *pgxpool.Pool, stop func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	closed := stop
-	return pool, func() error { pool.Close(); return closed() }, nil
+	return pool, func() error { pool.Close(); return end() }, nil
 }
 
 // A question is asked again and again.
