@@ -35,3 +35,8 @@ func Open(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error
 func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	return Classify(pgx.BeginFunc(ctx, pool, do))
 }
+
+// InSnapshot runs do in a transaction that only reads, and in which all that is read is of one moment.
+func InSnapshot(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	return Classify(pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, do))
+}

@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 	"upstream":           words("snapshot catalog provider dialect dialect/anthropic dialect/gemini dialect/openai dialect/responses egress"),
 	"keypool":            words("event limit snapshot"),
 	"usage":              words("authz db credit event pricing"),
+	"statement":          words("authz db credit usage"),
 	"devstack":           words("devstack/flock"),
 	"devstack/flock":     {},
 	"devstack/needs":     {},

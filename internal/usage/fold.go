@@ -56,7 +56,7 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	since, oldest := last.Add(-foldMargin), now.Add(-foldReach).Truncate(time.Hour)
+	since, oldest := Unfolded(last, now)
 	changed, err := r.q.ChangedHours(ctx, r.pool, db.ChangedHoursParams{ChangedSince: since, Oldest: oldest})
 	if err != nil {
 		return fmt.Errorf("find changed hours: %w", err)
@@ -259,4 +259,10 @@ func compareBuckets(a, b *bucket) int {
 		bytes.Compare(a.series.Provider.UUID[:], b.series.Provider.UUID[:]),
 		cmp.Compare(a.series.Model, b.series.Model),
 	)
+}
+
+// Unfolded tells which hours a fold makes anew, and a report must read from their minutes, where the last fold was at last:
+// those with a minute that changed since changedSince, from oldest on. Days are folded where they had ended at the last fold.
+func Unfolded(last, now time.Time) (changedSince, oldest time.Time) {
+	return last.Add(-foldMargin), now.Add(-foldReach).Truncate(time.Hour)
 }
