@@ -40,3 +40,14 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error 
 func InSnapshot(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	return Classify(pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, do))
 }
+
+// InStream is InSnapshot for rows that are wanted one by one from the first on: where an index has them in order, they are
+// not sorted before.
+func InStream(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	return InSnapshot(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL enable_sort = off"); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"aihigress/internal/id"
 )
 
@@ -31,7 +29,7 @@ type StatementQuery struct {
 	ChangedSince, Oldest time.Time
 }
 
-// A StatementRow is the sums of one group. What is not grouped by is zero.
+// A StatementRow is the sums of one group. What is not grouped by is zero. The fields are in the order of the columns.
 type StatementRow struct {
 	Day           time.Time
 	UserID        id.User
@@ -177,7 +175,7 @@ func (s StatementQuery) buckets(f *filter) string {
 	SELECT ` + columns + `
 	FROM days
 	CROSS JOIN LATERAL (
-		SELECT *
+		SELECT ` + columns + `
 		FROM usage_buckets
 		WHERE step_seconds = 3600 AND started_at >= day AND started_at < day + interval '1 day'` + cut + `
 		OFFSET 0
@@ -187,7 +185,7 @@ func (s StatementQuery) buckets(f *filter) string {
 	SELECT ` + columns + `
 	FROM changed
 	CROSS JOIN LATERAL (
-		SELECT *
+		SELECT ` + columns + `
 		FROM usage_buckets
 		WHERE step_seconds = 60 AND started_at >= hour AND started_at < hour + interval '1 hour'` + cut + `
 		OFFSET 0
@@ -199,23 +197,5 @@ func (s StatementQuery) buckets(f *filter) string {
 // fails. There is one row where nothing is grouped by, and none where nothing was used.
 func (q *Queries) EachStatementRow(ctx context.Context, db DBTX, s StatementQuery, each func(StatementRow) error) error {
 	sql, args := s.sql()
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r StatementRow
-		var user, key, provider uuid.UUID
-		err := rows.Scan(&r.Day, &user, &key, &provider, &r.Model, &r.Tag, &r.UpstreamModel, &r.Requests, &r.Errors, &r.Refused,
-			&r.Unpriced, &r.Input, &r.CachedInput, &r.CacheWrite, &r.Output, &r.Reasoning, &r.Charge, &r.Cost)
-		if err != nil {
-			return err
-		}
-		r.UserID, r.KeyID, r.ProviderID = id.User{UUID: user}, id.Key{UUID: key}, id.Provider{UUID: provider}
-		if err := each(r); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return eachRow(ctx, db, sql, args, each)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -20,42 +21,47 @@ type requestsView struct {
 	Form                requestFilterForm
 	Live                string // address of the stream that adds to this list; empty on older pages, which do not change
 	FirstPage, NextPage string
+	CSV                 string // the address of all of it as a table
 }
 
 // requestFilterForm is the filter as the address has it. What it cannot read cuts to nothing that matches.
 type requestFilterForm struct {
 	Model, Outcome, Key, User, RequestID string
+	First, Last                          string // days of UTC
 }
 
 func readRequestFilter(r *http.Request) requestFilterForm {
 	q := r.URL.Query()
 	text := func(name string) string { return strings.TrimSpace(q.Get(name)) }
-	return requestFilterForm{Model: text("model"), Outcome: text("outcome"), Key: text("key"), User: text("user"), RequestID: text("requestId")}
+	return requestFilterForm{Model: text("model"), Outcome: text("outcome"), Key: text("key"), User: text("user"), RequestID: text("requestId"), First: text("from"), Last: text("to")}
 }
 
 func (f requestFilterForm) empty() bool { return f == requestFilterForm{} }
 
-// filter is the domain's filter. An identifier that is not one is replaced by one that nothing has.
+// filter is the domain's filter. An identifier that is not one is replaced by one that nothing has, and a day by a time
+// in which nothing was.
 func (f requestFilterForm) filter() usage.RequestFilter {
 	out := usage.RequestFilter{Model: f.Model, RequestID: f.RequestID}
 	if f.Outcome != "" {
 		out.Outcomes = []usage.Outcome{usage.Outcome(f.Outcome)}
 	}
-	if f.Key != "" {
-		keyID, err := id.Parse[id.Key](f.Key)
-		if err != nil {
-			keyID = id.New[id.Key]()
-		}
-		out.KeyID = &keyID
+	out.KeyID, out.UserID = readID[id.Key](f.Key), readID[id.User](f.User)
+	if f.First != "" {
+		out.From = readDay(f.First, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 	}
-	if f.User != "" {
-		userID, err := id.Parse[id.User](f.User)
-		if err != nil {
-			userID = id.New[id.User]()
-		}
-		out.UserID = &userID
+	if f.Last != "" {
+		out.To = readDay(f.Last, time.Unix(0, 0).UTC()).AddDate(0, 0, 1)
 	}
 	return out
+}
+
+// readDay is the beginning of a day of UTC, or instead where it is not one.
+func readDay(text string, instead time.Time) time.Time {
+	day, err := time.ParseInLocation(time.DateOnly, text, time.UTC)
+	if err != nil {
+		return instead
+	}
+	return day
 }
 
 func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
@@ -72,6 +78,8 @@ func (c *console) requests(w http.ResponseWriter, r *http.Request) error {
 	if v.FirstPage == "" {
 		v.Live = "/requests/live?" + q.Encode()
 	}
+	q.Del("after")
+	v.CSV = "/requests/export.csv?" + q.Encode()
 	return c.render(w, r, http.StatusOK, requestsPage(c.frame(r, ui.Requests, i18n.T(ctx, "Request log")), v))
 }
 

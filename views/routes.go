@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/overload"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
 	"aihigress/views/i18n"
@@ -37,37 +38,43 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 
 // Options are what the console stands on.
 type Options struct {
-	Auth      *auth.Auth
-	Users     *account.Users
-	Keys      *apikey.Keys
-	Ledger    *credit.Ledger
-	Codes     *credit.Codes
-	Models    *catalog.Models
-	Book      *catalog.Book
-	Aliases   *catalog.Aliases
-	Providers *provider.Providers
-	Room      *keypool.Pool // of the providers' keys
-	Egress    *egress.Pools
-	Reports   *usage.Reports
-	Audit     *audit.Log
-	Inbox     *notify.Inbox
-	Planner   *plan.Planner
-	Health    *health.Board
-	Changes   *health.Share                     // of Health
-	Loads     func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
-	Jobs      http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
-	PublicURL string                            // where callers reach the gateway, for the examples; "" takes it from the request
-	Log       *slog.Logger
+	Auth       *auth.Auth
+	Users      *account.Users
+	Keys       *apikey.Keys
+	Ledger     *credit.Ledger
+	Codes      *credit.Codes
+	Models     *catalog.Models
+	Book       *catalog.Book
+	Aliases    *catalog.Aliases
+	Providers  *provider.Providers
+	Room       *keypool.Pool // of the providers' keys
+	Egress     *egress.Pools
+	Reports    *usage.Reports
+	Statements *statement.Statements
+	Audit      *audit.Log
+	Inbox      *notify.Inbox
+	Planner    *plan.Planner
+	Health     *health.Board
+	Changes    *health.Share                     // of Health
+	Loads      func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
+	Jobs       http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
+	PublicURL  string                            // where callers reach the gateway, for the examples; "" takes it from the request
+	Log        *slog.Logger
 }
 
 type console struct {
 	Options
-	streams streams
+	streams places // event streams
+	exports places // downloads of tables
 }
 
 // New returns the console. It answers every path below "/", so it is mounted last.
 func New(o Options) http.Handler {
-	c := &console{Options: o}
+	c := &console{
+		Options: o,
+		streams: places{each: maxStreams, full: "Too many pages of the console are open."},
+		exports: places{each: maxExportsEach, all: maxExports, full: "Too many exports are running. Wait until one has ended."},
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
 
@@ -83,6 +90,7 @@ func New(o Options) http.Handler {
 	page("GET /live", c.dashboardLive)
 	page("GET /requests", c.requests)
 	page("GET /requests/live", c.requestsLive)
+	page("GET /requests/export.csv", c.requestsExport)
 	page("GET /requests/{id}", c.request)
 	page("GET /requests/{id}/refund", c.refundForm)
 	page("POST /requests/{id}/refund", c.refund)
@@ -143,6 +151,7 @@ func New(o Options) http.Handler {
 	page("POST /keys/{id}/revoke", c.keyRevoke)
 
 	page("GET /credit", c.credit)
+	page("GET /credit/entries.csv", c.entriesExport)
 	page("GET /credit/grant", c.grantForm)
 	page("POST /credit/grant", c.grant)
 	page("GET /credit/adjust", c.grantForm)
@@ -155,6 +164,11 @@ func New(o Options) http.Handler {
 	page("GET /credit/rule", c.rechargeForm)
 	page("POST /credit/rule", c.recharge)
 	page("POST /credit/rule/resume", c.rechargeResume)
+
+	page("GET /statements", c.statements)
+	page("GET /statements/export.csv", c.statementsExport)
+	page("GET /statements/{month}", c.statement)
+	page("GET /margin", c.margin)
 
 	page("GET /sessions", c.sessions)
 	page("POST /sessions/{id}/revoke", c.sessionRevoke)

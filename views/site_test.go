@@ -39,6 +39,7 @@ import (
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/statement"
 	"aihigress/internal/web"
 	"aihigress/views"
 )
@@ -153,7 +154,7 @@ func newSite(t *testing.T) *site {
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
-		Reports: reports, Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
+		Reports: reports, Statements: statement.New(pool), Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,
 	})

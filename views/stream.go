@@ -35,28 +35,33 @@ func isStream(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
-// streams counts the open event streams by person.
-type streams struct {
-	mu   sync.Mutex
-	open map[id.User]int
+// places counts what people have open on a node.
+type places struct {
+	each, all int    // how many one person has at most, and all together; zero is no limit
+	full      string // what somebody is told who gets none
+	mu        sync.Mutex
+	taken     int
+	open      map[id.User]int
 }
 
-// enter takes a place for one more stream, which leave gives back.
-func (s *streams) enter(user id.User) (leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[user] >= maxStreams {
-		return nil, fault.New(fault.Limited, "Too many pages of the console are open.")
+// enter takes one more place, which leave gives back.
+func (p *places) enter(user id.User) (leave func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.each > 0 && p.open[user] >= p.each || p.all > 0 && p.taken >= p.all {
+		return nil, fault.New(fault.Limited, "%s", p.full)
 	}
-	if s.open == nil {
-		s.open = map[id.User]int{}
+	if p.open == nil {
+		p.open = map[id.User]int{}
 	}
-	s.open[user]++
+	p.open[user]++
+	p.taken++
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open[user]--; s.open[user] == 0 {
-			delete(s.open, user)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.taken--
+		if p.open[user]--; p.open[user] == 0 {
+			delete(p.open, user)
 		}
 	}, nil
 }

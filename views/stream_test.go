@@ -9,7 +9,7 @@ import (
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	var s streams
+	s := places{each: maxStreams}
 	user, other := id.New[id.User](), id.New[id.User]()
 	leaves := make([]func(), 0, maxStreams)
 	for range maxStreams {

@@ -33,6 +33,7 @@ import (
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/statement"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/jobs"
@@ -84,6 +85,7 @@ type Gateway struct {
 	proxy      *proxy.Proxy
 	graph      *graph.Handler
 	reports    *usage.Reports
+	statements *statement.Statements
 	jobs       *jobs.Client
 
 	handler     http.Handler

@@ -27,6 +27,7 @@ import (
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
+	"aihigress/internal/statement"
 	"aihigress/internal/upstream"
 	"aihigress/internal/usage"
 	"aihigress/internal/web"
@@ -79,6 +80,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 		Pool: g.pool, Spool: g.spool, Ledger: g.ledger, Leases: g.leases, Bus: g.bus, Log: g.log,
 	})
 	g.reports = usage.NewReports(g.pool, g.bus)
+	g.statements = statement.New(g.pool)
 	return nil
 }
 
@@ -111,7 +113,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
-		Reports: g.reports, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
+		Reports: g.reports, Statements: g.statements, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{

@@ -17,6 +17,7 @@
     }
     const copy = event.target.closest('[data-copy]');
     if (copy) copyFrom(copy);
+    if (event.target.closest('[data-print]')) print();
     const row = event.target.closest('tr[data-href]');
     if (row && !event.target.closest('a, button, input, label, summary') && !String(getSelection())) {
       row.querySelector('a')?.click();

@@ -16,18 +16,21 @@ type Section string
 
 // The sections, in the order of the navigation.
 const (
-	Dashboard Section = "dashboard"
-	Requests  Section = "requests"
-	Notes     Section = "notifications"
-	Providers Section = "providers"
-	Models    Section = "models"
-	Keys      Section = "keys"
-	Credit    Section = "credit"
-	Sessions  Section = "sessions"
-	Users     Section = "users"
-	Egress    Section = "egress"
-	Audit     Section = "audit"
-	Jobs      Section = "jobs"
+	Dashboard  Section = "dashboard"
+	Requests   Section = "requests"
+	Notes      Section = "notifications"
+	Providers  Section = "providers"
+	Models     Section = "models"
+	Keys       Section = "keys"
+	Credit     Section = "credit"
+	Statements Section = "statements"
+	Sessions   Section = "sessions"
+	Users      Section = "users"
+	Egress     Section = "egress"
+	Margin     Section = "margin"
+	Reconcile  Section = "reconcile"
+	Audit      Section = "audit"
+	Jobs       Section = "jobs"
 )
 
 // Theme is "light", "dark", or empty to follow the system.
