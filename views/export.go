@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aihigress/internal/authz"
+	"aihigress/internal/fault"
 	"aihigress/internal/sheet"
 	"aihigress/internal/web"
 )
@@ -30,15 +31,15 @@ const (
 // page; one after it cuts the connection, so that nobody takes half a table for a whole one.
 func (c *console) export(w http.ResponseWriter, r *http.Request, name string, head []string, rows func(ctx context.Context, put func(cells ...string) error) error) error {
 	actor, _ := authz.From(r.Context())
-	leave, err := c.exports.enter(actor.UserID)
-	if err != nil {
-		return err
+	leave, ok := c.exports.enter(actor.UserID)
+	if !ok {
+		return fault.New(fault.Limited, "Too many exports are running. Wait until one has ended.").After(time.Minute)
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(r.Context(), exportTime)
 	defer cancel()
 	d := download{w: w, control: http.NewResponseController(w), name: name, head: head}
-	err = rows(ctx, d.row)
+	err := rows(ctx, d.row)
 	if err == nil {
 		err = d.end()
 	}

@@ -70,11 +70,7 @@ type console struct {
 
 // New returns the console. It answers every path below "/", so it is mounted last.
 func New(o Options) http.Handler {
-	c := &console{
-		Options: o,
-		streams: places{each: maxStreams, full: "Too many pages of the console are open."},
-		exports: places{each: maxExportsEach, all: maxExports, full: "Too many exports are running. Wait until one has ended."},
-	}
+	c := &console{Options: o, streams: places{each: maxStreams}, exports: places{each: maxExportsEach, all: maxExports}}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
 

@@ -37,19 +37,18 @@ func isStream(r *http.Request) bool {
 
 // places counts what people have open on a node.
 type places struct {
-	each, all int    // how many one person has at most, and all together; zero is no limit
-	full      string // what somebody is told who gets none
+	each, all int // how many one person has at most, and all together; zero is no limit
 	mu        sync.Mutex
 	taken     int
 	open      map[id.User]int
 }
 
-// enter takes one more place, which leave gives back.
-func (p *places) enter(user id.User) (leave func(), err error) {
+// enter takes one more place, which leave gives back; ok is false where there is none.
+func (p *places) enter(user id.User) (leave func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.each > 0 && p.open[user] >= p.each || p.all > 0 && p.taken >= p.all {
-		return nil, fault.New(fault.Limited, "%s", p.full)
+		return nil, false
 	}
 	if p.open == nil {
 		p.open = map[id.User]int{}
@@ -63,16 +62,16 @@ func (p *places) enter(user id.User) (leave func(), err error) {
 		if p.open[user]--; p.open[user] == 0 {
 			delete(p.open, user)
 		}
-	}, nil
+	}, true
 }
 
 // stream sends what draw makes of the items that came, oldest first, as one event after another, until the browser goes,
 // the items end, or the stream is old. follow opens the source of the items, which ends with the context it is given.
 func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow func(context.Context) (<-chan T, error), draw func([]T) templ.Component) error {
 	actor, _ := authz.From(r.Context())
-	leave, err := c.streams.enter(actor.UserID)
-	if err != nil {
-		return err
+	leave, ok := c.streams.enter(actor.UserID)
+	if !ok {
+		return fault.New(fault.Limited, "Too many pages of the console are open.")
 	}
 	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())

@@ -3,7 +3,6 @@ package views
 import (
 	"testing"
 
-	"aihigress/internal/fault"
 	"aihigress/internal/id"
 )
 
@@ -13,20 +12,24 @@ func TestStreamsAreBounded(t *testing.T) {
 	user, other := id.New[id.User](), id.New[id.User]()
 	leaves := make([]func(), 0, maxStreams)
 	for range maxStreams {
-		leave, err := s.enter(user)
-		if err != nil {
-			t.Fatal(err)
+		leave, ok := s.enter(user)
+		if !ok {
+			t.Fatalf("only %d", len(leaves))
 		}
 		leaves = append(leaves, leave)
 	}
-	if _, err := s.enter(user); fault.KindOf(err) != fault.Limited {
-		t.Errorf("one more than the limit: %v", err)
+	if _, ok := s.enter(user); ok {
+		t.Error("one more than the limit")
 	}
-	if _, err := s.enter(other); err != nil {
-		t.Errorf("another person: %v", err)
+	if _, ok := s.enter(other); !ok {
+		t.Error("another person has no place")
 	}
 	leaves[0]()
-	if _, err := s.enter(user); err != nil {
-		t.Errorf("after one has left: %v", err)
+	if _, ok := s.enter(user); !ok {
+		t.Error("no place after one has left")
+	}
+	s.all = maxStreams + 1
+	if _, ok := s.enter(id.New[id.User]()); ok {
+		t.Error("more than there are for all")
 	}
 }
