@@ -165,6 +165,8 @@ func New(o Options) http.Handler {
 	page("GET /statements/export.csv", c.statementsExport)
 	page("GET /statements/{month}", c.statement)
 	page("GET /margin", c.margin)
+	page("GET /reconcile", c.reconcileForm)
+	page("POST /reconcile", c.reconcile)
 
 	page("GET /sessions", c.sessions)
 	page("POST /sessions/{id}/revoke", c.sessionRevoke)
@@ -205,7 +207,11 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		limit := int64(maxForm)
+		if r.URL.Path == "/reconcile" {
+			limit = maxUpload
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -56,6 +56,7 @@ const (
 type site struct {
 	server    *httptest.Server
 	pool      *pgxpool.Pool
+	log       *slog.Logger
 	users     *account.Users
 	keys      *apikey.Keys
 	ledger    *credit.Ledger
@@ -132,7 +133,7 @@ func newSite(t *testing.T) *site {
 	}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	trail := audit.New(pool)
-	s := &site{gate: overload.New(overload.Options{}), pool: pool, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
+	s := &site{gate: overload.New(overload.Options{}), pool: pool, log: logger, ledger: credit.New(pool, trail), keys: apikey.New(pool, trail)}
 	s.users = account.New(pool, trail, s.ledger)
 	s.egress = egress.New(egress.Options{Pool: pool, Audit: trail, Keyring: keyring, Inserter: queue, Caller: everybody{}, Log: logger})
 	reports, bus := newReports(t, pool, logger)

@@ -35,6 +35,8 @@ type RowError struct {
 
 func (e *RowError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
 
+func bad(line int, why *fault.Error) error { return &RowError{Line: line, Reason: why.Message} }
+
 // NewReader reads the head of a table. What is no table of text is a failure of kind Invalid.
 func NewReader(r io.Reader) (*Reader, error) {
 	b := bufio.NewReaderSize(r, maxHead)
@@ -87,22 +89,21 @@ func (t *Reader) Head() []string { return t.head }
 func (t *Reader) Next() (cells []string, line int, err error) {
 	cells, err = t.csv.Read()
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		reason := "its quotes are not closed, or stand within a cell"
 		if parse.Line > parse.StartLine {
-			reason = fmt.Sprintf("a quote is opened, and not closed until line %d", parse.Line)
+			return nil, parse.StartLine, bad(parse.StartLine, fault.New(fault.Invalid, "a quote is opened, and not closed until line %d", parse.Line))
 		}
-		return nil, parse.StartLine, &RowError{Line: parse.StartLine, Reason: reason}
+		return nil, parse.StartLine, bad(parse.StartLine, fault.New(fault.Invalid, "its quotes are not closed, or stand within a cell"))
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	line, _ = t.csv.FieldPos(0)
 	if len(cells) != len(t.head) {
-		return nil, line, &RowError{Line: line, Reason: fmt.Sprintf("it has %d cells, and the head %d", len(cells), len(t.head))}
+		return nil, line, bad(line, fault.New(fault.Invalid, "it has %d cells, and the head %d", len(cells), len(t.head)))
 	}
 	for _, cell := range cells {
 		if !utf8.ValidString(cell) || strings.Contains(cell, "\x00") {
-			return nil, line, &RowError{Line: line, Reason: "it is not text in UTF-8"}
+			return nil, line, bad(line, fault.New(fault.Invalid, "it is not text in UTF-8"))
 		}
 	}
 	return cells, line, nil

@@ -150,7 +150,7 @@ func (t *vendorTable) days() (Period, error) {
 	}
 	switch {
 	case len(t.theirs) == 0 && len(t.bad) > 0:
-		return p, fault.Field("table", "no row of the table can be used; line %d: %s", t.bad[0].Line, t.bad[0].Reason)
+		return p, fault.Field("table", "no row of the table can be used: line %d is the first of %d bad ones", t.bad[0].Line, t.badRows)
 	case len(t.theirs) == 0:
 		return p, fault.Field("table", "the table has no rows")
 	case p.Days() > MaxLogDays:
@@ -219,13 +219,12 @@ func (r *Reconciliation) compare(ours, theirs map[place]*[9]int64, tolerance int
 		if t == nil {
 			d.Missing, t = Theirs, &none[1]
 		}
-		differs := d.Missing != Nowhere
 		d.Figures = r.figures(o, t, tolerance)
 		for i := range all[0] {
 			all[0][i] = capped(all[0][i], o[i])
 			all[1][i] = capped(all[1][i], t[i])
 		}
-		differs = differs || slices.ContainsFunc(d.Figures, func(c Compared) bool { return c.Differs })
+		differs := slices.ContainsFunc(d.Figures, func(c Compared) bool { return c.Differs })
 		switch {
 		case !differs:
 			r.Agreeing++

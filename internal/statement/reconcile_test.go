@@ -58,7 +58,11 @@ func told(r Reconciliation) (lines []string) {
 		lines = append(lines, line)
 	}
 	for _, b := range r.Bad {
-		lines = append(lines, fmt.Sprintf("line %d: %s", b.Line, b.Reason))
+		why := b.Reason
+		if b.Column != "" {
+			why = b.Column + ": " + why
+		}
+		lines = append(lines, fmt.Sprintf("line %d: %s", b.Line, why))
 	}
 	return append(lines, fmt.Sprintf("%d rows, %d agree, %d bad, %d empty, %d outside", r.Rows, r.Agreeing, r.BadRows, r.Empty, r.Outside))
 }

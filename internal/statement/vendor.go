@@ -2,7 +2,6 @@ package statement
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"math/big"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"aihigress/internal/fault"
 	"aihigress/internal/money"
@@ -159,8 +157,17 @@ func choose(head []string, said Columns) (Columns, error) {
 // A BadRow is a row of a table that cannot be used.
 type BadRow struct {
 	Line   int
+	Column string // whose cell is the reason; empty where it is the row
 	Reason string
 }
+
+// A cellError makes a row a bad one.
+type cellError struct {
+	column string
+	why    *fault.Error
+}
+
+func (e *cellError) Error() string { return e.column + ": " + e.why.Message }
 
 // A place is what vendors' figures are told apart by.
 type place struct {
@@ -201,17 +208,17 @@ func readTable(r io.Reader, said Columns, names map[string]string, period Period
 			return nil, fault.Field("table", "a table has at most %d rows", MaxRows)
 		}
 		if bad, ok := errors.AsType[*sheet.RowError](err); ok {
-			t.refuse(bad.Line, bad.Reason)
+			t.refuse(BadRow{Line: bad.Line, Reason: bad.Reason})
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := t.add(at, cells, names, period); err != nil {
-			if _, ok := fault.As(err); ok {
-				return nil, err
-			}
-			t.refuse(line, err.Error())
+		err = t.add(at, cells, names, period)
+		if bad, ok := errors.AsType[*cellError](err); ok {
+			t.refuse(BadRow{Line: line, Column: bad.column, Reason: bad.why.Message})
+		} else if err != nil {
+			return nil, err
 		}
 	}
 }
@@ -232,17 +239,17 @@ func (t *vendorTable) places() [][]int {
 	return at
 }
 
-func (t *vendorTable) refuse(line int, reason string) {
+func (t *vendorTable) refuse(row BadRow) {
 	t.badRows++
 	if len(t.bad) < maxBad {
-		t.bad = append(t.bad, BadRow{Line: line, Reason: reason})
+		t.bad = append(t.bad, row)
 	}
 }
 
-// add adds one row. A failure that is no fault is the row's own.
+// add adds one row. A cellError is the row's own failure, and others are the table's.
 func (t *vendorTable) add(at [][]int, cells []string, names map[string]string, period Period) error {
 	var figures [9]int64
-	var blank = true
+	blank := true
 	for i, f := range Figures()[2:] {
 		for _, column := range at[i+2] {
 			text := strings.TrimSpace(cells[column])
@@ -250,12 +257,12 @@ func (t *vendorTable) add(at [][]int, cells []string, names map[string]string, p
 				continue
 			}
 			blank = false
-			n, err := readFigure(f, text)
-			if err != nil {
-				return fmt.Errorf("%s: %w", t.head[column], err)
+			n, bad := readFigure(f, text)
+			if bad == nil && n > math.MaxInt64-figures[i+2] {
+				bad = tooLarge()
 			}
-			if n > math.MaxInt64-figures[i+2] {
-				return fmt.Errorf("%s: too large", t.head[column])
+			if bad != nil {
+				return &cellError{t.head[column], bad}
 			}
 			figures[i+2] += n
 		}
@@ -268,19 +275,19 @@ func (t *vendorTable) add(at [][]int, cells []string, names map[string]string, p
 		t.empty++
 		return nil
 	}
-	day, err := readDay(strings.TrimSpace(cells[at[0][0]]))
+	day, bad := readDay(strings.TrimSpace(cells[at[0][0]]))
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", t.head[at[0][0]], err)
+	case bad != nil:
+		return &cellError{t.head[at[0][0]], bad}
 	case len(at[1]) > 0 && model == "":
-		return fmt.Errorf("%s: empty", t.head[at[1][0]])
-	case len(model) > maxName || !utf8.ValidString(model):
-		return fmt.Errorf("%s: longer than %d bytes", t.head[at[1][0]], maxName)
+		return &cellError{t.head[at[1][0]], emptyCell()}
+	case len(model) > maxName:
+		return &cellError{t.head[at[1][0]], fault.New(fault.Invalid, "longer than %d bytes", maxName)}
 	}
 	if len(at[8]) > 0 {
 		for _, column := range at[len(Figures())] {
 			if currency := strings.TrimSpace(cells[column]); currency != "" && !strings.EqualFold(currency, "usd") {
-				return fmt.Errorf("%s: costs are compared in US dollars only", t.head[column])
+				return &cellError{t.head[column], fault.New(fault.Invalid, "costs are compared in US dollars only")}
 			}
 		}
 	}
@@ -294,6 +301,7 @@ func (t *vendorTable) add(at [][]int, cells []string, names map[string]string, p
 	return t.sum(place{day, model}, &figures)
 }
 
+// sum adds figures to those of a place.
 func (t *vendorTable) sum(p place, figures *[9]int64) error {
 	sums := t.theirs[p]
 	if sums == nil {
@@ -305,7 +313,7 @@ func (t *vendorTable) sum(p place, figures *[9]int64) error {
 	}
 	for i, n := range figures {
 		if n > math.MaxInt64-sums[i] {
-			return errors.New("with the rows before it is too large")
+			return &cellError{t.columns[Figures()[i]][0], tooLarge()}
 		}
 	}
 	for i, n := range figures {
@@ -314,23 +322,30 @@ func (t *vendorTable) sum(p place, figures *[9]int64) error {
 	return nil
 }
 
+func tooLarge() *fault.Error   { return fault.New(fault.Invalid, "too large") }
+func negative() *fault.Error   { return fault.New(fault.Invalid, "negative") }
+func notANumber() *fault.Error { return fault.New(fault.Invalid, "not a number") }
+func emptyCell() *fault.Error  { return fault.New(fault.Invalid, "empty") }
+
 // readFigure reads a cell that is not empty.
-func readFigure(f Figure, text string) (int64, error) {
+func readFigure(f Figure, text string) (int64, *fault.Error) {
 	if f == FigureCost {
 		return readCost(text)
 	}
 	whole, places, _ := strings.Cut(text, ".")
-	if strings.Trim(places, "0") != "" {
-		return 0, errors.New("not a whole number")
+	if strings.Trim(places, "0123456789") == "" && strings.Trim(places, "0") != "" {
+		return 0, fault.New(fault.Invalid, "not a whole number")
 	}
 	n, err := strconv.ParseUint(whole, 10, 64)
 	switch {
+	case strings.Trim(places, "0") != "":
+		return 0, notANumber()
 	case err != nil && strings.HasPrefix(whole, "-"):
-		return 0, errors.New("negative")
+		return 0, negative()
 	case errors.Is(err, strconv.ErrRange), err == nil && n > maxCell:
-		return 0, errors.New("too large")
+		return 0, tooLarge()
 	case err != nil:
-		return 0, errors.New("not a number")
+		return 0, notANumber()
 	}
 	return int64(n), nil
 }
@@ -339,20 +354,23 @@ func readFigure(f Figure, text string) (int64, error) {
 var decimal = regexp.MustCompile(`^[0-9]{0,15}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,2})?$`)
 
 // readCost reads US dollars, rounded half up to what is kept: 1e-9.
-func readCost(text string) (int64, error) {
+func readCost(text string) (int64, *fault.Error) {
 	text = strings.TrimPrefix(text, "$")
 	if strings.HasPrefix(text, "-") {
-		return 0, errors.New("negative")
+		return 0, negative()
+	}
+	if !decimal.MatchString(text) {
+		return 0, notANumber()
 	}
 	v, ok := new(big.Rat).SetString(text)
-	if !decimal.MatchString(text) || !ok {
-		return 0, errors.New("not a number")
+	if !ok {
+		return 0, notANumber()
 	}
 	v.Mul(v, new(big.Rat).SetInt64(int64(money.Credit)))
 	v.Add(v, big.NewRat(1, 2))
 	n := new(big.Int).Quo(v.Num(), v.Denom())
 	if !n.IsInt64() {
-		return 0, errors.New("too large")
+		return 0, tooLarge()
 	}
 	return n.Int64(), nil
 }
@@ -360,13 +378,13 @@ func readCost(text string) (int64, error) {
 // dayLayouts are how vendors write when a row is of; all are taken for UTC where they do not say.
 var dayLayouts = []string{
 	time.DateOnly, time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05-07:00",
-	"2006-01-02 15:04:05 MST", "2006/01/02",
+	"2006-01-02 15:04:05 UTC", "2006/01/02",
 }
 
 // readDay reads a time, and is its day in UTC. A bare number is seconds since 1970.
-func readDay(text string) (time.Time, error) {
+func readDay(text string) (time.Time, *fault.Error) {
 	if text == "" {
-		return time.Time{}, errors.New("empty")
+		return time.Time{}, emptyCell()
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 1e8 && n < 1e11 {
 		return time.Unix(n, 0).UTC().Truncate(day), nil
@@ -376,7 +394,7 @@ func readDay(text string) (time.Time, error) {
 			return at.UTC().Truncate(day), nil
 		}
 	}
-	return time.Time{}, errors.New("not a day, as in 2026-11-30")
+	return time.Time{}, fault.New(fault.Invalid, "not a day, as in 2026-11-30")
 }
 
 // limitedReader refuses what is longer than a table may be.
