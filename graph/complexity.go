@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/page"
 	"aihigress/internal/provider"
+	"aihigress/internal/statement"
 )
 
 // maxComplexity is about how many fields an answer may have: 100 rows of 100 fields each, twice over.
@@ -88,6 +89,15 @@ func costs() generated.ComplexityRoot {
 	c.Query.Metrics = func(child int, _ model.TimeRangeInput, _ *time.Duration, _ []model.MetricDimension, _ *model.MetricFilter) int {
 		return rows(page.MaxSize, child)
 	}
+	c.Query.Statement = func(child int, _ model.StatementPeriodInput, _ []model.StatementDimension, _ *string, _ *model.MetricFilter, lines *int) int {
+		n := statement.DefaultLines
+		if lines != nil && *lines > 0 {
+			n = min(*lines, statement.MaxLines)
+		}
+		return rows(n, child)
+	}
+	c.MonthlyStatement.ByModel = func(child int) int { return rows(statement.DefaultLines, child) }
+	c.MonthlyStatement.ByDay = func(child int) int { return rows(statement.DefaultLines, child) }
 	c.Provider.Models = some
 	c.Provider.Keys = few
 	c.User.Sessions = some

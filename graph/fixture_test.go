@@ -51,6 +51,7 @@ import (
 	"aihigress/internal/provider"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 	"aihigress/internal/web"
 )
@@ -195,6 +196,7 @@ func (h *house) openDomain() {
 	o.Models = catalog.New(pool, o.Audit)
 	o.Aliases = catalog.NewAliases(pool, o.Audit)
 	o.Reports = usage.NewReports(pool, o.Bus)
+	o.Statements = statement.New(pool)
 	o.Auth = auth.New(auth.Options{
 		Pool: pool, Users: o.Users, Audit: o.Audit, Keyring: keyring, State: func() auth.State { return o.Snapshots.Current() },
 	})

@@ -26,31 +26,33 @@ import (
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
 	"aihigress/internal/snapshot"
+	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 )
 
 // Options are what the door stands on. All are required.
 type Options struct {
-	Auth      *auth.Auth
-	Users     *account.Users
-	Keys      *apikey.Keys
-	Ledger    *credit.Ledger
-	Codes     *credit.Codes
-	Models    *catalog.Models
-	Book      *catalog.Book
-	Aliases   *catalog.Aliases
-	Providers *provider.Providers
-	Egress    *egress.Pools
-	Reports   *usage.Reports
-	Audit     *audit.Log
-	Snapshots *snapshot.Store
-	Health    *health.Board
-	Planner   *plan.Planner
-	Changes   *health.Share // of Health
-	Gate      *overload.Gate
-	Inbox     *notify.Inbox
-	Room      *keypool.Pool
-	Bus       *event.Bus
+	Auth       *auth.Auth
+	Users      *account.Users
+	Keys       *apikey.Keys
+	Ledger     *credit.Ledger
+	Codes      *credit.Codes
+	Models     *catalog.Models
+	Book       *catalog.Book
+	Aliases    *catalog.Aliases
+	Providers  *provider.Providers
+	Egress     *egress.Pools
+	Reports    *usage.Reports
+	Statements *statement.Statements
+	Audit      *audit.Log
+	Snapshots  *snapshot.Store
+	Health     *health.Board
+	Planner    *plan.Planner
+	Changes    *health.Share // of Health
+	Gate       *overload.Gate
+	Inbox      *notify.Inbox
+	Room       *keypool.Pool
+	Bus        *event.Bus
 }
 
 // keepAlive is how often an idle stream gets a sign of life, and is asked whether its actor may still be there.

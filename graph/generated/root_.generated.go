@@ -168,6 +168,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	BadRow struct {
+		Column func(childComplexity int) int
+		Line   func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	Balance struct {
 		Errors  func(childComplexity int) int
 		Latency func(childComplexity int) int
@@ -205,6 +211,14 @@ type ComplexityRoot struct {
 		Since      func(childComplexity int) int
 		Until      func(childComplexity int) int
 		UpstreamID func(childComplexity int) int
+	}
+
+	ComparedFigure struct {
+		Difference func(childComplexity int) int
+		Differs    func(childComplexity int) int
+		Figure     func(childComplexity int) int
+		Ours       func(childComplexity int) int
+		Theirs     func(childComplexity int) int
 	}
 
 	CreateAliasPayload struct {
@@ -477,6 +491,17 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MonthlyStatement struct {
+		ByDay   func(childComplexity int) int
+		ByModel func(childComplexity int) int
+		Closing func(childComplexity int) int
+		Ledger  func(childComplexity int) int
+		Month   func(childComplexity int) int
+		Opening func(childComplexity int) int
+		Over    func(childComplexity int) int
+		User    func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AddProviderKey         func(childComplexity int, input model.AddProviderKeyInput) int
 		AdjustCredit           func(childComplexity int, input model.AdjustCreditInput) int
@@ -499,6 +524,7 @@ type ComplexityRoot struct {
 		GrantCredit            func(childComplexity int, input model.GrantCreditInput) int
 		MarkNotificationsRead  func(childComplexity int, input model.MarkNotificationsReadInput) int
 		ProbeProvider          func(childComplexity int, input model.ProbeProviderInput) int
+		ReconcileUsage         func(childComplexity int, input model.ReconcileUsageInput) int
 		RedeemCode             func(childComplexity int, input model.RedeemCodeInput) int
 		RefreshPriceCatalog    func(childComplexity int) int
 		RefreshSession         func(childComplexity int, input model.RefreshSessionInput) int
@@ -722,26 +748,28 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKeys         func(childComplexity int, first *int, after *string, filter *model.APIKeyFilter, orderBy *model.Order) int
-		Aliases         func(childComplexity int, first *int, after *string, filter *model.AliasFilter, orderBy *model.Order) int
-		AuditEvents     func(childComplexity int, first *int, after *string, filter *audit.Filter, orderBy *model.Order) int
-		CreditAccount   func(childComplexity int, userID *string) int
-		EgressPools     func(childComplexity int, first *int, after *string, filter *egress.Filter, orderBy *model.Order) int
-		Metrics         func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
-		Models          func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
-		Node            func(childComplexity int, id string) int
-		Notifications   func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
-		PriceCatalog    func(childComplexity int) int
-		ProviderPresets func(childComplexity int) int
-		Providers       func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
-		RedeemBatches   func(childComplexity int) int
-		Requests        func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
-		RoutingPlan     func(childComplexity int, model string, input *model.RoutingPlanInput) int
-		SignUpCredit    func(childComplexity int) int
-		UnpricedModels  func(childComplexity int) int
-		Users           func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
-		Viewer          func(childComplexity int) int
-		Webhooks        func(childComplexity int) int
+		APIKeys          func(childComplexity int, first *int, after *string, filter *model.APIKeyFilter, orderBy *model.Order) int
+		Aliases          func(childComplexity int, first *int, after *string, filter *model.AliasFilter, orderBy *model.Order) int
+		AuditEvents      func(childComplexity int, first *int, after *string, filter *audit.Filter, orderBy *model.Order) int
+		CreditAccount    func(childComplexity int, userID *string) int
+		EgressPools      func(childComplexity int, first *int, after *string, filter *egress.Filter, orderBy *model.Order) int
+		Metrics          func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
+		Models           func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
+		MonthlyStatement func(childComplexity int, month string, userID *string) int
+		Node             func(childComplexity int, id string) int
+		Notifications    func(childComplexity int, first *int, after *string, filter *notify.Filter, orderBy *model.Order) int
+		PriceCatalog     func(childComplexity int) int
+		ProviderPresets  func(childComplexity int) int
+		Providers        func(childComplexity int, first *int, after *string, filter *provider.Filter, orderBy *model.Order) int
+		RedeemBatches    func(childComplexity int) int
+		Requests         func(childComplexity int, first *int, after *string, filter *model.RequestFilter, orderBy *model.Order) int
+		RoutingPlan      func(childComplexity int, model string, input *model.RoutingPlanInput) int
+		SignUpCredit     func(childComplexity int) int
+		Statement        func(childComplexity int, period model.StatementPeriodInput, groupBy []model.StatementDimension, tag *string, filter *model.MetricFilter, lines *int) int
+		UnpricedModels   func(childComplexity int) int
+		Users            func(childComplexity int, first *int, after *string, filter *account.Filter, orderBy *model.Order) int
+		Viewer           func(childComplexity int) int
+		Webhooks         func(childComplexity int) int
 	}
 
 	RarePrices struct {
@@ -773,6 +801,26 @@ type ComplexityRoot struct {
 		Paused    func(childComplexity int) int
 		Target    func(childComplexity int) int
 		Threshold func(childComplexity int) int
+	}
+
+	ReconcileUsagePayload struct {
+		Reconciliation func(childComplexity int) int
+		UserErrors     func(childComplexity int) int
+	}
+
+	Reconciliation struct {
+		Agreeing    func(childComplexity int) int
+		Bad         func(childComplexity int) int
+		BadRows     func(childComplexity int) int
+		Columns     func(childComplexity int) int
+		Differences func(childComplexity int) int
+		Empty       func(childComplexity int) int
+		FirstDay    func(childComplexity int) int
+		LastDay     func(childComplexity int) int
+		More        func(childComplexity int) int
+		Outside     func(childComplexity int) int
+		Rows        func(childComplexity int) int
+		Totals      func(childComplexity int) int
 	}
 
 	RedeemBatch struct {
@@ -1006,6 +1054,48 @@ type ComplexityRoot struct {
 		ValidDays func(childComplexity int) int
 	}
 
+	Statement struct {
+		FirstDay  func(childComplexity int) int
+		LastDay   func(childComplexity int) int
+		Ledger    func(childComplexity int) int
+		Lines     func(childComplexity int) int
+		More      func(childComplexity int) int
+		Rest      func(childComplexity int) int
+		Total     func(childComplexity int) int
+		Uncounted func(childComplexity int) int
+	}
+
+	StatementLabel struct {
+		Dimension func(childComplexity int) int
+		Value     func(childComplexity int) int
+	}
+
+	StatementLine struct {
+		Labels func(childComplexity int) int
+		Sums   func(childComplexity int) int
+	}
+
+	StatementMovement struct {
+		Amount  func(childComplexity int) int
+		Entries func(childComplexity int) int
+		Kind    func(childComplexity int) int
+	}
+
+	StatementSums struct {
+		CacheWriteTokens  func(childComplexity int) int
+		CachedInputTokens func(childComplexity int) int
+		Charge            func(childComplexity int) int
+		Cost              func(childComplexity int) int
+		Errors            func(childComplexity int) int
+		InputTokens       func(childComplexity int) int
+		Margin            func(childComplexity int) int
+		OutputTokens      func(childComplexity int) int
+		ReasoningTokens   func(childComplexity int) int
+		Refused           func(childComplexity int) int
+		Requests          func(childComplexity int) int
+		Unpriced          func(childComplexity int) int
+	}
+
 	Subscription struct {
 		LiveMetrics           func(childComplexity int, filter *model.MetricFilter) int
 		NotificationReceived  func(childComplexity int) int
@@ -1097,6 +1187,13 @@ type ComplexityRoot struct {
 		TotalInput   func(childComplexity int) int
 	}
 
+	UsageDifference struct {
+		Day     func(childComplexity int) int
+		Figures func(childComplexity int) int
+		Missing func(childComplexity int) int
+		Model   func(childComplexity int) int
+	}
+
 	User struct {
 		CreatedAt     func(childComplexity int) int
 		CreditAccount func(childComplexity int) int
@@ -1124,6 +1221,11 @@ type ComplexityRoot struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
 		Path    func(childComplexity int) int
+	}
+
+	VendorColumns struct {
+		Columns func(childComplexity int) int
+		Figure  func(childComplexity int) int
 	}
 
 	Webhook struct {
@@ -1544,6 +1646,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEventEdge.Node(childComplexity), true
 
+	case "BadRow.column":
+		if e.ComplexityRoot.BadRow.Column == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BadRow.Column(childComplexity), true
+	case "BadRow.line":
+		if e.ComplexityRoot.BadRow.Line == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BadRow.Line(childComplexity), true
+	case "BadRow.reason":
+		if e.ComplexityRoot.BadRow.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BadRow.Reason(childComplexity), true
+
 	case "Balance.errors":
 		if e.ComplexityRoot.Balance.Errors == nil {
 			break
@@ -1675,6 +1796,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Circuit.UpstreamID(childComplexity), true
+
+	case "ComparedFigure.difference":
+		if e.ComplexityRoot.ComparedFigure.Difference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ComparedFigure.Difference(childComplexity), true
+	case "ComparedFigure.differs":
+		if e.ComplexityRoot.ComparedFigure.Differs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ComparedFigure.Differs(childComplexity), true
+	case "ComparedFigure.figure":
+		if e.ComplexityRoot.ComparedFigure.Figure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ComparedFigure.Figure(childComplexity), true
+	case "ComparedFigure.ours":
+		if e.ComplexityRoot.ComparedFigure.Ours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ComparedFigure.Ours(childComplexity), true
+	case "ComparedFigure.theirs":
+		if e.ComplexityRoot.ComparedFigure.Theirs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ComparedFigure.Theirs(childComplexity), true
 
 	case "CreateAliasPayload.alias":
 		if e.ComplexityRoot.CreateAliasPayload.Alias == nil {
@@ -2672,6 +2824,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ModelEdge.Node(childComplexity), true
 
+	case "MonthlyStatement.byDay":
+		if e.ComplexityRoot.MonthlyStatement.ByDay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.ByDay(childComplexity), true
+	case "MonthlyStatement.byModel":
+		if e.ComplexityRoot.MonthlyStatement.ByModel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.ByModel(childComplexity), true
+	case "MonthlyStatement.closing":
+		if e.ComplexityRoot.MonthlyStatement.Closing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.Closing(childComplexity), true
+	case "MonthlyStatement.ledger":
+		if e.ComplexityRoot.MonthlyStatement.Ledger == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.Ledger(childComplexity), true
+	case "MonthlyStatement.month":
+		if e.ComplexityRoot.MonthlyStatement.Month == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.Month(childComplexity), true
+	case "MonthlyStatement.opening":
+		if e.ComplexityRoot.MonthlyStatement.Opening == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.Opening(childComplexity), true
+	case "MonthlyStatement.over":
+		if e.ComplexityRoot.MonthlyStatement.Over == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.Over(childComplexity), true
+	case "MonthlyStatement.user":
+		if e.ComplexityRoot.MonthlyStatement.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MonthlyStatement.User(childComplexity), true
+
 	case "Mutation.addProviderKey":
 		if e.ComplexityRoot.Mutation.AddProviderKey == nil {
 			break
@@ -2903,6 +3104,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ProbeProvider(childComplexity, args["input"].(model.ProbeProviderInput)), true
+	case "Mutation.reconcileUsage":
+		if e.ComplexityRoot.Mutation.ReconcileUsage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reconcileUsage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReconcileUsage(childComplexity, args["input"].(model.ReconcileUsageInput)), true
 	case "Mutation.redeemCode":
 		if e.ComplexityRoot.Mutation.RedeemCode == nil {
 			break
@@ -4104,6 +4316,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Models(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*catalog.Filter), args["orderBy"].(*model.Order)), true
+	case "Query.monthlyStatement":
+		if e.ComplexityRoot.Query.MonthlyStatement == nil {
+			break
+		}
+
+		args, err := ec.field_Query_monthlyStatement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.MonthlyStatement(childComplexity, args["month"].(string), args["userId"].(*string)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -4183,6 +4406,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.SignUpCredit(childComplexity), true
+	case "Query.statement":
+		if e.ComplexityRoot.Query.Statement == nil {
+			break
+		}
+
+		args, err := ec.field_Query_statement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Statement(childComplexity, args["period"].(model.StatementPeriodInput), args["groupBy"].([]model.StatementDimension), args["tag"].(*string), args["filter"].(*model.MetricFilter), args["lines"].(*int)), true
 	case "Query.unpricedModels":
 		if e.ComplexityRoot.Query.UnpricedModels == nil {
 			break
@@ -4347,6 +4581,92 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RechargeRule.Threshold(childComplexity), true
+
+	case "ReconcileUsagePayload.reconciliation":
+		if e.ComplexityRoot.ReconcileUsagePayload.Reconciliation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReconcileUsagePayload.Reconciliation(childComplexity), true
+	case "ReconcileUsagePayload.userErrors":
+		if e.ComplexityRoot.ReconcileUsagePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReconcileUsagePayload.UserErrors(childComplexity), true
+
+	case "Reconciliation.agreeing":
+		if e.ComplexityRoot.Reconciliation.Agreeing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Agreeing(childComplexity), true
+	case "Reconciliation.bad":
+		if e.ComplexityRoot.Reconciliation.Bad == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Bad(childComplexity), true
+	case "Reconciliation.badRows":
+		if e.ComplexityRoot.Reconciliation.BadRows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.BadRows(childComplexity), true
+	case "Reconciliation.columns":
+		if e.ComplexityRoot.Reconciliation.Columns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Columns(childComplexity), true
+	case "Reconciliation.differences":
+		if e.ComplexityRoot.Reconciliation.Differences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Differences(childComplexity), true
+	case "Reconciliation.empty":
+		if e.ComplexityRoot.Reconciliation.Empty == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Empty(childComplexity), true
+	case "Reconciliation.firstDay":
+		if e.ComplexityRoot.Reconciliation.FirstDay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.FirstDay(childComplexity), true
+	case "Reconciliation.lastDay":
+		if e.ComplexityRoot.Reconciliation.LastDay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.LastDay(childComplexity), true
+	case "Reconciliation.more":
+		if e.ComplexityRoot.Reconciliation.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.More(childComplexity), true
+	case "Reconciliation.outside":
+		if e.ComplexityRoot.Reconciliation.Outside == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Outside(childComplexity), true
+	case "Reconciliation.rows":
+		if e.ComplexityRoot.Reconciliation.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Rows(childComplexity), true
+	case "Reconciliation.totals":
+		if e.ComplexityRoot.Reconciliation.Totals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reconciliation.Totals(childComplexity), true
 
 	case "RedeemBatch.amount":
 		if e.ComplexityRoot.RedeemBatch.Amount == nil {
@@ -5224,6 +5544,173 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SignUpCredit.ValidDays(childComplexity), true
 
+	case "Statement.firstDay":
+		if e.ComplexityRoot.Statement.FirstDay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.FirstDay(childComplexity), true
+	case "Statement.lastDay":
+		if e.ComplexityRoot.Statement.LastDay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.LastDay(childComplexity), true
+	case "Statement.ledger":
+		if e.ComplexityRoot.Statement.Ledger == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Ledger(childComplexity), true
+	case "Statement.lines":
+		if e.ComplexityRoot.Statement.Lines == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Lines(childComplexity), true
+	case "Statement.more":
+		if e.ComplexityRoot.Statement.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.More(childComplexity), true
+	case "Statement.rest":
+		if e.ComplexityRoot.Statement.Rest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Rest(childComplexity), true
+	case "Statement.total":
+		if e.ComplexityRoot.Statement.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Total(childComplexity), true
+	case "Statement.uncounted":
+		if e.ComplexityRoot.Statement.Uncounted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Uncounted(childComplexity), true
+
+	case "StatementLabel.dimension":
+		if e.ComplexityRoot.StatementLabel.Dimension == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementLabel.Dimension(childComplexity), true
+	case "StatementLabel.value":
+		if e.ComplexityRoot.StatementLabel.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementLabel.Value(childComplexity), true
+
+	case "StatementLine.labels":
+		if e.ComplexityRoot.StatementLine.Labels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementLine.Labels(childComplexity), true
+	case "StatementLine.sums":
+		if e.ComplexityRoot.StatementLine.Sums == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementLine.Sums(childComplexity), true
+
+	case "StatementMovement.amount":
+		if e.ComplexityRoot.StatementMovement.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementMovement.Amount(childComplexity), true
+	case "StatementMovement.entries":
+		if e.ComplexityRoot.StatementMovement.Entries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementMovement.Entries(childComplexity), true
+	case "StatementMovement.kind":
+		if e.ComplexityRoot.StatementMovement.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementMovement.Kind(childComplexity), true
+
+	case "StatementSums.cacheWriteTokens":
+		if e.ComplexityRoot.StatementSums.CacheWriteTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.CacheWriteTokens(childComplexity), true
+	case "StatementSums.cachedInputTokens":
+		if e.ComplexityRoot.StatementSums.CachedInputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.CachedInputTokens(childComplexity), true
+	case "StatementSums.charge":
+		if e.ComplexityRoot.StatementSums.Charge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Charge(childComplexity), true
+	case "StatementSums.cost":
+		if e.ComplexityRoot.StatementSums.Cost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Cost(childComplexity), true
+	case "StatementSums.errors":
+		if e.ComplexityRoot.StatementSums.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Errors(childComplexity), true
+	case "StatementSums.inputTokens":
+		if e.ComplexityRoot.StatementSums.InputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.InputTokens(childComplexity), true
+	case "StatementSums.margin":
+		if e.ComplexityRoot.StatementSums.Margin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Margin(childComplexity), true
+	case "StatementSums.outputTokens":
+		if e.ComplexityRoot.StatementSums.OutputTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.OutputTokens(childComplexity), true
+	case "StatementSums.reasoningTokens":
+		if e.ComplexityRoot.StatementSums.ReasoningTokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.ReasoningTokens(childComplexity), true
+	case "StatementSums.refused":
+		if e.ComplexityRoot.StatementSums.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Refused(childComplexity), true
+	case "StatementSums.requests":
+		if e.ComplexityRoot.StatementSums.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Requests(childComplexity), true
+	case "StatementSums.unpriced":
+		if e.ComplexityRoot.StatementSums.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StatementSums.Unpriced(childComplexity), true
+
 	case "Subscription.liveMetrics":
 		if e.ComplexityRoot.Subscription.LiveMetrics == nil {
 			break
@@ -5547,6 +6034,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Usage.TotalInput(childComplexity), true
 
+	case "UsageDifference.day":
+		if e.ComplexityRoot.UsageDifference.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UsageDifference.Day(childComplexity), true
+	case "UsageDifference.figures":
+		if e.ComplexityRoot.UsageDifference.Figures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UsageDifference.Figures(childComplexity), true
+	case "UsageDifference.missing":
+		if e.ComplexityRoot.UsageDifference.Missing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UsageDifference.Missing(childComplexity), true
+	case "UsageDifference.model":
+		if e.ComplexityRoot.UsageDifference.Model == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UsageDifference.Model(childComplexity), true
+
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -5652,6 +6164,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UserError.Path(childComplexity), true
+
+	case "VendorColumns.columns":
+		if e.ComplexityRoot.VendorColumns.Columns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VendorColumns.Columns(childComplexity), true
+	case "VendorColumns.figure":
+		if e.ComplexityRoot.VendorColumns.Figure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VendorColumns.Figure(childComplexity), true
 
 	case "Webhook.createdAt":
 		if e.ComplexityRoot.Webhook.CreatedAt == nil {
@@ -5789,6 +6314,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ProviderOrder", ec.unmarshalInputProviderOrder),
 			graphql.NewInputUnmarshaler("ProviderPathInput", ec.unmarshalInputProviderPathInput),
 			graphql.NewInputUnmarshaler("RarePricesInput", ec.unmarshalInputRarePricesInput),
+			graphql.NewInputUnmarshaler("ReconcileUsageInput", ec.unmarshalInputReconcileUsageInput),
 			graphql.NewInputUnmarshaler("RedeemCodeInput", ec.unmarshalInputRedeemCodeInput),
 			graphql.NewInputUnmarshaler("RefreshSessionInput", ec.unmarshalInputRefreshSessionInput),
 			graphql.NewInputUnmarshaler("RefundRequestInput", ec.unmarshalInputRefundRequestInput),
@@ -5810,6 +6336,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetRechargeRuleInput", ec.unmarshalInputSetRechargeRuleInput),
 			graphql.NewInputUnmarshaler("SetSignUpCreditInput", ec.unmarshalInputSetSignUpCreditInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
+			graphql.NewInputUnmarshaler("StatementPeriodInput", ec.unmarshalInputStatementPeriodInput),
 			graphql.NewInputUnmarshaler("TimeRangeInput", ec.unmarshalInputTimeRangeInput),
 			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
@@ -5822,6 +6349,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateWebhookInput", ec.unmarshalInputUpdateWebhookInput),
 			graphql.NewInputUnmarshaler("UserFilter", ec.unmarshalInputUserFilter),
 			graphql.NewInputUnmarshaler("UserOrder", ec.unmarshalInputUserOrder),
+			graphql.NewInputUnmarshaler("VendorColumnsInput", ec.unmarshalInputVendorColumnsInput),
+			graphql.NewInputUnmarshaler("VendorModelInput", ec.unmarshalInputVendorModelInput),
 		)
 	}
 	first := true
@@ -9049,6 +9578,280 @@ extend type Mutation {
   changePassword(input: ChangePasswordInput!): ChangePasswordPayload!
 }
 `, BuiltIn: false},
+	{Name: "../schema/statement.graphqls", Input: `"Whole days of UTC: a month, or from a first to a last day."
+input StatementPeriodInput {
+  "A month, as in 2026-11. Instead of days."
+  month: String
+  "The first day, as in 2026-11-01."
+  firstDay: String
+  "The last day; it is in it. At most 366 days, and 31 by tag."
+  lastDay: String
+}
+
+"What a statement is grouped by."
+enum StatementDimension {
+  "By user."
+  USER
+  "By gateway key."
+  API_KEY
+  "By the model name that callers gave."
+  MODEL
+  "By provider."
+  PROVIDER
+  "By the value of a tag. Read from the request log, as far as it reaches back."
+  TAG
+  "By day of UTC."
+  DAY
+}
+
+"What was used in a period, and what it cost."
+type Statement {
+  "As in 2026-11-01."
+  firstDay: String!
+  "As in 2026-11-30; it is in it."
+  lastDay: String!
+  "One a group: by day where it is grouped by that, the largest charge first."
+  lines: [StatementLine!]!
+  "All groups together that there was no room for."
+  rest: StatementSums!
+  "How many those are."
+  more: Int64!
+  "All of it."
+  total: StatementSums!
+  "What moved the accounts in the same time, of one moment with the sums; null where the statement is cut to a key, a model or a provider."
+  ledger: [StatementMovement!]
+  "How much more the ledger charged than the lines say: calls that were booked after the counts of their time were closed, or, by tag, that are no longer in the log."
+  uncounted: Amount!
+}
+
+"One group of a statement."
+type StatementLine {
+  "What it is, one label a dimension asked for."
+  labels: [StatementLabel!]!
+  "What it used."
+  sums: StatementSums!
+}
+
+"One part of what a line is."
+type StatementLabel {
+  "What it is grouped by."
+  dimension: StatementDimension!
+  "An id, a model's name, a tag's value, a day; empty where there was none, as the provider of a refused call."
+  value: String!
+}
+
+"Sums of calls."
+type StatementSums {
+  "All calls."
+  requests: Int64!
+  "Those that no upstream answered, or not to the end."
+  errors: Int64!
+  "Those that the gateway refused before any attempt."
+  refused: Int64!
+  "Those whose price nobody told us. They are in neither charge nor cost."
+  unpriced: Int64!
+  "Tokens in, cached ones included."
+  inputTokens: Int64!
+  "Of those, read from caches."
+  cachedInputTokens: Int64!
+  "Of those, written to caches."
+  cacheWriteTokens: Int64!
+  "Tokens out."
+  outputTokens: Int64!
+  "Of those, for reasoning."
+  reasoningTokens: Int64!
+  "What accounts paid."
+  charge: Amount!
+  "What vendors charged; null where that is not yours to see."
+  cost: Amount
+  "charge less cost; null where that is not yours to see."
+  margin: Amount
+}
+
+"The entries of one kind in a period."
+type StatementMovement {
+  "Why they were made."
+  kind: CreditEntryKind!
+  "How many there are."
+  entries: Int64!
+  "Together; negative for charges."
+  amount: Amount!
+}
+
+"What an account did in a month: opening and all of the ledger are closing."
+type MonthlyStatement {
+  "As in 2026-11."
+  month: String!
+  "Whose it is."
+  user: User
+  "The balance before the first day."
+  opening: Amount!
+  "The balance behind the last day, or now."
+  closing: Amount!
+  "What moved it."
+  ledger: [StatementMovement!]!
+  "Whether the month is over. It still changes where calls of it are booked late."
+  over: Boolean!
+  "Its charges by model."
+  byModel: Statement!
+  "Its charges by day."
+  byDay: Statement!
+}
+
+"What a column of a vendor's table says."
+enum VendorFigure {
+  "The day, or a time of it."
+  DAY
+  "The vendor's name of the model."
+  MODEL
+  "Calls."
+  REQUESTS
+  "Tokens in that no cache had."
+  INPUT
+  "Tokens in, those of caches included."
+  ALL_INPUT
+  "Tokens read from caches."
+  CACHED
+  "Tokens written to caches."
+  CACHE_WRITE
+  "Tokens out, reasoning included."
+  OUTPUT
+  "US dollars."
+  COST
+}
+
+"Which columns of a vendor's table are read as what."
+input VendorColumnsInput {
+  "What they say."
+  figure: VendorFigure!
+  "Their names as the first line has them; several are added up, and none leaves the figure out."
+  columns: [String!]!
+}
+
+"What we call a model."
+input VendorModelInput {
+  "As the vendor calls it."
+  theirs: String!
+  "As we send it."
+  ours: String!
+}
+
+"A vendor's table to compare with the request log."
+input ReconcileUsageInput {
+  "CSV whose first line names its columns. With the whole request at most 1 MiB; the console takes 32."
+  table: String!
+  "Whose it is; all providers together where it is left out."
+  providerId: ID
+  "At most 31 days; the table's own where it is left out."
+  period: StatementPeriodInput
+  "Where columns are not found by themselves."
+  columns: [VendorColumnsInput!]
+  "Where models are called otherwise."
+  models: [VendorModelInput!]
+  "In hundredths of a percent of the larger figure; none where it is left out."
+  tolerance: Int
+}
+
+"What came of a reconciliation."
+type ReconcileUsagePayload {
+  "Null where it was refused."
+  reconciliation: Reconciliation
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"What a vendor's table and the request log say of the same days."
+type Reconciliation {
+  "As in 2026-11-01."
+  firstDay: String!
+  "As in 2026-11-30; it is in it."
+  lastDay: String!
+  "Which columns were read as what."
+  columns: [VendorColumns!]!
+  "The table's rows, but for its first."
+  rows: Int!
+  "Those that say nothing."
+  empty: Int!
+  "Those of other days."
+  outside: Int!
+  "How many could not be used. They are in no sum."
+  badRows: Int!
+  "The first 200 of those."
+  bad: [BadRow!]!
+  "How many days and models agree."
+  agreeing: Int!
+  "Those that do not, at most 1,000."
+  differences: [UsageDifference!]!
+  "How many more do not."
+  more: Int!
+  "All days and models together."
+  totals: [ComparedFigure!]!
+}
+
+"Columns that were read."
+type VendorColumns {
+  "As what."
+  figure: VendorFigure!
+  "Their names."
+  columns: [String!]!
+}
+
+"A row that could not be used."
+type BadRow {
+  "Its line in the table; the first is 1."
+  line: Int!
+  "Whose cell is wrong; null where the row is."
+  column: String
+  "What is wrong."
+  reason: String!
+}
+
+"A side of a reconciliation."
+enum ReconciliationSide {
+  "The request log."
+  OURS
+  "The vendor's table."
+  THEIRS
+}
+
+"A day and model of which the two sides do not say the same."
+type UsageDifference {
+  "As in 2026-11-01."
+  day: String!
+  "The vendor's name of it; null where the table does not tell models apart."
+  model: String
+  "Which side has nothing of it; null where both have."
+  missing: ReconciliationSide
+  "What was compared."
+  figures: [ComparedFigure!]!
+}
+
+"A figure as both sides have it."
+type ComparedFigure {
+  "Which."
+  figure: VendorFigure!
+  "Calls, tokens or US dollars, as a decimal number."
+  ours: String!
+  "The same of the vendor."
+  theirs: String!
+  "ours less theirs."
+  difference: String!
+  "Whether that is more than the tolerance."
+  differs: Boolean!
+}
+
+extend type Query {
+  "What was used in a period and what it was charged. For admins of all users, with what vendors charge and what is left: grouped by PROVIDER, MODEL or USER it is the margin. lines is at most 1,000, and 100 where it is left out."
+  statement(period: StatementPeriodInput!, groupBy: [StatementDimension!], tag: String, filter: MetricFilter, lines: Int): Statement!
+  "A user's account in a month, as in 2026-11; the viewer's where no user is given. Null where it is not yours to see."
+  monthlyStatement(month: String!, userId: ID): MonthlyStatement
+}
+
+extend type Mutation {
+  "Compares a vendor's usage with the request log. Changes nothing. For admins."
+  reconcileUsage(input: ReconcileUsageInput!): ReconcileUsagePayload!
+}
+`, BuiltIn: false},
 	{Name: "../schema/user.graphqls", Input: `"What a user may do."
 enum Role {
   "Runs the gateway."
@@ -9484,6 +10287,18 @@ func (ec *executionContext) childFields_AuditEventEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEventEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_BadRow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_BadRow_line(ctx, field)
+	case "column":
+		return ec.fieldContext_BadRow_column(ctx, field)
+	case "reason":
+		return ec.fieldContext_BadRow_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BadRow", field.Name)
+}
+
 func (ec *executionContext) childFields_Balance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "latency":
@@ -9560,6 +10375,22 @@ func (ec *executionContext) childFields_Circuit(ctx context.Context, field graph
 		return ec.fieldContext_Circuit_asked(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Circuit", field.Name)
+}
+
+func (ec *executionContext) childFields_ComparedFigure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "figure":
+		return ec.fieldContext_ComparedFigure_figure(ctx, field)
+	case "ours":
+		return ec.fieldContext_ComparedFigure_ours(ctx, field)
+	case "theirs":
+		return ec.fieldContext_ComparedFigure_theirs(ctx, field)
+	case "difference":
+		return ec.fieldContext_ComparedFigure_difference(ctx, field)
+	case "differs":
+		return ec.fieldContext_ComparedFigure_differs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ComparedFigure", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAliasPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10102,6 +10933,28 @@ func (ec *executionContext) childFields_ModelEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type ModelEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MonthlyStatement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_MonthlyStatement_month(ctx, field)
+	case "user":
+		return ec.fieldContext_MonthlyStatement_user(ctx, field)
+	case "opening":
+		return ec.fieldContext_MonthlyStatement_opening(ctx, field)
+	case "closing":
+		return ec.fieldContext_MonthlyStatement_closing(ctx, field)
+	case "ledger":
+		return ec.fieldContext_MonthlyStatement_ledger(ctx, field)
+	case "over":
+		return ec.fieldContext_MonthlyStatement_over(ctx, field)
+	case "byModel":
+		return ec.fieldContext_MonthlyStatement_byModel(ctx, field)
+	case "byDay":
+		return ec.fieldContext_MonthlyStatement_byDay(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MonthlyStatement", field.Name)
+}
+
 func (ec *executionContext) childFields_Notification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -10548,6 +11401,46 @@ func (ec *executionContext) childFields_RechargeRule(ctx context.Context, field 
 		return ec.fieldContext_RechargeRule_paused(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RechargeRule", field.Name)
+}
+
+func (ec *executionContext) childFields_ReconcileUsagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reconciliation":
+		return ec.fieldContext_ReconcileUsagePayload_reconciliation(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReconcileUsagePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReconcileUsagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Reconciliation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "firstDay":
+		return ec.fieldContext_Reconciliation_firstDay(ctx, field)
+	case "lastDay":
+		return ec.fieldContext_Reconciliation_lastDay(ctx, field)
+	case "columns":
+		return ec.fieldContext_Reconciliation_columns(ctx, field)
+	case "rows":
+		return ec.fieldContext_Reconciliation_rows(ctx, field)
+	case "empty":
+		return ec.fieldContext_Reconciliation_empty(ctx, field)
+	case "outside":
+		return ec.fieldContext_Reconciliation_outside(ctx, field)
+	case "badRows":
+		return ec.fieldContext_Reconciliation_badRows(ctx, field)
+	case "bad":
+		return ec.fieldContext_Reconciliation_bad(ctx, field)
+	case "agreeing":
+		return ec.fieldContext_Reconciliation_agreeing(ctx, field)
+	case "differences":
+		return ec.fieldContext_Reconciliation_differences(ctx, field)
+	case "more":
+		return ec.fieldContext_Reconciliation_more(ctx, field)
+	case "totals":
+		return ec.fieldContext_Reconciliation_totals(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Reconciliation", field.Name)
 }
 
 func (ec *executionContext) childFields_RedeemBatch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11012,6 +11905,90 @@ func (ec *executionContext) childFields_SignUpCredit(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type SignUpCredit", field.Name)
 }
 
+func (ec *executionContext) childFields_Statement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "firstDay":
+		return ec.fieldContext_Statement_firstDay(ctx, field)
+	case "lastDay":
+		return ec.fieldContext_Statement_lastDay(ctx, field)
+	case "lines":
+		return ec.fieldContext_Statement_lines(ctx, field)
+	case "rest":
+		return ec.fieldContext_Statement_rest(ctx, field)
+	case "more":
+		return ec.fieldContext_Statement_more(ctx, field)
+	case "total":
+		return ec.fieldContext_Statement_total(ctx, field)
+	case "ledger":
+		return ec.fieldContext_Statement_ledger(ctx, field)
+	case "uncounted":
+		return ec.fieldContext_Statement_uncounted(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Statement", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementLabel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dimension":
+		return ec.fieldContext_StatementLabel_dimension(ctx, field)
+	case "value":
+		return ec.fieldContext_StatementLabel_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementLabel", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "labels":
+		return ec.fieldContext_StatementLine_labels(ctx, field)
+	case "sums":
+		return ec.fieldContext_StatementLine_sums(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementLine", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementMovement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_StatementMovement_kind(ctx, field)
+	case "entries":
+		return ec.fieldContext_StatementMovement_entries(ctx, field)
+	case "amount":
+		return ec.fieldContext_StatementMovement_amount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementMovement", field.Name)
+}
+
+func (ec *executionContext) childFields_StatementSums(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "requests":
+		return ec.fieldContext_StatementSums_requests(ctx, field)
+	case "errors":
+		return ec.fieldContext_StatementSums_errors(ctx, field)
+	case "refused":
+		return ec.fieldContext_StatementSums_refused(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_StatementSums_unpriced(ctx, field)
+	case "inputTokens":
+		return ec.fieldContext_StatementSums_inputTokens(ctx, field)
+	case "cachedInputTokens":
+		return ec.fieldContext_StatementSums_cachedInputTokens(ctx, field)
+	case "cacheWriteTokens":
+		return ec.fieldContext_StatementSums_cacheWriteTokens(ctx, field)
+	case "outputTokens":
+		return ec.fieldContext_StatementSums_outputTokens(ctx, field)
+	case "reasoningTokens":
+		return ec.fieldContext_StatementSums_reasoningTokens(ctx, field)
+	case "charge":
+		return ec.fieldContext_StatementSums_charge(ctx, field)
+	case "cost":
+		return ec.fieldContext_StatementSums_cost(ctx, field)
+	case "margin":
+		return ec.fieldContext_StatementSums_margin(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StatementSums", field.Name)
+}
+
 func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -11180,6 +12157,20 @@ func (ec *executionContext) childFields_Usage(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Usage", field.Name)
 }
 
+func (ec *executionContext) childFields_UsageDifference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_UsageDifference_day(ctx, field)
+	case "model":
+		return ec.fieldContext_UsageDifference_model(ctx, field)
+	case "missing":
+		return ec.fieldContext_UsageDifference_missing(ctx, field)
+	case "figures":
+		return ec.fieldContext_UsageDifference_figures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageDifference", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -11236,6 +12227,16 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 		return ec.fieldContext_UserError_path(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
+}
+
+func (ec *executionContext) childFields_VendorColumns(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "figure":
+		return ec.fieldContext_VendorColumns_figure(ctx, field)
+	case "columns":
+		return ec.fieldContext_VendorColumns_columns(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VendorColumns", field.Name)
 }
 
 func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

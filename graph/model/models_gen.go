@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
+	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 )
 
@@ -86,6 +87,16 @@ type APIKeyFilter struct {
 	Active *bool `json:"active,omitempty"`
 }
 
+// A row that could not be used.
+type BadRow struct {
+	// Its line in the table; the first is 1.
+	Line int `json:"line"`
+	// Whose cell is wrong; null where the row is.
+	Column *string `json:"column,omitempty"`
+	// What is wrong.
+	Reason string `json:"reason"`
+}
+
 // The old and the new password.
 type ChangePasswordInput struct {
 	// The one to be replaced.
@@ -134,6 +145,20 @@ type Circuit struct {
 	Until time.Time `json:"until"`
 	// Whether the vendor named that time.
 	Asked bool `json:"asked"`
+}
+
+// A figure as both sides have it.
+type ComparedFigure struct {
+	// Which.
+	Figure statement.Figure `json:"figure"`
+	// Calls, tokens or US dollars, as a decimal number.
+	Ours string `json:"ours"`
+	// The same of the vendor.
+	Theirs string `json:"theirs"`
+	// ours less theirs.
+	Difference string `json:"difference"`
+	// Whether that is more than the tolerance.
+	Differs bool `json:"differs"`
 }
 
 // What came of it.
@@ -544,6 +569,26 @@ type MetricSeriesSet struct {
 	Series []MetricSeries `json:"series"`
 }
 
+// What an account did in a month: opening and all of the ledger are closing.
+type MonthlyStatement struct {
+	// As in 2026-11.
+	Month string `json:"month"`
+	// Whose it is.
+	User *account.User `json:"user,omitempty"`
+	// The balance before the first day.
+	Opening money.Amount `json:"opening"`
+	// The balance behind the last day, or now.
+	Closing money.Amount `json:"closing"`
+	// What moved it.
+	Ledger []statement.Movement `json:"ledger"`
+	// Whether the month is over. It still changes where calls of it are booked late.
+	Over bool `json:"over"`
+	// Its charges by model.
+	ByModel Statement `json:"byModel"`
+	// Its charges by day.
+	ByDay Statement `json:"byDay"`
+}
+
 // A part of a notification.
 type NotificationDetail struct {
 	// As in provider, model, key, reason.
@@ -636,6 +681,58 @@ type ProviderPathInput struct {
 	Operation string `json:"operation"`
 	// Behind the base address, beginning with a slash; {model} stands for the model's name.
 	Path string `json:"path"`
+}
+
+// A vendor's table to compare with the request log.
+type ReconcileUsageInput struct {
+	// CSV whose first line names its columns. With the whole request at most 1 MiB; the console takes 32.
+	Table string `json:"table"`
+	// Whose it is; all providers together where it is left out.
+	ProviderID *scalar.ProviderID `json:"providerId,omitempty"`
+	// At most 31 days; the table's own where it is left out.
+	Period *StatementPeriodInput `json:"period,omitempty"`
+	// Where columns are not found by themselves.
+	Columns []VendorColumnsInput `json:"columns,omitempty"`
+	// Where models are called otherwise.
+	Models []VendorModelInput `json:"models,omitempty"`
+	// In hundredths of a percent of the larger figure; none where it is left out.
+	Tolerance *int `json:"tolerance,omitempty"`
+}
+
+// What came of a reconciliation.
+type ReconcileUsagePayload struct {
+	// Null where it was refused.
+	Reconciliation *Reconciliation `json:"reconciliation,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// What a vendor's table and the request log say of the same days.
+type Reconciliation struct {
+	// As in 2026-11-01.
+	FirstDay string `json:"firstDay"`
+	// As in 2026-11-30; it is in it.
+	LastDay string `json:"lastDay"`
+	// Which columns were read as what.
+	Columns []VendorColumns `json:"columns"`
+	// The table's rows, but for its first.
+	Rows int `json:"rows"`
+	// Those that say nothing.
+	Empty int `json:"empty"`
+	// Those of other days.
+	Outside int `json:"outside"`
+	// How many could not be used. They are in no sum.
+	BadRows int `json:"badRows"`
+	// The first 200 of those.
+	Bad []BadRow `json:"bad"`
+	// How many days and models agree.
+	Agreeing int `json:"agreeing"`
+	// Those that do not, at most 1,000.
+	Differences []UsageDifference `json:"differences"`
+	// How many more do not.
+	More int `json:"more"`
+	// All days and models together.
+	Totals []ComparedFigure `json:"totals"`
 }
 
 // A code to redeem.
@@ -1028,6 +1125,80 @@ type SignOutPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// What was used in a period, and what it cost.
+type Statement struct {
+	// As in 2026-11-01.
+	FirstDay string `json:"firstDay"`
+	// As in 2026-11-30; it is in it.
+	LastDay string `json:"lastDay"`
+	// One a group: by day where it is grouped by that, the largest charge first.
+	Lines []StatementLine `json:"lines"`
+	// All groups together that there was no room for.
+	Rest StatementSums `json:"rest"`
+	// How many those are.
+	More int64 `json:"more"`
+	// All of it.
+	Total StatementSums `json:"total"`
+	// What moved the accounts in the same time, of one moment with the sums; null where the statement is cut to a key, a model or a provider.
+	Ledger []statement.Movement `json:"ledger,omitempty"`
+	// How much more the ledger charged than the lines say: calls that were booked after the counts of their time were closed, or, by tag, that are no longer in the log.
+	Uncounted money.Amount `json:"uncounted"`
+}
+
+// One part of what a line is.
+type StatementLabel struct {
+	// What it is grouped by.
+	Dimension StatementDimension `json:"dimension"`
+	// An id, a model's name, a tag's value, a day; empty where there was none, as the provider of a refused call.
+	Value string `json:"value"`
+}
+
+// One group of a statement.
+type StatementLine struct {
+	// What it is, one label a dimension asked for.
+	Labels []StatementLabel `json:"labels"`
+	// What it used.
+	Sums StatementSums `json:"sums"`
+}
+
+// Whole days of UTC: a month, or from a first to a last day.
+type StatementPeriodInput struct {
+	// A month, as in 2026-11. Instead of days.
+	Month *string `json:"month,omitempty"`
+	// The first day, as in 2026-11-01.
+	FirstDay *string `json:"firstDay,omitempty"`
+	// The last day; it is in it. At most 366 days, and 31 by tag.
+	LastDay *string `json:"lastDay,omitempty"`
+}
+
+// Sums of calls.
+type StatementSums struct {
+	// All calls.
+	Requests int64 `json:"requests"`
+	// Those that no upstream answered, or not to the end.
+	Errors int64 `json:"errors"`
+	// Those that the gateway refused before any attempt.
+	Refused int64 `json:"refused"`
+	// Those whose price nobody told us. They are in neither charge nor cost.
+	Unpriced int64 `json:"unpriced"`
+	// Tokens in, cached ones included.
+	InputTokens int64 `json:"inputTokens"`
+	// Of those, read from caches.
+	CachedInputTokens int64 `json:"cachedInputTokens"`
+	// Of those, written to caches.
+	CacheWriteTokens int64 `json:"cacheWriteTokens"`
+	// Tokens out.
+	OutputTokens int64 `json:"outputTokens"`
+	// Of those, for reasoning.
+	ReasoningTokens int64 `json:"reasoningTokens"`
+	// What accounts paid.
+	Charge money.Amount `json:"charge"`
+	// What vendors charged; null where that is not yours to see.
+	Cost *money.Amount `json:"cost,omitempty"`
+	// charge less cost; null where that is not yours to see.
+	Margin *money.Amount `json:"margin,omitempty"`
+}
+
 // A name and value that the caller gave for reports.
 type Tag struct {
 	// As given.
@@ -1310,6 +1481,18 @@ type UpdateWebhookPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// A day and model of which the two sides do not say the same.
+type UsageDifference struct {
+	// As in 2026-11-01.
+	Day string `json:"day"`
+	// The vendor's name of it; null where the table does not tell models apart.
+	Model *string `json:"model,omitempty"`
+	// Which side has nothing of it; null where both have.
+	Missing *statement.Side `json:"missing,omitempty"`
+	// What was compared.
+	Figures []ComparedFigure `json:"figures"`
+}
+
 // Something about the input that its sender can mend.
 type UserError struct {
 	// For programs: INVALID, CONFLICT, NOT_FOUND, EXHAUSTED.
@@ -1318,6 +1501,30 @@ type UserError struct {
 	Message string `json:"message"`
 	// The way to the input field that is wrong, from the top of input.
 	Path []string `json:"path,omitempty"`
+}
+
+// Columns that were read.
+type VendorColumns struct {
+	// As what.
+	Figure statement.Figure `json:"figure"`
+	// Their names.
+	Columns []string `json:"columns"`
+}
+
+// Which columns of a vendor's table are read as what.
+type VendorColumnsInput struct {
+	// What they say.
+	Figure statement.Figure `json:"figure"`
+	// Their names as the first line has them; several are added up, and none leaves the figure out.
+	Columns []string `json:"columns"`
+}
+
+// What we call a model.
+type VendorModelInput struct {
+	// As the vendor calls it.
+	Theirs string `json:"theirs"`
+	// As we send it.
+	Ours string `json:"ours"`
 }
 
 // What a circuit stands for: what failed, and so takes no traffic.
@@ -1501,6 +1708,76 @@ func (e *OrderDirection) UnmarshalJSON(b []byte) error {
 }
 
 func (e OrderDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a statement is grouped by.
+type StatementDimension string
+
+const (
+	// By user.
+	StatementDimensionUser StatementDimension = "USER"
+	// By gateway key.
+	StatementDimensionAPIKey StatementDimension = "API_KEY"
+	// By the model name that callers gave.
+	StatementDimensionModel StatementDimension = "MODEL"
+	// By provider.
+	StatementDimensionProvider StatementDimension = "PROVIDER"
+	// By the value of a tag. Read from the request log, as far as it reaches back.
+	StatementDimensionTag StatementDimension = "TAG"
+	// By day of UTC.
+	StatementDimensionDay StatementDimension = "DAY"
+)
+
+var AllStatementDimension = []StatementDimension{
+	StatementDimensionUser,
+	StatementDimensionAPIKey,
+	StatementDimensionModel,
+	StatementDimensionProvider,
+	StatementDimensionTag,
+	StatementDimensionDay,
+}
+
+func (e StatementDimension) IsValid() bool {
+	switch e {
+	case StatementDimensionUser, StatementDimensionAPIKey, StatementDimensionModel, StatementDimensionProvider, StatementDimensionTag, StatementDimensionDay:
+		return true
+	}
+	return false
+}
+
+func (e StatementDimension) String() string {
+	return string(e)
+}
+
+func (e *StatementDimension) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = StatementDimension(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid StatementDimension", str)
+	}
+	return nil
+}
+
+func (e StatementDimension) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *StatementDimension) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e StatementDimension) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -118,7 +118,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
-		Reports: g.reports, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
+		Reports: g.reports, Statements: g.statements, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})
 

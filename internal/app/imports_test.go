@@ -62,8 +62,8 @@ var allowed = map[string][]string{
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
 	"proxy":           words("affinity apikey credit health keypool limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"graph":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider routing snapshot statement usage web graph/generated graph/model graph/scalar"),
-	"graph/generated": words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing usage graph/model graph/scalar"),
-	"graph/model":     words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing usage graph/scalar"),
+	"graph/generated": words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing statement usage graph/model graph/scalar"),
+	"graph/model":     words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing statement usage graph/scalar"),
 	"graph/scalar":    words("account apikey authz catalog credit pricing provider usage"),
 	"views":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider sse statement usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
