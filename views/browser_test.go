@@ -215,7 +215,7 @@ func TestOnAPhone(t *testing.T) {
 	for _, path := range []string{
 		"/", "/?range=hour", "/requests", "/requests/" + req.ID.String(), "/providers", "/providers/new", "/providers/new?preset=", provider,
 		provider + "/edit", "/models", "/models/new", "/aliases", "/aliases/new", "/keys", "/keys/new", "/keys/" + req.KeyID.String(), "/credit", "/credit/grant",
-		"/credit/rule", "/credit/codes", "/sessions", "/sessions/password", "/users", "/users/new", "/users/sign-up", "/users/" + s.admin.ID.String(), "/audit", "/nowhere",
+		"/statements", "/statements?by=tag", "/statements/2026-01", "/margin", "/reconcile", "/credit/rule", "/credit/codes", "/sessions", "/sessions/password", "/users", "/users/new", "/users/sign-up", "/users/" + s.admin.ID.String(), "/audit", "/nowhere",
 	} {
 		b.open(path)
 		over := b.eval(`String(document.documentElement.scrollWidth - document.documentElement.clientWidth) + ' ' +
