@@ -55,11 +55,11 @@ func marginPage(p ui.Page, v marginView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "from", Type: "date", Label: i18n.T(ctx, "First day"), Value: v.First, Error: v.Problems.of("from")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "from", Type: "date", Label: i18n.T(ctx, "First day"), Required: true, Value: v.First, Error: v.Problems.of("from")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "to", Type: "date", Label: i18n.T(ctx, "Last day"), Value: v.Last, Error: v.Problems.of("to")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "to", Type: "date", Label: i18n.T(ctx, "Last day"), Required: true, Value: v.Last, Error: v.Problems.of("to")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

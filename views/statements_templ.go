@@ -77,11 +77,11 @@ func statementsPage(p ui.Page, v statementsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "from", Type: "date", Label: i18n.T(ctx, "First day"), Value: v.Form.First, Error: v.Problems.of("from")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "from", Type: "date", Label: i18n.T(ctx, "First day"), Required: true, Value: v.Form.First, Error: v.Problems.of("from")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "to", Type: "date", Label: i18n.T(ctx, "Last day"), Value: v.Form.Last, Error: v.Problems.of("to")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "to", Type: "date", Label: i18n.T(ctx, "Last day"), Required: true, Value: v.Form.Last, Error: v.Problems.of("to")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -89,7 +89,7 @@ func statementsPage(p ui.Page, v statementsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "tag", Label: i18n.T(ctx, "Tag, where grouped by it"), Value: v.Form.Tag, Autocomplete: "off", Error: v.Problems.of("tag")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Input(ui.Field{Name: "tag", Label: i18n.T(ctx, "Tag"), Value: v.Form.Tag, Autocomplete: "off", Error: v.Problems.of("tag")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1012,6 +1012,7 @@ func called(name, identifier string) templ.Component {
 	})
 }
 
+// sumCells are the figures of a line. With costs there is room for four decimals: the sums above and the CSV have all.
 func sumCells(s statement.Sums, costs bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1049,12 +1050,8 @@ func sumCells(s statement.Sums, costs bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Charge"), ui.Credits(s.Charge.String())).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
 		if costs {
-			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Cost"), ui.Credits(s.Cost.String())).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Charge"), ui.Rounded(s.Charge.String())).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1062,7 +1059,7 @@ func sumCells(s statement.Sums, costs bool) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Margin"), ui.Credits(s.Margin().String())).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Cost"), ui.Rounded(s.Cost.String())).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1070,7 +1067,20 @@ func sumCells(s statement.Sums, costs bool) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Margin"), ui.Rounded(s.Margin().String())).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, " ")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 			templ_7745c5c3_Err = ui.Num("%", marginText(s)).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		} else {
+			templ_7745c5c3_Err = ui.Num(i18n.T(ctx, "Charge"), ui.Credits(s.Charge.String())).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,24 +54,6 @@ func TestAMonthlyStatementPrints(t *testing.T) {
 	if n := bytes.Count(pdf, []byte("/Type /Page\n")); n < 2 {
 		t.Errorf("%d sheets", n)
 	}
-	if dir := os.Getenv("SHOTS"); dir != "" {
-		os.WriteFile(dir+"/statement.pdf", pdf, 0o600)
-		b.do(emulate(""))
-		for _, theme := range []string{"light", "dark"} {
-			for _, wide := range []int64{1280, 375} {
-				for name, path := range map[string]string{"month": "/statements/" + time.Now().UTC().Format("2006-01"), "statements": "/statements?by=day&by=model", "margin": "/margin", "reconcile": "/reconcile", "requests": "/requests"} {
-					b.do(chromedp.EmulateViewport(wide, 900))
-					b.open(path)
-					b.eval(`document.documentElement.dataset.theme = "` + theme + `"`)
-					shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-					if err != nil {
-						t.Fatal(err)
-					}
-					os.WriteFile(fmt.Sprintf("%s/%s-%s-%d.png", dir, name, theme, wide), shot, 0o600)
-				}
-			}
-		}
-	}
 	b.silent()
 }
 
@@ -79,4 +63,28 @@ func emulate(medium string) chromedp.Action[chromedp.Void] {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium})
 		return chromedp.Void{}, err
 	}
+}
+
+// TestATableIsUploadedAndCompared: in a browser as it is, policy and all.
+func TestATableIsUploadedAndCompared(t *testing.T) {
+	t.Parallel()
+	s, _ := busy(t)
+	file := filepath.Join(t.TempDir(), "usage.csv")
+	day := time.Now().UTC().Format(time.DateOnly)
+	table := "date,model,requests,output_tokens\n" + day + ",large-1,2,600\n" + day + ",small-1,1,299\n" + day + ",other,4,4\n" + day + ",small-1,-1,0\n"
+	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newTab(t, s.server.URL)
+	b.signIn()
+	b.open("/reconcile")
+	b.do(chromedp.SetUploadFiles(chromedp.CSS(`input[type="file"]`), []string{file}))
+	b.click(`form[enctype] button`)
+	b.until(`[...document.querySelectorAll('h2')].some(h => h.textContent === 'Differences')`)
+	for _, want := range []string{"not in our log", "299", "negative"} {
+		if text := b.text(); !strings.Contains(strings.ToLower(text), want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	b.silent()
 }
