@@ -97,7 +97,7 @@ func TestStatements(t *testing.T) {
 	admin.get("/statements").is(200).shows(">4.75<", "Margin", "2.049999999", "2.700000001")
 	admin.get("/statements?by=user").is(200).shows(adminEmail, memberEmail)
 	admin.get("/statements?by=provider").is(200).shows("Main")
-	admin.get("/statements?by=key&user=" + s.member.ID.String()).is(200).shows("production", ">3.75<").hides(">4.75<")
+	admin.get("/statements?by=key&user="+s.member.ID.String()).is(200).shows("production", ">3.75<").hides(">4.75<")
 	admin.get("/statements?by=tag&tag=team").is(200).shows("=blue")
 	admin.get("/statements?by=day&by=model").is(200).shows("Day", "Model", time.Now().UTC().Format(time.DateOnly))
 	admin.get("/statements?by=tag").is(422).shows("Say which tag&#39;s values to group by.")
