@@ -35,19 +35,3 @@ func Open(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error
 func InTx(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
 	return Classify(pgx.BeginFunc(ctx, pool, do))
 }
-
-// InSnapshot runs do in a transaction that only reads, and in which all that is read is of one moment.
-func InSnapshot(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
-	return Classify(pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, do))
-}
-
-// InStream is InSnapshot for rows that are wanted one by one from the first on: where an index has them in order, they are
-// not sorted before.
-func InStream(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
-	return InSnapshot(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL enable_sort = off"); err != nil {
-			return err
-		}
-		return do(tx)
-	})
-}

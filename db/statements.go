@@ -25,8 +25,8 @@ type StatementQuery struct {
 	Model      string
 
 	// Hours whose minutes changed since ChangedSince, and that began at Oldest or later, are read from their minutes, and
-	// their days from hours: nothing is missing that has not been folded yet.
-	ChangedSince, Oldest time.Time
+	// their days from hours, as are those from DaysEnd on: nothing is missing that has not been folded yet.
+	ChangedSince, Oldest, DaysEnd time.Time
 }
 
 // A StatementRow is the sums of one group. What is not grouped by is zero. The fields are in the order of the columns.
@@ -152,10 +152,10 @@ func (s StatementQuery) log(f *filter) string {
 )`
 }
 
-// buckets has the counts of the range: days where nothing has changed since they were folded, else hours, else minutes. The
+// buckets has the counts of the range: days that are folded and where nothing has changed since, else hours, else minutes. The
 // OFFSETs keep the planner from joining all hours and all minutes with the few that are asked for.
 func (s StatementQuery) buckets(f *filter) string {
-	from, to := f.param(s.From)+"::timestamptz", f.param(s.To)+"::timestamptz"
+	from, to, daysEnd := f.param(s.From)+"::timestamptz", f.param(s.To)+"::timestamptz", f.param(s.DaysEnd)+"::timestamptz"
 	cut := s.cut(f)
 	columns := "started_at, user_id, api_key_id, provider_id, model, " + strings.Join(statementCounts, ", ")
 	return `WITH changed AS MATERIALIZED (
@@ -164,12 +164,14 @@ func (s StatementQuery) buckets(f *filter) string {
 	WHERE step_seconds = 60 AND updated_at >= ` + f.param(s.ChangedSince) + ` AND started_at >= ` + f.param(s.Oldest) + `
 		AND started_at >= ` + from + ` AND started_at < ` + to + `
 ), days AS MATERIALIZED (
-	SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day
+	SELECT date_trunc('day', hour, 'UTC') AS day
 	FROM changed
+	UNION
+	SELECT generate_series(greatest(` + from + `, ` + daysEnd + `), ` + to + ` - interval '1 day', interval '1 day')
 ), source AS (
 	SELECT ` + columns + `
 	FROM usage_buckets
-	WHERE step_seconds = 86400 AND started_at >= ` + from + ` AND started_at < ` + to + `
+	WHERE step_seconds = 86400 AND started_at >= ` + from + ` AND started_at < least(` + to + `, ` + daysEnd + `)
 		AND started_at NOT IN (SELECT day FROM days)` + cut + `
 	UNION ALL
 	SELECT ` + columns + `

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"pin":                {},
 	"page":               words("fault"),
 	"reach":              words("fault"),
+	"sheet":              words("fault"),
 	"dialect":            {},
 	"dialect/anthropic":  words("dialect dialect/failure dialect/jsonscan"),
 	"dialect/failure":    words("dialect/jsonscan"),
@@ -72,9 +73,10 @@ var allowed = map[string][]string{
 	"jobs":            words("auth authz catalog credit egress notify provider usage"),
 
 	// Assembly.
-	"app":         words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider proxy simulator snapshot upstream usage views web statement"),
+	"app":         words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider proxy simulator snapshot statement upstream usage views web"),
 	"bench":       words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"bench/books": words("authz db devstack event id llm migrations money page usage app"),
+	"bench/books": words("authz db devstack event id llm migrations money page usage"),
+	"main":        words("app"),
 }
 
 func TestImports(t *testing.T) {

@@ -26,7 +26,7 @@ func (l *Ledger) EachEntry(ctx context.Context, account id.Account, from, to tim
 	if err := g.Owner(owner); err != nil {
 		return err
 	}
-	err = db.InStream(ctx, l.pool, func(tx pgx.Tx) error {
+	err = db.Streaming(ctx, l.pool, func(tx pgx.Tx) error {
 		return l.q.EachCreditEntry(ctx, tx, account, from, to, func(row db.CreditEntry) error { return each(fromRow(row)) })
 	})
 	if err != nil {

@@ -45,10 +45,8 @@ func (s *Statements) Monthly(ctx context.Context, user id.User, month Period) (M
 	if err != nil {
 		return Monthly{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	out := Monthly{Period: month, UserID: user, Over: !s.now().Before(month.To)}
-	err = db.InSnapshot(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.read(ctx, func(tx pgx.Tx) error {
 		account, err := s.q.GetStatementBalance(ctx, tx, db.GetStatementBalanceParams{UserID: user, FromTime: month.From, ToTime: month.To})
 		if err != nil {
 			return fmt.Errorf("read balance: %w", err)

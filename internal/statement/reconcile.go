@@ -161,11 +161,9 @@ func (t *vendorTable) days() (Period, error) {
 
 // ours are the books' figures, in readTable's form.
 func (s *Statements) ours(ctx context.Context, provider *id.Provider, p Period, byModel bool) (map[place]*[9]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	ours := map[place]*[9]int64{}
 	q := db.StatementQuery{From: p.From, To: p.To, ByDay: true, ByUpstreamModel: true, ProviderID: provider}
-	err := db.InSnapshot(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.read(ctx, func(tx pgx.Tx) error {
 		return s.q.EachStatementRow(ctx, tx, q, func(row db.StatementRow) error {
 			if row.UpstreamModel == "" {
 				return nil // never sent

@@ -7,6 +7,7 @@ package statement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ const (
 	DefaultLines = 100
 	// maxTag is in bytes.
 	maxTag = 256
-	// timeout bounds the reading of one statement.
+	// timeout bounds each question to Postgres for a statement.
 	timeout = 30 * time.Second
 )
 
@@ -153,10 +154,8 @@ func (s *Statements) Statement(ctx context.Context, in Input) (Statement, error)
 	case lines < 0 || lines > MaxLines:
 		return Statement{}, fault.Field("lines", "a statement has between 1 and %d lines", MaxLines)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	out := Statement{Period: in.Period, Costs: reader.costs}
-	err = db.InSnapshot(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.read(ctx, func(tx pgx.Tx) error {
 		if err := s.fill(ctx, tx, reader, in, lines, &out); err != nil {
 			return err
 		}
@@ -179,11 +178,20 @@ func (s *Statements) Each(ctx context.Context, in Input, each func(Line) error) 
 	if err != nil {
 		return err
 	}
-	err = db.InSnapshot(ctx, s.pool, func(tx pgx.Tx) error { return s.each(ctx, tx, reader, in, each) })
+	err = db.Reading(ctx, s.pool, func(tx pgx.Tx) error { return s.each(ctx, tx, reader, in, each) })
 	if err != nil {
 		return fmt.Errorf("read statement: %w", err)
 	}
 	return nil
+}
+
+// read reads what is of one moment, and soon read.
+func (s *Statements) read(ctx context.Context, do func(pgx.Tx) error) error {
+	err := db.ReadingWithin(ctx, s.pool, timeout, do)
+	if errors.Is(err, db.ErrTimeout) {
+		return fault.Field("to", "this takes too long: ask for fewer days, or for the table as CSV")
+	}
+	return err
 }
 
 // A reader is who asks, and what that is cut to.
@@ -274,6 +282,7 @@ func (s *Statements) each(ctx context.Context, tx pgx.Tx, r reader, in Input, ea
 		ProviderID: in.Filter.ProviderID, Model: in.Filter.Model,
 	}
 	q.ChangedSince, q.Oldest = usage.Unfolded(folded, s.now())
+	q.DaysEnd = usage.FoldedDays(folded, s.now())
 	return s.q.EachStatementRow(ctx, tx, q, func(row db.StatementRow) error {
 		l := Line{Group: groupOf(row, in.GroupBy), Sums: sumsOf(row)}
 		if !r.costs {

@@ -21,7 +21,7 @@ func (r *Reports) EachRequest(ctx context.Context, f RequestFilter, each func(Re
 		return err
 	}
 	one := make([]Request, 1)
-	err = db.InStream(ctx, r.pool, func(tx pgx.Tx) error {
+	err = db.Streaming(ctx, r.pool, func(tx pgx.Tx) error {
 		return r.q.EachRequest(ctx, tx, f.stored(grant.Filter()), func(row db.Request) (err error) {
 			if one[0], err = fromRow(row); err != nil {
 				return err

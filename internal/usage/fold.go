@@ -262,7 +262,17 @@ func compareBuckets(a, b *bucket) int {
 }
 
 // Unfolded tells which hours a fold makes anew, and a report must read from their minutes, where the last fold was at last:
-// those with a minute that changed since changedSince, from oldest on. Days are folded where they had ended at the last fold.
+// those with a minute that changed since changedSince, from oldest on.
 func Unfolded(last, now time.Time) (changedSince, oldest time.Time) {
 	return last.Add(-foldMargin), now.Add(-foldReach).Truncate(time.Hour)
+}
+
+// FoldedDays is up to where there are days, but for what Unfolded tells: those that had ended at the last fold, and those that no
+// fold makes any more.
+func FoldedDays(last, now time.Time) time.Time {
+	_, oldest := Unfolded(last, now)
+	if oldest.After(last) {
+		last = oldest
+	}
+	return last.UTC().Truncate(day)
 }

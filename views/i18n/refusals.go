@@ -264,4 +264,5 @@ var refusals = map[string]string{
 	"the tolerance is between 0 and 100 percent":                                       "容差应在 0 到 100% 之间",
 	"there is no figure %q":                                                            "没有项目 %q",
 	"too large":                                                                        "数值过大",
+	"this takes too long: ask for fewer days, or for the table as CSV":                 "耗时过长：请缩小日期范围，或导出 CSV",
 }
