@@ -78,6 +78,13 @@ func TestTheRequestLogIsExported(t *testing.T) {
 	if rows := member.get("/requests/export.csv?user=" + s.admin.ID.String()).is(200).table(); len(rows) != 1 {
 		t.Errorf("another's requests: %q", rows)
 	}
+	head, err := http.NewRequestWithContext(t.Context(), http.MethodHead, admin.base+"/requests/export.csv", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := admin.do(head).is(200); a.body != "" || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("asked for the head alone: %v", a.Header)
+	}
 	s.browser(t).get("/requests/export.csv").redirects("/login?next=%2Frequests%2Fexport.csv")
 	admin.get("/requests").is(200).shows(`href="/requests/export.csv?"`)
 }

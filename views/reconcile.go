@@ -109,7 +109,7 @@ func (f *reconcileForm) read(r *http.Request) (io.Reader, error) {
 		}
 		if into := fields[part.FormName()]; into != nil {
 			text, err := io.ReadAll(io.LimitReader(part, maxForm))
-			if err != nil {
+			if err != nil || len(text) == maxForm {
 				return nil, fault.Wrap(err, fault.Invalid, "the form cannot be read")
 			}
 			*into = strings.TrimSpace(string(text))

@@ -92,20 +92,6 @@ type Sums struct{ usage.Counts }
 // Margin is what is left of the charge when the vendor is paid.
 func (s Sums) Margin() money.Amount { return s.Charge.Add(-s.Cost) }
 
-func (s *Sums) add(o Sums) {
-	s.Requests += o.Requests
-	s.Errors += o.Errors
-	s.Refused += o.Refused
-	s.Unpriced += o.Unpriced
-	s.Input += o.Input
-	s.CachedInput += o.CachedInput
-	s.CacheWrite += o.CacheWrite
-	s.Output += o.Output
-	s.Reasoning += o.Reasoning
-	s.Charge = s.Charge.Add(o.Charge)
-	s.Cost = s.Cost.Add(o.Cost)
-}
-
 // A Statement is the sums of a period by group.
 type Statement struct {
 	Period
@@ -259,12 +245,12 @@ func plain(text string) bool {
 // fill reads the lines and adds them up; what has no room is added to the rest.
 func (s *Statements) fill(ctx context.Context, tx pgx.Tx, r reader, in Input, room int, out *Statement) error {
 	return s.each(ctx, tx, r, in, func(l Line) error {
-		out.Total.add(l.Sums)
+		out.Total.Merge(l.Counts)
 		if len(out.Lines) < room {
 			out.Lines = append(out.Lines, l)
 			return nil
 		}
-		out.Rest.add(l.Sums)
+		out.Rest.Merge(l.Counts)
 		out.More++
 		return nil
 	})

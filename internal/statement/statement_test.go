@@ -63,7 +63,7 @@ func wanted(events []usage.Event, in Input, user *id.User) map[string]Sums {
 		if e.Charge != nil {
 			one.Charge, one.Cost = *e.Charge, *e.Cost
 		}
-		s.add(one)
+		s.Merge(one.Counts)
 		want[nameOf(g)] = s
 	}
 	return want
@@ -176,7 +176,7 @@ func TestAStatementIsWhatTheLedgerSays(t *testing.T) {
 		must(t, err)
 		sum := short.Rest
 		for _, l := range short.Lines {
-			sum.add(l.Sums)
+			sum.Merge(l.Counts)
 		}
 		if sum != got.Total || short.Total != got.Total || int(short.More)+len(short.Lines) != len(got.Lines) {
 			t.Errorf("by %v, cut short: %+v of %+v", in.GroupBy, sum, got.Total)

@@ -70,8 +70,8 @@ func (c *Counts) add(e *Event) {
 	}
 }
 
-// merge adds the counts of others.
-func (c *Counts) merge(o Counts) {
+// Merge adds the counts of others.
+func (c *Counts) Merge(o Counts) {
 	c.Requests += o.Requests
 	c.Errors += o.Errors
 	c.Refused += o.Refused
@@ -90,7 +90,7 @@ func (c *Counts) subtract(o Counts) {
 	o.Requests, o.Errors, o.Refused, o.Unpriced = -o.Requests, -o.Errors, -o.Refused, -o.Unpriced
 	o.Input, o.CachedInput, o.CacheWrite, o.Output, o.Reasoning = -o.Input, -o.CachedInput, -o.CacheWrite, -o.Output, -o.Reasoning
 	o.Charge, o.Cost = -o.Charge, -o.Cost
-	c.merge(o)
+	c.Merge(o)
 }
 
 // Times are the distributions beside the counts. Refused requests are in neither: they would only show how fast a no is.

@@ -206,7 +206,7 @@ func (f folding) merge(row *db.UsageRow, step time.Duration, dimension string, g
 
 // merge adds a row of counts.
 func (b *bucket) merge(row *db.UsageRow) {
-	b.counts.merge(countsOf(row))
+	b.counts.Merge(countsOf(row))
 	b.times.merge(Times{Duration: row.DurationHistogram, FirstToken: row.FirstTokenHistogram})
 }
 
