@@ -47,16 +47,16 @@ func (f requestFilterForm) filter() usage.RequestFilter {
 	}
 	out.KeyID, out.UserID = readID[id.Key](f.Key), readID[id.User](f.User)
 	if f.First != "" {
-		out.From = readDay(f.First, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+		out.From = dayOf(f.First, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 	}
 	if f.Last != "" {
-		out.To = readDay(f.Last, time.Unix(0, 0).UTC()).AddDate(0, 0, 1)
+		out.To = dayOf(f.Last, time.Unix(0, 0).UTC()).AddDate(0, 0, 1)
 	}
 	return out
 }
 
-// readDay is the beginning of a day of UTC, or instead where it is not one.
-func readDay(text string, instead time.Time) time.Time {
+// dayOf is the beginning of a day of UTC, or instead where it is not one.
+func dayOf(text string, instead time.Time) time.Time {
 	day, err := time.ParseInLocation(time.DateOnly, text, time.UTC)
 	if err != nil {
 		return instead
