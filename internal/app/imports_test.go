@@ -74,7 +74,7 @@ var allowed = map[string][]string{
 
 	// Assembly.
 	"app":         words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider proxy simulator snapshot statement upstream usage views web"),
-	"bench":       words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
+	"bench":       words("db devstack id limit money proxy secret simulator snapshot sse upstream usage web dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"bench/books": words("authz db devstack event id llm migrations money page usage"),
 	"main":        words("app"),
 }

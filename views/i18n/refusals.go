@@ -3,6 +3,7 @@ package i18n
 // refusals holds the Chinese of the domain's refusals, by their wording in the code. A test reads the domain's code and
 // fails on one that is missing here, and on one that is no longer there.
 var refusals = map[string]string{
+	"no price catalogue is set up: PRICE_CATALOG_URL is empty":                                      "尚未设置价格目录：PRICE_CATALOG_URL 为空",
 	"There is nothing at this address.":                                                             "此地址没有内容。",
 	"Only administrators create users.":                                                             "只有管理员可以创建用户。",
 	"Only administrators create models.":                                                            "只有管理员可以创建模型。",
