@@ -94,12 +94,12 @@ func TestBudgetsOverNodes(t *testing.T) {
 					hold, err := l.Reserve(ctx, account, amount)
 					if err == nil {
 						holds = append(holds, hold)
-						hold, err = budgets.Reserve(ctx, user.UUID, Month, at, amount)
+						hold, err = budgets.Reserve(ctx, Owner{ID: user.UUID}, Month, at, amount)
 					}
 					if err == nil {
 						holds = append(holds, hold)
 						if of == key {
-							if hold, err = budgets.Reserve(ctx, key.UUID, Day, at, amount); err == nil {
+							if hold, err = budgets.Reserve(ctx, Owner{ID: key.UUID}, Day, at, amount); err == nil {
 								holds = append(holds, hold)
 							}
 						}
@@ -152,12 +152,12 @@ func TestBudgetWindowsFollowEachOther(t *testing.T) {
 	l := b.leases(node)
 	budgets := NewBudgets(l)
 	now := time.Now().UTC()
-	if hold, err := budgets.Reserve(t.Context(), user.UUID, Day, now, 5); hold != nil || err != nil {
+	if hold, err := budgets.Reserve(t.Context(), Owner{ID: user.UUID}, Day, now, 5); hold != nil || err != nil {
 		t.Fatalf("a budget that is not there: %v, %v", hold, err)
 	}
 	b.budget(user, Day, 100)
 	reserve := func(at time.Time, amount money.Amount) error {
-		hold, err := budgets.Reserve(t.Context(), user.UUID, Day, at, amount)
+		hold, err := budgets.Reserve(t.Context(), Owner{ID: user.UUID}, Day, at, amount)
 		if err != nil {
 			return err
 		}
@@ -262,7 +262,7 @@ func TestBudgetAlerts(t *testing.T) {
 	budgets := NewBudgets(l)
 	now := time.Now()
 	spend := func(amount money.Amount) error {
-		hold, err := budgets.Reserve(t.Context(), key.UUID, Month, now, amount)
+		hold, err := budgets.Reserve(t.Context(), Owner{ID: key.UUID}, Month, now, amount)
 		if err != nil {
 			return err
 		}
