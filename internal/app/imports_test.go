@@ -61,18 +61,18 @@ var allowed = map[string][]string{
 
 	// Doors: domain packages and what they need of vendors. Never one another, never db.
 	"proxy":           words("affinity apikey credit health keypool limit overload pin pricing routing snapshot sse tokens upstream usage web dialect dialect/form dialect/formdata dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"graph":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider routing snapshot usage web graph/generated graph/model graph/scalar"),
-	"graph/generated": words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing usage graph/model graph/scalar"),
-	"graph/model":     words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider routing usage graph/scalar"),
-	"graph/scalar":    words("account apikey authz catalog credit pricing provider usage"),
-	"views":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider sse usage web views/assets views/i18n views/ui"),
+	"graph":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider quota routing snapshot usage web graph/generated graph/model graph/scalar"),
+	"graph/generated": words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider quota routing usage graph/model graph/scalar"),
+	"graph/model":     words("account apikey audit auth authz catalog credit egress health keypool notify pricing provider quota routing usage graph/scalar"),
+	"graph/scalar":    words("account apikey authz catalog credit pricing provider quota usage"),
+	"views":           words("account apikey audit auth authz catalog credit egress event health keypool notify overload plan pricing provider quota sse usage web views/assets views/i18n views/ui"),
 	"views/ui":        words("views/assets views/i18n"),
 	"views/i18n":      {},
 	"views/assets":    {},
 	"jobs":            words("auth authz catalog credit egress notify provider usage"),
 
 	// Assembly.
-	"app":         words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider proxy simulator snapshot upstream usage views web"),
+	"app":         words("account affinity apikey audit auth authz catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider quota proxy simulator snapshot upstream usage views web"),
 	"bench":       words("devstack simulator sse dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
 	"bench/books": words("authz db devstack event id llm migrations money page usage"),
 	"main":        words("app"),

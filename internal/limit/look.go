@@ -53,6 +53,13 @@ func (l *Limiter) Look(ctx context.Context, claims []Claim) ([]int64, error) {
 	return used, nil
 }
 
+// Known is how many limits this node keeps in mind.
+func (l *Limiter) Known() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byKey)
+}
+
 func (l *Limiter) lookHere(claims []Claim) []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
