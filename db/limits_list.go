@@ -54,19 +54,19 @@ func (f LimitFilter) build() *filter {
 	return &w
 }
 
-func listLimits(f LimitFilter, after *LimitKey, limit int) (string, []any) {
+func listLimits(f LimitFilter, after *LimitKey, oldestFirst bool, limit int) (string, []any) {
 	w := f.build()
 	var key []any
 	if after != nil {
 		key = []any{after.ID}
 	}
-	order := w.behind(key, false, "id")
+	order := w.behind(key, oldestFirst, "id")
 	return "SELECT " + columns[Limit]() + ", label FROM " + limitLabels + w.String() + order + " LIMIT " + w.param(limit), w.args
 }
 
-// ListLimits is the limits behind after, nil being the beginning, the newest first.
-func (q *Queries) ListLimits(ctx context.Context, db DBTX, f LimitFilter, after *LimitKey, limit int) ([]LabelledLimit, error) {
-	sql, args := listLimits(f, after, limit)
+// ListLimits is the limits behind after, nil being the beginning, by the time at which they were made.
+func (q *Queries) ListLimits(ctx context.Context, db DBTX, f LimitFilter, after *LimitKey, oldestFirst bool, limit int) ([]LabelledLimit, error) {
+	sql, args := listLimits(f, after, oldestFirst, limit)
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

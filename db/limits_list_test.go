@@ -38,7 +38,7 @@ func TestLimitListWalksAnIndex(t *testing.T) {
 		"all":         {LimitFilter{}, "limits_pkey"},
 		"a subject's": {LimitFilter{Subject: "key", SubjectID: uuid.New()}, "limits_subject_key"},
 	} {
-		sql, args := listLimits(c.filter, &LimitKey{ID: id.New[id.Limit]()}, 21)
+		sql, args := listLimits(c.filter, &LimitKey{ID: id.New[id.Limit]()}, false, 21)
 		plan := explain(t, pool, sql, args...)
 		if !strings.Contains(plan, c.want) || strings.Contains(plan, "Seq Scan on limits") {
 			t.Errorf("%s: want %s:\n%s", name, c.want, plan)

@@ -259,7 +259,7 @@ func TestUnlimitedTagsAreNotKept(t *testing.T) {
 func TestBudgetsOfLimits(t *testing.T) {
 	t.Parallel()
 	spend := func(s quota.Subject, name string, each bool) quota.Limit {
-		return quota.Limit{Subject: s, SubjectName: name, EachUser: each, Dimension: quota.Spend, Window: quota.Month, Amount: int64(money.Credit)}
+		return quota.Limit{Subject: s, SubjectName: name, EachUser: each, Dimension: quota.Spend, Window: quota.Month, Spend: money.Credit}
 	}
 	p := &purse{}
 	var limits []quota.Limit
@@ -303,7 +303,7 @@ func TestRefusedCallsTakeNothing(t *testing.T) {
 	t.Parallel()
 	p := &purse{}
 	w := newWorld(t, []vendor{{handler: answer(completion)}}, limiting(
-		quota.Limit{Subject: quota.Provider, Dimension: quota.Spend, Window: quota.Day, Amount: int64(5 * money.Credit)},
+		quota.Limit{Subject: quota.Provider, Dimension: quota.Spend, Window: quota.Day, Spend: 5 * money.Credit},
 		daily(quota.Key, "", quota.Requests, 2), daily(quota.Model, "m", quota.InputTokens, 1000), daily(quota.User, "", quota.Concurrency, 1),
 	), func(o *proxy.Options, c *snapshot.Contents) {
 		c.Limits[3].Window = quota.Call

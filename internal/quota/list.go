@@ -18,6 +18,8 @@ type Filter struct {
 	SubjectID uuid.UUID
 	Dimension Dimension
 	Query     string // part of what people call the subject, in any case
+
+	OldestFirst bool
 }
 
 // Get is one limit. Only admins may know.
@@ -32,7 +34,7 @@ func (l *Limits) Get(ctx context.Context, limit id.Limit) (Limit, error) {
 	return labelled(row), nil
 }
 
-// List is a page of the limits, the newest first. Only admins may know.
+// List is a page of the limits, by the time at which they were made. Only admins may know.
 func (l *Limits) List(ctx context.Context, f Filter, args page.Args) (page.Page[Limit], error) {
 	var none page.Page[Limit]
 	if _, err := authz.Require(ctx, authz.LimitRead); err != nil {
@@ -50,7 +52,7 @@ func (l *Limits) List(ctx context.Context, f Filter, args page.Args) (page.Page[
 		after = nil
 	}
 	filter := db.LimitFilter{Subject: string(f.Subject), SubjectID: f.SubjectID, Dimension: string(f.Dimension), Query: f.Query}
-	rows, err := l.q.ListLimits(ctx, l.pool, filter, after, size+1)
+	rows, err := l.q.ListLimits(ctx, l.pool, filter, after, f.OldestFirst, size+1)
 	if err != nil {
 		return none, fmt.Errorf("list limits: %w", db.Classify(err))
 	}

@@ -96,8 +96,9 @@ type Limit struct {
 	EachUser    bool      // each user has the amount, and not all together
 	Dimension   Dimension
 	Window      Window
-	Amount      int64 // of Spend nano-credits
-	Closed      bool  // lets nothing new through while Redis is away; else each node lets its share through
+	Amount      int64        // of requests, tokens or calls
+	Spend       money.Amount // of Spend
+	Closed      bool         // lets nothing new through while Redis is away; else each node lets its share through
 	CreatedAt   time.Time
 }
 
@@ -105,7 +106,12 @@ type Limit struct {
 func FromRow(row db.Limit) Limit {
 	l := Limit{
 		ID: row.ID, Subject: Subject(row.Subject), SubjectName: row.SubjectName, EachUser: row.EachUser, Dimension: Dimension(row.Dimension),
-		Window: Window(row.LimitWindow), Amount: row.Amount, Closed: row.RedisAway == closed, CreatedAt: row.CreatedAt,
+		Window: Window(row.LimitWindow), Closed: row.RedisAway == closed, CreatedAt: row.CreatedAt,
+	}
+	if l.Dimension == Spend {
+		l.Spend = money.Amount(row.Amount)
+	} else {
+		l.Amount = row.Amount
 	}
 	if row.SubjectID != nil {
 		l.SubjectID = *row.SubjectID
@@ -114,6 +120,9 @@ func FromRow(row db.Limit) Limit {
 }
 
 const open, closed = "open", "closed"
+
+// amount is the amount as a row has it: one of the two is zero.
+func (l Limit) amount() int64 { return l.Amount + int64(l.Spend) }
 
 func (l Limit) redisAway() string {
 	if l.Closed {
@@ -143,7 +152,7 @@ func (l Limit) Rate() (limit.Limit, bool) {
 
 // Budget is a limit of spend as package credit holds it.
 func (l Limit) Budget() credit.Budget {
-	return credit.Budget{Amount: money.Amount(l.Amount), Window: credit.Window(l.Window)}
+	return credit.Budget{Amount: l.Spend, Window: credit.Window(l.Window)}
 }
 
 // Owner is whose budget a limit of spend is: its own, or where each user has it that of a user.
@@ -164,13 +173,15 @@ type LimitInput struct {
 	EachUser  bool
 	Dimension Dimension
 	Window    Window
-	Amount    int64
+	Amount    int64        // of all but Spend
+	Spend     money.Amount // of Spend
 	Closed    bool
 }
 
 // A LimitChange changes a limit; nil fields stay as they are.
 type LimitChange struct {
 	Amount *int64
+	Spend  *money.Amount
 	Closed *bool
 }
 
@@ -219,12 +230,12 @@ func (in LimitInput) check() error {
 			return fault.Field("window", "calls at the same time have no window")
 		}
 	case Spend:
-		if in.Closed {
-			return fault.Field("redisAway", "what is spent does not depend on Redis")
-		}
-		return in.budget()
+		return in.checkSpend()
 	default:
 		return fault.Field("dimension", "this cannot be limited")
+	}
+	if in.Spend != 0 {
+		return fault.Field("spend", "this is counted, and not spent")
 	}
 	if in.Amount <= 0 || in.Amount > MaxAmount {
 		return fault.Field("amount", "a limit is above 0 and at most %d", int64(MaxAmount))
@@ -232,8 +243,18 @@ func (in LimitInput) check() error {
 	return nil
 }
 
-func (in LimitInput) budget() error {
-	return credit.Budget{Amount: money.Amount(in.Amount), Window: credit.Window(in.Window)}.Check()
+func (in LimitInput) checkSpend() error {
+	switch {
+	case in.Window != Day && in.Window != Month:
+		return fault.Field("window", "spend is limited in a day or a month")
+	case in.Amount != 0:
+		return fault.Field("amount", "what is spent is told in credits")
+	case in.Spend <= 0 || in.Spend > credit.MaxGrant:
+		return fault.Field("spend", "a limit is above 0 and at most %s credits", credit.MaxGrant)
+	case in.Closed:
+		return fault.Field("redisAway", "what is spent does not depend on Redis")
+	}
+	return nil
 }
 
 // isTag reports whether a text can be what a call carries: see the tags of package proxy.

@@ -114,7 +114,7 @@ func TestLimitsAreListed(t *testing.T) {
 		{Subject: quota.Role, Of: "member", EachUser: true, Dimension: quota.Concurrency, Amount: 3},
 		{Subject: quota.Role, Of: "member", Dimension: quota.Concurrency, Window: quota.Call, Amount: 4},
 		{Subject: quota.Model, Of: "vendor/gpt", Dimension: quota.OutputTokens, Window: quota.Day, Amount: quota.MaxAmount},
-		{Subject: quota.Provider, Of: "vendor", Dimension: quota.Spend, Window: quota.Month, Amount: int64(credit.MaxGrant)},
+		{Subject: quota.Provider, Of: "vendor", Dimension: quota.Spend, Window: quota.Month, Spend: credit.MaxGrant},
 		{Subject: quota.Tag, Of: "team=the red ones", Dimension: quota.Requests, Window: quota.Minute, Amount: 7},
 	} {
 		h.create(in)
@@ -185,12 +185,14 @@ func TestLimitsThatAreNone(t *testing.T) {
 		"too much money": {func(in *quota.LimitInput) {
 			in.Dimension, in.Window, in.Amount = quota.Spend, quota.Day, int64(credit.MaxGrant)+1
 		}, "amount"},
-		"no dimension":        {func(in *quota.LimitInput) { in.Dimension = "words" }, "dimension"},
-		"requests a month":    {func(in *quota.LimitInput) { in.Window = quota.Month }, "window"},
-		"no window":           {func(in *quota.LimitInput) { in.Window = "" }, "window"},
-		"spend in a minute":   {func(in *quota.LimitInput) { in.Dimension = quota.Spend }, "window"},
-		"calls in a minute":   {func(in *quota.LimitInput) { in.Dimension = quota.Concurrency }, "window"},
-		"spend without Redis": {func(in *quota.LimitInput) { in.Dimension, in.Window, in.Closed = quota.Spend, quota.Day, true }, "redisAway"},
+		"no dimension":      {func(in *quota.LimitInput) { in.Dimension = "words" }, "dimension"},
+		"requests a month":  {func(in *quota.LimitInput) { in.Window = quota.Month }, "window"},
+		"no window":         {func(in *quota.LimitInput) { in.Window = "" }, "window"},
+		"spend in a minute": {func(in *quota.LimitInput) { in.Dimension = quota.Spend }, "window"},
+		"calls in a minute": {func(in *quota.LimitInput) { in.Dimension = quota.Concurrency }, "window"},
+		"spend without Redis": {func(in *quota.LimitInput) {
+			in.Dimension, in.Window, in.Amount, in.Spend, in.Closed = quota.Spend, quota.Day, 0, 1, true
+		}, "redisAway"},
 	} {
 		in := good
 		tt.change(&in)
@@ -223,8 +225,8 @@ func TestStandings(t *testing.T) {
 	h := newHouse(t)
 	requests := h.create(quota.LimitInput{Subject: quota.Model, Of: "m", Dimension: quota.Requests, Window: quota.Day, Amount: 10})
 	each := h.create(quota.LimitInput{Subject: quota.Provider, Of: "vendor", EachUser: true, Dimension: quota.Requests, Window: quota.Day, Amount: 10})
-	spend := h.create(quota.LimitInput{Subject: quota.Model, Of: "m", Dimension: quota.Spend, Window: quota.Month, Amount: 1000})
-	eachSpend := h.create(quota.LimitInput{Subject: quota.Model, Of: "m", EachUser: true, Dimension: quota.Spend, Window: quota.Month, Amount: 1000})
+	spend := h.create(quota.LimitInput{Subject: quota.Model, Of: "m", Dimension: quota.Spend, Window: quota.Month, Spend: 1000})
+	eachSpend := h.create(quota.LimitInput{Subject: quota.Model, Of: "m", EachUser: true, Dimension: quota.Spend, Window: quota.Month, Spend: 1000})
 	rate, _ := requests.Rate()
 	for range 3 {
 		if _, err := h.limiter.Take(t.Context(), limit.Use{}, limit.Claim{Subject: requests.Of(), Limits: []limit.Limit{rate}}); err != nil {
@@ -251,7 +253,7 @@ func TestStandings(t *testing.T) {
 		t.Errorf("twice 900 of 1000 of one user: %v", err)
 	}
 	h.exec(`UPDATE credit_accounts a SET balance = balance - 900 FROM budget_spends s WHERE s.account_id = a.id`) // as if booked
-	check := func(want map[id.Limit]quota.Standing) {
+	check := func(want map[quota.Limit]quota.Standing) {
 		t.Helper()
 		got, err := h.limits.Standings(h.admin, []quota.Limit{requests, each, spend, eachSpend})
 		if err != nil || len(got) != len(want) {
@@ -263,15 +265,15 @@ func TestStandings(t *testing.T) {
 			}
 		}
 	}
-	check(map[id.Limit]quota.Standing{requests.ID: {Used: 3, Left: 7}, spend.ID: {Used: 900, Left: 100}})
-	less := int64(800)
+	check(map[quota.Limit]quota.Standing{requests: {Used: 3}, spend: {Spent: 900}})
+	less := money.Amount(800)
 	var err error
-	if spend, err = h.limits.Update(h.admin, spend.ID, quota.LimitChange{Amount: &less}); err != nil {
+	if spend, err = h.limits.Update(h.admin, spend.ID, quota.LimitChange{Spend: &less}); err != nil {
 		t.Fatal(err)
 	}
-	check(map[id.Limit]quota.Standing{requests.ID: {Used: 3, Left: 7}, spend.ID: {Used: 900, Left: 0}})
-	more := int64(5000)
-	if _, err := h.limits.Update(h.admin, eachSpend.ID, quota.LimitChange{Amount: &more}); err != nil {
+	check(map[quota.Limit]quota.Standing{requests: {Used: 3}, spend: {Spent: 900}})
+	more := money.Amount(5000)
+	if _, err := h.limits.Update(h.admin, eachSpend.ID, quota.LimitChange{Spend: &more}); err != nil {
 		t.Fatal(err)
 	}
 	var left []int64

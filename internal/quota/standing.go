@@ -7,19 +7,19 @@ import (
 
 	"aihigress/internal/authz"
 	"aihigress/internal/credit"
-	"aihigress/internal/id"
 	"aihigress/internal/limit"
+	"aihigress/internal/money"
 )
 
 // A Standing is what was used of a limit.
 type Standing struct {
-	Used int64 // of spend nano-credits, as booked; of the rest to within a second
-	Left int64 // zero where more was used than there is
+	Used  int64        // of requests, tokens or calls, to within a second
+	Spent money.Amount // of Spend, as booked
 }
 
 // Standings tells where limits stand now, over all nodes. Those that each user has are left out, and while Redis is away all
 // but those of spend. Only admins may know.
-func (l *Limits) Standings(ctx context.Context, limits []Limit) (map[id.Limit]Standing, error) {
+func (l *Limits) Standings(ctx context.Context, limits []Limit) (map[Limit]Standing, error) {
 	if _, err := authz.Require(ctx, authz.LimitRead); err != nil {
 		return nil, err
 	}
@@ -36,10 +36,10 @@ func (l *Limits) Standings(ctx context.Context, limits []Limit) (map[id.Limit]St
 			budgets, owners = append(budgets, one), append(owners, one.ID.UUID)
 		}
 	}
-	all := make(map[id.Limit]Standing, len(limits))
+	all := make(map[Limit]Standing, len(limits))
 	if used, err := l.limiter.Look(ctx, claims); err == nil {
 		for i, one := range claimed {
-			all[one.ID] = Standing{Used: used[i], Left: max(one.Amount-used[i], 0)}
+			all[one] = Standing{Used: used[i]}
 		}
 	}
 	if len(budgets) == 0 {
@@ -50,8 +50,7 @@ func (l *Limits) Standings(ctx context.Context, limits []Limit) (map[id.Limit]St
 		return nil, err
 	}
 	for _, one := range budgets {
-		used := int64(spent[one.ID.UUID][credit.Window(one.Window)])
-		all[one.ID] = Standing{Used: used, Left: max(one.Amount-used, 0)}
+		all[one] = Standing{Spent: spent[one.ID.UUID][credit.Window(one.Window)]}
 	}
 	return all, nil
 }

@@ -39,7 +39,7 @@ func (l *Limits) Create(ctx context.Context, in LimitInput) (Limit, error) {
 		}
 		params := db.InsertLimitParams{
 			ID: id.New[id.Limit](), Subject: string(in.Subject), EachUser: in.EachUser, Dimension: string(in.Dimension),
-			LimitWindow: string(in.Window), Amount: in.Amount, RedisAway: Limit{Closed: in.Closed}.redisAway(), SubjectID: subject,
+			LimitWindow: string(in.Window), Amount: Limit{Amount: in.Amount, Spend: in.Spend}.amount(), RedisAway: Limit{Closed: in.Closed}.redisAway(), SubjectID: subject,
 		}
 		if in.Subject.named() {
 			params.SubjectName = in.Of
@@ -108,13 +108,16 @@ func (l *Limits) Update(ctx context.Context, limit id.Limit, in LimitChange) (Li
 		if in.Amount != nil {
 			changed.Amount = *in.Amount
 		}
+		if in.Spend != nil {
+			changed.Spend = *in.Spend
+		}
 		if in.Closed != nil {
 			changed.Closed = *in.Closed
 		}
 		if err := changed.check(); err != nil {
 			return err
 		}
-		if _, err = l.q.UpdateLimit(ctx, tx, db.UpdateLimitParams{ID: limit, Amount: changed.Amount, RedisAway: changed.redisAway()}); err != nil {
+		if _, err = l.q.UpdateLimit(ctx, tx, db.UpdateLimitParams{ID: limit, Amount: changed.amount(), RedisAway: changed.redisAway()}); err != nil {
 			return err
 		}
 		if changed.Dimension == Spend {
@@ -133,7 +136,7 @@ func (l *Limits) Update(ctx context.Context, limit id.Limit, in LimitChange) (Li
 // check holds what can be changed to the rules.
 func (l Limit) check() error {
 	return LimitInput{
-		Subject: l.Subject, Of: l.SubjectName, EachUser: l.EachUser, Dimension: l.Dimension, Window: l.Window, Amount: l.Amount, Closed: l.Closed,
+		Subject: l.Subject, Of: l.SubjectName, EachUser: l.EachUser, Dimension: l.Dimension, Window: l.Window, Amount: l.Amount, Spend: l.Spend, Closed: l.Closed,
 	}.check()
 }
 
@@ -176,9 +179,13 @@ func describe(l Limit) map[string]any {
 	if of == "" {
 		of = l.SubjectText()
 	}
-	return map[string]any{
-		"subject": l.Subject, "of": of, "eachUser": l.EachUser, "dimension": l.Dimension, "window": l.Window, "amount": l.Amount, "redisAway": l.redisAway(),
+	details := map[string]any{"subject": l.Subject, "of": of, "eachUser": l.EachUser, "dimension": l.Dimension, "window": l.Window}
+	if l.Dimension == Spend {
+		details["spend"] = l.Spend
+	} else {
+		details["amount"], details["redisAway"] = l.Amount, l.redisAway()
 	}
+	return details
 }
 
 // SubjectText is the typed id of a key, user or provider; empty of others.

@@ -14,6 +14,7 @@ import (
 	"aihigress/internal/devstack/pgtest"
 	"aihigress/internal/id"
 	"aihigress/internal/limit"
+	"aihigress/internal/money"
 	"aihigress/internal/quota"
 	"aihigress/internal/snapshot"
 )
@@ -28,7 +29,11 @@ func TestLimitsOfACall(t *testing.T) {
 	free := &snapshot.Key{ID: id.New[id.Key](), Hash: [32]byte{2}, UserID: id.New[id.User](), Role: authz.Admin}
 	p := provider("vendor", "public", id.User{})
 	of := func(s quota.Subject, name string, subject uuid.UUID, each bool, d quota.Dimension, w quota.Window, n int64) quota.Limit {
-		return quota.Limit{ID: id.New[id.Limit](), Subject: s, SubjectName: name, SubjectID: subject, EachUser: each, Dimension: d, Window: w, Amount: n, Closed: n == 77}
+		l := quota.Limit{ID: id.New[id.Limit](), Subject: s, SubjectName: name, SubjectID: subject, EachUser: each, Dimension: d, Window: w, Amount: n, Closed: n == 77}
+		if d == quota.Spend {
+			l.Amount, l.Spend = 0, money.Amount(n)
+		}
+		return l
 	}
 	s := snapshot.New(snapshot.Contents{Keys: []*snapshot.Key{key, free}, Providers: []*snapshot.Provider{p}, Limits: []quota.Limit{
 		of(quota.Key, "", key.ID.UUID, false, quota.Requests, quota.Minute, 77), // the key's own is lower
