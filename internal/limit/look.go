@@ -70,7 +70,7 @@ func (l *Limiter) lookHere(claims []Claim) []int64 {
 			limit, n := &claims[i].Limits[j], int64(0)
 			for _, c := range l.cells[claims[i].Subject] {
 				if c.is(limit) {
-					n = limit.Amount - int64(c.left(now))
+					n = c.limit.Amount - int64(c.left(now))
 				}
 			}
 			used = append(used, n)

@@ -66,21 +66,25 @@ func (l *Limits) find(ctx context.Context, tx pgx.Tx, in LimitInput) (*uuid.UUID
 	if in.Subject.named() {
 		return nil, in.Of, nil
 	}
-	params := db.FindLimitSubjectParams{Subject: string(in.Subject), Name: in.Of}
-	switch in.Subject {
-	case Key:
-		params.ID = parsed[id.Key](in.Of)
-	case User:
-		params.ID = parsed[id.User](in.Of)
-	case Provider:
-		params.ID = parsed[id.Provider](in.Of)
-	case Role, Model, Tag:
-	}
-	row, err := l.q.FindLimitSubject(ctx, tx, params)
+	row, err := l.q.FindLimitSubject(ctx, tx, db.FindLimitSubjectParams{Subject: string(in.Subject), ID: in.Subject.ID(in.Of), Name: in.Of})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, "", fault.Field("of", "there is no such %s", in.Subject)
 	}
 	return &row.ID, row.Name, err
+}
+
+// ID reads the typed id of a key, user or provider. What is none of this subject is the zero one, which nothing has.
+func (s Subject) ID(text string) uuid.UUID {
+	switch s {
+	case Key:
+		return parsed[id.Key](text)
+	case User:
+		return parsed[id.User](text)
+	case Provider:
+		return parsed[id.Provider](text)
+	case Role, Model, Tag:
+	}
+	return uuid.Nil
 }
 
 // parsed is the id that a text is, or the zero one, which nothing has.

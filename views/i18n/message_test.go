@@ -40,7 +40,7 @@ func TestEveryRefusalIsTranslated(t *testing.T) {
 		"internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
 		"internal/notify", "internal/page", "internal/provider", "views",
 		"internal/egress", "internal/page", "internal/provider", "internal/reach", "views",
-		"internal/page", "internal/plan", "internal/provider", "internal/snapshot", "views",
+		"internal/page", "internal/plan", "internal/provider", "internal/quota", "internal/snapshot", "views",
 	} {
 		files, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
 		if err != nil || len(files) == 0 {

@@ -25,6 +25,7 @@ const (
 	Credit    Section = "credit"
 	Sessions  Section = "sessions"
 	Users     Section = "users"
+	Limits    Section = "limits"
 	Egress    Section = "egress"
 	Audit     Section = "audit"
 	Jobs      Section = "jobs"
