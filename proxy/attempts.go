@@ -74,7 +74,7 @@ type progress struct {
 
 	wait    time.Duration  // the shortest until a target that was passed over has room; zero where none was
 	refusal *limit.Refusal // of that target's provider; nil where its key had none
-	line queueing
+	line    queueing
 
 	first attempt  // room for the one that most calls make
 	made  *attempt // last

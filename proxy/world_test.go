@@ -289,7 +289,9 @@ func (unlimited) Admit(context.Context, limit.Use, []limit.Claim) (*limit.Lease,
 	return nil, limit.State{}, nil
 }
 
-func (unlimited) Take(context.Context, limit.Use, ...limit.Claim) (*limit.Lease, error) { return nil, nil }
+func (unlimited) Take(context.Context, limit.Use, ...limit.Claim) (*limit.Lease, error) {
+	return nil, nil
+}
 
 // script answers with a status, a content type and bytes, each piece flushed.
 func script(status int, contentType string, pieces ...string) http.HandlerFunc {

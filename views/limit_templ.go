@@ -520,7 +520,7 @@ func redisAway(form limitForm) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = ui.Select(ui.Field{Name: "redisAway", Label: i18n.T(ctx, "While Redis is away"), Value: closedValue(form.Closed), Options: []ui.Option{
-			{Value: "open", Label: i18n.T(ctx, "Open: each node lets its share through")}, {Value: "closed", Label: i18n.T(ctx, "Closed: nothing new passes")},
+			{Value: "open", Label: i18n.T(ctx, "Open: each node its share")}, {Value: "closed", Label: i18n.T(ctx, "Closed: nothing new")},
 		}, Hint: i18n.T(ctx, "Redis counts over all nodes. A node's share is the limit divided by the nodes. Credits do not depend on it."), Error: form.Problems.of("redisAway")}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

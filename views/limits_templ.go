@@ -108,7 +108,7 @@ func limitsPage(p ui.Page, v limitsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Pick("subject", i18n.T(ctx, "Applies to"), v.Subject, append([]ui.Option{{Value: "", Label: i18n.T(ctx, "Applies to anything")}}, subjectOptions(ctx)...)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Pick("subject", i18n.T(ctx, "Applies to"), v.Subject, append([]ui.Option{{Value: "", Label: i18n.T(ctx, "Anything")}}, subjectOptions(ctx)...)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

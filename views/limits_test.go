@@ -27,7 +27,7 @@ func TestLimitFromBeginningToEnd(t *testing.T) {
 	admin.get("/limits").is(200).shows("12.50 credits a month", memberEmail, "Role, each user", "2 calls at the same time")
 	admin.get("/limits?subject=user").is(200).shows(memberEmail).hides("5 requests")
 	admin.get("/limits?subject=user&of="+s.member.ID.String()).is(200).shows(memberEmail, `href="/limits/new?of=`+s.member.ID.String()+`&amp;subject=user"`).hides("5 requests")
-	admin.get("/limits?subject=model&of="+s.member.ID.String()).is(404)
+	admin.get("/limits?subject=model&of=" + s.member.ID.String()).is(404)
 	admin.get("/limits?q=LARGE").is(200).shows("5 requests a minute").hides(memberEmail)
 	admin.get("/limits?q=nothing").is(200).shows("Nothing found")
 	admin.get("/limits/new?subject=user&of="+s.member.ID.String()).is(200).shows(`value="`+s.member.ID.String()+`"`, `value="user" selected`)

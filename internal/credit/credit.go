@@ -83,4 +83,6 @@ type Charge struct {
 }
 
 // owners are those whose budgets the charge counts for.
-func (c Charge) owners() []uuid.UUID { return append([]uuid.UUID{c.Key.UUID, c.User.UUID}, c.Budgets...) }
+func (c Charge) owners() []uuid.UUID {
+	return append([]uuid.UUID{c.Key.UUID, c.User.UUID}, c.Budgets...)
+}

@@ -41,3 +41,9 @@ func (l *Limiter) Tend() {
 // Nodes is how many nodes it has seen.
 func (l *Limiter) Nodes() int64 { return l.nodes.Load() }
 
+// Known is how many limits it keeps in mind.
+func (l *Limiter) Known() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byKey)
+}

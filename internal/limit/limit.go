@@ -101,18 +101,23 @@ type Limit struct {
 
 // String is the limit as a refusal names it.
 func (l Limit) String() string {
-	if l.What == Calls {
-		return fmt.Sprintf("%d calls at the same time", l.Amount)
-	}
-	what, window := "requests", l.Window.String()
+	what, window := "request", l.Window.String()
 	switch l.What {
 	case Tokens:
-		what = "tokens"
+		what = "token"
 	case InputTokens:
-		what = "input tokens"
+		what = "input token"
 	case OutputTokens:
-		what = "output tokens"
-	case Requests, Calls:
+		what = "output token"
+	case Calls:
+		what = "call"
+	case Requests:
+	}
+	if l.Amount != 1 {
+		what += "s"
+	}
+	if l.What == Calls {
+		return fmt.Sprintf("%d %s at the same time", l.Amount, what)
 	}
 	switch l.Window {
 	case time.Second:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -51,13 +52,6 @@ func (l *Limiter) Look(ctx context.Context, claims []Claim) ([]int64, error) {
 		}
 	}
 	return used, nil
-}
-
-// Known is how many limits this node keeps in mind.
-func (l *Limiter) Known() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.byKey)
 }
 
 func (l *Limiter) lookHere(claims []Claim) []int64 {
@@ -112,5 +106,5 @@ func (l *Limit) usedOf(kept map[string]string, now int64) (int64, error) {
 		return leased, nil
 	}
 	flowed := float64(max(now-at, 0)) / float64(l.Window.Milliseconds()) * float64(l.Amount)
-	return int64(max(debt-flowed, 0)), nil
+	return int64(math.Ceil(max(debt-flowed, 0))), nil
 }

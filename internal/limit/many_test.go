@@ -185,7 +185,7 @@ func TestRefusedCallsTakeNothingOfOthers(t *testing.T) {
 	}
 	for range 1000 {
 		_, state, err := l.Admit(t.Context(), use, claims)
-		if f, ok := fault.As(err); !ok || f.Kind != fault.Limited || f.Message != "The tag team=red is limited to 1 requests per day." || state.Requests.Limit != 1 {
+		if f, ok := fault.As(err); !ok || f.Kind != fault.Limited || f.Message != "The tag team=red is limited to 1 request per day." || state.Requests.Limit != 1 {
 			t.Fatalf("%+v, %v", state, err)
 		}
 	}
