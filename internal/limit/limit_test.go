@@ -230,9 +230,8 @@ func eventually(t *testing.T, ok func() bool) {
 
 func BenchmarkAdmitWithoutLimits(b *testing.B) {
 	l := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
-	key := id.New[id.Key]()
 	for b.Loop() {
-		lease, _, _ := l.AdmitKey(b.Context(), key, limit.Limits{}, 100)
+		lease, _, _ := l.Admit(b.Context(), limit.Use{Tokens: 100}, nil)
 		lease.Finish(limit.Use{Tokens: 100})
 	}
 }

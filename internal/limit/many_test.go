@@ -35,8 +35,124 @@ func many(model, tag int) []limit.Claim {
 // A flow is what one limit let through.
 type flow struct {
 	limit.Limit
-	events []struct{ at, n int64 } // n below zero: given back
-	open   int64                   // of calls at once
+	events []event
+	open   int64 // of calls at once
+}
+
+type event struct{ at, n int64 } // n below zero: given back
+
+// A heldMany is a call that was let through and has not ended.
+type heldMany struct {
+	lease  *limit.Lease
+	claims []limit.Claim
+	use    limit.Use
+}
+
+// A tally is what all limits let through on a cluster.
+type tally struct {
+	*cluster
+	mu       sync.Mutex
+	flows    map[string]*flow
+	refusals map[string]int
+	passed   int
+	calls    [][]heldMany // by node
+}
+
+// count notes what of each limit was taken, or given back where sign is below zero.
+func (c *tally) count(claims []limit.Claim, sign int64, took func(limit.What) int64) {
+	for _, claim := range claims {
+		for _, l := range claim.Limits {
+			name := claim.Subject.Of + claim.Subject.Name + l.String()
+			f := c.flows[name]
+			if f == nil {
+				f = &flow{Limit: l}
+				c.flows[name] = f
+			}
+			n := sign * took(l.What)
+			if l.What != limit.Calls {
+				f.events = append(f.events, event{c.now(), n})
+			} else if f.open += n; f.open > l.Amount {
+				c.t.Errorf("%d at the same time of %s", f.open, name)
+			}
+		}
+	}
+}
+
+// units are what a call of that use takes.
+func units(use limit.Use) func(limit.What) int64 {
+	return func(what limit.What) int64 {
+		return map[limit.What]int64{limit.Requests: 1, limit.Calls: 1, limit.Tokens: use.Tokens, limit.InputTokens: use.Input, limit.OutputTokens: use.Output}[what]
+	}
+}
+
+func (c *tally) call(i int, claims []limit.Claim, use limit.Use) {
+	lease, err := c.nodes[i].Take(context.Background(), use, claims...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if refusal, ok := errors.AsType[*limit.Refusal](err); ok {
+		c.refusals[refusal.Says+" "+refusal.Limit.String()]++
+		return
+	}
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	c.passed++
+	c.count(claims, 1, units(use))
+	c.calls[i] = append(c.calls[i], heldMany{lease, claims, use})
+}
+
+// end ends the oldest call of a node, which used a part of what it took, or is given back as a whole.
+func (c *tally) end(i int, dice *rand.Rand, back bool) {
+	h := c.calls[i][0]
+	c.calls[i] = c.calls[i][1:]
+	if back {
+		h.lease.Return()
+		c.count(h.claims, -1, units(h.use))
+		return
+	}
+	used := limit.Use{Input: dice.Int64N(h.use.Input + 1), Output: dice.Int64N(h.use.Output + 1)}
+	used.Tokens = used.Input + used.Output
+	h.lease.Finish(used)
+	c.count(h.claims, -1, func(what limit.What) int64 {
+		if what == limit.Requests {
+			return 0
+		}
+		return units(limit.Use{Input: h.use.Input - used.Input, Output: h.use.Output - used.Output, Tokens: h.use.Tokens - used.Tokens})(what)
+	})
+}
+
+// lose crashes a node, and with it its calls.
+func (c *tally) lose(i int) {
+	for _, h := range c.calls[i] {
+		c.count(h.claims, -1, func(what limit.What) int64 {
+			if what == limit.Calls {
+				return 1
+			}
+			return 0
+		})
+	}
+	c.calls[i] = nil
+	c.crash(i)
+}
+
+// check holds each rate to its bound, within any time.
+func (c *tally) check() {
+	for name, f := range c.flows {
+		for i := range f.events {
+			sum := int64(0)
+			for _, e := range f.events[i:] {
+				sum += e.n
+				if most := float64(f.Amount) * (1 + float64(e.at-f.events[i].at)/float64(f.Window.Milliseconds())); float64(sum) > most+1 {
+					c.t.Fatalf("%s: %d passed within %d ms, want at most %.1f", name, sum, e.at-f.events[i].at, most)
+				}
+			}
+		}
+	}
+	c.t.Logf("%d passed; refused: %v", c.passed, c.refusals)
+	if c.passed < 40 || len(c.refusals) < 3 {
+		c.t.Errorf("%d passed, refused for %d reasons: nothing was tried", c.passed, len(c.refusals))
+	}
 }
 
 // TestManyLimitsHoldOverNodes: calls that are held to nine limits of four subjects at once keep within each of them, over
@@ -47,85 +163,24 @@ func TestManyLimitsHoldOverNodes(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			dice, c := rand.New(rand.NewPCG(seed, 11)), newCluster(t, 2+int(seed%2))
-			var mu sync.Mutex
-			flows, refusals, passed := map[string]*flow{}, map[string]int{}, 0
-			type running struct {
-				lease  *limit.Lease
-				claims []limit.Claim
-				use    limit.Use
-			}
-			calls := make([][]running, len(c.nodes))
-			count := func(claims []limit.Claim, use limit.Use, sign int64) {
-				for _, claim := range claims {
-					for _, l := range claim.Limits {
-						name := claim.Subject.Of + claim.Subject.Name + l.String()
-						f := flows[name]
-						if f == nil {
-							f = &flow{Limit: l}
-							flows[name] = f
-						}
-						n := map[limit.What]int64{limit.Requests: 1, limit.Calls: 1, limit.Tokens: use.Tokens, limit.InputTokens: use.Input, limit.OutputTokens: use.Output}[l.What]
-						if l.What == limit.Calls {
-							if f.open += sign * n; f.open > l.Amount {
-								t.Errorf("%d at the same time of %s", f.open, name)
-							}
-							continue
-						}
-						f.events = append(f.events, struct{ at, n int64 }{c.now(), sign * n})
-					}
-				}
-			}
-			call := func(i int, claims []limit.Claim, use limit.Use) {
-				lease, err := c.nodes[i].Take(context.Background(), use, claims...)
-				mu.Lock()
-				defer mu.Unlock()
-				if refusal, ok := errors.AsType[*limit.Refusal](err); ok {
-					refusals[refusal.Says+" "+refusal.Limit.String()]++
-					return
-				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				passed++
-				count(claims, use, 1)
-				calls[i] = append(calls[i], running{lease, claims, use})
-			}
+			dice := rand.New(rand.NewPCG(seed, 11))
+			c := &tally{cluster: newCluster(t, 2+int(seed%2)), flows: map[string]*flow{}, refusals: map[string]int{}}
+			c.calls = make([][]heldMany, len(c.nodes))
 			for range 900 {
-				i := dice.IntN(len(c.nodes))
+				i, claims := dice.IntN(len(c.nodes)), many(dice.IntN(2), dice.IntN(2))
 				use := limit.Use{Input: dice.Int64N(1500), Output: dice.Int64N(700)}
 				use.Tokens = use.Input + use.Output
-				claims := many(dice.IntN(2), dice.IntN(2))
 				switch what := dice.IntN(100); {
 				case what < 45:
-					call(i, claims, use)
+					c.call(i, claims, use)
 				case what < 50: // a burst, everywhere at once
 					var wg sync.WaitGroup
 					for k := range 12 {
-						wg.Go(func() { call(k%len(c.nodes), claims, use) })
+						wg.Go(func() { c.call(k%len(c.nodes), claims, use) })
 					}
 					wg.Wait()
-				case what < 75 && len(calls[i]) > 0:
-					r := calls[i][0]
-					calls[i] = calls[i][1:]
-					back := r.use
-					if what < 60 {
-						r.lease.Return()
-						count(r.claims, back, -1)
-						break
-					}
-					used := limit.Use{Input: dice.Int64N(back.Input + 1), Output: dice.Int64N(back.Output + 1)}
-					used.Tokens = used.Input + used.Output
-					r.lease.Finish(used)
-					count(r.claims, limit.Use{Input: back.Input - used.Input, Output: back.Output - used.Output, Tokens: back.Tokens - used.Tokens}, -1)
-					for _, claim := range r.claims { // the request itself stays
-						for _, l := range claim.Limits {
-							if f := flows[claim.Subject.Of+claim.Subject.Name+l.String()]; l.What == limit.Requests {
-								f.events = f.events[:len(f.events)-1]
-							}
-						}
-					}
+				case what < 75 && len(c.calls[i]) > 0:
+					c.end(i, dice, what < 60)
 				case what < 92:
 					c.clock.Add(dice.Int64N(2000))
 					for _, n := range c.nodes {
@@ -134,34 +189,10 @@ func TestManyLimitsHoldOverNodes(t *testing.T) {
 				case what < 97:
 					c.nodes[i].Tend()
 				default:
-					for _, r := range calls[i] { // its calls end with it
-						for _, claim := range r.claims {
-							for _, l := range claim.Limits {
-								if l.What == limit.Calls {
-									flows[claim.Subject.Of+claim.Subject.Name+l.String()].open--
-								}
-							}
-						}
-					}
-					calls[i] = nil
-					c.crash(i)
+					c.lose(i)
 				}
 			}
-			for name, f := range flows {
-				for i := range f.events {
-					sum := int64(0)
-					for _, e := range f.events[i:] {
-						sum += e.n
-						if most := float64(f.Amount) * (1 + float64(e.at-f.events[i].at)/float64(f.Window.Milliseconds())); float64(sum) > most+1 {
-							t.Fatalf("%s: %d passed within %d ms, want at most %.1f", name, sum, e.at-f.events[i].at, most)
-						}
-					}
-				}
-			}
-			t.Logf("%d passed; refused: %v", passed, refusals)
-			if passed < 40 || len(refusals) < 3 {
-				t.Errorf("%d passed, refused for %d reasons: nothing was tried", passed, len(refusals))
-			}
+			c.check()
 		})
 	}
 }
