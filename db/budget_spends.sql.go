@@ -19,9 +19,10 @@ const changeBudgetSpend = `-- name: ChangeBudgetSpend :exec
 WITH changed AS (
     SELECT b.account_id, b.amount, $1::bigint AS wanted
     FROM budget_spends b
-    WHERE b.owner_id = $2::uuid
+    WHERE (b.owner_id = $2::uuid OR b.limit_id = $2::uuid)
         AND b.budget_window = $3::text
         AND b.starts_at = date_trunc(b.budget_window, now(), 'UTC')
+    ORDER BY b.account_id
     FOR UPDATE
 ), spend AS (
     UPDATE budget_spends s
@@ -45,7 +46,7 @@ type ChangeBudgetSpendParams struct {
 	BudgetWindow string
 }
 
-// Lets what is left of the current window follow a budget that has another amount now.
+// Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for.
 func (q *Queries) ChangeBudgetSpend(ctx context.Context, db DBTX, arg ChangeBudgetSpendParams) error {
 	_, err := db.Exec(ctx, changeBudgetSpend, arg.Amount, arg.OwnerID, arg.BudgetWindow)
 	return err
@@ -92,6 +93,7 @@ CROSS JOIN LATERAL (
 WHERE s.starts_at >= date_trunc('month', now(), 'UTC')
     AND s.starts_at = date_trunc(s.budget_window, now(), 'UTC')
     AND t.threshold > s.told
+    AND s.limit_id IS NULL
 ORDER BY s.account_id
 LIMIT $1
 FOR UPDATE OF s SKIP LOCKED
@@ -108,7 +110,7 @@ type ListBudgetAlertsRow struct {
 	KeyID        id.Key
 }
 
-// The budgets of the current windows that have passed a threshold which nobody was told of.
+// The budgets of users and keys, in the current windows, that have passed a threshold which nobody was told of.
 func (q *Queries) ListBudgetAlerts(ctx context.Context, db DBTX, rowLimit int32) ([]ListBudgetAlertsRow, error) {
 	rows, err := db.Query(ctx, listBudgetAlerts, rowLimit)
 	if err != nil {
@@ -222,15 +224,25 @@ WITH of_key AS (
     FROM credit_accounts a
     WHERE a.user_id = $1::uuid
     FOR SHARE
+), of_limit AS (
+    SELECT l.amount
+    FROM limits l
+    WHERE l.id = $3::uuid
+        AND l.dimension = 'spend'
+        AND l.limit_window = $2::text
+    FOR SHARE
 ), opened AS (
-    INSERT INTO budget_spends (owner_id, budget_window, starts_at, account_id, amount)
-    SELECT $1::uuid, $2::text, $3::timestamptz, $4::uuid, b.amount
+    INSERT INTO budget_spends (owner_id, budget_window, starts_at, account_id, amount, limit_id)
+    SELECT $1::uuid, $2::text, $4::timestamptz, $5::uuid, b.amount, $3::uuid
     FROM (
         SELECT amount
         FROM of_key
         UNION ALL
         SELECT amount
         FROM of_user
+        UNION ALL
+        SELECT amount
+        FROM of_limit
     ) AS b
     WHERE b.amount IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -244,6 +256,7 @@ FROM opened
 type OpenBudgetSpendParams struct {
 	OwnerID      uuid.UUID
 	BudgetWindow string
+	LimitID      *uuid.UUID
 	StartsAt     time.Time
 	AccountID    uuid.UUID
 }
@@ -254,6 +267,7 @@ func (q *Queries) OpenBudgetSpend(ctx context.Context, db DBTX, arg OpenBudgetSp
 	_, err := db.Exec(ctx, openBudgetSpend,
 		arg.OwnerID,
 		arg.BudgetWindow,
+		arg.LimitID,
 		arg.StartsAt,
 		arg.AccountID,
 	)

@@ -19,12 +19,13 @@ const bookCharges = `-- name: BookCharges :many
 WITH charges AS (
     SELECT unnest($2::uuid[]) AS id,
         unnest($3::uuid[]) AS account_id,
-        unnest($4::uuid[]) AS user_id,
-        unnest($5::uuid[]) AS key_id,
-        unnest($6::uuid[]) AS request_id,
-        unnest($7::bigint[]) AS amount,
-        unnest($8::text[]) AS reason,
-        unnest($9::timestamptz[]) AS created_at
+        unnest($4::uuid[]) AS request_id,
+        unnest($5::bigint[]) AS amount,
+        unnest($6::text[]) AS reason,
+        unnest($7::timestamptz[]) AS created_at
+), owners AS (
+    SELECT unnest($8::uuid[]) AS id,
+        unnest($9::uuid[]) AS owner_id
 ), booked AS (
     INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, created_at)
     SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
@@ -35,7 +36,8 @@ WITH charges AS (
     SELECT s.account_id, sum(b.amount)::bigint AS amount
     FROM booked b
     JOIN charges c ON c.id = b.id
-    JOIN budget_spends s ON s.owner_id IN (c.key_id, c.user_id)
+    JOIN owners o ON o.id = b.id
+    JOIN budget_spends s ON s.owner_id = o.owner_id
         AND s.starts_at = date_trunc(s.budget_window, c.created_at, 'UTC')
     GROUP BY s.account_id
 ), sums AS (
@@ -76,12 +78,12 @@ type BookChargesParams struct {
 	RowLimit   int32
 	Ids        []uuid.UUID
 	AccountIds []uuid.UUID
-	UserIds    []uuid.UUID
-	KeyIds     []uuid.UUID
 	RequestIds []uuid.UUID
 	Amounts    []int64
 	Reasons    []string
 	CreatedAt  []time.Time
+	OwnedIds   []uuid.UUID
+	OwnerIds   []uuid.UUID
 	NodeID     id.Node
 }
 
@@ -91,19 +93,19 @@ type BookChargesRow struct {
 }
 
 // Books each charge unless it has been, and lowers the balances and the node's leases by what was new: of the account, and
-// of the budgets of its key and user for the window in which the request was made. The caller holds the accounts' locks. The
+// of the budgets of its owners for the window in which the request was made. The caller holds the accounts' locks. The
 // leases are locked in order, since their node renews them without the accounts' locks. Tells what budgets were charged.
 func (q *Queries) BookCharges(ctx context.Context, db DBTX, arg BookChargesParams) ([]BookChargesRow, error) {
 	rows, err := db.Query(ctx, bookCharges,
 		arg.RowLimit,
 		arg.Ids,
 		arg.AccountIds,
-		arg.UserIds,
-		arg.KeyIds,
 		arg.RequestIds,
 		arg.Amounts,
 		arg.Reasons,
 		arg.CreatedAt,
+		arg.OwnedIds,
+		arg.OwnerIds,
 		arg.NodeID,
 	)
 	if err != nil {

@@ -72,6 +72,7 @@ type BudgetSpend struct {
 	Amount       money.Amount
 	Told         int32
 	Refused      bool
+	LimitID      *id.Limit
 }
 
 type CatalogModel struct {
@@ -194,6 +195,23 @@ type EgressProxy struct {
 	UrlKeyID  string
 	UrlSealed []byte
 	CreatedAt time.Time
+}
+
+type Limit struct {
+	ID          id.Limit
+	Subject     string
+	SubjectID   *uuid.UUID
+	SubjectName string
+	// Each user has the amount, and not all together.
+	EachUser    bool
+	Dimension   string
+	LimitWindow string
+	// Requests, tokens or calls; of spend nano-credits.
+	Amount int64
+	// While Redis is away: open lets each node through its share, closed nothing that is not leased. Not of spend.
+	RedisAway string
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 type Model struct {

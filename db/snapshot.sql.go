@@ -210,6 +210,45 @@ func (q *Queries) SnapshotKeys(ctx context.Context, db DBTX, rowLimit int32) ([]
 	return items, nil
 }
 
+const snapshotLimits = `-- name: SnapshotLimits :many
+SELECT id, subject, subject_id, subject_name, each_user, dimension, limit_window, amount, redis_away, created_at, updated_at
+FROM limits
+ORDER BY id
+LIMIT $1
+`
+
+func (q *Queries) SnapshotLimits(ctx context.Context, db DBTX, rowLimit int32) ([]Limit, error) {
+	rows, err := db.Query(ctx, snapshotLimits, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Limit{}
+	for rows.Next() {
+		var i Limit
+		if err := rows.Scan(
+			&i.ID,
+			&i.Subject,
+			&i.SubjectID,
+			&i.SubjectName,
+			&i.EachUser,
+			&i.Dimension,
+			&i.LimitWindow,
+			&i.Amount,
+			&i.RedisAway,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const snapshotModels = `-- name: SnapshotModels :many
 SELECT id, name, description, strategy, enabled, created_at, updated_at, unsupported, balance_latency, balance_price, balance_errors, hedge, retry_budget, request_errors, multiplier
 FROM models

@@ -65,6 +65,9 @@ func costs() generated.ComplexityRoot {
 	c.Query.Aliases = func(child int, first *int, _ *string, _ *model.AliasFilter, _ *model.Order) int {
 		return paged(first, child)
 	}
+	c.Query.Limits = func(child int, first *int, _ *string, _ *model.LimitFilter, _ *model.Order) int {
+		return paged(first, child)
+	}
 	c.Query.AuditEvents = func(child int, first *int, _ *string, _ *audit.Filter, _ *model.Order) int {
 		return paged(first, child)
 	}

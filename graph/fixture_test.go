@@ -49,6 +49,7 @@ import (
 	"aihigress/internal/overload"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/statement"
@@ -195,6 +196,7 @@ func (h *house) openDomain() {
 	o.Keys = apikey.New(pool, o.Audit)
 	o.Models = catalog.New(pool, o.Audit)
 	o.Aliases = catalog.NewAliases(pool, o.Audit)
+	o.Limits = quota.New(pool, o.Audit, limit.New(nil, quiet, time.Now))
 	o.Reports = usage.NewReports(pool, o.Bus)
 	o.Statements = statement.New(pool)
 	o.Auth = auth.New(auth.Options{

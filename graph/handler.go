@@ -25,6 +25,7 @@ import (
 	"aihigress/internal/overload"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/statement"
 	"aihigress/internal/usage"
@@ -40,6 +41,7 @@ type Options struct {
 	Models     *catalog.Models
 	Book       *catalog.Book
 	Aliases    *catalog.Aliases
+	Limits     *quota.Limits
 	Providers  *provider.Providers
 	Egress     *egress.Pools
 	Reports    *usage.Reports

@@ -20,6 +20,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 	"aihigress/internal/usage"
 )
@@ -46,6 +47,13 @@ func list[From, To any](from []From, convert func(From) To) []To {
 
 func providerIDs(from []scalar.ProviderID) []id.Provider {
 	return list(from, func(v scalar.ProviderID) id.Provider { return id.Provider(v) })
+}
+
+func limitInput(in model.CreateLimitInput) quota.LimitInput {
+	return quota.LimitInput{
+		Subject: in.Subject, Of: in.Of, EachUser: in.EachUser, Dimension: in.Dimension, Window: orZero(in.Window), Amount: orZero(in.Amount),
+		Spend: orZero(in.Spend), Closed: in.RedisAway == model.RedisAwayClosed,
+	}
 }
 
 func keyInput(in model.CreateAPIKeyInput) apikey.CreateInput {
@@ -271,6 +279,14 @@ func (r *Resolver) enqueue(ctx context.Context, target id.Provider, job func(con
 }
 
 // filled is a value that may be missing, as a nullable field shows it.
+// where is a value that only some have; nil of others.
+func where[T any](has bool, v T) *T {
+	if !has {
+		return nil
+	}
+	return &v
+}
+
 func filled[T comparable](v T) *T {
 	var nothing T
 	if v == nothing {

@@ -15,6 +15,7 @@ import (
 	"aihigress/internal/egress"
 	"aihigress/internal/id"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/usage"
 )
 
@@ -139,6 +140,7 @@ type loaders struct {
 	pools     loader[id.EgressPool, egress.Pool]
 	proxies   loader[id.EgressPool, []egress.Proxy]
 	prices    loader[string, usage.PriceVersion]
+	standings loader[quota.Limit, quota.Standing]
 }
 
 func newLoaders(o Options) *loaders {
@@ -154,6 +156,7 @@ func newLoaders(o Options) *loaders {
 		pools:     loader[id.EgressPool, egress.Pool]{fetch: by(o.Egress.ByIDs, func(p egress.Pool) id.EgressPool { return p.ID })},
 		proxies:   loader[id.EgressPool, []egress.Proxy]{fetch: o.Egress.ProxiesOf},
 		prices:    loader[string, usage.PriceVersion]{fetch: o.Reports.PriceVersions},
+		standings: loader[quota.Limit, quota.Standing]{fetch: o.Limits.Standings},
 	}
 	l.pools.found = func(p egress.Pool) { l.expect(p) }
 	l.users.found = func(u account.User) { l.expect(u) }
@@ -218,6 +221,8 @@ func (l *loaders) expect(row any) {
 		if row.OwnerID != nil {
 			l.users.expect(*row.OwnerID)
 		}
+	case quota.Limit:
+		l.standings.expect(row)
 	case egress.Pool:
 		l.proxies.expect(row.ID)
 	case catalog.Model:

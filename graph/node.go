@@ -31,6 +31,8 @@ func (r *Resolver) node(ctx context.Context, text string) (model.Node, error) {
 		return find(ctx, text, d.Models.Get)
 	case "als":
 		return find(ctx, text, d.Aliases.Get)
+	case "lim":
+		return find(ctx, text, d.Limits.Get)
 	case "acc":
 		return find(ctx, text, d.Ledger.AccountByID)
 	case "req":

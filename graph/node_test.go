@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"aihigress/internal/catalog"
+	"aihigress/internal/quota"
 )
 
 func TestNode(t *testing.T) {
@@ -16,6 +17,10 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine, everybodys := h.alias(h.admin, "mine", "chat"), h.alias(h.admin, "*", "chat")
+	limit, err := h.domain.Limits.Create(h.as(h.admin), quota.LimitInput{Subject: quota.Model, Of: "chat", Dimension: quota.Requests, Window: quota.Day, Amount: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	account := h.data(h.member.token, `{ creditAccount { id } }`, nil).Get("creditAccount.id").String()
 	const query = `query($id: ID!) { node(id: $id) { __typename id } }`
 	for id, c := range map[string]struct{ kind, byMember string }{
@@ -28,6 +33,7 @@ func TestNode(t *testing.T) {
 		model.ID.String():                {"Model", "Model"},
 		mine:                             {"Alias", ""},
 		everybodys:                       {"Alias", "Alias"},
+		limit.ID.String():                {"Limit", "denied"},
 		account:                          {"CreditAccount", "CreditAccount"},
 		"usr_00000000000000000000000000": {"", ""},
 		"usr_x":                          {"", ""},
@@ -35,6 +41,10 @@ func TestNode(t *testing.T) {
 		"nonsense":                       {"", ""},
 	} {
 		for who, want := range map[string]string{h.admin.token: c.kind, h.member.token: c.byMember} {
+			if want == "denied" {
+				h.same("a limit, as member", h.failed(who, query, map[string]any{"id": id}), "FORBIDDEN")
+				continue
+			}
 			node := h.data(who, query, map[string]any{"id": id}).Get("node")
 			h.same("node "+id, node.Get("__typename"), want)
 			if want != "" {

@@ -148,7 +148,7 @@ func (h *house) providerKeyLimits(key string) {
 	if wait > 0 {
 		h.Fatal("the key has no room")
 	}
-	defer lease.Finish(h.Context(), 100)
+	defer lease.Keep()
 	h.domain.Room.Learn(used, "m", "anthropic", http.Header{
 		"Anthropic-Ratelimit-Requests-Limit": {"50"}, "Anthropic-Ratelimit-Requests-Remaining": {"45"},
 		"Anthropic-Ratelimit-Requests-Reset": {time.Now().Add(50 * time.Minute).Format(time.RFC3339)},

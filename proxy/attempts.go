@@ -11,7 +11,7 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/health"
-	"aihigress/internal/keypool"
+	"aihigress/internal/limit"
 	"aihigress/internal/llm"
 	"aihigress/internal/overload"
 	"aihigress/internal/routing"
@@ -43,7 +43,7 @@ type setback struct {
 type attempt struct {
 	target   *routing.Target
 	live     watch
-	held     *keypool.Lease // of its key's room
+	held     held
 	way      *way
 	started  time.Time
 	ctx      context.Context
@@ -72,8 +72,9 @@ type progress struct {
 	out  uint32 // tried, bound to fail like one that was, or with a key that has no room
 	last uint32 // better not: their provider failed
 
-	wait time.Duration // the shortest until a key that was passed over has room; zero where none was
-	line queueing
+	wait    time.Duration  // the shortest until a target that was passed over has room; zero where none was
+	refusal *limit.Refusal // of that target's provider; nil where its key had none
+	line    queueing
 
 	first attempt  // room for the one that most calls make
 	made  *attempt // last
@@ -133,12 +134,12 @@ func (a *progress) next(plan []routing.Target, keys rooms, board *health.Board, 
 }
 
 // room makes an attempt that has not begun.
-func (a *progress) room(t *routing.Target, live watch, held *keypool.Lease) *attempt {
+func (a *progress) room(t *routing.Target, live watch, room held) *attempt {
 	made := &a.first
 	if a.first.target != nil {
 		made = new(attempt)
 	}
-	*made = attempt{target: t, live: live, held: held, before: a.made}
+	*made = attempt{target: t, live: live, held: room, before: a.made}
 	a.made = made
 	return made
 }
@@ -161,7 +162,7 @@ func (a *progress) begin(made *attempt, w *way, parent context.Context) {
 func (a *attempt) end(class health.Class, retryAfter time.Duration, tokens int64) {
 	a.live.End(health.Result{Class: class, RetryAfter: retryAfter, Tokens: tokens})
 	if class == health.Cancelled {
-		a.leave(0) // unless the call was settled
+		a.leave(limit.Use{}) // unless the call was settled
 	}
 }
 

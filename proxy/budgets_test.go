@@ -25,11 +25,11 @@ type purse struct {
 	at    []time.Time
 }
 
-func (p *purse) Reserve(ctx context.Context, owner uuid.UUID, window credit.Window, at time.Time, amount money.Amount) (proxy.Hold, error) {
-	if owner == p.empty {
+func (p *purse) Reserve(ctx context.Context, owner credit.Owner, window credit.Window, at time.Time, amount money.Amount) (proxy.Hold, error) {
+	if owner.ID == p.empty {
 		return nil, fault.New(fault.Exhausted, "too little").WithCode(credit.CodeInsufficient)
 	}
-	if owner == p.ended {
+	if owner.ID == p.ended {
 		return nil, nil
 	}
 	p.at = append(p.at, at)
@@ -43,7 +43,7 @@ func TestBudgetsAreHeldAndSettled(t *testing.T) {
 		o.Budgets = p
 		c.Keys[0].Budgets = []snapshot.Budget{
 			{Owner: c.Keys[0].ID.UUID, Window: "day", Amount: money.Credit}, {Owner: p.ended, Window: "month", Amount: money.Credit},
-			{Owner: c.Keys[0].UserID.UUID, Window: "month", Amount: money.Credit, OfUser: true},
+			{Owner: c.Keys[0].UserID.UUID, Window: "month", Amount: money.Credit, Whose: "this user"},
 		}
 	})
 	if a := w.post("/chat/completions", chat); a.StatusCode != 200 {
@@ -70,7 +70,7 @@ func TestBudgetRefusalNamesTheBudget(t *testing.T) {
 			o.Budgets = p
 			c.Keys[0].Budgets = []snapshot.Budget{
 				{Owner: uuid.New(), Window: "day", Amount: money.Credit},
-				{Owner: p.empty, Window: window, Amount: 5 * money.Credit / 2, OfUser: window == "month"},
+				{Owner: p.empty, Window: window, Amount: 5 * money.Credit / 2, Whose: map[string]string{"day": "this key", "month": "this user"}[window]},
 			}
 		})
 		a := w.post("/chat/completions", chat)

@@ -39,7 +39,7 @@ func (c *call) policy(model *snapshot.Model) (routing.Policy, error) {
 // booked tells the board of an attempt that answered the call.
 func (c *call) booked(outcome usage.Outcome) {
 	if a := c.attempts.current; a != nil {
-		a.leave(c.event.Usage.Total())
+		a.leave(used(c.event.Usage))
 	}
 	if outcome != usage.OK || c.attempts.current == nil {
 		return

@@ -206,11 +206,11 @@ func (c *call) lost() (cost, charge money.Amount) {
 		if l.panicked != nil {
 			c.p.o.Log.Error("attempt panicked", "request_id", c.requestID, "error", l.panicked)
 		}
-		used := c.lostUsage(l.attempt)
-		l.leave(used.Total())
+		u := c.lostUsage(l.attempt)
+		l.leave(used(u))
 		var paid money.Amount
 		var priced bool
-		paid, entry.Charge, priced = rateOf(l.target.Route).Charge(used, markupOf(l.target.Route), c.event.StartedAt)
+		paid, entry.Charge, priced = rateOf(l.target.Route).Charge(u, markupOf(l.target.Route), c.event.StartedAt)
 		entry.Unpriced = !priced
 		cost, charge = cost+paid, charge+entry.Charge
 	}

@@ -6,6 +6,7 @@ import (
 
 	"aihigress/internal/fault"
 	"aihigress/internal/keypool"
+	"aihigress/internal/limit"
 	"aihigress/internal/routing"
 	"aihigress/internal/usage"
 )
@@ -13,31 +14,44 @@ import (
 // codeBusy is the code of a call that no vendor key had room for.
 const codeBusy = "upstream_busy"
 
-// rooms is how vendor keys are asked for room for the attempts of one call.
+// rooms is how vendor keys, and providers, are asked for room for the attempts of one call.
 type rooms struct {
-	ctx            context.Context
-	keys           *keypool.Pool
-	prompt, output int64 // tokens
-	insist         bool  // whatever vendors said of their limits
+	*call
+	insist bool // whatever vendors said of their limits
 }
 
-func (c *call) rooms() rooms {
-	return rooms{c.ctx, c.p.o.Keys, c.prompt, c.facts.MaxTokens, c.attempts.insist}
-}
+func (c *call) rooms() rooms { return rooms{c, c.attempts.insist} }
 
-// enter takes room at the key of a target, or reports that there is none, and notes how long.
-func (a *progress) enter(r rooms, t *routing.Target) (*keypool.Lease, bool) {
-	var held *keypool.Lease
-	var wait time.Duration
+// held is the room that an attempt has.
+type held struct{ key, provider *limit.Lease }
+
+// enter takes room at the provider and the key of a target, or reports that there is none, and notes how long.
+func (a *progress) enter(r rooms, t *routing.Target) (held, bool) {
+	provider, wait, refusal := r.visit(t, false)
+	if wait > 0 {
+		a.waits(wait, refusal)
+		return held{}, false
+	}
+	keys, prompt, output := r.p.o.Keys, r.prompt, r.facts.MaxTokens
+	var key *keypool.Lease
 	if r.insist {
-		held, wait = r.keys.Insist(r.ctx, t.Key, r.prompt, r.output)
+		key, wait = keys.Insist(r.ctx, t.Key, prompt, output)
 	} else {
-		held, wait = r.keys.Take(r.ctx, t.Key, t.Route.UpstreamID, r.prompt, r.output)
+		key, wait = keys.Take(r.ctx, t.Key, t.Route.UpstreamID, prompt, output)
 	}
-	if wait > 0 && (a.wait == 0 || wait < a.wait) {
-		a.wait = wait
+	if wait > 0 {
+		provider.Return()
+		a.waits(wait, nil)
+		return held{}, false
 	}
-	return held, wait == 0
+	return held{key, provider}, true
+}
+
+// waits notes for how long a target has no room, and for which of its provider's limits, if for one.
+func (a *progress) waits(wait time.Duration, refusal *limit.Refusal) {
+	if a.wait == 0 || wait < a.wait {
+		a.wait, a.refusal = wait, refusal
+	}
 }
 
 // insists has targets tried once more whose keys had no room: where no other has any, what vendors said of their limits is
@@ -55,14 +69,19 @@ func (a *progress) insists() bool {
 // before there is any.
 func (c *call) reenter(ctx context.Context) bool {
 	a := c.attempts.current
-	a.held.Keep()
-	a.held = nil
+	a.held.key.Keep()
+	a.held.provider.Keep()
+	a.held = held{}
 	key, model := a.target.Key, a.target.Route.UpstreamID
 	for {
-		held, wait := c.p.o.Keys.Take(ctx, key, model, 0, 0) // the tokens of all were taken at first
+		provider, wait, _ := c.visit(a.target, true) // the tokens of all were taken at first
 		if wait == 0 {
-			a.held = held
-			return true
+			var lease *limit.Lease
+			if lease, wait = c.p.o.Keys.Take(ctx, key, model, 0, 0); wait == 0 {
+				a.held = held{lease, provider}
+				return true
+			}
+			provider.Return()
 		}
 		select {
 		case <-time.After(wait):
@@ -73,15 +92,24 @@ func (c *call) reenter(ctx context.Context) bool {
 }
 
 // leave gives back the room of an attempt that used so many tokens. Only the first word counts.
-func (a *attempt) leave(used int64) {
-	a.held.Finish(a.ctx, used)
-	a.held = nil
+func (a *attempt) leave(used limit.Use) {
+	a.held.key.Finish(used)
+	a.held.provider.Finish(used)
+	a.held = held{}
 }
 
-// busy refuses a call that no vendor key has room for.
+// busy refuses a call that no vendor key had room for, or no provider.
 func (c *call) busy() {
-	f := describe(fault.New(fault.Limited, "The providers of this model are called as often as their keys allow.").
-		WithCode(codeBusy).After(c.attempts.wait), c.requestID)
+	err := fault.New(fault.Limited, "The providers of this model are called as often as their keys allow.").WithCode(codeBusy).After(c.attempts.wait)
+	if r := c.attempts.refusal; r != nil {
+		err = r.Fault()
+		of := "Tokens"
+		if r.Limit.What == limit.Requests {
+			of = "Requests"
+		}
+		rateHeader(c.w.Header(), of, r.Stands)
+	}
+	f := describe(err, c.requestID)
 	c.settle(usage.Refused, f.Status, f.Code)
 	c.fail(&f)
 }

@@ -58,7 +58,7 @@ type call struct {
 	prompt      int64 // tokens of the input, estimated
 	lease       *limit.Lease
 	hold        Hold
-	spends      []Hold // of budgets
+	spends      []spend
 	answer      *answer
 
 	conversation conversation
@@ -71,6 +71,7 @@ type call struct {
 	settled  bool
 
 	planned [4]routing.Target // room for most plans
+	claimed [4]limit.Claim    // and for the limits of most calls
 }
 
 // serve is the way of one request. Each step either hands on to the next or ends the call.
@@ -215,21 +216,21 @@ func (c *call) resolve() error {
 	if err := c.route(policy, in); err != nil {
 		return err
 	}
-	first := c.plan[0].Route
-	c.event.ProviderID, c.event.ProviderSlug, c.event.UpstreamModel = &first.Provider.ID, first.Provider.Slug, first.UpstreamID
+	c.leads()
 	return nil
 }
 
-// admit holds the key to its limits and reserves what the call may cost. Whatever it took is given back by end.
-func (c *call) admit() error {
-	lease, state, err := c.p.o.Limits.Admit(c.ctx, c.key.ID, limit.Limits(c.key.Limits), c.prompt+c.facts.MaxTokens)
-	rateHeader(c.w.Header(), "Requests", state.Requests)
-	rateHeader(c.w.Header(), "Tokens", state.Tokens)
-	if err != nil {
-		return fmt.Errorf("admit the call: %w", err)
-	}
-	c.lease = lease
+// leads has the event name the first of the plan, until an attempt is made.
+func (c *call) leads() {
+	first := c.plan[0].Route
+	c.event.ProviderID, c.event.ProviderSlug, c.event.UpstreamModel = &first.Provider.ID, first.Provider.Slug, first.UpstreamID
+}
 
+// admit holds the call to all limits and reserves what it may cost. Whatever it took is given back by end.
+func (c *call) admit() (err error) {
+	if err := c.limit(); err != nil {
+		return err
+	}
 	ceiling := c.ceiling()
 	if c.hold, err = c.p.o.Credit.Reserve(c.ctx, c.key.AccountID, ceiling); err != nil {
 		return fmt.Errorf("reserve credit: %w", err)
@@ -237,7 +238,7 @@ func (c *call) admit() error {
 	if err := c.budget(ceiling); err != nil {
 		return err
 	}
-	c.event.Hold = ceiling
+	c.event.Hold, c.event.Budgets = ceiling, c.charged()
 	if !c.endpoint.free {
 		c.event.Usage.Input, c.event.Usage.Estimated = c.prompt, true
 	}
@@ -400,14 +401,4 @@ func (c *call) panicked(p any) (abort bool) {
 		c.settle(usage.UpstreamError, f.Status, f.Code)
 	}
 	return !c.answer.fail(&f, c.name)
-}
-
-// rateHeader tells the caller where they stand with one limit, in the words of OpenAI.
-func rateHeader(h http.Header, of string, w limit.Window) {
-	if w.Limit <= 0 {
-		return
-	}
-	h["X-Ratelimit-Limit-"+of] = []string{strconv.FormatInt(w.Limit, 10)}
-	h["X-Ratelimit-Remaining-"+of] = []string{strconv.FormatInt(w.Remaining, 10)}
-	h["X-Ratelimit-Reset-"+of] = []string{w.Reset.Round(time.Millisecond).String()}
 }

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"aihigress/internal/affinity"
 	"aihigress/internal/credit"
 	"aihigress/internal/health"
@@ -30,9 +28,10 @@ type Configuration interface {
 	Current() *snapshot.Snapshot
 }
 
-// Limiter holds keys to their rates: a *limit.Limiter.
+// Limiter holds subjects to their rates: a *limit.Limiter.
 type Limiter interface {
-	Admit(ctx context.Context, key id.Key, limits limit.Limits, tokens int64) (*limit.Lease, limit.State, error)
+	Admit(ctx context.Context, use limit.Use, claims []limit.Claim) (*limit.Lease, limit.State, error)
+	Take(ctx context.Context, use limit.Use, claims ...limit.Claim) (*limit.Lease, error)
 }
 
 // Credit reserves what a request may cost: Leases makes one of a *credit.Leases.
@@ -59,10 +58,10 @@ func (l leases) Reserve(ctx context.Context, account id.Account, amount money.Am
 	return hold, nil
 }
 
-// Budgets hold keys and users to what they may spend in a day or a month: NodeBudgets makes one of a *credit.Budgets. A nil
+// Budgets hold keys, users and whatever else is limited to what they may spend in a day or a month: NodeBudgets makes one of a *credit.Budgets. A nil
 // Hold is one of a budget that is no more.
 type Budgets interface {
-	Reserve(ctx context.Context, owner uuid.UUID, window credit.Window, at time.Time, amount money.Amount) (Hold, error)
+	Reserve(ctx context.Context, owner credit.Owner, window credit.Window, at time.Time, amount money.Amount) (Hold, error)
 }
 
 // NodeBudgets reserves of the budgets as a node knows them.
@@ -70,7 +69,7 @@ func NodeBudgets(b *credit.Budgets) Budgets { return budgets{b} }
 
 type budgets struct{ budgets *credit.Budgets }
 
-func (b budgets) Reserve(ctx context.Context, owner uuid.UUID, window credit.Window, at time.Time, amount money.Amount) (Hold, error) {
+func (b budgets) Reserve(ctx context.Context, owner credit.Owner, window credit.Window, at time.Time, amount money.Amount) (Hold, error) {
 	hold, err := b.budgets.Reserve(ctx, owner, window, at, amount)
 	if err != nil || hold == nil {
 		return nil, err // not a nil pointer within the interface
@@ -94,7 +93,7 @@ type Options struct {
 	Config   Configuration
 	Limits   Limiter
 	Credit   Credit
-	Budgets  Budgets // nil only where no key has one
+	Budgets  Budgets // nil only where nobody has one
 	Meter    Meter
 	Upstream Upstream
 	Log      *slog.Logger

@@ -46,6 +46,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	for i := range e.Attempts {
 		e.Unpriced = e.Unpriced || e.Attempts[i].Unpriced // part of it is in no charge
 	}
+	e.Budgets = c.charged()
 	c.booked(outcome)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
 	defer cancel()
@@ -67,14 +68,12 @@ func (c *call) giveBack() {
 			c.hold.Release()
 		}
 	}
-	for _, spend := range c.spends {
-		if c.event.Charge != nil {
-			spend.Settle(*c.event.Charge)
-		} else {
-			spend.Release()
-		}
+	c.settleBudgets()
+	if c.event.Outcome == usage.Refused {
+		c.lease.Return()
+		return
 	}
-	c.lease.Finish(c.ctx, c.event.Usage.Total())
+	c.lease.Finish(used(c.event.Usage))
 }
 
 // unbooked is the failure of a call whose end could not be written down.

@@ -285,8 +285,12 @@ func (c *creditor) stillHeld() int {
 
 type unlimited struct{}
 
-func (unlimited) Admit(context.Context, id.Key, limit.Limits, int64) (*limit.Lease, limit.State, error) {
+func (unlimited) Admit(context.Context, limit.Use, []limit.Claim) (*limit.Lease, limit.State, error) {
 	return nil, limit.State{}, nil
+}
+
+func (unlimited) Take(context.Context, limit.Use, ...limit.Claim) (*limit.Lease, error) {
+	return nil, nil
 }
 
 // script answers with a status, a content type and bytes, each piece flushed.

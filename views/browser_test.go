@@ -214,7 +214,7 @@ func TestOnAPhone(t *testing.T) {
 	s.discover(t, provider)
 	for _, path := range []string{
 		"/", "/?range=hour", "/requests", "/requests/" + req.ID.String(), "/providers", "/providers/new", "/providers/new?preset=", provider,
-		provider + "/edit", "/models", "/models/new", "/aliases", "/aliases/new", "/keys", "/keys/new", "/keys/" + req.KeyID.String(), "/credit", "/credit/grant",
+		provider + "/edit", "/models", "/models/new", "/aliases", "/aliases/new", "/limits", "/limits/new", "/keys", "/keys/new", "/keys/" + req.KeyID.String(), "/credit", "/credit/grant",
 		"/statements", "/statements?by=tag", "/statements/2026-01", "/margin", "/reconcile", "/credit/rule", "/credit/codes", "/sessions", "/sessions/password", "/users", "/users/new", "/users/sign-up", "/users/" + s.admin.ID.String(), "/audit", "/nowhere",
 	} {
 		b.open(path)

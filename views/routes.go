@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/overload"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 	"aihigress/views/assets"
@@ -46,6 +47,7 @@ type Options struct {
 	Models     *catalog.Models
 	Book       *catalog.Book
 	Aliases    *catalog.Aliases
+	Limits     *quota.Limits
 	Providers  *provider.Providers
 	Room       *keypool.Pool // of the providers' keys
 	Egress     *egress.Pools
@@ -181,6 +183,13 @@ func New(o Options) http.Handler {
 	page("GET /users/{id}", c.user)
 	page("POST /users/{id}", c.userUpdate)
 	page("POST /users/{id}/budgets", c.userBudgets)
+
+	page("GET /limits", c.limits)
+	page("GET /limits/new", c.limitNew)
+	page("POST /limits/new", c.limitCreate)
+	page("GET /limits/{id}", c.limit)
+	page("POST /limits/{id}", c.limitUpdate)
+	page("POST /limits/{id}/delete", c.limitDelete)
 
 	page("GET /egress", c.egress)
 	page("GET /egress/new", c.egressNew)

@@ -25,6 +25,7 @@ import (
 	"aihigress/internal/plan"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/routing"
 	"aihigress/internal/usage"
 	"aihigress/views/ui"
@@ -169,6 +170,21 @@ func samplePlan(keys []apikey.Key) simulatorView {
 	}
 }
 
+func sampleLimits() ([]quota.Limit, map[quota.Limit]quota.Standing) {
+	limits := []quota.Limit{
+		{Subject: quota.Role, SubjectName: "member", Label: "member", EachUser: true, Dimension: quota.InputTokens, Window: quota.Day, Amount: 2_000_000},
+		{Subject: quota.Model, SubjectName: "large", Label: "large", Dimension: quota.Requests, Window: quota.Minute, Amount: 600, Closed: true},
+		{Subject: quota.Provider, Label: "vendor", Dimension: quota.Concurrency, Window: quota.Call, Amount: 40},
+		{Subject: quota.Tag, SubjectName: "team=research", Label: "team=research", Dimension: quota.Spend, Window: quota.Month, Spend: 250 * money.Credit},
+		{Subject: quota.User, Label: "member@example.com", Dimension: quota.OutputTokens, Window: quota.Minute, Amount: 9000},
+		{Subject: quota.Key, Label: "production", Dimension: quota.Tokens, Window: quota.Day, Amount: 50_000_000},
+	}
+	for i := range limits {
+		limits[i].ID, limits[i].CreatedAt = id.New[id.Limit](), sampleTime
+	}
+	return limits, map[quota.Limit]quota.Standing{limits[1]: {Used: 600}, limits[2]: {Used: 7}, limits[3]: {Spent: 12 * money.Credit}, limits[4]: {Used: 120}, limits[5]: {}}
+}
+
 // samples is every page by its name, filled in.
 func samples(p ui.Page) map[string]templ.Component {
 	keys, models := sampleKeys(), sampleModels()
@@ -185,6 +201,7 @@ func samples(p ui.Page) map[string]templ.Component {
 	other := session
 	other.ID, other.UserAgent, other.Current = id.New[id.Session](), "curl/8.9.1", false
 	pool, proxies := sampleEgress()
+	limits, standings := sampleLimits()
 	return map[string]templ.Component{
 		"login":           loginPage(ui.Page{Title: p.Title, Lang: p.Lang, Theme: p.Theme, Path: "/login"}, loginInput{Email: "admin@example.com", Problem: "Wrong e-mail address or password."}),
 		"error":           errorPage(p, failure{title: "Something went wrong", text: "It has been logged.", internal: true}, "req-1"),
@@ -198,6 +215,12 @@ func samples(p ui.Page) map[string]templ.Component {
 		"request-refused": requestPage(p, requestView{Request: requests[len(requests)-1], Names: found}),
 		"keys":            keysPage(p, keysView{Page: paged(keys...), Owners: map[id.User]account.User{sampleUser.ID: sampleUser, sampleMember.ID: sampleMember}, NextPage: "/keys?after=x"}),
 		"keys-empty":      keysPage(p, keysView{}),
+		"limits":          limitsPage(p, limitsView{Page: paged(limits...), Standings: standings, NextPage: "/limits?after=x"}),
+		"limits-empty":    limitsPage(p, limitsView{}),
+		"limits-none":     limitsPage(p, limitsView{Query: "x"}),
+		"limit-new":       limitNewPage(p, limitForm{Amount: "x", EachUser: true, Problems: bad}),
+		"limit":           limitPage(p, limitView{Limit: limits[1], Known: true, Standing: standings[limits[1]], Form: limitFormOf(limits[1])}),
+		"limit-spend":     limitPage(p, limitView{Limit: limits[3], Form: limitFormOf(limits[3])}),
 		"key-new":         keyNewPage(p, keyForm{Problems: bad}),
 		"key-secret":      keySecretPage(p, keys[0], "sk-hg-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG012345", "curl http://127.0.0.1:8080/v1/chat/completions"),
 		"key":             keyPage(p, keys[0], nil, keyFormOf(keys[0])),

@@ -37,6 +37,7 @@ import (
 	"aihigress/internal/overload"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/statement"
@@ -64,6 +65,7 @@ type site struct {
 	egress    *egress.Pools
 	bus       *event.Bus
 	gate      *overload.Gate
+	limiter   *limit.Limiter
 	inbox     *notify.Inbox
 	health    *health.Board
 	snapshots *snapshot.Store
@@ -151,10 +153,11 @@ func newSite(t *testing.T) *site {
 	s.snapshots = snapshot.NewStore(pool, "", keyring, logger)
 	s.health = health.New(health.Options{OnChange: func(c health.Change) { changes.Tell(context.Background(), c) }})
 	changes = health.NewShare(s.health, bus)
-	room := keypool.New(limit.New(nil, logger, time.Now), nil, time.Now)
+	s.limiter = limit.New(nil, logger, time.Now)
+	room := keypool.New(s.limiter, nil, time.Now)
 	handler := views.New(views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
-		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Providers: s.providers, Egress: s.egress,
+		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Limits: quota.New(pool, trail, s.limiter), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Statements: statement.New(pool), Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,

@@ -85,7 +85,7 @@ func statementsPage(p ui.Page, v statementsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Select(ui.Field{Name: "by", Label: i18n.T(ctx, "Grouped by"), Value: v.Form.By[0], Options: dimensionOptions(ctx)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Select(ui.Field{Name: "by", Label: i18n.T(ctx, "Grouped by"), Value: v.Form.By[0], Options: groupingOptions(ctx)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1113,7 +1113,7 @@ func groupText(ctx context.Context, name string) string {
 	return i18n.T(ctx, "Model")
 }
 
-func dimensionOptions(ctx context.Context) (options []ui.Option) {
+func groupingOptions(ctx context.Context) (options []ui.Option) {
 	for _, d := range dimensions {
 		options = append(options, ui.Option{Value: d.Name, Label: groupText(ctx, d.Name)})
 	}

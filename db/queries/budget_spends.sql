@@ -20,15 +20,25 @@ WITH of_key AS (
     FROM credit_accounts a
     WHERE a.user_id = @owner_id::uuid
     FOR SHARE
+), of_limit AS (
+    SELECT l.amount
+    FROM limits l
+    WHERE l.id = sqlc.narg('limit_id')::uuid
+        AND l.dimension = 'spend'
+        AND l.limit_window = @budget_window::text
+    FOR SHARE
 ), opened AS (
-    INSERT INTO budget_spends (owner_id, budget_window, starts_at, account_id, amount)
-    SELECT @owner_id::uuid, @budget_window::text, @starts_at::timestamptz, @account_id::uuid, b.amount
+    INSERT INTO budget_spends (owner_id, budget_window, starts_at, account_id, amount, limit_id)
+    SELECT @owner_id::uuid, @budget_window::text, @starts_at::timestamptz, @account_id::uuid, b.amount, sqlc.narg('limit_id')::uuid
     FROM (
         SELECT amount
         FROM of_key
         UNION ALL
         SELECT amount
         FROM of_user
+        UNION ALL
+        SELECT amount
+        FROM of_limit
     ) AS b
     WHERE b.amount IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -38,15 +48,16 @@ INSERT INTO credit_accounts (id, balance)
 SELECT account_id, amount
 FROM opened;
 
--- Lets what is left of the current window follow a budget that has another amount now.
+-- Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for.
 
 -- name: ChangeBudgetSpend :exec
 WITH changed AS (
     SELECT b.account_id, b.amount, @amount::bigint AS wanted
     FROM budget_spends b
-    WHERE b.owner_id = @owner_id::uuid
+    WHERE (b.owner_id = @owner_id::uuid OR b.limit_id = @owner_id::uuid)
         AND b.budget_window = @budget_window::text
         AND b.starts_at = date_trunc(b.budget_window, now(), 'UTC')
+    ORDER BY b.account_id
     FOR UPDATE
 ), spend AS (
     UPDATE budget_spends s
@@ -80,7 +91,7 @@ SET refused = true
 WHERE account_id = @account_id
     AND NOT refused;
 
--- The budgets of the current windows that have passed a threshold which nobody was told of.
+-- The budgets of users and keys, in the current windows, that have passed a threshold which nobody was told of.
 
 -- name: ListBudgetAlerts :many
 SELECT s.account_id, s.budget_window, s.amount, (s.amount - a.balance)::bigint AS spent, t.threshold,
@@ -101,6 +112,7 @@ CROSS JOIN LATERAL (
 WHERE s.starts_at >= date_trunc('month', now(), 'UTC')
     AND s.starts_at = date_trunc(s.budget_window, now(), 'UTC')
     AND t.threshold > s.told
+    AND s.limit_id IS NULL
 ORDER BY s.account_id
 LIMIT @row_limit
 FOR UPDATE OF s SKIP LOCKED;

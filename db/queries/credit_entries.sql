@@ -27,19 +27,20 @@ FROM (
 ) AS counted;
 
 -- Books each charge unless it has been, and lowers the balances and the node's leases by what was new: of the account, and
--- of the budgets of its key and user for the window in which the request was made. The caller holds the accounts' locks. The
+-- of the budgets of its owners for the window in which the request was made. The caller holds the accounts' locks. The
 -- leases are locked in order, since their node renews them without the accounts' locks. Tells what budgets were charged.
 
 -- name: BookCharges :many
 WITH charges AS (
     SELECT unnest(@ids::uuid[]) AS id,
         unnest(@account_ids::uuid[]) AS account_id,
-        unnest(@user_ids::uuid[]) AS user_id,
-        unnest(@key_ids::uuid[]) AS key_id,
         unnest(@request_ids::uuid[]) AS request_id,
         unnest(@amounts::bigint[]) AS amount,
         unnest(@reasons::text[]) AS reason,
         unnest(@created_at::timestamptz[]) AS created_at
+), owners AS (
+    SELECT unnest(@owned_ids::uuid[]) AS id,
+        unnest(@owner_ids::uuid[]) AS owner_id
 ), booked AS (
     INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, created_at)
     SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
@@ -50,7 +51,8 @@ WITH charges AS (
     SELECT s.account_id, sum(b.amount)::bigint AS amount
     FROM booked b
     JOIN charges c ON c.id = b.id
-    JOIN budget_spends s ON s.owner_id IN (c.key_id, c.user_id)
+    JOIN owners o ON o.id = b.id
+    JOIN budget_spends s ON s.owner_id = o.owner_id
         AND s.starts_at = date_trunc(s.budget_window, c.created_at, 'UTC')
     GROUP BY s.account_id
 ), sums AS (

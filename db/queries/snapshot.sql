@@ -56,6 +56,12 @@ FROM aliases
 ORDER BY id
 LIMIT @row_limit;
 
+-- name: SnapshotLimits :many
+SELECT *
+FROM limits
+ORDER BY id
+LIMIT @row_limit;
+
 -- name: SnapshotUsers :many
 SELECT id, role
 FROM users

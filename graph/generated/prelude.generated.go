@@ -1623,6 +1623,20 @@ func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐKeyID(ctx co
 	return res
 }
 
+func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐLimitID(ctx context.Context, v any) (scalar.LimitID, error) {
+	res, err := scalar.UnmarshalLimitID(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNID2aihigressᚋgraphᚋscalarᚐLimitID(ctx context.Context, sel ast.SelectionSet, v scalar.LimitID) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalLimitID(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2aihigressᚋgraphᚋscalarᚐModelID(ctx context.Context, v any) (scalar.ModelID, error) {
 	res, err := scalar.UnmarshalModelID(v)
 	return res, graphql.ErrorOnPath(ctx, err)

@@ -40,6 +40,7 @@ type ResolverRoot interface {
 	EgressPool() EgressPoolResolver
 	EgressProxy() EgressProxyResolver
 	ExpiringCredit() ExpiringCreditResolver
+	Limit() LimitResolver
 	LiveMetrics() LiveMetricsResolver
 	Model() ModelResolver
 	Mutation() MutationResolver
@@ -237,6 +238,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateLimitPayload struct {
+		Limit      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateModelPayload struct {
 		Model      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -303,6 +309,11 @@ type ComplexityRoot struct {
 	}
 
 	DeleteEgressPoolPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteLimitPayload struct {
 		DeletedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
@@ -408,6 +419,38 @@ type ComplexityRoot struct {
 		UpstreamID func(childComplexity int) int
 	}
 
+	Limit struct {
+		Amount    func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		Dimension func(childComplexity int) int
+		EachUser  func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Label     func(childComplexity int) int
+		RedisAway func(childComplexity int) int
+		Spend     func(childComplexity int) int
+		Subject   func(childComplexity int) int
+		SubjectID func(childComplexity int) int
+		Usage     func(childComplexity int) int
+		Window    func(childComplexity int) int
+	}
+
+	LimitConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	LimitEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	LimitUsage struct {
+		Amount func(childComplexity int) int
+		Spend  func(childComplexity int) int
+	}
+
 	LiveMetrics struct {
 		At                  func(childComplexity int) int
 		ChargePerSecond     func(childComplexity int) int
@@ -510,6 +553,7 @@ type ComplexityRoot struct {
 		CreateAPIKey           func(childComplexity int, input model.CreateAPIKeyInput) int
 		CreateAlias            func(childComplexity int, input catalog.AliasInput) int
 		CreateEgressPool       func(childComplexity int, input model.CreateEgressPoolInput) int
+		CreateLimit            func(childComplexity int, input model.CreateLimitInput) int
 		CreateModel            func(childComplexity int, input model.CreateModelInput) int
 		CreateProvider         func(childComplexity int, input model.CreateProviderInput) int
 		CreateRedeemCodes      func(childComplexity int, input credit.BatchInput) int
@@ -517,6 +561,7 @@ type ComplexityRoot struct {
 		CreateWebhook          func(childComplexity int, input model.CreateWebhookInput) int
 		DeleteAlias            func(childComplexity int, input model.DeleteAliasInput) int
 		DeleteEgressPool       func(childComplexity int, input model.DeleteEgressPoolInput) int
+		DeleteLimit            func(childComplexity int, input model.DeleteLimitInput) int
 		DeleteModel            func(childComplexity int, input model.DeleteModelInput) int
 		DeleteProvider         func(childComplexity int, input model.DeleteProviderInput) int
 		DeleteWebhook          func(childComplexity int, input model.DeleteWebhookInput) int
@@ -546,6 +591,7 @@ type ComplexityRoot struct {
 		UpdateAPIKey           func(childComplexity int, input model.UpdateAPIKeyInput) int
 		UpdateAlias            func(childComplexity int, input model.UpdateAliasInput) int
 		UpdateEgressPool       func(childComplexity int, input model.UpdateEgressPoolInput) int
+		UpdateLimit            func(childComplexity int, input model.UpdateLimitInput) int
 		UpdateModel            func(childComplexity int, input model.UpdateModelInput) int
 		UpdateProvider         func(childComplexity int, input model.UpdateProviderInput) int
 		UpdateProviderKey      func(childComplexity int, input model.UpdateProviderKeyInput) int
@@ -753,6 +799,7 @@ type ComplexityRoot struct {
 		AuditEvents      func(childComplexity int, first *int, after *string, filter *audit.Filter, orderBy *model.Order) int
 		CreditAccount    func(childComplexity int, userID *string) int
 		EgressPools      func(childComplexity int, first *int, after *string, filter *egress.Filter, orderBy *model.Order) int
+		Limits           func(childComplexity int, first *int, after *string, filter *model.LimitFilter, orderBy *model.Order) int
 		Metrics          func(childComplexity int, rangeArg model.TimeRangeInput, step *time.Duration, groupBy []model.MetricDimension, filter *model.MetricFilter) int
 		Models           func(childComplexity int, first *int, after *string, filter *catalog.Filter, orderBy *model.Order) int
 		MonthlyStatement func(childComplexity int, month string, userID *string) int
@@ -1135,6 +1182,11 @@ type ComplexityRoot struct {
 
 	UpdateEgressPoolPayload struct {
 		EgressPool func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateLimitPayload struct {
+		Limit      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1873,6 +1925,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateEgressPoolPayload.UserErrors(childComplexity), true
 
+	case "CreateLimitPayload.limit":
+		if e.ComplexityRoot.CreateLimitPayload.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateLimitPayload.Limit(childComplexity), true
+	case "CreateLimitPayload.userErrors":
+		if e.ComplexityRoot.CreateLimitPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateLimitPayload.UserErrors(childComplexity), true
+
 	case "CreateModelPayload.model":
 		if e.ComplexityRoot.CreateModelPayload.Model == nil {
 			break
@@ -2110,6 +2175,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteEgressPoolPayload.UserErrors(childComplexity), true
+
+	case "DeleteLimitPayload.deletedId":
+		if e.ComplexityRoot.DeleteLimitPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteLimitPayload.DeletedID(childComplexity), true
+	case "DeleteLimitPayload.userErrors":
+		if e.ComplexityRoot.DeleteLimitPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteLimitPayload.UserErrors(childComplexity), true
 
 	case "DeleteModelPayload.deletedId":
 		if e.ComplexityRoot.DeleteModelPayload.DeletedID == nil {
@@ -2478,6 +2556,130 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LearntLimit.UpstreamID(childComplexity), true
+
+	case "Limit.amount":
+		if e.ComplexityRoot.Limit.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Amount(childComplexity), true
+	case "Limit.createdAt":
+		if e.ComplexityRoot.Limit.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.CreatedAt(childComplexity), true
+	case "Limit.dimension":
+		if e.ComplexityRoot.Limit.Dimension == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Dimension(childComplexity), true
+	case "Limit.eachUser":
+		if e.ComplexityRoot.Limit.EachUser == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.EachUser(childComplexity), true
+	case "Limit.id":
+		if e.ComplexityRoot.Limit.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.ID(childComplexity), true
+	case "Limit.name":
+		if e.ComplexityRoot.Limit.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Label(childComplexity), true
+	case "Limit.redisAway":
+		if e.ComplexityRoot.Limit.RedisAway == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.RedisAway(childComplexity), true
+	case "Limit.spend":
+		if e.ComplexityRoot.Limit.Spend == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Spend(childComplexity), true
+	case "Limit.subject":
+		if e.ComplexityRoot.Limit.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Subject(childComplexity), true
+	case "Limit.subjectId":
+		if e.ComplexityRoot.Limit.SubjectID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.SubjectID(childComplexity), true
+	case "Limit.usage":
+		if e.ComplexityRoot.Limit.Usage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Usage(childComplexity), true
+	case "Limit.window":
+		if e.ComplexityRoot.Limit.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Limit.Window(childComplexity), true
+
+	case "LimitConnection.edges":
+		if e.ComplexityRoot.LimitConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitConnection.Edges(childComplexity), true
+	case "LimitConnection.nodes":
+		if e.ComplexityRoot.LimitConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitConnection.Nodes(childComplexity), true
+	case "LimitConnection.pageInfo":
+		if e.ComplexityRoot.LimitConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitConnection.PageInfo(childComplexity), true
+	case "LimitConnection.totalCount":
+		if e.ComplexityRoot.LimitConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitConnection.TotalCount(childComplexity), true
+
+	case "LimitEdge.cursor":
+		if e.ComplexityRoot.LimitEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitEdge.Cursor(childComplexity), true
+	case "LimitEdge.node":
+		if e.ComplexityRoot.LimitEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitEdge.Node(childComplexity), true
+
+	case "LimitUsage.amount":
+		if e.ComplexityRoot.LimitUsage.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitUsage.Amount(childComplexity), true
+	case "LimitUsage.spend":
+		if e.ComplexityRoot.LimitUsage.Spend == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LimitUsage.Spend(childComplexity), true
 
 	case "LiveMetrics.at":
 		if e.ComplexityRoot.LiveMetrics.At == nil {
@@ -2950,6 +3152,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateEgressPool(childComplexity, args["input"].(model.CreateEgressPoolInput)), true
+	case "Mutation.createLimit":
+		if e.ComplexityRoot.Mutation.CreateLimit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createLimit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateLimit(childComplexity, args["input"].(model.CreateLimitInput)), true
 	case "Mutation.createModel":
 		if e.ComplexityRoot.Mutation.CreateModel == nil {
 			break
@@ -3027,6 +3240,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteEgressPool(childComplexity, args["input"].(model.DeleteEgressPoolInput)), true
+	case "Mutation.deleteLimit":
+		if e.ComplexityRoot.Mutation.DeleteLimit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteLimit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteLimit(childComplexity, args["input"].(model.DeleteLimitInput)), true
 	case "Mutation.deleteModel":
 		if e.ComplexityRoot.Mutation.DeleteModel == nil {
 			break
@@ -3336,6 +3560,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateEgressPool(childComplexity, args["input"].(model.UpdateEgressPoolInput)), true
+	case "Mutation.updateLimit":
+		if e.ComplexityRoot.Mutation.UpdateLimit == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateLimit_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateLimit(childComplexity, args["input"].(model.UpdateLimitInput)), true
 	case "Mutation.updateModel":
 		if e.ComplexityRoot.Mutation.UpdateModel == nil {
 			break
@@ -4294,6 +4529,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.EgressPools(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*egress.Filter), args["orderBy"].(*model.Order)), true
 
+	case "Query.limits":
+		if e.ComplexityRoot.Query.Limits == nil {
+			break
+		}
+
+		args, err := ec.field_Query_limits_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Limits(childComplexity, args["first"].(*int), args["after"].(*string), args["filter"].(*model.LimitFilter), args["orderBy"].(*model.Order)), true
 	case "Query.metrics":
 		if e.ComplexityRoot.Query.Metrics == nil {
 			break
@@ -5859,6 +6105,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateEgressPoolPayload.UserErrors(childComplexity), true
 
+	case "UpdateLimitPayload.limit":
+		if e.ComplexityRoot.UpdateLimitPayload.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateLimitPayload.Limit(childComplexity), true
+	case "UpdateLimitPayload.userErrors":
+		if e.ComplexityRoot.UpdateLimitPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateLimitPayload.UserErrors(childComplexity), true
+
 	case "UpdateModelPayload.model":
 		if e.ComplexityRoot.UpdateModelPayload.Model == nil {
 			break
@@ -6282,6 +6541,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateAliasInput", ec.unmarshalInputCreateAliasInput),
 			graphql.NewInputUnmarshaler("CreateApiKeyInput", ec.unmarshalInputCreateApiKeyInput),
 			graphql.NewInputUnmarshaler("CreateEgressPoolInput", ec.unmarshalInputCreateEgressPoolInput),
+			graphql.NewInputUnmarshaler("CreateLimitInput", ec.unmarshalInputCreateLimitInput),
 			graphql.NewInputUnmarshaler("CreateModelInput", ec.unmarshalInputCreateModelInput),
 			graphql.NewInputUnmarshaler("CreateProviderInput", ec.unmarshalInputCreateProviderInput),
 			graphql.NewInputUnmarshaler("CreateRedeemCodesInput", ec.unmarshalInputCreateRedeemCodesInput),
@@ -6289,6 +6549,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateWebhookInput", ec.unmarshalInputCreateWebhookInput),
 			graphql.NewInputUnmarshaler("DeleteAliasInput", ec.unmarshalInputDeleteAliasInput),
 			graphql.NewInputUnmarshaler("DeleteEgressPoolInput", ec.unmarshalInputDeleteEgressPoolInput),
+			graphql.NewInputUnmarshaler("DeleteLimitInput", ec.unmarshalInputDeleteLimitInput),
 			graphql.NewInputUnmarshaler("DeleteModelInput", ec.unmarshalInputDeleteModelInput),
 			graphql.NewInputUnmarshaler("DeleteProviderInput", ec.unmarshalInputDeleteProviderInput),
 			graphql.NewInputUnmarshaler("DeleteWebhookInput", ec.unmarshalInputDeleteWebhookInput),
@@ -6298,6 +6559,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("GrantCreditInput", ec.unmarshalInputGrantCreditInput),
 			graphql.NewInputUnmarshaler("HeaderInput", ec.unmarshalInputHeaderInput),
 			graphql.NewInputUnmarshaler("KeyLimitsInput", ec.unmarshalInputKeyLimitsInput),
+			graphql.NewInputUnmarshaler("LimitFilter", ec.unmarshalInputLimitFilter),
+			graphql.NewInputUnmarshaler("LimitOrder", ec.unmarshalInputLimitOrder),
 			graphql.NewInputUnmarshaler("MarkNotificationsReadInput", ec.unmarshalInputMarkNotificationsReadInput),
 			graphql.NewInputUnmarshaler("MetricFilter", ec.unmarshalInputMetricFilter),
 			graphql.NewInputUnmarshaler("ModelFilter", ec.unmarshalInputModelFilter),
@@ -6341,6 +6604,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateAliasInput", ec.unmarshalInputUpdateAliasInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
 			graphql.NewInputUnmarshaler("UpdateEgressPoolInput", ec.unmarshalInputUpdateEgressPoolInput),
+			graphql.NewInputUnmarshaler("UpdateLimitInput", ec.unmarshalInputUpdateLimitInput),
 			graphql.NewInputUnmarshaler("UpdateModelInput", ec.unmarshalInputUpdateModelInput),
 			graphql.NewInputUnmarshaler("UpdateProviderInput", ec.unmarshalInputUpdateProviderInput),
 			graphql.NewInputUnmarshaler("UpdateProviderKeyInput", ec.unmarshalInputUpdateProviderKeyInput),
@@ -7465,6 +7729,212 @@ extend type Mutation {
   updateApiKey(input: UpdateApiKeyInput!): UpdateApiKeyPayload!
   "Ends the key on every node within a second. It cannot be undone."
   revokeApiKey(input: RevokeApiKeyInput!): RevokeApiKeyPayload!
+}
+`, BuiltIn: false},
+	{Name: "../schema/limit.graphqls", Input: `"What sort of thing is limited. All limits of a call must have room; where one has none the call is refused, naming it."
+enum LimitSubject {
+  "The calls of a gateway key, beside what its own limits say."
+  KEY
+  "The calls of all keys of a user."
+  USER
+  "The calls of the users of a role."
+  ROLE
+  "Calls of a model by this name, or by an alias of it."
+  MODEL
+  "Attempts at a provider. It is passed over while it has no room; a call is refused where no other provider is left."
+  PROVIDER
+  "Calls that carry a tag in x-aihigress-tags."
+  TAG
+}
+
+"What is counted."
+enum LimitMeasure {
+  "Calls."
+  REQUESTS
+  "Tokens of prompts: estimated first, corrected by what was used."
+  INPUT_TOKENS
+  "Tokens of answers: the most that may come is held until the call ends."
+  OUTPUT_TOKENS
+  "Tokens of both."
+  TOKENS
+  "Calls at the same time."
+  CONCURRENCY
+  "What is charged. A call holds the most it may cost until it ends."
+  SPEND
+}
+
+"The time that an amount is for."
+enum LimitWindow {
+  "Of requests and tokens."
+  MINUTE
+  "Of requests and tokens, flowing; of spend by the calendar, in UTC."
+  DAY
+  "Of spend, by the calendar, in UTC."
+  MONTH
+}
+
+"What a limit does while Redis is away. Spend does not depend on it."
+enum RedisAway {
+  "Each node lets its share through: the amount divided by the nodes that were last seen, and at least one."
+  OPEN
+  "Nothing passes but what a node has leased already."
+  CLOSED
+}
+
+"What a subject may do at most, over all nodes."
+type Limit implements Node {
+  "Its typed, opaque identifier."
+  id: ID!
+  "What sort of thing is limited."
+  subject: LimitSubject!
+  "Of a key, user or provider its identifier."
+  subjectId: ID
+  "What the subject is called: a key's name, a user's e-mail, a provider's slug, the name of a role or model, or a tag as name=value."
+  name: String!
+  "Each user has the amount; else all have it together."
+  eachUser: Boolean!
+  "What is counted."
+  dimension: LimitMeasure!
+  "The time that the amount is for; null of CONCURRENCY."
+  window: LimitWindow
+  "How many; null of SPEND."
+  amount: Int64
+  "How much may be spent; null of all but SPEND."
+  spend: Amount
+  "What it does while Redis is away."
+  redisAway: RedisAway!
+  "What is used now, over all nodes; null where each user has the amount, and while Redis is away."
+  usage: LimitUsage
+  "When it was made."
+  createdAt: Time!
+}
+
+"What is used of a limit."
+type LimitUsage {
+  "How many, to within a second; null of SPEND."
+  amount: Int64
+  "How much was booked in this window; null of all but SPEND."
+  spend: Amount
+}
+
+"A page of a list."
+type LimitConnection {
+  "The rows, each with its cursor."
+  edges: [LimitEdge!]!
+  "The rows alone."
+  nodes: [Limit!]!
+  "Where the page begins and ends."
+  pageInfo: PageInfo!
+  "How many there are, exact up to 10,000; null beyond."
+  totalCount: Int
+}
+
+"A row and its cursor."
+type LimitEdge {
+  "Give it as after to go on behind this row."
+  cursor: String!
+  "The row."
+  node: Limit!
+}
+
+"Cuts the list to what fits all that is given."
+input LimitFilter {
+  "Of this sort of thing."
+  subject: LimitSubject
+  "Of what is counted."
+  dimension: LimitMeasure
+  "Part of what the subject is called."
+  query: String
+}
+
+"What the list can be ordered by."
+enum LimitOrderField {
+  "When it was made."
+  CREATED_AT
+}
+
+"In which order the list runs."
+input LimitOrder {
+  "What is compared."
+  field: LimitOrderField!
+  "Which way."
+  direction: OrderDirection!
+}
+
+"A new limit."
+input CreateLimitInput {
+  "What sort of thing is limited."
+  subject: LimitSubject!
+  "Which: the identifier of a key, user or provider, or a user's e-mail, or a provider's slug; the name of a role or model; a tag as name=value."
+  of: String!
+  "Whether each user has the amount. Not of a key or a user."
+  eachUser: Boolean! = false
+  "What is counted."
+  dimension: LimitMeasure!
+  "The time that the amount is for; none of CONCURRENCY."
+  window: LimitWindow
+  "How many: of all but SPEND."
+  amount: Int64
+  "How much may be spent: of SPEND."
+  spend: Amount
+  "What it does while Redis is away. Not of SPEND."
+  redisAway: RedisAway! = OPEN
+}
+
+"What came of it."
+type CreateLimitPayload {
+  "The limit."
+  limit: Limit
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Changes a limit; what is left out stays as it is. What it is of and what it counts never change."
+input UpdateLimitInput {
+  "Its typed, opaque identifier."
+  id: ID!
+  "How many: of all but SPEND."
+  amount: Int64
+  "How much may be spent: of SPEND."
+  spend: Amount
+  "What it does while Redis is away."
+  redisAway: RedisAway
+}
+
+"What came of it."
+type UpdateLimitPayload {
+  "The limit."
+  limit: Limit
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+"Names the limit to remove."
+input DeleteLimitInput {
+  "Its typed, opaque identifier."
+  id: ID!
+}
+
+"What came of it."
+type DeleteLimitPayload {
+  "What is gone."
+  deletedId: ID
+  "What its sender can mend; empty where all went well."
+  userErrors: [UserError!]!
+}
+
+extend type Query {
+  "Limits, the newest first unless ordered otherwise, for administrators. Those that a key names itself are at ApiKey.limits, and budgets of keys and users at ApiKey.spend and CreditAccount.budgets."
+  limits(first: Int, after: String, filter: LimitFilter, orderBy: LimitOrder): LimitConnection!
+}
+
+extend type Mutation {
+  "Makes a limit. Every node holds it within a second."
+  createLimit(input: CreateLimitInput!): CreateLimitPayload!
+  "Changes a limit, on every node within a second. What was used stays used."
+  updateLimit(input: UpdateLimitInput!): UpdateLimitPayload!
+  "Removes a limit, on every node within a second."
+  deleteLimit(input: DeleteLimitInput!): DeleteLimitPayload!
 }
 `, BuiltIn: false},
 	{Name: "../schema/metrics.graphqls", Input: `"A span of time: from is in it, to is not."
@@ -10425,6 +10895,16 @@ func (ec *executionContext) childFields_CreateEgressPoolPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateEgressPoolPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateLimitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limit":
+		return ec.fieldContext_CreateLimitPayload_limit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateLimitPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateLimitPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "model":
@@ -10563,6 +11043,16 @@ func (ec *executionContext) childFields_DeleteEgressPoolPayload(ctx context.Cont
 		return ec.fieldContext_DeleteEgressPoolPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteEgressPoolPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteLimitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteLimitPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteLimitPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteLimitPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10765,6 +11255,70 @@ func (ec *executionContext) childFields_LearntLimit(ctx context.Context, field g
 		return ec.fieldContext_LearntLimit_resetAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LearntLimit", field.Name)
+}
+
+func (ec *executionContext) childFields_Limit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Limit_id(ctx, field)
+	case "subject":
+		return ec.fieldContext_Limit_subject(ctx, field)
+	case "subjectId":
+		return ec.fieldContext_Limit_subjectId(ctx, field)
+	case "name":
+		return ec.fieldContext_Limit_name(ctx, field)
+	case "eachUser":
+		return ec.fieldContext_Limit_eachUser(ctx, field)
+	case "dimension":
+		return ec.fieldContext_Limit_dimension(ctx, field)
+	case "window":
+		return ec.fieldContext_Limit_window(ctx, field)
+	case "amount":
+		return ec.fieldContext_Limit_amount(ctx, field)
+	case "spend":
+		return ec.fieldContext_Limit_spend(ctx, field)
+	case "redisAway":
+		return ec.fieldContext_Limit_redisAway(ctx, field)
+	case "usage":
+		return ec.fieldContext_Limit_usage(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Limit_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Limit", field.Name)
+}
+
+func (ec *executionContext) childFields_LimitConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LimitConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LimitConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LimitConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_LimitConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LimitConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LimitEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LimitEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LimitEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LimitEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LimitUsage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "amount":
+		return ec.fieldContext_LimitUsage_amount(ctx, field)
+	case "spend":
+		return ec.fieldContext_LimitUsage_spend(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LimitUsage", field.Name)
 }
 
 func (ec *executionContext) childFields_LiveMetrics(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12057,6 +12611,16 @@ func (ec *executionContext) childFields_UpdateEgressPoolPayload(ctx context.Cont
 		return ec.fieldContext_UpdateEgressPoolPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateEgressPoolPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateLimitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limit":
+		return ec.fieldContext_UpdateLimitPayload_limit(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateLimitPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateLimitPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateModelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

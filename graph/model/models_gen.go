@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/pricing"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 )
@@ -229,6 +230,34 @@ type CreateEgressPoolPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// A new limit.
+type CreateLimitInput struct {
+	// What sort of thing is limited.
+	Subject quota.Subject `json:"subject"`
+	// Which: the identifier of a key, user or provider, or a user's e-mail, or a provider's slug; the name of a role or model; a tag as name=value.
+	Of string `json:"of"`
+	// Whether each user has the amount. Not of a key or a user.
+	EachUser bool `json:"eachUser"`
+	// What is counted.
+	Dimension quota.Dimension `json:"dimension"`
+	// The time that the amount is for; none of CONCURRENCY.
+	Window *quota.Window `json:"window,omitempty"`
+	// How many: of all but SPEND.
+	Amount *int64 `json:"amount,omitempty"`
+	// How much may be spent: of SPEND.
+	Spend *money.Amount `json:"spend,omitempty"`
+	// What it does while Redis is away. Not of SPEND.
+	RedisAway RedisAway `json:"redisAway"`
+}
+
+// What came of it.
+type CreateLimitPayload struct {
+	// The limit.
+	Limit *quota.Limit `json:"limit,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // A new model.
 type CreateModelInput struct {
 	// What callers put into model.
@@ -377,6 +406,20 @@ type DeleteEgressPoolPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Names the limit to remove.
+type DeleteLimitInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.LimitID `json:"id"`
+}
+
+// What came of it.
+type DeleteLimitPayload struct {
+	// What is gone.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Names the model to remove.
 type DeleteModelInput struct {
 	// Its typed, opaque identifier.
@@ -479,6 +522,24 @@ type HeaderInput struct {
 	Name string `json:"name"`
 	// Its text.
 	Value string `json:"value"`
+}
+
+// Cuts the list to what fits all that is given.
+type LimitFilter struct {
+	// Of this sort of thing.
+	Subject *quota.Subject `json:"subject,omitempty"`
+	// Of what is counted.
+	Dimension *quota.Dimension `json:"dimension,omitempty"`
+	// Part of what the subject is called.
+	Query *string `json:"query,omitempty"`
+}
+
+// What is used of a limit.
+type LimitUsage struct {
+	// How many, to within a second; null of SPEND.
+	Amount *int64 `json:"amount,omitempty"`
+	// How much was booked in this window; null of all but SPEND.
+	Spend *money.Amount `json:"spend,omitempty"`
 }
 
 // Names what was read.
@@ -1309,6 +1370,26 @@ type UpdateEgressPoolPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Changes a limit; what is left out stays as it is. What it is of and what it counts never change.
+type UpdateLimitInput struct {
+	// Its typed, opaque identifier.
+	ID scalar.LimitID `json:"id"`
+	// How many: of all but SPEND.
+	Amount *int64 `json:"amount,omitempty"`
+	// How much may be spent: of SPEND.
+	Spend *money.Amount `json:"spend,omitempty"`
+	// What it does while Redis is away.
+	RedisAway *RedisAway `json:"redisAway,omitempty"`
+}
+
+// What came of it.
+type UpdateLimitPayload struct {
+	// The limit.
+	Limit *quota.Limit `json:"limit,omitempty"`
+	// What its sender can mend; empty where all went well.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Changes a model; what is left out stays as it is.
 type UpdateModelInput struct {
 	// Its typed, opaque identifier.
@@ -1708,6 +1789,64 @@ func (e *OrderDirection) UnmarshalJSON(b []byte) error {
 }
 
 func (e OrderDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a limit does while Redis is away. Spend does not depend on it.
+type RedisAway string
+
+const (
+	// Each node lets its share through: the amount divided by the nodes that were last seen, and at least one.
+	RedisAwayOpen RedisAway = "OPEN"
+	// Nothing passes but what a node has leased already.
+	RedisAwayClosed RedisAway = "CLOSED"
+)
+
+var AllRedisAway = []RedisAway{
+	RedisAwayOpen,
+	RedisAwayClosed,
+}
+
+func (e RedisAway) IsValid() bool {
+	switch e {
+	case RedisAwayOpen, RedisAwayClosed:
+		return true
+	}
+	return false
+}
+
+func (e RedisAway) String() string {
+	return string(e)
+}
+
+func (e *RedisAway) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RedisAway(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RedisAway", str)
+	}
+	return nil
+}
+
+func (e RedisAway) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RedisAway) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RedisAway) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

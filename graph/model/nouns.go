@@ -11,6 +11,7 @@ import (
 	"aihigress/internal/llm"
 	"aihigress/internal/notify"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/usage"
 )
 
@@ -36,6 +37,8 @@ type (
 	NotificationEdge       = Edge[notify.Notification]
 	AliasConnection        = Connection[catalog.Alias]
 	AliasEdge              = Edge[catalog.Alias]
+	LimitConnection        = Connection[quota.Limit]
+	LimitEdge              = Edge[quota.Limit]
 )
 
 // Node is anything that has an identifier.

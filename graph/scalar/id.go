@@ -28,6 +28,7 @@ type (
 	NotificationID  id.Notification
 	WebhookID       id.Webhook
 	AliasID         id.Alias
+	LimitID         id.Limit
 	EgressPoolID    id.EgressPool
 	EgressProxyID   id.EgressProxy
 	RedeemBatchID   id.RedeemBatch
@@ -49,6 +50,7 @@ func MarshalNotificationID(v NotificationID) graphql.Marshaler {
 }
 func MarshalWebhookID(v WebhookID) graphql.Marshaler         { return marshal(id.Webhook(v)) }
 func MarshalAliasID(v AliasID) graphql.Marshaler             { return marshal(id.Alias(v)) }
+func MarshalLimitID(v LimitID) graphql.Marshaler             { return marshal(id.Limit(v)) }
 func MarshalEgressPoolID(v EgressPoolID) graphql.Marshaler   { return marshal(id.EgressPool(v)) }
 func MarshalEgressProxyID(v EgressProxyID) graphql.Marshaler { return marshal(id.EgressProxy(v)) }
 func MarshalRedeemBatchID(v RedeemBatchID) graphql.Marshaler { return marshal(id.RedeemBatch(v)) }
@@ -73,6 +75,7 @@ func UnmarshalNotificationID(v any) (NotificationID, error) {
 }
 func UnmarshalWebhookID(v any) (WebhookID, error) { return parse[id.Webhook, WebhookID](v) }
 func UnmarshalAliasID(v any) (AliasID, error)     { return parse[id.Alias, AliasID](v) }
+func UnmarshalLimitID(v any) (LimitID, error)     { return parse[id.Limit, LimitID](v) }
 func UnmarshalRedeemBatchID(v any) (RedeemBatchID, error) {
 	return parse[id.RedeemBatch, RedeemBatchID](v)
 }

@@ -17,6 +17,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 )
@@ -34,7 +35,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	t.Parallel()
 	called := 0
 	for _, receiver := range []any{
-		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Book), new(catalog.Aliases), new(credit.Ledger), new(credit.Codes),
+		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Book), new(catalog.Aliases), new(quota.Limits), new(credit.Ledger), new(credit.Codes),
 		notify.New(notify.Options{}), new(provider.Providers), new(egress.Pools), new(usage.Reports), new(statement.Statements), new(plan.Planner),
 	} {
 		v := reflect.ValueOf(receiver)

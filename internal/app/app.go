@@ -31,6 +31,7 @@ import (
 	"aihigress/internal/notify"
 	"aihigress/internal/overload"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/statement"
@@ -63,6 +64,7 @@ type Gateway struct {
 	models    *catalog.Models
 	book      *catalog.Book
 	aliases   *catalog.Aliases
+	limits    *quota.Limits
 	providers *provider.Providers
 	inbox     *notify.Inbox
 	egress    *egress.Pools

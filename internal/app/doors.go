@@ -26,6 +26,7 @@ import (
 	"aihigress/internal/pin"
 	"aihigress/internal/plan"
 	"aihigress/internal/provider"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 	"aihigress/internal/statement"
 	"aihigress/internal/upstream"
@@ -47,6 +48,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	g.models = catalog.New(g.pool, g.audit)
 	g.aliases = catalog.NewAliases(g.pool, g.audit)
 	g.limiter = limit.New(g.redis, g.log, time.Now)
+	g.limits = quota.New(g.pool, g.audit, g.limiter)
 	g.vendorKeys = keypool.New(g.limiter, g.bus, time.Now)
 	g.board = health.New(health.Options{OnChange: g.healthChanged})
 	g.health = health.NewShare(g.board, g.bus)
@@ -112,12 +114,12 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	codes := credit.NewCodes(g.ledger, g.limiter)
 	planner := plan.New(g.keys, g.snapshots, g.board, g.vendorKeys)
 	console := views.New(views.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Statements: g.statements, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
-		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Providers: g.providers, Egress: g.egress,
+		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Statements: g.statements, Audit: g.audit, Snapshots: g.snapshots, Bus: g.bus, Inbox: g.inbox,
 		Health: g.board, Planner: planner, Changes: g.health, Gate: g.gate, Room: g.vendorKeys,
 	})

@@ -36,6 +36,8 @@ const (
 	CostRead       Permission = "request.cost" // what the vendor charges
 	MetricsRead    Permission = "metrics.read"
 	UsageBook      Permission = "usage.book" // the spool's booking, partitions, roll-ups: the gateway itself
+	LimitRead      Permission = "limit.read"
+	LimitWrite     Permission = "limit.write"
 	AuditRead      Permission = "audit.read"
 	JobRead        Permission = "job.read"
 
@@ -51,7 +53,7 @@ func All() []Permission {
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
 		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, PriceRead, PriceWrite, AliasRead, AliasWrite,
 		CreditRead, CreditGrant, RechargeWrite, BudgetWrite, CodeWrite, CodeRedeem, CreditBook,
-		RequestRead, CostRead, MetricsRead, UsageBook, AuditRead, JobRead,
+		RequestRead, CostRead, MetricsRead, UsageBook, LimitRead, LimitWrite, AuditRead, JobRead,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
 }
@@ -62,7 +64,7 @@ var roles = map[Role]map[Permission]reach{
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
 		ModelRead: all, ModelWrite: all, PriceRead: all, PriceWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all, CodeWrite: all, CodeRedeem: own,
-		RequestRead: all, CostRead: all, MetricsRead: all, AuditRead: all, JobRead: all,
+		RequestRead: all, CostRead: all, MetricsRead: all, LimitRead: all, LimitWrite: all, AuditRead: all, JobRead: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 	Member: {

@@ -57,8 +57,12 @@ func ungoverned(ctx context.Context, addr string) (err error) {
 
 type noLimits struct{}
 
-func (noLimits) Admit(context.Context, id.Key, limit.Limits, int64) (*limit.Lease, limit.State, error) {
+func (noLimits) Admit(context.Context, limit.Use, []limit.Claim) (*limit.Lease, limit.State, error) {
 	return nil, limit.State{}, nil
+}
+
+func (noLimits) Take(context.Context, limit.Use, ...limit.Claim) (*limit.Lease, error) {
+	return nil, nil
 }
 
 type noCredit struct{}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/internal/fault"
@@ -54,7 +55,15 @@ func (b *bank) key(user id.User, window Window, amount money.Amount) id.Key {
 	return key
 }
 
-// TestBudgetsOverNodes has three nodes spend a budget of a user and one of a key at the same time. No request costs more
+// limit makes a limit of spend in a month, of all calls of a model.
+func (b *bank) limit(amount money.Amount, eachUser bool) Owner {
+	b.t.Helper()
+	limit := id.New[id.Limit]()
+	b.exec(`INSERT INTO limits (id, subject, subject_name, each_user, dimension, limit_window, amount) VALUES ($1, 'model', 'm', $2, 'spend', 'month', $3)`, limit, eachUser, amount)
+	return Owner{ID: limit.UUID, Limit: limit.UUID}
+}
+
+// TestBudgetsOverNodes has three nodes spend a budget of a user, one of a key and one of a limit at the same time. No request costs more
 // than it held, so that no more is spent than there is, and neither node starves.
 func TestBudgetsOverNodes(t *testing.T) {
 	t.Parallel()
@@ -64,10 +73,11 @@ func TestBudgetsOverNodes(t *testing.T) {
 	b.budget(user, Month, 1500)
 	key := b.key(user, Day, 1000)
 	other := id.New[id.Key]() // has none of its own
+	limit := b.limit(700, false)
 	at := time.Now()
 	ctx := job(t.Context())
 	var running sync.WaitGroup
-	var spent, spentByKey atomic.Int64
+	var spent, spentByKey, spentOfLimit atomic.Int64
 	for range nodes {
 		node := id.New[id.Node]()
 		l := b.leases(node)
@@ -94,14 +104,17 @@ func TestBudgetsOverNodes(t *testing.T) {
 					hold, err := l.Reserve(ctx, account, amount)
 					if err == nil {
 						holds = append(holds, hold)
-						hold, err = budgets.Reserve(ctx, user.UUID, Month, at, amount)
+						hold, err = budgets.Reserve(ctx, Owner{ID: user.UUID}, Month, at, amount)
 					}
+					var limited []uuid.UUID
 					if err == nil {
 						holds = append(holds, hold)
-						if of == key {
-							if hold, err = budgets.Reserve(ctx, key.UUID, Day, at, amount); err == nil {
-								holds = append(holds, hold)
-							}
+						owner, window := Owner{ID: key.UUID}, Day
+						if of != key {
+							owner, window, limited = limit, Month, []uuid.UUID{limit.ID}
+						}
+						if hold, err = budgets.Reserve(ctx, owner, window, at, amount); err == nil {
+							holds = append(holds, hold)
 						}
 					}
 					if err != nil {
@@ -114,7 +127,7 @@ func TestBudgetsOverNodes(t *testing.T) {
 						continue
 					}
 					c := charge(account, cost)
-					c.User, c.Key, c.At = user, of, at
+					c.User, c.Key, c.Budgets, c.At = user, of, limited, at
 					spool <- c
 					for _, h := range holds {
 						h.Settle(cost)
@@ -122,6 +135,8 @@ func TestBudgetsOverNodes(t *testing.T) {
 					spent.Add(int64(cost))
 					if of == key {
 						spentByKey.Add(int64(cost))
+					} else {
+						spentOfLimit.Add(int64(cost))
 					}
 				}
 			})
@@ -129,7 +144,7 @@ func TestBudgetsOverNodes(t *testing.T) {
 		running.Go(func() { all.Wait(); close(workersDone) })
 	}
 	running.Wait()
-	all, err := SpentOf(t.Context(), b.pool, user.UUID, key.UUID)
+	all, err := SpentOf(t.Context(), b.pool, user.UUID, key.UUID, limit.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +153,9 @@ func TestBudgetsOverNodes(t *testing.T) {
 	}
 	if got := all[key.UUID][Day]; got != money.Amount(spentByKey.Load()) || got > 1000 {
 		t.Errorf("%d of the key's budget of 1000 are spent, by %d", got, spentByKey.Load())
+	}
+	if got := all[limit.ID][Month]; got != money.Amount(spentOfLimit.Load()) || got > 700 || got < 600 {
+		t.Errorf("%d of the limit's budget of 700 are spent, by %d", got, spentOfLimit.Load())
 	}
 	if s := b.standing(account); s.Balance != 1_000_000-money.Amount(spent.Load()) || s.Balance != s.Entries {
 		t.Errorf("%+v", s)
@@ -152,12 +170,12 @@ func TestBudgetWindowsFollowEachOther(t *testing.T) {
 	l := b.leases(node)
 	budgets := NewBudgets(l)
 	now := time.Now().UTC()
-	if hold, err := budgets.Reserve(t.Context(), user.UUID, Day, now, 5); hold != nil || err != nil {
+	if hold, err := budgets.Reserve(t.Context(), Owner{ID: user.UUID}, Day, now, 5); hold != nil || err != nil {
 		t.Fatalf("a budget that is not there: %v, %v", hold, err)
 	}
 	b.budget(user, Day, 100)
 	reserve := func(at time.Time, amount money.Amount) error {
-		hold, err := budgets.Reserve(t.Context(), user.UUID, Day, at, amount)
+		hold, err := budgets.Reserve(t.Context(), Owner{ID: user.UUID}, Day, at, amount)
 		if err != nil {
 			return err
 		}
@@ -262,7 +280,7 @@ func TestBudgetAlerts(t *testing.T) {
 	budgets := NewBudgets(l)
 	now := time.Now()
 	spend := func(amount money.Amount) error {
-		hold, err := budgets.Reserve(t.Context(), key.UUID, Month, now, amount)
+		hold, err := budgets.Reserve(t.Context(), Owner{ID: key.UUID}, Month, now, amount)
 		if err != nil {
 			return err
 		}

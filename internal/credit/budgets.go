@@ -34,8 +34,14 @@ type Budgets struct {
 }
 
 type budgetKey struct {
-	owner  uuid.UUID
+	Owner
 	window Window
+}
+
+// An Owner has a budget: a key, a user, or a limit of spend.
+type Owner struct {
+	ID    uuid.UUID
+	Limit uuid.UUID // of which the budget is; zero of a key or a user
 }
 
 // A budgetWindow is the newest window of a budget that this node knows of.
@@ -50,11 +56,11 @@ func NewBudgets(leases *Leases) *Budgets {
 	return &Budgets{leases: leases, windows: make(map[budgetKey]*budgetWindow)}
 }
 
-// Reserve holds an amount of a budget of a user or a key, in the window that a moment is in. A nil Hold is one of a budget
+// Reserve holds an amount of a budget, in the window that a moment is in. A nil Hold is one of a budget
 // that is no more. Failures are those of Leases.Reserve.
 //
 // No actor is asked for: the caller has verified the key whose budget this is.
-func (b *Budgets) Reserve(ctx context.Context, owner uuid.UUID, window Window, at time.Time, amount money.Amount) (*Hold, error) {
+func (b *Budgets) Reserve(ctx context.Context, owner Owner, window Window, at time.Time, amount money.Amount) (*Hold, error) {
 	w, err := b.window(ctx, budgetKey{owner, window}, window.Start(at))
 	if err != nil || w == nil {
 		return nil, err
@@ -101,18 +107,26 @@ func (b *Budgets) open(ctx context.Context, key budgetKey, start time.Time) (id.
 	ctx, cancel := context.WithTimeout(ctx, reserveTimeout)
 	defer cancel()
 	l := b.leases
-	params := db.GetBudgetSpendParams{OwnerID: key.owner, BudgetWindow: string(key.window), StartsAt: start}
+	params := db.GetBudgetSpendParams{OwnerID: key.ID, BudgetWindow: string(key.window), StartsAt: start}
 	account, err := l.q.GetBudgetSpend(ctx, l.pool, params)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return account, err
 	}
 	err = l.q.OpenBudgetSpend(ctx, l.pool, db.OpenBudgetSpendParams{
-		OwnerID: key.owner, BudgetWindow: string(key.window), StartsAt: start, AccountID: id.New[id.Account]().UUID,
+		OwnerID: key.ID, BudgetWindow: string(key.window), StartsAt: start, AccountID: id.New[id.Account]().UUID, LimitID: key.limit(),
 	})
 	if err != nil {
 		return id.Account{}, err
 	}
 	return l.q.GetBudgetSpend(ctx, l.pool, params)
+}
+
+// limit is nil of a key or a user.
+func (o Owner) limit() *uuid.UUID {
+	if o.Limit == uuid.Nil {
+		return nil
+	}
+	return &o.Limit
 }
 
 // note writes down that a request was refused, once for each window and node, for the alert: what is left may be more than

@@ -76,7 +76,7 @@ func (in *BatchInput) validate(now time.Time) error {
 
 // A Guard counts attempts over all nodes. It is *limit.Limiter.
 type Guard interface {
-	Take(ctx context.Context, tokens int64, claims ...limit.Claim) (*limit.Lease, error)
+	Take(ctx context.Context, use limit.Use, claims ...limit.Claim) (*limit.Lease, error)
 }
 
 // Codes are codes that give credit once, to the first who redeems them.
@@ -208,7 +208,7 @@ func (c *Codes) attempt(ctx context.Context, g authz.Grant) error {
 			Limits:  []limit.Limit{{What: limit.Requests, Amount: addressTries, Window: triesWindow}},
 		})
 	}
-	lease, err := c.guard.Take(ctx, 0, claims...)
+	lease, err := c.guard.Take(ctx, limit.Use{}, claims...)
 	if refusal, ok := errors.AsType[*limit.Refusal](err); ok {
 		return fault.New(fault.Limited, "too many codes were tried, try again later").WithCode(limit.Code).After(max(refusal.Wait, time.Second))
 	}

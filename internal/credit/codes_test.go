@@ -26,7 +26,7 @@ import (
 // freely lets anybody try.
 type freely struct{}
 
-func (freely) Take(context.Context, int64, ...limit.Claim) (*limit.Lease, error) { return nil, nil }
+func (freely) Take(context.Context, limit.Use, ...limit.Claim) (*limit.Lease, error) { return nil, nil }
 
 func TestRedeem(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,8 @@ package credit
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 )
@@ -73,8 +75,14 @@ type Charge struct {
 	Account id.Account
 	User    id.User      // whose budgets it counts for; zero for none
 	Key     id.Key       // the same
+	Budgets []uuid.UUID  // further owners of budgets that it counts for, each once
 	Request id.Request   // books once, however often it is offered
 	Amount  money.Amount // not negative; nothing is booked for zero
 	Reason  string       // the model
 	At      time.Time    // when the request was made
+}
+
+// owners are those whose budgets the charge counts for.
+func (c Charge) owners() []uuid.UUID {
+	return append([]uuid.UUID{c.Key.UUID, c.User.UUID}, c.Budgets...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -158,10 +157,12 @@ func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []
 		if c.Amount == 0 {
 			continue
 		}
-		batch.Ids = append(batch.Ids, id.New[id.Entry]().UUID)
+		entry := id.New[id.Entry]().UUID
+		batch.Ids = append(batch.Ids, entry)
+		for _, owner := range c.owners() {
+			batch.OwnedIds, batch.OwnerIds = append(batch.OwnedIds, entry), append(batch.OwnerIds, owner)
+		}
 		batch.AccountIds = append(batch.AccountIds, c.Account.UUID)
-		batch.UserIds = append(batch.UserIds, c.User.UUID)
-		batch.KeyIds = append(batch.KeyIds, c.Key.UUID)
 		batch.RequestIds = append(batch.RequestIds, c.Request.UUID)
 		batch.Amounts = append(batch.Amounts, int64(c.Amount))
 		batch.Reasons = append(batch.Reasons, c.Reason)
@@ -174,7 +175,7 @@ func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []
 		return nil, nil
 	}
 	err = l.q.LockChargedAccounts(ctx, tx, db.LockChargedAccountsParams{
-		Ids: batch.AccountIds, OwnerIds: slices.Concat(batch.UserIds, batch.KeyIds), Since: since,
+		Ids: batch.AccountIds, OwnerIds: batch.OwnerIds, Since: since,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lock credit accounts: %w", db.Classify(err))

@@ -247,7 +247,7 @@ func (w *world) reserveBudget(t *rapid.T, n *node, i int, amount money.Amount) *
 	if open {
 		before, free = w.b.standing(pot), n.free(pot)
 	}
-	spend, err := n.budgets.Reserve(context.Background(), w.users[i].UUID, Day, time.Now(), amount)
+	spend, err := n.budgets.Reserve(context.Background(), Owner{ID: w.users[i].UUID}, Day, time.Now(), amount)
 	if err == nil {
 		if pot, open = w.pot(t, i); !open {
 			t.Fatal("no account of the budget")

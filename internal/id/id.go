@@ -44,6 +44,7 @@ type (
 	egressPoolNoun    struct{}
 	egressProxyNoun   struct{}
 	redeemBatchNoun   struct{}
+	limitNoun         struct{}
 )
 
 func (userNoun) prefix() string          { return "usr" }
@@ -66,6 +67,7 @@ func (deliveryNoun) prefix() string      { return "dlv" }
 func (egressPoolNoun) prefix() string    { return "egp" }
 func (egressProxyNoun) prefix() string   { return "epx" }
 func (redeemBatchNoun) prefix() string   { return "rdb" }
+func (limitNoun) prefix() string         { return "lim" }
 
 // The identifiers of the product's nouns.
 type (
@@ -89,6 +91,7 @@ type (
 	EgressPool    = Of[egressPoolNoun]
 	EgressProxy   = Of[egressProxyNoun]
 	RedeemBatch   = Of[redeemBatchNoun]
+	Limit         = Of[limitNoun]
 )
 
 // New makes an identifier that has never been used: New[id.User]().

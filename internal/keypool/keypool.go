@@ -84,7 +84,7 @@ func (p *Pool) enter(ctx context.Context, key *snapshot.ProviderKey, tokens int6
 	if key.Limits == (Limits{}) {
 		return nil, 0
 	}
-	lease, err := p.limiter.Take(ctx, tokens, claim(key.ID, key.Limits))
+	lease, err := p.limiter.Take(ctx, limit.Use{Tokens: tokens}, claim(key.ID, key.Limits))
 	if err == nil {
 		return lease, 0
 	}

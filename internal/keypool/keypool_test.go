@@ -285,7 +285,7 @@ func BenchmarkTakeWithoutLimits(b *testing.B) {
 	for b.Loop() {
 		lease, _ := p.Take(b.Context(), k, "m", 100, 100)
 		p.Learn(k, "m", llm.OpenAI, h)
-		lease.Finish(b.Context(), 0)
+		lease.Finish(limit.Use{})
 	}
 }
 

@@ -45,6 +45,11 @@ type cell struct {
 // A demand is what calls wait for.
 type demand struct{ least, sum int64 }
 
+// key is where Redis keeps a limit.
+func key(s Subject, l *Limit) string {
+	return "aihigress:limit:{" + s.name() + "}:" + strconv.Itoa(int(l.What)) + ":" + strconv.FormatInt(l.Window.Milliseconds(), 10)
+}
+
 func (c *cell) is(l *Limit) bool { return c.what == l.What && c.window == l.Window }
 
 // cell finds or makes the cell of a limit.
@@ -60,7 +65,7 @@ func (l *Limiter) cell(s Subject, limit *Limit) *cell {
 	l.made++
 	c := &cell{
 		subject: s, what: limit.What, window: limit.Window, limit: *limit,
-		key:   "aihigress:limit:{" + s.name() + "}:" + strconv.Itoa(int(limit.What)) + ":" + strconv.FormatInt(limit.Window.Milliseconds(), 10),
+		key:   key(s, limit),
 		field: l.node + "." + strconv.FormatInt(l.made, 36),
 	}
 	l.cells[s] = append(l.cells[s], c)
@@ -127,12 +132,7 @@ func (c *cell) lapse() {
 }
 
 // need is what a call takes of the limit. More than there ever is would wait forever.
-func (c *cell) need(tokens int64) int64 {
-	if c.what != Tokens {
-		return 1
-	}
-	return min(max(tokens, 0), c.limit.Amount)
-}
+func (c *cell) need(use Use) int64 { return min(use.of(c.what), c.limit.Amount) }
 
 // take is a call that passes.
 func (c *cell) take(n int64, now time.Time) {

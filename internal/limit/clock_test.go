@@ -39,7 +39,7 @@ func TestAClockThatJumpsBack(t *testing.T) {
 			claim := limit.Claim{Subject: limit.Subject{Of: "test", Name: name}, Limits: []limit.Limit{{What: limit.Requests, Amount: amount, Window: time.Minute}}}
 			passed := func() (n int) {
 				for range amount + 5 {
-					if lease, err := l.Take(t.Context(), 0, claim); err == nil {
+					if lease, err := l.Take(t.Context(), limit.Use{}, claim); err == nil {
 						lease.Keep()
 						n++
 					}

@@ -3,7 +3,22 @@ package limit
 import (
 	"context"
 	"time"
+
+	"aihigress/internal/id"
 )
+
+// Limits are those that gateway keys have most often.
+type Limits struct{ RequestsPerMinute, TokensPerMinute, Concurrency int64 }
+
+// AdmitKey is Admit for a key's call of so many tokens.
+func (l *Limiter) AdmitKey(ctx context.Context, key id.Key, limits Limits, tokens int64) (*Lease, State, error) {
+	claims := [...]Claim{{Subject{Of: "key", ID: key.UUID}, "This key is", []Limit{
+		{What: Requests, Amount: limits.RequestsPerMinute, Window: time.Minute},
+		{What: Tokens, Amount: limits.TokensPerMinute, Window: time.Minute},
+		{What: Calls, Amount: limits.Concurrency},
+	}}}
+	return l.Admit(ctx, Use{Tokens: tokens}, claims[:])
+}
 
 // Wait has the limiter wait for Redis, and for other nodes, on a machine that is busy with other tests.
 func (l *Limiter) Wait(redis, others time.Duration) *Limiter {

@@ -51,11 +51,11 @@ func TestSteadyStateAsksNobody(t *testing.T) {
 	l := node(t, client)
 	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 1_000_000, TokensPerMinute: 100_000_000, Concurrency: 100}
 	for range 1000 {
-		lease, _, err := l.Admit(t.Context(), key, limits, 500)
+		lease, _, err := l.AdmitKey(t.Context(), key, limits, 500)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lease.Finish(t.Context(), 400)
+		lease.Finish(limit.Use{Tokens: 400})
 	}
 	if n := count.asked.Load(); n > 60 {
 		t.Errorf("1000 calls asked Redis %d times", n)
@@ -70,12 +70,12 @@ func TestBurstUsesWhatOthersDoNotNeed(t *testing.T) {
 	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 100}
 	passed := 0
 	for i := range 30 {
-		if _, _, err := nodes[i%3].Admit(t.Context(), key, limits, 0); err == nil {
+		if _, _, err := nodes[i%3].AdmitKey(t.Context(), key, limits, 0); err == nil {
 			passed++
 		}
 	}
 	for range 100 {
-		if _, _, err := nodes[0].Admit(t.Context(), key, limits, 0); err == nil {
+		if _, _, err := nodes[0].AdmitKey(t.Context(), key, limits, 0); err == nil {
 			passed++
 		}
 	}
@@ -93,11 +93,11 @@ func TestIdleLeasesGoBack(t *testing.T) {
 		claim := limit.Claim{Subject: limit.Subject{Of: "test", Name: fmt.Sprint(i)}, Limits: []limit.Limit{
 			{What: limit.Requests, Amount: 600, Window: time.Minute}, {What: limit.Calls, Amount: 10},
 		}}
-		lease, err := n.Take(t.Context(), 0, claim)
+		lease, err := n.Take(t.Context(), limit.Use{}, claim)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lease.Finish(t.Context(), 0)
+		lease.Finish(limit.Use{})
 	}
 	if n.Known() != 100 {
 		t.Errorf("%d limits are known, want 100", n.Known())
@@ -126,16 +126,16 @@ func TestKilledNodesSlotsExpire(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
 	claim := limit.Claim{Subject: limit.Subject{Of: "test", Name: "x"}, Limits: []limit.Limit{{What: limit.Calls, Amount: 1}}}
-	if _, err := c.nodes[0].Take(t.Context(), 0, claim); err != nil {
+	if _, err := c.nodes[0].Take(t.Context(), limit.Use{}, claim); err != nil {
 		t.Fatal(err)
 	}
 	c.crash(0)
 	c.clock.Add(limit.Lifetime.Milliseconds() - 1)
-	if _, err := c.nodes[1].Take(t.Context(), 0, claim); err == nil {
+	if _, err := c.nodes[1].Take(t.Context(), limit.Use{}, claim); err == nil {
 		t.Fatal("the slot is not held")
 	}
 	c.clock.Add(300) // and the node asks again after a while
-	if _, err := c.nodes[1].Take(t.Context(), 0, claim); err != nil {
+	if _, err := c.nodes[1].Take(t.Context(), limit.Use{}, claim); err != nil {
 		t.Errorf("an expired slot blocks the limit: %v", err)
 	}
 }
@@ -147,7 +147,7 @@ func TestLimitIsChanged(t *testing.T) {
 	a, b := node(t, client), node(t, client)
 	key := id.New[id.Key]()
 	admit := func(l *limit.Limiter, limits limit.Limits) error {
-		_, _, err := l.Admit(t.Context(), key, limits, 0)
+		_, _, err := l.AdmitKey(t.Context(), key, limits, 0)
 		return err
 	}
 	wide, narrow := limit.Limits{RequestsPerMinute: 1000}, limit.Limits{RequestsPerMinute: 12}
@@ -186,19 +186,19 @@ func TestRefusalNamesTheLimit(t *testing.T) {
 		{What: limit.Requests, Amount: 2, Window: time.Second}, {What: limit.Calls, Amount: 100},
 	}}
 	for range 2 {
-		if _, err := l.Take(t.Context(), 0, tag, key); err != nil {
+		if _, err := l.Take(t.Context(), limit.Use{}, tag, key); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := l.Take(t.Context(), 0, tag, key)
+	_, err := l.Take(t.Context(), limit.Use{}, tag, key)
 	refusal, ok := errors.AsType[*limit.Refusal](err)
 	if !ok || refusal.Subject != key.Subject || refusal.Error() != "limited to 2 requests per second" || refusal.Wait <= 0 || refusal.Wait > time.Second {
 		t.Fatalf("%+v", err)
 	}
-	if _, err := l.Take(t.Context(), 0, tag); err != nil {
+	if _, err := l.Take(t.Context(), limit.Use{}, tag); err != nil {
 		t.Errorf("the refused call took of the other limit: %v", err)
 	}
-	_, err = l.Take(t.Context(), 0, tag)
+	_, err = l.Take(t.Context(), limit.Use{}, tag)
 	if refusal, ok := errors.AsType[*limit.Refusal](err); !ok || refusal.Subject != tag.Subject || refusal.Wait < time.Hour {
 		t.Errorf("%+v", err)
 	}
@@ -212,13 +212,13 @@ func TestClosedWithoutRedis(t *testing.T) {
 	claim := limit.Claim{Subject: limit.Subject{Of: "test", Name: "x"}, Limits: []limit.Limit{
 		{What: limit.Requests, Amount: 1000, Window: time.Minute, Away: limit.Closed},
 	}}
-	if _, err := l.Take(t.Context(), 0, claim); err != nil {
+	if _, err := l.Take(t.Context(), limit.Use{}, claim); err != nil {
 		t.Fatal(err)
 	}
 	server.Stop()
 	passed := 0
 	for range 100 {
-		if _, err := l.Take(t.Context(), 0, claim); err == nil {
+		if _, err := l.Take(t.Context(), limit.Use{}, claim); err == nil {
 			passed++
 		}
 	}
@@ -227,7 +227,7 @@ func TestClosedWithoutRedis(t *testing.T) {
 	}
 	server.Start()
 	eventually(t, func() bool {
-		_, err := l.Take(t.Context(), 0, claim)
+		_, err := l.Take(t.Context(), limit.Use{}, claim)
 		return err == nil
 	})
 }
@@ -245,9 +245,9 @@ func TestRedisRestartsUnderLoad(t *testing.T) {
 	}
 	use := func(n int) (passed int) {
 		for i := range n {
-			if lease, err := nodes[i%2].Take(t.Context(), 100, claim("x")); err == nil {
+			if lease, err := nodes[i%2].Take(t.Context(), limit.Use{Tokens: 100}, claim("x")); err == nil {
 				passed += 100
-				lease.Finish(t.Context(), 100)
+				lease.Finish(limit.Use{Tokens: 100})
 			}
 		}
 		return passed
@@ -262,7 +262,7 @@ func TestRedisRestartsUnderLoad(t *testing.T) {
 	}
 	server.Start()
 	eventually(t, func() bool { // the shares are used up: only one who asks Redis is let through
-		_, err := nodes[0].Take(t.Context(), 5001, claim("y"))
+		_, err := nodes[0].Take(t.Context(), limit.Use{Tokens: 5001}, claim("y"))
 		return err == nil
 	})
 	if all := 3000 + away + use(400); all > 20_000 {
@@ -279,14 +279,14 @@ func TestAlone(t *testing.T) {
 	for range 10 { // in each second four, however many are asked for
 		passed := 0
 		for range 20 {
-			if _, err := l.Take(t.Context(), 0, claim); err == nil {
+			if _, err := l.Take(t.Context(), limit.Use{}, claim); err == nil {
 				passed++
 			}
 		}
 		if room := l.Room(claim); passed != 4 || room != 0 {
 			t.Fatalf("%d calls in a burst, want 4; room is %v", passed, room)
 		}
-		_, err := l.Take(t.Context(), 0, claim)
+		_, err := l.Take(t.Context(), limit.Use{}, claim)
 		if refusal, ok := errors.AsType[*limit.Refusal](err); !ok || refusal.Wait != 250*time.Millisecond {
 			t.Fatalf("%v, want to wait a quarter of a second", err)
 		}
@@ -310,11 +310,11 @@ func BenchmarkAdmit(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			lease, _, err := l.Admit(b.Context(), key, limits, 500)
+			lease, _, err := l.AdmitKey(b.Context(), key, limits, 500)
 			if err != nil {
 				b.Fatal(err)
 			}
-			lease.Finish(b.Context(), 400)
+			lease.Finish(limit.Use{Tokens: 400})
 		}
 	})
 	b.ReportMetric(float64(count.asked.Load())/float64(b.N), "redis-ops/op")

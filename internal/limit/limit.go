@@ -1,5 +1,5 @@
-// Package limit holds subjects to their limits over all nodes: gateway keys to requests and tokens per minute and calls at
-// once, vendor keys to what their accounts allow.
+// Package limit holds subjects to their limits over all nodes: gateway keys, users, roles, models, providers and tags to
+// what an admin sets of requests, tokens and calls at once, and vendor keys to what their accounts allow.
 //
 // What a limit leaves is kept in Redis, and a node leases shares of it, of which it lets calls through by itself: a call
 // asks nobody while the node's lease lasts. Leases are renewed in the background ahead of need. They grow with the pace of
@@ -47,7 +47,7 @@ const (
 	shortDry     = 20 * time.Millisecond  // at least
 	maxBatch     = 256                    // questions in one pipeline
 	maxCells     = 1 << 17                // limits that a node knows; beyond it what nobody uses is forgotten, and its lease lost
-	maxLimits    = 8                      // of one call
+	usual        = 8                      // limits of one call; more cost an allocation
 )
 
 // Code is the code of every refusal here.
@@ -56,12 +56,31 @@ const Code = "rate_limit_exceeded"
 // What is what a limit counts.
 type What uint8
 
-// What can be limited. More kinds of rates need no more than a name here and in texts.
+// What can be limited. Tokens are estimated when taken, and corrected by Finish.
 const (
 	Requests What = iota + 1
-	Tokens        // estimated when taken, corrected by Finish
+	Tokens        // in and out
 	Calls         // at the same time
+	InputTokens
+	OutputTokens
 )
+
+// A Use is what a call takes of limits on tokens.
+type Use struct{ Input, Output, Tokens int64 }
+
+// of is what it takes of one kind of limit.
+func (u Use) of(what What) int64 {
+	switch what {
+	case Tokens:
+		return max(u.Tokens, 0)
+	case InputTokens:
+		return max(u.Input, 0)
+	case OutputTokens:
+		return max(u.Output, 0)
+	case Requests, Calls:
+	}
+	return 1
+}
 
 // Away is what a limit does while Redis is away.
 type Away uint8
@@ -82,12 +101,23 @@ type Limit struct {
 
 // String is the limit as a refusal names it.
 func (l Limit) String() string {
-	if l.What == Calls {
-		return fmt.Sprintf("%d calls at the same time", l.Amount)
+	what, window := "request", l.Window.String()
+	switch l.What {
+	case Tokens:
+		what = "token"
+	case InputTokens:
+		what = "input token"
+	case OutputTokens:
+		what = "output token"
+	case Calls:
+		what = "call"
+	case Requests:
 	}
-	what, window := "requests", l.Window.String()
-	if l.What == Tokens {
-		what = "tokens"
+	if l.Amount != 1 {
+		what += "s"
+	}
+	if l.What == Calls {
+		return fmt.Sprintf("%d %s at the same time", l.Amount, what)
 	}
 	switch l.Window {
 	case time.Second:
@@ -115,32 +145,36 @@ func (s Subject) name() string {
 	return s.Of + ":" + s.ID.String() + s.Name
 }
 
-// A Claim is what a call wants of one subject, within its limits.
+// A Claim is what a call wants of one subject, within its limits. Of one kind and window a subject has one limit.
 type Claim struct {
 	Subject Subject
+	Says    string // the subject as a refusal names it: "This key is"
 	Limits  []Limit
 }
 
 // A Refusal says which limit a call met. It is an error.
 type Refusal struct {
 	Subject Subject
+	Says    string // of the claim
 	Limit   Limit
 	Wait    time.Duration // until there may be room; zero where nobody knows: a slot is free when a call ends
+	Shut    bool          // Redis is away, and the limit closed for that
+	Stands  Window        // of a rate: what is left of it
 }
 
 func (r *Refusal) Error() string { return "limited to " + r.Limit.String() }
 
-// Limits are what a key may do at most. Zero is no limit.
-type Limits struct {
-	RequestsPerMinute int64
-	TokensPerMinute   int64
-	Concurrency       int64
+// Fault is what the caller of a refused call is told, with the time to wait.
+func (r *Refusal) Fault() *fault.Error {
+	text := "%s limited to %s."
+	if r.Shut {
+		text += " That cannot be counted at the moment, and so nothing passes."
+	}
+	return fault.New(fault.Limited, text, r.Says, r.Limit).WithCode(Code).After(max(r.Wait, time.Second))
 }
 
-// none reports whether nothing is limited.
-func (l Limits) none() bool { return l == Limits{} }
-
-// A State is where a key stands after a decision, for the headers of the answer. A Window whose Limit is zero is not limited.
+// A State is where a call stands after a decision, for the headers of its answer: at the limit of requests, and of tokens of
+// any kind, of which least is left; where one refused the call, at that one. A Window whose Limit is zero is not limited.
 type State struct{ Requests, Tokens Window }
 
 // A Window is the state of one rate.
@@ -190,34 +224,24 @@ func (l *Limiter) Patience(wait time.Duration) *Limiter {
 	return l
 }
 
-// Admit lets a call of a gateway key pass, or refuses it as Limited with the time to wait. tokens is the estimate of what
-// the call will use; Finish corrects it. A nil Lease is one of a key without limits, and may be finished like any other.
-func (l *Limiter) Admit(ctx context.Context, key id.Key, limits Limits, tokens int64) (*Lease, State, error) {
-	if limits.none() {
-		return nil, State{}, nil
-	}
-	claims := [...]Claim{{Subject{Of: "key", ID: key.UUID}, []Limit{
-		{What: Requests, Amount: limits.RequestsPerMinute, Window: time.Minute},
-		{What: Tokens, Amount: limits.TokensPerMinute, Window: time.Minute},
-		{What: Calls, Amount: limits.Concurrency},
-	}}}
-	var stand [maxLimits]Window
-	lease, refusal, err := l.take(ctx, tokens, claims[:], &stand)
-	state := State{Requests: stand[0], Tokens: stand[1]}
+// Admit lets a call through all limits of all claims, or takes nothing and refuses it as Limited with the time to wait. It waits
+// for Redis at most 50 ms, and only where the node has nothing leased. use is an estimate; Finish corrects it. A nil Lease
+// is one of a call without limits, and may be finished like any other.
+func (l *Limiter) Admit(ctx context.Context, use Use, claims []Claim) (*Lease, State, error) {
+	var state State
+	lease, refusal, err := l.take(ctx, use, claims, &state)
 	switch {
 	case err != nil:
-		return nil, State{}, fmt.Errorf("ask for the key's limits: %w", err)
+		return nil, State{}, fmt.Errorf("ask for limits: %w", err)
 	case refusal != nil:
-		return nil, state, fault.New(fault.Limited, "This key is limited to %s.", refusal.Limit).WithCode(Code).
-			After(max(refusal.Wait, time.Second))
+		return nil, state, refusal.Fault()
 	}
 	return lease, state, nil
 }
 
-// Take lets a call through all limits of all claims, or takes nothing and fails with a *Refusal. It waits for Redis at most
-// 50 ms, and only where the node has nothing leased. Limits without an amount do not count; a nil Lease holds nothing.
-func (l *Limiter) Take(ctx context.Context, tokens int64, claims ...Claim) (*Lease, error) {
-	lease, refusal, err := l.take(ctx, tokens, claims, nil)
+// Take is Admit for a call that no headers are told of: it fails with a *Refusal.
+func (l *Limiter) Take(ctx context.Context, use Use, claims ...Claim) (*Lease, error) {
+	lease, refusal, err := l.take(ctx, use, claims, nil)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -248,19 +272,30 @@ type hold struct {
 // A Lease is what an admitted call holds until it ends.
 type Lease struct {
 	limiter *Limiter
-	n       int
-	holds   [maxLimits]hold
-	ended   bool // guarded by the limiter's lock
+	holds   []hold
+	few     [usual]hold // room for most calls
+	ended   bool        // guarded by the limiter's lock
 }
 
-// Finish ends the call: its slots are free, and its tokens are corrected to what it used. It waits for nobody. Only the
-// first call counts.
-func (e *Lease) Finish(_ context.Context, used int64) { e.finish(max(used, 0), true) }
+// Finish ends the call: its slots are free, and its tokens are corrected to what it used. It waits for nobody. Of the ways to
+// end a call only the first counts.
+func (e *Lease) Finish(used Use) {
+	e.end(func(h hold) int64 {
+		if h.cell.what == Requests {
+			return 0
+		}
+		return used.of(h.cell.what) - h.n
+	})
+}
 
 // Keep ends the call where nobody knows what it used: the estimate stands.
-func (e *Lease) Keep() { e.finish(0, false) }
+func (e *Lease) Keep() { e.end(func(hold) int64 { return 0 }) }
 
-func (e *Lease) finish(used int64, known bool) {
+// Return ends a call that was refused after all, by another limit or for another reason: nothing of it is counted.
+func (e *Lease) Return() { e.end(func(h hold) int64 { return -h.n }) }
+
+// end gives the slots back and corrects what was taken of rates.
+func (e *Lease) end(correction func(hold) int64) {
 	if e == nil {
 		return
 	}
@@ -271,15 +306,14 @@ func (e *Lease) finish(used int64, known bool) {
 		return
 	}
 	e.ended = true
-	for _, h := range e.holds[:e.n] {
+	for _, h := range e.holds {
 		c := h.cell
 		c.open--
-		switch {
-		case c.what == Calls:
+		if c.what == Calls {
 			c.running--
 			c.have++
-		case c.what == Tokens && known:
-			c.took(used-h.n, l.clock())
+		} else if n := correction(h); n != 0 {
+			c.took(n, l.clock())
 		}
 	}
 }

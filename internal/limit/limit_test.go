@@ -49,11 +49,11 @@ func refused(err error) (time.Duration, bool) {
 func TestKeyWithoutLimitsAsksNobody(t *testing.T) {
 	t.Parallel()
 	l := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
-	lease, state, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{}, 100)
+	lease, state, err := l.AdmitKey(t.Context(), id.New[id.Key](), limit.Limits{}, 100)
 	if err != nil || state != (limit.State{}) {
 		t.Fatalf("Admit = %+v, %v", state, err)
 	}
-	lease.Finish(t.Context(), 1)
+	lease.Finish(limit.Use{Tokens: 1})
 }
 
 func TestRequestsPerMinuteHoldOverNodes(t *testing.T) {
@@ -65,10 +65,10 @@ func TestRequestsPerMinuteHoldOverNodes(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 90 {
 		wg.Go(func() {
-			lease, _, err := nodes[i%3].Admit(context.Background(), key, limits, 0)
+			lease, _, err := nodes[i%3].AdmitKey(context.Background(), key, limits, 0)
 			if err == nil {
 				passed.Add(1)
-				lease.Finish(context.Background(), 0)
+				lease.Finish(limit.Use{})
 				return
 			}
 			if wait, ok := refused(err); !ok || wait < time.Second || wait > 3*time.Second {
@@ -85,7 +85,7 @@ func TestRequestsPerMinuteHoldOverNodes(t *testing.T) {
 func TestStateForHeaders(t *testing.T) {
 	t.Parallel()
 	l := node(t, redistest.New(t))
-	_, state, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{RequestsPerMinute: 60, TokensPerMinute: 6000}, 3000)
+	_, state, err := l.AdmitKey(t.Context(), id.New[id.Key](), limit.Limits{RequestsPerMinute: 60, TokensPerMinute: 6000}, 3000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,23 +102,23 @@ func TestTokensAreCorrected(t *testing.T) {
 	client := redistest.New(t)
 	l := node(t, client)
 	key, limits := id.New[id.Key](), limit.Limits{TokensPerMinute: 1000}
-	lease, _, err := l.Admit(t.Context(), key, limits, 900)
+	lease, _, err := l.AdmitKey(t.Context(), key, limits, 900)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := l.Admit(t.Context(), key, limits, 900); err == nil {
+	if _, _, err := l.AdmitKey(t.Context(), key, limits, 900); err == nil {
 		t.Fatal("900 and 900 of 1000 passed")
 	}
-	lease.Finish(t.Context(), 100)
-	lease.Finish(t.Context(), 0) // only the first counts
+	lease.Finish(limit.Use{Tokens: 100})
+	lease.Finish(limit.Use{}) // only the first counts
 	eventually(t, func() bool {
-		next, _, err := l.Admit(t.Context(), key, limits, 850)
+		next, _, err := l.AdmitKey(t.Context(), key, limits, 850)
 		if err == nil {
-			next.Finish(t.Context(), 850)
+			next.Finish(limit.Use{Tokens: 850})
 		}
 		return err == nil
 	})
-	if _, _, err := l.Admit(t.Context(), key, limits, 200); err == nil {
+	if _, _, err := l.AdmitKey(t.Context(), key, limits, 200); err == nil {
 		t.Error("what was used is not counted")
 	}
 }
@@ -126,7 +126,7 @@ func TestTokensAreCorrected(t *testing.T) {
 func TestMoreThanAMinutesWorthStillPasses(t *testing.T) {
 	t.Parallel()
 	l := node(t, redistest.New(t))
-	if _, _, err := l.Admit(t.Context(), id.New[id.Key](), limit.Limits{TokensPerMinute: 10}, 1_000_000); err != nil {
+	if _, _, err := l.AdmitKey(t.Context(), id.New[id.Key](), limit.Limits{TokensPerMinute: 10}, 1_000_000); err != nil {
 		t.Errorf("an estimate above the limit can never pass: %v", err)
 	}
 }
@@ -136,17 +136,17 @@ func TestConcurrency(t *testing.T) {
 	client := redistest.New(t)
 	a, b := node(t, client), node(t, client)
 	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 2}
-	first, _, err1 := a.Admit(t.Context(), key, limits, 0)
-	_, _, err2 := b.Admit(t.Context(), key, limits, 0)
+	first, _, err1 := a.AdmitKey(t.Context(), key, limits, 0)
+	_, _, err2 := b.AdmitKey(t.Context(), key, limits, 0)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.Admit(t.Context(), key, limits, 0); err == nil {
+	if _, _, err := b.AdmitKey(t.Context(), key, limits, 0); err == nil {
 		t.Fatal("three of two passed")
 	}
-	first.Finish(t.Context(), 0)
+	first.Finish(limit.Use{})
 	eventually(t, func() bool {
-		_, _, err := b.Admit(t.Context(), key, limits, 0)
+		_, _, err := b.AdmitKey(t.Context(), key, limits, 0)
 		return err == nil
 	})
 }
@@ -155,15 +155,15 @@ func TestRefusalTakesNothing(t *testing.T) {
 	t.Parallel()
 	l := node(t, redistest.New(t))
 	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 10, TokensPerMinute: 100}
-	if _, _, err := l.Admit(t.Context(), key, limits, 90); err != nil {
+	if _, _, err := l.AdmitKey(t.Context(), key, limits, 90); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
-		if _, _, err := l.Admit(t.Context(), key, limits, 90); err == nil {
+		if _, _, err := l.AdmitKey(t.Context(), key, limits, 90); err == nil {
 			t.Fatal("tokens are not limited")
 		}
 	}
-	if _, state, err := l.Admit(t.Context(), key, limits, 0); err != nil || state.Requests.Remaining != 8 {
+	if _, state, err := l.AdmitKey(t.Context(), key, limits, 0); err != nil || state.Requests.Remaining != 8 {
 		t.Errorf("refused calls used up requests: %+v, %v", state.Requests, err)
 	}
 }
@@ -184,14 +184,14 @@ func TestRedisAwayHoldsKeysToTheNodesShare(t *testing.T) {
 	eventually(t, func() bool { return client.ZCard(t.Context(), "aihigress:limit:nodes").Val() == 2 })
 	third := node(t, client) // has counted all three at its first beat
 	eventually(t, func() bool { return client.ZCard(t.Context(), "aihigress:limit:nodes").Val() == 3 })
-	if _, _, err := third.Admit(t.Context(), key, limits, 0); err != nil {
+	if _, _, err := third.AdmitKey(t.Context(), key, limits, 0); err != nil {
 		t.Fatal(err)
 	}
 	server.Stop()
 	passed := 1 // before
 	start := time.Now()
 	for i := range 100 {
-		_, state, err := third.Admit(t.Context(), key, limits, 0)
+		_, state, err := third.AdmitKey(t.Context(), key, limits, 0)
 		if err == nil {
 			passed++
 		} else if i > 0 && state.Requests.Limit != 6 {
@@ -206,7 +206,7 @@ func TestRedisAwayHoldsKeysToTheNodesShare(t *testing.T) {
 	}
 	server.Start()
 	eventually(t, func() bool {
-		_, state, _ := third.Admit(t.Context(), key, limits, 0)
+		_, state, _ := third.AdmitKey(t.Context(), key, limits, 0)
 		return state.Requests.Limit == 20
 	})
 	_, _ = l, other
@@ -230,10 +230,9 @@ func eventually(t *testing.T, ok func() bool) {
 
 func BenchmarkAdmitWithoutLimits(b *testing.B) {
 	l := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
-	key := id.New[id.Key]()
 	for b.Loop() {
-		lease, _, _ := l.Admit(b.Context(), key, limit.Limits{}, 100)
-		lease.Finish(b.Context(), 100)
+		lease, _, _ := l.Admit(b.Context(), limit.Use{Tokens: 100}, nil)
+		lease.Finish(limit.Use{Tokens: 100})
 	}
 }
 
@@ -244,11 +243,11 @@ func TestOneAfterAnother(t *testing.T) {
 	l := node(t, redistest.New(t))
 	key, limits := id.New[id.Key](), limit.Limits{Concurrency: 1, TokensPerMinute: 1000}
 	for i := range 200 {
-		lease, _, err := l.Admit(t.Context(), key, limits, 1000) // all of it, and all of it given back
+		lease, _, err := l.AdmitKey(t.Context(), key, limits, 1000) // all of it, and all of it given back
 		if err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
-		lease.Finish(t.Context(), 0)
+		lease.Finish(limit.Use{})
 	}
 }
 
@@ -266,11 +265,11 @@ func TestRedisThatHangs(t *testing.T) {
 	key, limits := id.New[id.Key](), limit.Limits{RequestsPerMinute: 100, Concurrency: 100}
 	start := time.Now()
 	for range 50 {
-		lease, _, err := l.Admit(t.Context(), key, limits, 0)
+		lease, _, err := l.AdmitKey(t.Context(), key, limits, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lease.Finish(t.Context(), 0)
+		lease.Finish(limit.Use{})
 	}
 	if took := time.Since(start); took > 900*time.Millisecond {
 		t.Errorf("50 calls took %s", took)

@@ -100,7 +100,7 @@ func TestRateHoldsOverNodes(t *testing.T) {
 			var events []event
 			var mu sync.Mutex
 			call := func(n *clusterNode, want int64) {
-				lease, err := n.Take(context.Background(), want, claim)
+				lease, err := n.Take(context.Background(), limit.Use{Tokens: want}, claim)
 				if err != nil {
 					return
 				}
@@ -128,7 +128,7 @@ func TestRateHoldsOverNodes(t *testing.T) {
 					h := n.calls[0]
 					n.calls = n.calls[1:]
 					used := dice.Int64N(h.taken + 1)
-					h.lease.Finish(context.Background(), used)
+					h.lease.Finish(limit.Use{Tokens: used})
 					if tokens && used < h.taken {
 						events = append(events, event{c.now(), used - h.taken})
 					}
@@ -172,7 +172,7 @@ func (c *cluster) comesBack(claim limit.Claim, amount int64, tokens bool) {
 	c.t.Helper()
 	for _, n := range c.nodes {
 		for _, h := range n.calls {
-			h.lease.Finish(context.Background(), h.taken)
+			h.lease.Finish(limit.Use{Tokens: h.taken})
 		}
 		n.calls = nil
 	}
@@ -188,7 +188,7 @@ func (c *cluster) comesBack(claim limit.Claim, amount int64, tokens bool) {
 	}
 	got := int64(0)
 	for got+each <= amount {
-		lease, err := n.Take(context.Background(), each, claim)
+		lease, err := n.Take(context.Background(), limit.Use{Tokens: each}, claim)
 		if err != nil {
 			c.t.Fatalf("after all came back, %d of %d could be taken: %v", got, amount, err)
 		}
@@ -217,7 +217,7 @@ func TestSlotsHoldOverNodes(t *testing.T) {
 			most := int64(0)
 			var mu sync.Mutex
 			call := func(n *clusterNode) {
-				if lease, err := n.Take(context.Background(), 0, claim); err == nil {
+				if lease, err := n.Take(context.Background(), limit.Use{}, claim); err == nil {
 					mu.Lock()
 					defer mu.Unlock()
 					n.calls = append(n.calls, &heldCall{lease, 1})
@@ -237,7 +237,7 @@ func TestSlotsHoldOverNodes(t *testing.T) {
 					}
 					wg.Wait()
 				case what < 80 && len(n.calls) > 0:
-					n.calls[0].lease.Finish(context.Background(), 0)
+					n.calls[0].lease.Finish(limit.Use{})
 					n.calls = n.calls[1:]
 				case what < 90:
 					c.clock.Add(dice.Int64N(2000))
@@ -271,10 +271,10 @@ func TestOneAfterAnotherOverNodes(t *testing.T) {
 		{What: limit.Calls, Amount: 1}, {What: limit.Tokens, Amount: 1000, Window: time.Minute},
 	}}
 	for i := range 150 {
-		lease, err := nodes[i%3].Take(t.Context(), 1000, claim) // all of it, and all of it given back
+		lease, err := nodes[i%3].Take(t.Context(), limit.Use{Tokens: 1000}, claim) // all of it, and all of it given back
 		if err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
-		lease.Finish(t.Context(), 0)
+		lease.Finish(limit.Use{})
 	}
 }

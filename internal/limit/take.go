@@ -15,37 +15,40 @@ const (
 	refuses
 )
 
-// take is Take. stand gets where the call stands at the limits of the first claim, in their order.
-func (l *Limiter) take(ctx context.Context, tokens int64, claims []Claim, stand *[maxLimits]Window) (*Lease, *Refusal, error) {
-	var picked [maxLimits]hold
+// take is Take. state gets where the call stands.
+func (l *Limiter) take(ctx context.Context, use Use, claims []Claim, state *State) (*Lease, *Refusal, error) {
+	if len(claims) == 0 {
+		return nil, nil, nil
+	}
+	var picked [usual]hold
 	var began, recalled time.Time // when it first had to ask, and found that others have what it wants
 	late := false                 // Redis did not answer in time
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
 		now := l.clock()
-		holds := l.pick(picked[:0], claims, tokens, now)
+		holds := l.pick(picked[:0], claims, use, now)
 		if len(holds) == 0 {
 			return nil, nil, nil
 		}
 		away := l.redis == nil || l.down || late
-		worst, refusal := passes, (*Refusal)(nil)
+		worst, refusing, longest := passes, (*cell)(nil), time.Duration(0)
 		for _, h := range holds {
 			v, wait := h.cell.judge(h.n, l.share(h.cell.limit.Amount), now, away)
 			if v == waits && !recalled.IsZero() && time.Since(recalled) >= l.recallWait {
 				v, h.cell.vain = refuses, now.Add(vainFor)
 			}
-			if v == refuses && refusal == nil {
-				refusal = &Refusal{Subject: h.cell.subject, Limit: h.cell.limit, Wait: wait}
+			if v == refuses && (refusing == nil || wait > longest) { // of several the last to have room
+				refusing, longest = h.cell, wait
 			}
 			worst = max(worst, v)
 		}
 		switch worst {
 		case passes:
-			return l.pass(holds, claims, now, away, stand), nil, nil
+			return l.pass(holds, now, away, state), nil, nil
 		case refuses:
-			l.tell(stand, claims, now, away)
-			return nil, refusal, nil
+			l.tell(state, holds, refusing, now, away)
+			return nil, l.refusal(refusing, claims, longest, now, away), nil
 		case waits:
 			if recalled.IsZero() {
 				recalled = time.Now()
@@ -68,16 +71,16 @@ func (l *Limiter) take(ctx context.Context, tokens int64, claims []Claim, stand 
 }
 
 // pick finds the cells of all limits.
-func (l *Limiter) pick(holds []hold, claims []Claim, tokens int64, now time.Time) []hold {
+func (l *Limiter) pick(holds []hold, claims []Claim, use Use, now time.Time) []hold {
 	for i := range claims {
 		for j := range claims[i].Limits {
 			limit := &claims[i].Limits[j]
-			if limit.Amount <= 0 || len(holds) == maxLimits {
+			if limit.Amount <= 0 {
 				continue
 			}
 			c := l.cell(claims[i].Subject, limit)
 			c.claim(limit, now)
-			holds = append(holds, hold{c, c.need(tokens)})
+			holds = append(holds, hold{c, c.need(use)})
 		}
 	}
 	return holds
@@ -103,28 +106,55 @@ func (c *cell) judge(n, share int64, now time.Time, away bool) (verdict, time.Du
 	return asks, 0
 }
 
+// refusal says that a call met a limit.
+func (l *Limiter) refusal(c *cell, claims []Claim, wait time.Duration, now time.Time, away bool) *Refusal {
+	r := &Refusal{Subject: c.subject, Limit: c.limit, Wait: wait, Shut: away && c.limit.Away == Closed}
+	if c.what != Calls {
+		r.Stands = c.stand(now, l.share(c.limit.Amount), away)
+	}
+	for i := range claims {
+		if claims[i].Subject == c.subject {
+			r.Says = claims[i].Says
+		}
+	}
+	return r
+}
+
 // pass takes of all limits.
-func (l *Limiter) pass(holds []hold, claims []Claim, now time.Time, away bool, stand *[maxLimits]Window) *Lease {
-	lease := &Lease{limiter: l, n: len(holds)}
-	for i, h := range holds {
-		lease.holds[i] = h
+func (l *Limiter) pass(holds []hold, now time.Time, away bool, state *State) *Lease {
+	lease := &Lease{limiter: l}
+	lease.holds = append(lease.few[:0], holds...)
+	for _, h := range holds {
 		h.cell.take(h.n, now)
 		if !away && h.cell.low(now) {
 			l.queue(h.cell)
 		}
 	}
-	l.tell(stand, claims, now, away)
+	l.tell(state, holds, nil, now, away)
 	return lease
 }
 
 // tell fills in where the call stands.
-func (l *Limiter) tell(stand *[maxLimits]Window, claims []Claim, now time.Time, away bool) {
-	if stand == nil {
+func (l *Limiter) tell(state *State, holds []hold, refusing *cell, now time.Time, away bool) {
+	if state == nil {
 		return
 	}
-	for j := range claims[0].Limits {
-		if limit := &claims[0].Limits[j]; limit.Amount > 0 && limit.What != Calls {
-			stand[j] = l.cell(claims[0].Subject, limit).stand(now, l.share(limit.Amount), away)
+	var fixed *Window // of the limit that refused the call
+	for _, h := range holds {
+		if h.cell.what == Calls {
+			continue
+		}
+		of := &state.Tokens
+		if h.cell.what == Requests {
+			of = &state.Requests
+		}
+		stands := h.cell.stand(now, l.share(h.cell.limit.Amount), away)
+		tighter := stands.Remaining < of.Remaining || stands.Remaining == of.Remaining && stands.Reset > of.Reset
+		if h.cell == refusing || of != fixed && (of.Limit == 0 || tighter) {
+			*of = stands
+		}
+		if h.cell == refusing {
+			fixed = of
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/pricing"
+	"aihigress/internal/quota"
 )
 
 // RevokedFor is how long a revoked session is remembered. An access token must not live longer.
@@ -18,6 +19,7 @@ type Contents struct {
 	Keys      []*Key
 	Providers []*Provider // the enabled ones
 	Aliases   []Alias
+	Limits    []quota.Limit
 	Egress    map[id.EgressPool]*EgressPool
 	Models    []*Model // their routes lead to providers of this very list
 	Users     map[id.User]authz.Role
@@ -66,6 +68,7 @@ func New(c Contents) *Snapshot {
 		}
 	}
 	s.shared, s.own = indexAliases(c.Aliases)
+	s.bind(c.Limits)
 	for _, session := range c.Revoked {
 		s.revoked[session] = struct{}{}
 	}

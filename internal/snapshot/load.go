@@ -22,6 +22,7 @@ import (
 	"aihigress/internal/llm"
 	"aihigress/internal/money"
 	"aihigress/internal/pricing"
+	"aihigress/internal/quota"
 	"aihigress/internal/secret"
 )
 
@@ -38,6 +39,7 @@ type rows struct {
 	models         []db.Model
 	routes         []db.Route
 	aliases        []db.Alias
+	limits         []db.Limit
 	users          []db.SnapshotUsersRow
 	revoked        []id.Session
 	egressPools    []db.EgressPool
@@ -76,6 +78,10 @@ func read(ctx context.Context, tx pgx.Tx) (rows, error) {
 		{"aliases", func() (n int, err error) {
 			r.aliases, err = q.SnapshotAliases(ctx, tx, maxRows)
 			return len(r.aliases), err
+		}},
+		{"limits", func() (n int, err error) {
+			r.limits, err = q.SnapshotLimits(ctx, tx, maxRows)
+			return len(r.limits), err
 		}},
 		{"users", func() (n int, err error) { r.users, err = q.SnapshotUsers(ctx, tx, maxRows); return len(r.users), err }},
 		{"revoked sessions", func() (n int, err error) {
@@ -165,6 +171,9 @@ func (l *loader) contents(r rows) Contents {
 	for _, row := range r.aliases {
 		c.Aliases = append(c.Aliases, Alias{OwnerID: value(row.OwnerID), Pattern: row.Pattern, Target: row.Target})
 	}
+	for _, row := range r.limits {
+		c.Limits = append(c.Limits, quota.FromRow(row))
+	}
 	c.Problems = l.problems
 	return c
 }
@@ -181,14 +190,14 @@ func (l *loader) key(row db.SnapshotKeysRow) (*Key, bool) {
 		},
 		Strategy: row.Strategy, Timeout: time.Duration(row.TimeoutMs) * time.Millisecond, ExpiresAt: value(row.ExpiresAt),
 	}
-	budget := func(owner uuid.UUID, window string, amount *money.Amount, ofUser bool) {
+	budget := func(owner uuid.UUID, window string, amount *money.Amount, whose string) {
 		if amount != nil {
-			k.Budgets = append(k.Budgets, Budget{Owner: owner, Window: window, Amount: *amount, OfUser: ofUser})
+			k.Budgets = append(k.Budgets, Budget{Owner: owner, Window: window, Amount: *amount, Whose: whose})
 		}
 	}
-	budget(row.ID.UUID, row.BudgetWindow, row.Budget, false)
-	budget(row.UserID.UUID, "day", row.DailyBudget, true)
-	budget(row.UserID.UUID, "month", row.MonthlyBudget, true)
+	budget(row.ID.UUID, row.BudgetWindow, row.Budget, "this key")
+	budget(row.UserID.UUID, "day", row.DailyBudget, "this user")
+	budget(row.UserID.UUID, "month", row.MonthlyBudget, "this user")
 	if copy(k.Hash[:], row.SecretHash) != len(k.Hash) {
 		l.problem("key %s is left out: its hash is too short", row.ID)
 		return nil, false

@@ -107,11 +107,11 @@ func TestLoadBudgets(t *testing.T) {
 		}
 	}
 	f.within(time.Second, has())
-	own := snapshot.Budget{Owner: key.UUID, Window: "day", Amount: 7}
+	own := snapshot.Budget{Owner: key.UUID, Window: "day", Amount: 7, Whose: "this key"}
 	f.exec(`UPDATE api_keys SET budget = 7, budget_window = 'day'`)
 	f.within(time.Second, has(own))
 	f.exec(`UPDATE credit_accounts SET monthly_budget = 9`)
-	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "month", Amount: 9, OfUser: true}))
+	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "month", Amount: 9, Whose: "this user"}))
 	f.exec(`UPDATE credit_accounts SET daily_budget = 8, monthly_budget = NULL`)
-	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "day", Amount: 8, OfUser: true}))
+	f.within(time.Second, has(own, snapshot.Budget{Owner: f.user.UUID, Window: "day", Amount: 8, Whose: "this user"}))
 }

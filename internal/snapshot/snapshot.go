@@ -12,12 +12,9 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/google/uuid"
-
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/llm"
-	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/secret"
 )
@@ -40,6 +37,7 @@ type Snapshot struct {
 	users      map[id.User]authz.Role
 	revoked    map[id.Session]struct{}
 	prices     map[string]pricing.Version // all that routes have, by their IDs
+	limited    limited
 }
 
 // A Key is a gateway key that was neither revoked nor its user disabled when the snapshot was made. It may have expired since.
@@ -60,6 +58,8 @@ type Key struct {
 	Strategy  string        // goes before the model's; "" is the model's
 	Timeout   time.Duration // how long a call may take; 0 is as long as the gateway allows
 	ExpiresAt time.Time     // zero is never
+
+	bounds *bounds // its limits
 }
 
 // Limits are what a key may do at most. Zero is no limit.
@@ -67,14 +67,6 @@ type Limits struct {
 	RequestsPerMinute int64
 	TokensPerMinute   int64
 	Concurrency       int64
-}
-
-// A Budget is what a key, or a user with all their keys, may spend in a day or a month of UTC.
-type Budget struct {
-	Owner  uuid.UUID // the key or the user
-	Window string    // as in credit.Window
-	Amount money.Amount
-	OfUser bool
 }
 
 // A Model is a logical model: the name that callers use, and the routes that keep its promise.
@@ -137,6 +129,7 @@ type Provider struct {
 	Egress         *EgressPool // whose proxies its calls leave through; nil is none
 
 	byName map[string]*ProviderModel // by upstream id and alias
+	bounds *bounds                   // its limits
 }
 
 // A ProviderKey is one opened credential of a provider.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
@@ -251,7 +252,7 @@ func TestLoad(t *testing.T) {
 		IPRanges: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32")},
 		Limits:   snapshot.Limits{TokensPerMinute: 1000, Concurrency: 2},
 	}
-	if diff := cmp.Diff(want, k, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, k, cmpopts.IgnoreUnexported(snapshot.Key{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("key (-want +got):\n%s", diff)
 	}
 	routes, m, err := s.Resolve(k, "smart")

@@ -182,7 +182,7 @@ func chargesOf(events []*Event) []credit.Charge {
 	for _, e := range events {
 		if e.Charge != nil && *e.Charge > 0 {
 			charges = append(charges, credit.Charge{
-				Account: e.AccountID, User: e.UserID, Key: e.KeyID, Request: e.ID, Amount: *e.Charge, Reason: e.Model, At: e.StartedAt,
+				Account: e.AccountID, User: e.UserID, Key: e.KeyID, Budgets: e.Budgets, Request: e.ID, Amount: *e.Charge, Reason: e.Model, At: e.StartedAt,
 			})
 		}
 	}

@@ -107,6 +107,11 @@ func (d *decoder) event() Event {
 	if len(d.rest) > 0 { // and the fifth here
 		d.rare(&e)
 	}
+	if len(d.rest) > 0 { // and the sixth here
+		for range d.count(maxBudgets) {
+			e.Budgets = append(e.Budgets, d.uuid())
+		}
+	}
 	e.Usage, _ = u.Clamp()
 	e.Usage.Estimated = flags&flagEstimated != 0
 	return e

@@ -25,6 +25,7 @@ const (
 	maxAttempts = 32  // at most 64: see unpricedAttempts
 	maxTags     = 32
 	maxVersion  = 64 // bytes of a price version
+	maxBudgets  = 128
 )
 
 // Bits of an event's flags.
@@ -89,7 +90,13 @@ func appendEvent(b []byte, e *Event) []byte {
 	for _, n := range [...]int64{u.Images, u.Seconds, u.Characters} {
 		b = binary.AppendVarint(b, n)
 	}
-	return binary.AppendUvarint(b, unpricedAttempts(attempts))
+	b = binary.AppendUvarint(b, unpricedAttempts(attempts))
+	budgets := e.Budgets[:min(len(e.Budgets), maxBudgets)]
+	b = binary.AppendUvarint(b, uint64(len(budgets)))
+	for _, owner := range budgets {
+		b = append(b, owner[:]...)
+	}
+	return b
 }
 
 // unpricedAttempts has a bit for each attempt that nobody told the price of.

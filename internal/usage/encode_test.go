@@ -85,6 +85,9 @@ func drawEvent(t *rapid.T) Event {
 	}
 	e.Plan = drawPlan(t)
 	e.PriceVersion = rapid.StringMatching("[0-9a-f]{0,24}").Draw(t, "price version")
+	for range rapid.IntRange(0, 3).Draw(t, "budgets") {
+		e.Budgets = append(e.Budgets, drawID[id.Request](t, "budget").UUID)
+	}
 	if n := rapid.IntRange(0, 3).Draw(t, "tags"); n > 0 {
 		e.Tags = map[string]string{}
 		for range n {
@@ -142,6 +145,7 @@ func TestLargestEventFits(t *testing.T) {
 	e.PriceVersion = long
 	e.Plan = &Plan{Strategy: long, More: 1<<63 - 1}
 	for i := range 1000 {
+		e.Budgets = append(e.Budgets, id.New[id.Limit]().UUID)
 		e.Plan.Targets = append(e.Plan.Targets, Planned{ProviderSlug: long, UpstreamModel: long, KeyID: id.New[id.ProviderKey](), Score: new(math.MaxFloat64), Out: long})
 		e.Attempts = append(e.Attempts, Attempt{ProviderSlug: long, Error: long, Status: i, Duration: 1<<63 - 1, Charge: money.MaxAmount})
 		e.Tags[strings.Repeat("t", 300)+time.Duration(i).String()] = long
@@ -200,11 +204,12 @@ func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
 	want := sampleEvent(time.Unix(1_700_000_000, 0))
 	payload := appendRecord(nil, finishedRecord, &want)
 	for version, without := range []int{
-		11, // images, tool uses, the charge of the one attempt, the plan and the price version, each a byte of zero, and what follows
-		8,  // the charge, the plan and the version, and what follows
-		7,  // the plan and the version, and what follows
-		6,  // the version, and what follows
-		5,  // the tier, pictures, seconds, characters, and which attempts are unpriced
+		12, // images, tool uses, the charge of the one attempt, the plan and the price version, each a byte of zero, and what follows
+		9,  // the charge, the plan and the version, and what follows
+		8,  // the plan and the version, and what follows
+		7,  // the version, and what follows
+		6,  // the tier, pictures, seconds, characters, which attempts are unpriced, and budgets
+		1,  // budgets
 	} {
 		_, got, err := decodeRecord(payload[:len(payload)-without])
 		if err != nil {

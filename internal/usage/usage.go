@@ -88,6 +88,8 @@ type Event struct {
 	PriceVersion string
 
 	Tags map[string]string
+	// Budgets are the owners, besides the key and the user, of budgets that the charge counts for, each once.
+	Budgets []uuid.UUID
 
 	admitted bool // counted as in flight by this process's meter
 }

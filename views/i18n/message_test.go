@@ -38,7 +38,7 @@ func TestEveryRefusalIsTranslated(t *testing.T) {
 	said := map[string]bool{}
 	for _, pkg := range []string{
 		"internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
-		"internal/notify", "internal/page", "internal/provider", "views",
+		"internal/notify", "internal/page", "internal/provider", "internal/quota", "views",
 		"internal/egress", "internal/page", "internal/provider", "internal/reach", "views",
 		"internal/page", "internal/plan", "internal/provider", "internal/sheet", "internal/snapshot", "internal/statement", "views",
 	} {

@@ -26,6 +26,7 @@ const (
 	Statements Section = "statements"
 	Sessions   Section = "sessions"
 	Users      Section = "users"
+	Limits     Section = "limits"
 	Egress     Section = "egress"
 	Margin     Section = "margin"
 	Reconcile  Section = "reconcile"
