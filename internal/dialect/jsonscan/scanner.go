@@ -130,11 +130,11 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	}
 	for i := 0; i < len(p); {
 		n, err := s.step(p[i:], s.base+int64(i))
+		i += n
 		if err != nil {
 			s.err = err
 			return i, err
 		}
-		i += n
 	}
 	s.base += int64(len(p))
 	return len(p), nil
@@ -165,7 +165,7 @@ func (s *Scanner) step(p []byte, at int64) (int, error) {
 	case inHex:
 		return 1, s.stepHex(c, at)
 	case inLiteral:
-		return 1, s.stepLiteral(c, at)
+		return s.stepLiteral(p, at)
 	case inNumber:
 		return s.stepNumber(c, at)
 	}
@@ -177,9 +177,9 @@ func (s *Scanner) step(p []byte, at int64) (int, error) {
 		if c == ']' {
 			return 1, s.pop(true, at)
 		}
-		return 1, s.open(c, at)
+		return s.openWith(p, at)
 	case wantValue:
-		return 1, s.open(c, at)
+		return s.openWith(p, at)
 	case wantFirstKey, wantKey:
 		if c == '}' && s.state == wantFirstKey {
 			return 1, s.pop(false, at)
@@ -188,6 +188,16 @@ func (s *Scanner) step(p []byte, at int64) (int, error) {
 			return 0, &SyntaxError{at, "expected a key"}
 		}
 		s.state, s.isKey, s.keyLen, s.high = inString, true, 0, 0
+		// The usual key is plain and whole in this piece, with its colon behind it.
+		if n := 1 + plain(p[1:]); n < len(p) && p[n] == '"' {
+			s.take(p[1:n])
+			s.endKey()
+			if n++; n < len(p) && p[n] == ':' {
+				s.state = wantValue
+				n++
+			}
+			return n, nil
+		}
 		return 1, nil
 	case wantColon:
 		if c != ':' {
@@ -215,6 +225,24 @@ func (s *Scanner) comma(c byte, at int64) error {
 		return s.pop(c == ']', at)
 	}
 	return &SyntaxError{at, "expected a comma or the end of the container"}
+}
+
+// openWith begins a value, and goes on with the rest of it that is a string or a literal: that is one step less.
+func (s *Scanner) openWith(p []byte, at int64) (int, error) {
+	if err := s.open(p[0], at); err != nil {
+		return 1, err
+	}
+	if len(p) > 1 {
+		switch s.state {
+		case inString:
+			n, err := s.stepString(p[1:], at+1)
+			return 1 + n, err
+		case inLiteral:
+			n, err := s.stepLiteral(p[1:], at+1)
+			return 1 + n, err
+		}
+	}
+	return 1, nil
 }
 
 // open begins a value by its first byte.
@@ -308,29 +336,37 @@ func (s *Scanner) close(kind Kind, raw []byte, at int64) {
 
 // stepString takes a run of plain bytes, or the byte that ends one.
 func (s *Scanner) stepString(p []byte, at int64) (int, error) {
-	if n := plain(p); n > 0 {
+	n := plain(p)
+	if n > 0 {
 		s.emit(p[:n])
-		return n, nil
+		if n == len(p) {
+			return n, nil
+		}
 	}
-	switch p[0] {
+	switch p[n] {
 	case '\\':
 		s.state = inEscape
-		return 1, nil
+		return n + 1, nil
 	case '"':
 	default:
-		return 0, &SyntaxError{at, "control character in a string"}
+		return n, &SyntaxError{at + int64(n), "control character in a string"}
 	}
 	s.flushHigh()
-	if !s.isKey {
-		s.close(String, nil, at+1)
-		return 1, nil
+	if s.isKey {
+		s.endKey()
+	} else {
+		s.close(String, nil, at+int64(n)+1)
 	}
+	return n + 1, nil
+}
+
+// endKey finds the place that the key at hand leads to.
+func (s *Scanner) endKey() {
 	s.place = nowhere
 	if top := s.stack[len(s.stack)-1]; top.place != nowhere && s.keyLen <= maxKey {
 		s.place = s.paths.find(top.place, s.key[:s.keyLen])
 	}
 	s.state = wantColon
-	return 1, nil
 }
 
 // emit takes decoded bytes of the string at hand.
@@ -424,20 +460,24 @@ func (s *Scanner) stepHex(c byte, at int64) error {
 	return nil
 }
 
-func (s *Scanner) stepLiteral(c byte, at int64) error {
-	if s.literal[s.matched] != c {
-		return &SyntaxError{at, "unknown literal"}
+func (s *Scanner) stepLiteral(p []byte, at int64) (int, error) {
+	n := 0
+	for ; n < len(p) && int(s.matched) < len(s.literal); n++ {
+		if s.literal[s.matched] != p[n] {
+			return n, &SyntaxError{at + int64(n), "unknown literal"}
+		}
+		s.matched++
 	}
-	if s.matched++; int(s.matched) < len(s.literal) {
-		return nil
+	if int(s.matched) < len(s.literal) {
+		return n, nil
 	}
 	kind := Bool
 	if s.literal == "null" {
 		kind = Null
 	}
 	copy(s.num[:], s.literal)
-	s.close(kind, s.num[:len(s.literal)], at+1)
-	return nil
+	s.close(kind, s.num[:len(s.literal)], at+int64(n))
+	return n, nil
 }
 
 func (s *Scanner) stepNumber(c byte, at int64) (int, error) {
