@@ -26,5 +26,6 @@ func (w *usageFold) Work(ctx context.Context, _ *river.Job[usage.FoldArgs]) erro
 	return w.reports.Fold(ctx)
 }
 
-// Timeout leaves room for what gathered while the jobs stood still.
-func (w *usageFold) Timeout(*river.Job[usage.FoldArgs]) time.Duration { return 10 * time.Minute }
+// Timeout leaves room for what gathered while the jobs stood still, and for the first fold of a release that keeps other sums:
+// that reads everything, and begins anew where it is ended.
+func (w *usageFold) Timeout(*river.Job[usage.FoldArgs]) time.Duration { return 2 * time.Hour }
