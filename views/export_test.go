@@ -89,6 +89,16 @@ func TestTheRequestLogIsExported(t *testing.T) {
 	admin.get("/requests").is(200).shows(`href="/requests/export.csv?"`)
 }
 
+// What was written to a cache for an hour is a part of all that was written, in the table as in the column.
+func TestTheExportHasAllCacheWrites(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.logged(t, s.admin.ID, func(r *usage.Request) { r.Usage.CacheWrite5m, r.Usage.CacheWrite1h = 30, 70 })
+	if got := column(s.signIn(t, adminEmail).get("/requests/export.csv").is(200).table(), "cache_write_tokens"); len(got) != 1 || got[0] != "100" {
+		t.Errorf("%q written to caches, want 30 and 70", got)
+	}
+}
+
 func TestEntriesAreExported(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -60,7 +60,7 @@ func requestCells(req usage.Request) ([]string, error) {
 		req.ID.String(), req.RequestID, exportedAt(req.StartedAt), req.UserID.String(), req.KeyID.String(), req.Model, provider,
 		req.UpstreamModel, req.Dialect, req.Endpoint, strconv.FormatBool(req.Streamed), strconv.Itoa(req.HTTPStatus), string(req.Outcome),
 		req.ErrorCode, strconv.Itoa(len(req.Attempts)), inMillis(req.Duration), first, count(u.Input), count(u.CachedInput),
-		count(u.CacheWrite5m), count(u.Output), count(u.Reasoning), strconv.FormatBool(u.Estimated), strconv.FormatBool(req.Unpriced),
+		count(u.CacheWrite()), count(u.Output), count(u.Reasoning), strconv.FormatBool(u.Estimated), strconv.FormatBool(req.Unpriced),
 		amountCell(req.Charge), tags,
 	}, nil
 }

@@ -36,12 +36,14 @@ func (s *site) logged(t *testing.T, owner id.User, change func(*usage.Request)) 
 		change(&req)
 	}
 	_, err = s.pool.Exec(ctx, `INSERT INTO requests (id, started_at, request_id, node_id, user_id, api_key_id, model, dialect, endpoint,
-		streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens, output_tokens, charge, plan)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens, output_tokens, charge, plan,
+		cache_write_tokens, rare_usage)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, nullif(jsonb_build_object('cache_write_1h', $22::bigint), '{"cache_write_1h": 0}'))`,
 		req.ID, req.StartedAt, req.RequestID, req.NodeID, req.UserID, req.KeyID, req.Model, req.Dialect, req.Endpoint,
 		req.Streamed, req.HTTPStatus, string(req.Outcome), req.ErrorCode,
 		`[{"provider":"broken","status":503,"error":"upstream_error","started_at":"2026-03-14T09:26:53Z","duration_ns":400000000}]`,
-		req.Duration.Microseconds(), req.FirstToken.Microseconds(), req.Usage.Input, req.Usage.Output, int64(*req.Charge), req.Plan)
+		req.Duration.Microseconds(), req.FirstToken.Microseconds(), req.Usage.Input, req.Usage.Output, int64(*req.Charge), req.Plan,
+		req.Usage.CacheWrite(), req.Usage.CacheWrite1h)
 	if err != nil {
 		t.Fatal(err)
 	}
