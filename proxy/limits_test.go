@@ -3,7 +3,9 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -341,5 +343,31 @@ func TestRefusedCallsTakeNothing(t *testing.T) {
 	}
 	if a := w.post("/chat/completions", chat); a.StatusCode != 429 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// An attempt of several calls counts each as a request, and their tokens once.
+func TestTokensOfSeveralCallsOfAnAttemptCountOnce(t *testing.T) {
+	t.Parallel()
+	limiter := limit.New(nil, slog.New(slog.DiscardHandler), time.Now)
+	vectors := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		n := strings.Count(string(body), `"content"`)
+		answer(fmt.Sprintf(`{"embeddings":[%s],"usageMetadata":{"promptTokenCount":%d}}`, strings.Repeat(`{"values":[1]},`, n-1)+`{"values":[1]}`, n))(w, r)
+	}
+	w := newWorld(t, []vendor{{handler: vectors}}, ofDialect("gemini", "/v1beta"), limiting(
+		daily(quota.Provider, "", quota.InputTokens, 100_000), daily(quota.Provider, "", quota.Requests, 100_000),
+	), func(o *proxy.Options, _ *snapshot.Contents) { o.Limits = limiter })
+	if a := w.post("/embeddings", `{"model":"m","input":["a"`+strings.Repeat(`,"a"`, 250)+`]}`); a.StatusCode != http.StatusOK {
+		t.Fatal(a.body)
+	}
+	p, _ := w.snapshot.ProviderBySlug("v0")
+	for _, claim := range p.Claims(nil, id.User{}) {
+		for i, want := range []float64{251, 3} {
+			claim := limit.Claim{Subject: claim.Subject, Limits: claim.Limits[i : i+1]}
+			if got := math.Round((1 - limiter.Room(claim)) * 100_000); math.Abs(got-want) > 1 {
+				t.Errorf("%v of %s are counted, want %v", got, claim.Limits[0], want)
+			}
+		}
 	}
 }

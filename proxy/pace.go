@@ -69,12 +69,10 @@ func (a *progress) insists() bool {
 // before there is any.
 func (c *call) reenter(ctx context.Context) bool {
 	a := c.attempts.current
-	a.held.key.Keep()
-	a.held.provider.Keep()
-	a.held = held{}
+	a.leave(limit.Use{}) // what all use is counted at the end, with the last
 	key, model := a.target.Key, a.target.Route.UpstreamID
 	for {
-		provider, wait, _ := c.visit(a.target, true) // the tokens of all were taken at first
+		provider, wait, _ := c.visit(a.target, true)
 		if wait == 0 {
 			var lease *limit.Lease
 			if lease, wait = c.p.o.Keys.Take(ctx, key, model, 0, 0); wait == 0 {
