@@ -113,16 +113,18 @@ func (q *Queries) DeleteUsageBuckets(ctx context.Context, db DBTX, arg DeleteUsa
 }
 
 const deleteUsageSums = `-- name: DeleteUsageSums :execrows
+
 DELETE FROM usage_sums s
 USING (
-    SELECT o.dimension, o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
+    SELECT o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
     FROM usage_sums o
     WHERE o.step_seconds = $1
-        AND o.started_at < $2
-    LIMIT $3
+        AND o.dimension = $2
+        AND o.started_at < $3
+    LIMIT $4
 ) AS old
 WHERE s.step_seconds = $1
-    AND s.dimension = old.dimension
+    AND s.dimension = $2
     AND s.started_at = old.started_at
     AND s.user_id = old.user_id
     AND s.api_key_id = old.api_key_id
@@ -132,12 +134,19 @@ WHERE s.step_seconds = $1
 
 type DeleteUsageSumsParams struct {
 	StepSeconds int32
+	Dimension   string
 	Before      time.Time
 	RowLimit    int32
 }
 
+// Of one dimension, so that the primary key leads to what is old and not past all there is.
 func (q *Queries) DeleteUsageSums(ctx context.Context, db DBTX, arg DeleteUsageSumsParams) (int64, error) {
-	result, err := db.Exec(ctx, deleteUsageSums, arg.StepSeconds, arg.Before, arg.RowLimit)
+	result, err := db.Exec(ctx, deleteUsageSums,
+		arg.StepSeconds,
+		arg.Dimension,
+		arg.Before,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -121,17 +121,20 @@ SET requests = excluded.requests,
     first_token_histogram = excluded.first_token_histogram
 WHERE usage_sums.requests <> excluded.requests;
 
+-- Of one dimension, so that the primary key leads to what is old and not past all there is.
+
 -- name: DeleteUsageSums :execrows
 DELETE FROM usage_sums s
 USING (
-    SELECT o.dimension, o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
+    SELECT o.started_at, o.user_id, o.api_key_id, o.provider_id, o.model
     FROM usage_sums o
     WHERE o.step_seconds = @step_seconds
+        AND o.dimension = @dimension
         AND o.started_at < @before
     LIMIT @row_limit
 ) AS old
 WHERE s.step_seconds = @step_seconds
-    AND s.dimension = old.dimension
+    AND s.dimension = @dimension
     AND s.started_at = old.started_at
     AND s.user_id = old.user_id
     AND s.api_key_id = old.api_key_id

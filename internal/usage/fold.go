@@ -145,6 +145,8 @@ const (
 	sumUserModel    = "user_model"
 )
 
+var sumDimensions = []string{sumAll, sumUser, sumKey, sumProvider, sumModel, sumUserProvider, sumUserModel}
+
 // sumsBy is the dimension of the sums that tell these columns apart, "" where there are none.
 func sumsBy(by db.UsageBy) string {
 	if by.Key { // which is one user's

@@ -116,11 +116,17 @@ func (r *Reports) dropExpired(ctx context.Context, now time.Time, retention time
 }
 
 func (r *Reports) deleteSums(ctx context.Context, step time.Duration, before time.Time) error {
-	return inBatches(func() (int64, error) {
-		return r.q.DeleteUsageSums(ctx, r.pool, db.DeleteUsageSumsParams{
-			StepSeconds: int32(step / time.Second), Before: before.Truncate(day), RowLimit: pruneBatch,
+	for _, dimension := range sumDimensions {
+		err := inBatches(func() (int64, error) {
+			return r.q.DeleteUsageSums(ctx, r.pool, db.DeleteUsageSumsParams{
+				StepSeconds: int32(step / time.Second), Dimension: dimension, Before: before.Truncate(day), RowLimit: pruneBatch,
+			})
 		})
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func inBatches(remove func() (int64, error)) error {

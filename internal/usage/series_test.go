@@ -141,7 +141,7 @@ func TestFoldSumsHoursOfAReleaseThatKeptNone(t *testing.T) {
 	h.exec("DELETE FROM usage_buckets WHERE step_seconds = 60")
 	must(t, r.fold(t.Context(), noon.Add(minuteRetention)))
 	for _, step := range []int{3600, 86400} {
-		for _, dimension := range []string{sumAll, sumUser, sumKey, sumProvider, sumModel, sumUserProvider, sumUserModel} {
+		for _, dimension := range sumDimensions {
 			const of = `SELECT coalesce(sum(requests), 0)::int FROM usage_sums WHERE step_seconds = $1 AND dimension = $2`
 			if got := query[int](h, of, step, dimension); got != 100 {
 				t.Errorf("%s in steps of %d s: %d requests, want 100", dimension, step, got)
