@@ -167,18 +167,25 @@ func (q *Queries) GetLastFold(ctx context.Context, db DBTX) (time.Time, error) {
 	return folded_at, err
 }
 
-const hoursBefore = `-- name: HoursBefore :many
+const hoursWithoutSums = `-- name: HoursWithoutSums :many
 
-SELECT DISTINCT started_at
-FROM usage_buckets
-WHERE step_seconds = 3600
-    AND started_at < $1::timestamptz
-ORDER BY started_at
+SELECT DISTINCT b.started_at
+FROM usage_buckets b
+WHERE b.step_seconds = 3600
+    AND b.started_at < $1::timestamptz
+    AND NOT EXISTS (
+        SELECT 1
+        FROM usage_sums s
+        WHERE s.step_seconds = 86400
+            AND s.dimension = 'all'
+            AND s.started_at = date_trunc('day', b.started_at, 'UTC')
+    )
+ORDER BY b.started_at
 `
 
-// The hours that there are before a time, oldest first.
-func (q *Queries) HoursBefore(ctx context.Context, db DBTX, before time.Time) ([]time.Time, error) {
-	rows, err := db.Query(ctx, hoursBefore, before)
+// The hours before a time of days that have no sums, oldest first.
+func (q *Queries) HoursWithoutSums(ctx context.Context, db DBTX, before time.Time) ([]time.Time, error) {
+	rows, err := db.Query(ctx, hoursWithoutSums, before)
 	if err != nil {
 		return nil, err
 	}

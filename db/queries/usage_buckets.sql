@@ -54,14 +54,21 @@ WHERE step_seconds = 60
     AND started_at >= @oldest::timestamptz
 ORDER BY hour;
 
--- The hours that there are before a time, oldest first.
+-- The hours before a time of days that have no sums, oldest first.
 
--- name: HoursBefore :many
-SELECT DISTINCT started_at
-FROM usage_buckets
-WHERE step_seconds = 3600
-    AND started_at < @before::timestamptz
-ORDER BY started_at;
+-- name: HoursWithoutSums :many
+SELECT DISTINCT b.started_at
+FROM usage_buckets b
+WHERE b.step_seconds = 3600
+    AND b.started_at < @before::timestamptz
+    AND NOT EXISTS (
+        SELECT 1
+        FROM usage_sums s
+        WHERE s.step_seconds = 86400
+            AND s.dimension = 'all'
+            AND s.started_at = date_trunc('day', b.started_at, 'UTC')
+    )
+ORDER BY b.started_at;
 
 -- Puts hours or days in place, a JSON array of objects with the columns as names. Whatever changes in them comes with more requests,
 -- so that those with as many are left alone.

@@ -12,8 +12,9 @@ import (
 )
 
 // Backfill writes requests of any day into the log and its counts, past the spool and without a charge in the ledger: what was
-// billed elsewhere, or never made and only there to try the log at scale. Requests that are there already are left alone. Fold
-// is to be run behind it, for hours of the last days and for all days.
+// billed elsewhere, or never made and only there to try the log at scale. Requests that are there already are left alone. It is for
+// a log in which nothing was folded yet: Fold is to be run behind it, for hours of the last days and for all days, and an hour
+// whose minutes are gone would be replaced by what is filled in.
 func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 	if _, err := authz.Require(ctx, authz.UsageBook); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (r *Reports) fold(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// foldChanged folds an hour or a day in a transaction each. Where it is ended in the middle, the next begins anew.
+// foldChanged folds an hour or a day in a transaction each. Where it is ended in the middle, the next begins anew, but for foldOld.
 func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 	last, err := r.q.GetLastFold(ctx, r.pool)
 	if err != nil {
@@ -70,15 +70,8 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 		}
 	}
 	if last.Unix() == 0 { // hours and days of a release that kept no sums
-		old, err := r.q.HoursBefore(ctx, r.pool, oldest)
-		if err != nil {
-			return fmt.Errorf("find old hours: %w", err)
-		}
-		for _, hour := range old {
-			days[hour.UTC().Truncate(day)] = true
-			if err := r.foldOldHour(ctx, hour.UTC()); err != nil {
-				return fmt.Errorf("hour %s: %w", hour.UTC(), err)
-			}
+		if err := r.foldOld(ctx, oldest); err != nil {
+			return err
 		}
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(days), time.Time.Compare) {
@@ -89,6 +82,28 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 		}
 	}
 	return r.q.SetLastFold(ctx, r.pool, begin)
+}
+
+// foldOld makes the sums of hours before a time, whose minutes are gone, and of their days. There may be more of them than one
+// job has time for: where it is ended in the middle, the next goes on with the day that it was at.
+func (r *Reports) foldOld(ctx context.Context, before time.Time) error {
+	hours, err := r.q.HoursWithoutSums(ctx, r.pool, before)
+	if err != nil {
+		return fmt.Errorf("find old hours: %w", err)
+	}
+	for i, hour := range hours {
+		if err := r.foldOldHour(ctx, hour.UTC()); err != nil {
+			return fmt.Errorf("hour %s: %w", hour.UTC(), err)
+		}
+		d := hour.UTC().Truncate(day)
+		if i+1 < len(hours) && hours[i+1].UTC().Truncate(day).Equal(d) {
+			continue
+		}
+		if err := r.foldDay(ctx, d); err != nil {
+			return fmt.Errorf("day %s: %w", d, err)
+		}
+	}
+	return nil
 }
 
 // foldHour makes an hour of its minutes, and the sums of it and of its quarters, where those are still kept.

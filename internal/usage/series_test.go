@@ -149,3 +149,30 @@ func TestFoldSumsHoursOfAReleaseThatKeptNone(t *testing.T) {
 		}
 	}
 }
+
+// The first fold of a long history may be ended before it is through. The next goes on, and does not sum up again the days that
+// have their sums.
+func TestFirstFoldGoesOnWhereItWasEnded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	r := h.reports()
+	h.book(h.varied(100)...)
+	must(t, r.fold(t.Context(), noon))
+	h.exec("DELETE FROM usage_buckets WHERE step_seconds = 60")
+	today := noon.Truncate(day)
+	h.exec("TRUNCATE usage_folds")
+	h.exec("DELETE FROM usage_sums WHERE started_at >= $1", today)
+	h.exec("UPDATE usage_sums SET requests = 1000000 WHERE step_seconds = 3600 AND started_at < $1", today) // would be put right if summed up again
+	must(t, r.fold(t.Context(), noon.Add(minuteRetention)))
+	const of = `SELECT coalesce(max(requests), 0)::int FROM usage_sums WHERE step_seconds = 3600 AND dimension = 'all' AND started_at < $1`
+	if got := query[int](h, of, today); got != 1000000 {
+		t.Errorf("an hour of a day with sums was summed up again: %d", got)
+	}
+	for _, step := range []int{3600, 86400} {
+		const of = `SELECT coalesce(sum(requests), 0)::int FROM usage_sums WHERE step_seconds = $1 AND dimension = 'all' AND started_at >= $2`
+		want := query[int](h, `SELECT count(*)::int FROM requests WHERE started_at >= $1`, today)
+		if got := query[int](h, of, step, today); got != want || want == 0 {
+			t.Errorf("in steps of %d s the rest has %d requests, want %d", step, got, want)
+		}
+	}
+}
