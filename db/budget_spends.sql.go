@@ -19,11 +19,12 @@ const changeBudgetSpend = `-- name: ChangeBudgetSpend :exec
 WITH changed AS (
     SELECT b.account_id, b.amount, $1::bigint AS wanted
     FROM budget_spends b
+    JOIN credit_accounts l ON l.id = b.account_id
     WHERE (b.owner_id = $2::uuid OR b.limit_id = $2::uuid)
         AND b.budget_window = $3::text
         AND b.starts_at = date_trunc(b.budget_window, now(), 'UTC')
     ORDER BY b.account_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
 ), spend AS (
     UPDATE budget_spends s
     SET amount = c.wanted,
@@ -46,7 +47,8 @@ type ChangeBudgetSpendParams struct {
 	BudgetWindow string
 }
 
-// Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for.
+// Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for. They
+// are locked in the order in which charges lock them.
 func (q *Queries) ChangeBudgetSpend(ctx context.Context, db DBTX, arg ChangeBudgetSpendParams) error {
 	_, err := db.Exec(ctx, changeBudgetSpend, arg.Amount, arg.OwnerID, arg.BudgetWindow)
 	return err

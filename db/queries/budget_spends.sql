@@ -48,17 +48,19 @@ INSERT INTO credit_accounts (id, balance)
 SELECT account_id, amount
 FROM opened;
 
--- Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for.
+-- Lets what is left of the current window follow a budget that has another amount now; of a limit, all that it is for. They
+-- are locked in the order in which charges lock them.
 
 -- name: ChangeBudgetSpend :exec
 WITH changed AS (
     SELECT b.account_id, b.amount, @amount::bigint AS wanted
     FROM budget_spends b
+    JOIN credit_accounts l ON l.id = b.account_id
     WHERE (b.owner_id = @owner_id::uuid OR b.limit_id = @owner_id::uuid)
         AND b.budget_window = @budget_window::text
         AND b.starts_at = date_trunc(b.budget_window, now(), 'UTC')
     ORDER BY b.account_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
 ), spend AS (
     UPDATE budget_spends s
     SET amount = c.wanted,

@@ -1,6 +1,7 @@
 package credit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"aihigress/db"
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/money"
@@ -328,5 +330,58 @@ func TestBudgetAlerts(t *testing.T) {
 	alert()
 	if want := []string{"50 info", "80 warning", "100 error"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// A limit that each user has is changed while charges of several users are booked: both lock their accounts in one order, or
+// they would wait for each other.
+func TestChangeOfALimitDoesNotDeadlockWithCharges(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	l := b.limit(1000, true)
+	const users = 2000
+	accounts := make([]uuid.UUID, users)
+	for i := range accounts {
+		accounts[i] = uuid.New()
+	}
+	slices.SortFunc(accounts, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) }) // a scan of all comes upon the last first
+	b.exec(`INSERT INTO credit_accounts (id, balance) SELECT unnest($1::uuid[]), 1000`, accounts)
+	b.exec(`INSERT INTO budget_spends (owner_id, budget_window, starts_at, account_id, amount, limit_id)
+		SELECT gen_random_uuid(), 'month', date_trunc('month', now(), 'UTC'), unnest($1::uuid[]), 1000, $2`, accounts, l.Limit)
+	b.exec(`ANALYZE credit_accounts, budget_spends`)
+	slices.Reverse(accounts)
+	booking, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = booking.Rollback(context.Background()) }()
+	lock := func(account uuid.UUID) {
+		t.Helper()
+		if err := b.ledger.q.LockCreditAccounts(t.Context(), booking, []uuid.UUID{account}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock(accounts[0])
+	changed := make(chan error, 1)
+	go func() {
+		changed <- db.InTx(context.Background(), b.pool, func(tx pgx.Tx) error {
+			return ChangeBudgetTx(job(context.Background()), tx, l.Limit, Budget{Amount: 2000, Window: Month})
+		})
+	}()
+	for waiting := 0; waiting == 0; {
+		if err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock(accounts[users-1])
+	if err := booking.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-changed; err != nil {
+		t.Error(err)
+	}
+	var follow int
+	if err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM credit_accounts a JOIN budget_spends s ON s.account_id = a.id WHERE a.balance = 2000`).Scan(&follow); err != nil || follow != users {
+		t.Errorf("what is left follows of %d users, %v", follow, err)
 	}
 }
