@@ -74,8 +74,11 @@ func (c *console) unread(ctx context.Context) int {
 
 // notificationPath is the page of what a notification is about; "" where there is none.
 func notificationPath(n notify.Notification) string {
-	if id.Prefix(n.Subject) == "prv" {
+	switch id.Prefix(n.Subject) {
+	case "prv":
 		return "/providers/" + n.Subject
+	case "lim":
+		return "/limits/" + n.Subject
 	}
 	return ""
 }

@@ -644,6 +644,10 @@ func notificationText(ctx context.Context, n notify.Notification) string {
 func budgetTitle(ctx context.Context, d map[string]string) string {
 	daily := d["window"] == string(credit.Day)
 	switch {
+	case daily && d["of"] != "":
+		return i18n.T(ctx, "The daily budget of %s is spent to %s %%", d["of"], d["percent"])
+	case d["of"] != "":
+		return i18n.T(ctx, "The monthly budget of %s is spent to %s %%", d["of"], d["percent"])
 	case daily && d["key"] != "":
 		return i18n.T(ctx, "The daily budget of the key %s is spent to %s %%", d["key"], d["percent"])
 	case daily:

@@ -93,14 +93,24 @@ SET refused = true
 WHERE account_id = @account_id
     AND NOT refused;
 
--- The budgets of users and keys, in the current windows, that have passed a threshold which nobody was told of.
+-- The budgets in the current windows that have passed a threshold which nobody was told of: of users, of keys, and of limits
+-- that are there and that not each user has.
 
 -- name: ListBudgetAlerts :many
 SELECT s.account_id, s.budget_window, s.amount, (s.amount - a.balance)::bigint AS spent, t.threshold,
-    coalesce(k.user_id, s.owner_id)::uuid AS told_user, coalesce(k.name, '') AS key_name, k.id AS key_id
+    coalesce(k.user_id, s.owner_id)::uuid AS told_user, coalesce(k.name, '') AS key_name, k.id AS key_id,
+    coalesce(m.subject, '') AS limit_subject, coalesce(lk.name, lu.email, lp.slug, m.subject_name, '')::text AS limit_label, s.limit_id
 FROM budget_spends s
 JOIN credit_accounts a ON a.id = s.account_id
 LEFT JOIN api_keys k ON k.id = s.owner_id
+LEFT JOIN limits m ON m.id = s.limit_id
+    AND NOT m.each_user
+LEFT JOIN api_keys lk ON m.subject = 'key'
+    AND lk.id = m.subject_id
+LEFT JOIN users lu ON m.subject = 'user'
+    AND lu.id = m.subject_id
+LEFT JOIN providers lp ON m.subject = 'provider'
+    AND lp.id = m.subject_id
 CROSS JOIN LATERAL (
     SELECT (
         CASE
@@ -114,7 +124,7 @@ CROSS JOIN LATERAL (
 WHERE s.starts_at >= date_trunc('month', now(), 'UTC')
     AND s.starts_at = date_trunc(s.budget_window, now(), 'UTC')
     AND t.threshold > s.told
-    AND s.limit_id IS NULL
+    AND (s.limit_id IS NULL OR m.id IS NOT NULL)
 ORDER BY s.account_id
 LIMIT @row_limit
 FOR UPDATE OF s SKIP LOCKED;

@@ -36,8 +36,9 @@ func (AlertArgs) InsertOpts() river.InsertOpts { return upkeep() }
 // alertBatch is how many alerts one transaction sends.
 const alertBatch = 100
 
-// AlertBudgets tells the owners of budgets that have passed 50, 80 or 100 percent, of each threshold once in a window and of
-// the highest alone where several were passed at once. A budget that has refused a request counts as spent. A changed amount
+// AlertBudgets tells the owners of budgets that have passed 50, 80 or 100 percent, and of limits' budgets all admins, of each
+// threshold once in a window and of the highest alone where several were passed at once. Of a limit that each user has nobody is
+// told. A budget that has refused a request counts as spent. A changed amount
 // begins anew. It reports how many it told of.
 func (l *Ledger) AlertBudgets(ctx context.Context, inbox Inbox) (told int, err error) {
 	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
@@ -86,7 +87,12 @@ func alertOf(row db.ListBudgetAlertsRow) notify.Message {
 		},
 	}
 	whose, period := "Your", "daily"
-	if row.KeyName != "" {
+	switch {
+	case row.LimitID != nil:
+		m.To, m.Subject = notify.Audience{Admins: true}, row.LimitID.String()
+		m.Details["subject"], m.Details["of"] = row.LimitSubject, row.LimitLabel
+		whose = fmt.Sprintf("The %s %s's", row.LimitSubject, row.LimitLabel)
+	case row.KeyName != "":
 		m.Subject, whose = row.KeyID.String(), fmt.Sprintf("The key %s's", row.KeyName)
 	}
 	if Window(row.BudgetWindow) == Month {

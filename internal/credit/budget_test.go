@@ -272,6 +272,51 @@ func (l *letters) SendTx(_ context.Context, _ pgx.Tx, m notify.Message) (notify.
 }
 func (l *letters) Announce(context.Context, notify.Sent) {}
 
+// Admins are told of the budgets of limits, which nobody owns; of those that each user has, and of a limit that is no more, nobody is.
+func TestBudgetAlertsOfLimits(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	_, account := b.open(10_000)
+	node := id.New[id.Node]()
+	budgets := NewBudgets(b.leases(node))
+	now := time.Now()
+	spend := func(owner Owner) {
+		t.Helper()
+		hold, err := budgets.Reserve(t.Context(), owner, Month, now, 600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hold.Settle(600)
+		c := charge(account, 600)
+		c.Budgets, c.At = []uuid.UUID{owner.ID}, now
+		if _, err := bookOne(b, node, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit := b.limit(1000, false)
+	b.exec(`UPDATE limits SET subject_name = 'other'`)
+	gone, each := b.limit(1000, false), b.limit(1000, true)
+	each.ID = uuid.New()
+	for _, owner := range []Owner{limit, gone, each} {
+		spend(owner)
+	}
+	b.exec(`DELETE FROM limits WHERE id = $1`, gone.Limit)
+	in := &letters{}
+	for range 2 {
+		if _, err := b.ledger.AlertBudgets(job(t.Context()), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(in.sent) != 1 {
+		t.Fatalf("told %d times, want once: %+v", len(in.sent), in.sent)
+	}
+	m := in.sent[0]
+	if !m.To.Admins || len(m.To.Users) != 0 || m.Subject != (id.Limit{UUID: limit.Limit}).String() || m.Details["of"] != "other" || m.Details["percent"] != "50" ||
+		m.Title != "The model other's monthly budget is spent to 50 %" {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestBudgetAlerts(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)

@@ -509,6 +509,8 @@ var chinese = map[string]string{
 	"a month (UTC)":     "每月（UTC）",
 	"a day (UTC)":       "每天（UTC）",
 	"The daily budget of the key %s is spent to %s %%":                          "密钥 %s 的每日预算已用 %s%%",
+	"The daily budget of %s is spent to %s %%":                                 "%s 的每日预算已用 %s%%",
+	"The monthly budget of %s is spent to %s %%":                               "%s 的每月预算已用 %s%%",
 	"Your daily budget is spent to %s %%":                                       "您的每日预算已用 %s%%",
 	"The monthly budget of the key %s is spent to %s %%":                        "密钥 %s 的每月预算已用 %s%%",
 	"Your monthly budget is spent to %s %%":                                     "您的每月预算已用 %s%%",
