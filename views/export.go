@@ -27,6 +27,15 @@ const (
 	flushRows = 500
 )
 
+// exportsOf is how many tables are downloaded at once with so many connections: each holds one, and of a statement another now and
+// then, and the books need theirs.
+func exportsOf(conns int) int {
+	if conns == 0 {
+		return maxExports
+	}
+	return min(max(conns/4, 1), maxExports)
+}
+
 // export sends a table as CSV, row by row as rows puts them, and keeps none. A failure before the first row becomes an error
 // page; one after it cuts the connection, so that nobody takes half a table for a whole one.
 func (c *console) export(w http.ResponseWriter, r *http.Request, name string, head []string, rows func(ctx context.Context, put func(cells ...string) error) error) error {

@@ -16,6 +16,7 @@ import (
 	"aihigress/internal/id"
 	"aihigress/internal/money"
 	"aihigress/internal/usage"
+	"aihigress/views"
 )
 
 // table reads a download whole.
@@ -203,6 +204,20 @@ func (b *browser) open(path string) io.ReadCloser {
 		b.t.Fatalf("%s: %d", path, resp.StatusCode)
 	}
 	return resp.Body
+}
+
+// A node with few connections to Postgres keeps the most of them for its books.
+func TestExportsLeaveConnectionsToTheBooks(t *testing.T) {
+	s := newSite(t, func(o *views.Options) { o.Conns = 4 })
+	s.many(t, 100_000)
+	admin, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
+	body := admin.open("/requests/export.csv")
+	member.get("/requests/export.csv").is(http.StatusTooManyRequests)
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+	member.get("/requests/export.csv").is(http.StatusOK)
 }
 
 // TestHalfAnExportIsNoExport: where Postgres fails on the way, the connection is cut, and the browser knows.

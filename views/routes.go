@@ -61,6 +61,7 @@ type Options struct {
 	Loads      func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
 	Jobs       http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
 	PublicURL  string                            // where callers reach the gateway, for the examples; "" takes it from the request
+	Conns      int                              // connections to Postgres that this node has; 0 is as many as it likes
 	Log        *slog.Logger
 }
 
@@ -72,7 +73,7 @@ type console struct {
 
 // New returns the console. It answers every path below "/", so it is mounted last.
 func New(o Options) http.Handler {
-	c := &console{Options: o, streams: places{each: maxStreams}, exports: places{each: maxExportsEach, all: maxExports}}
+	c := &console{Options: o, streams: places{each: maxStreams}, exports: places{each: maxExportsEach, all: exportsOf(o.Conns)}}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())
 

@@ -117,7 +117,7 @@ func (everybody) TryProxy(_ context.Context, t egress.Trial) (time.Duration, err
 	return 20 * time.Millisecond, nil
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*views.Options)) *site {
 	t.Helper()
 	ctx := authz.With(t.Context(), authz.Job("test"))
 	pool, err := pgxpool.New(ctx, pgtest.New(t))
@@ -155,13 +155,17 @@ func newSite(t *testing.T) *site {
 	changes = health.NewShare(s.health, bus)
 	s.limiter = limit.New(nil, logger, time.Now)
 	room := keypool.New(s.limiter, nil, time.Now)
-	handler := views.New(views.Options{
+	o := views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Limits: quota.New(pool, trail, s.limiter), Providers: s.providers, Egress: s.egress,
 		Reports: reports, Statements: statement.New(pool), Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	handler := views.New(o)
 	s.server = httptest.NewServer(web.Wrap(handler, web.Options{Log: logger}))
 	t.Cleanup(s.server.Close)
 	for _, u := range []struct {

@@ -116,7 +116,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Statements: g.statements, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
-		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Log: g.log,
+		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Conns: int(o.Config.DatabaseConns), Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
