@@ -69,7 +69,7 @@ func (r *Reports) foldChanged(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("hour %s: %w", hour.UTC(), err)
 		}
 	}
-	if last.Unix() == 0 { // hours and days of a release that kept no sums
+	if last.Before(oldest) { // hours and days of a release that kept no sums, which ran before this one or in between
 		if err := r.foldOld(ctx, oldest); err != nil {
 			return err
 		}

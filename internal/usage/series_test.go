@@ -130,21 +130,26 @@ func expectedSeries(set SeriesSet, in MetricsInput, owner *id.User, events []Eve
 }
 
 // TestFoldSumsHoursOfAReleaseThatKeptNone holds that what was counted before there were sums is in them, though its minutes
-// are gone.
+// are gone; also where that release ran in between, for longer than minutes are kept.
 func TestFoldSumsHoursOfAReleaseThatKeptNone(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	r := h.reports()
-	h.book(h.varied(100)...)
-	must(t, r.fold(t.Context(), noon))
-	h.exec("TRUNCATE usage_sums, usage_folds")
-	h.exec("DELETE FROM usage_buckets WHERE step_seconds = 60")
-	must(t, r.fold(t.Context(), noon.Add(minuteRetention)))
-	for _, step := range []int{3600, 86400} {
-		for _, dimension := range sumDimensions {
-			const of = `SELECT coalesce(sum(requests), 0)::int FROM usage_sums WHERE step_seconds = $1 AND dimension = $2`
-			if got := query[int](h, of, step, dimension); got != 100 {
-				t.Errorf("%s in steps of %d s: %d requests, want 100", dimension, step, got)
+	for name, folds := range map[string]string{
+		"before": "TRUNCATE usage_folds", "in between": "UPDATE usage_folds SET folded_at = '2026-02-01'",
+	} {
+		h := newHouse(t)
+		r := h.reports()
+		h.book(h.varied(100)...)
+		must(t, r.fold(t.Context(), noon))
+		h.exec("TRUNCATE usage_sums")
+		h.exec(folds)
+		h.exec("DELETE FROM usage_buckets WHERE step_seconds = 60")
+		must(t, r.fold(t.Context(), noon.Add(minuteRetention)))
+		for _, step := range []int{3600, 86400} {
+			for _, dimension := range sumDimensions {
+				const of = `SELECT coalesce(sum(requests), 0)::int FROM usage_sums WHERE step_seconds = $1 AND dimension = $2`
+				if got := query[int](h, of, step, dimension); got != 100 {
+					t.Errorf("%s: %s in steps of %d s: %d requests, want 100", name, dimension, step, got)
+				}
 			}
 		}
 	}
