@@ -289,50 +289,6 @@ func (q *Queries) NotificationAudience(ctx context.Context, db DBTX, arg Notific
 	return items, nil
 }
 
-const notificationsByIDs = `-- name: NotificationsByIDs :many
-SELECT id, user_id, kind, severity, title, text, subject, details, created_at, read_at
-FROM notifications
-WHERE id = ANY($1::uuid[])
-ORDER BY id
-LIMIT $2
-`
-
-type NotificationsByIDsParams struct {
-	Ids      []uuid.UUID
-	RowLimit int32
-}
-
-func (q *Queries) NotificationsByIDs(ctx context.Context, db DBTX, arg NotificationsByIDsParams) ([]Notification, error) {
-	rows, err := db.Query(ctx, notificationsByIDs, arg.Ids, arg.RowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Notification{}
-	for rows.Next() {
-		var i Notification
-		if err := rows.Scan(
-			&i.ID,
-			&i.UserID,
-			&i.Kind,
-			&i.Severity,
-			&i.Title,
-			&i.Text,
-			&i.Subject,
-			&i.Details,
-			&i.CreatedAt,
-			&i.ReadAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const tellMatter = `-- name: TellMatter :one
 INSERT INTO notification_matters (matter, state, told_at)
 VALUES ($1, $2, $3)

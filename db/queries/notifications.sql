@@ -17,13 +17,6 @@ SELECT *
 FROM notifications
 WHERE id = @id;
 
--- name: NotificationsByIDs :many
-SELECT *
-FROM notifications
-WHERE id = ANY(@ids::uuid[])
-ORDER BY id
-LIMIT @row_limit;
-
 -- Those with the ids, or all.
 -- name: MarkNotificationsRead :many
 UPDATE notifications
