@@ -61,7 +61,7 @@ type Options struct {
 	Loads      func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
 	Jobs       http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
 	PublicURL  string                            // where callers reach the gateway, for the examples; "" takes it from the request
-	Conns      int                              // connections to Postgres that this node has; 0 is as many as it likes
+	Conns      int                               // connections to Postgres that this node has; 0 is as many as it likes
 	Log        *slog.Logger
 }
 
