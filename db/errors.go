@@ -32,6 +32,8 @@ func Classify(err error) error {
 		return fault.Wrap(err, fault.Conflict, "still in use, or names something that is not there")
 	case "23514", "23502", "22001", "22003", "22P02": // check, not-null, too long, out of range, bad text
 		return fault.Wrap(err, fault.Invalid, "the database refuses this value")
+	case "22021", "22P05": // not UTF-8, or with a zero byte, which no text of Postgres can hold
+		return fault.Wrap(err, fault.Invalid, "this is not valid text")
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return fault.Wrap(err, fault.Conflict, "changed by another at the same time, try again")
 	}

@@ -112,8 +112,9 @@ func refused(r *http.Request, err error) (p problems, status int, ok bool) {
 	field := ""
 	if len(known.Path) > 0 {
 		field = known.Path[len(known.Path)-1]
-		if _, err := strconv.Atoi(field); err == nil || len(known.Path) > 1 {
-			field = known.Path[0]
+		_, err := strconv.Atoi(field)
+		if first := known.Path[0]; first != "rarePrices" && (err == nil || len(known.Path) > 1) { // whose fields are the form's own
+			field = first
 		}
 	}
 	return problems{field: i18n.Message(r.Context(), known.Message)}, statusOf(known.Kind), true

@@ -33,7 +33,7 @@ func rareLabel(ctx context.Context, field string) string {
 	return map[string]string{
 		"cacheWrite1h": i18n.T(ctx, "Cache write for an hour"), "reasoning": i18n.T(ctx, "Reasoning"), "audioInput": i18n.T(ctx, "Sound in"),
 		"audioOutput": i18n.T(ctx, "Sound out"), "imageInput": i18n.T(ctx, "Pictures in"), "imageOutput": i18n.T(ctx, "Pictures out"),
-		"characters": i18n.T(ctx, "1,000,000 characters read out"), "request": i18n.T(ctx, "Each request"), "image": i18n.T(ctx, "Each picture made"),
+		"characters": i18n.T(ctx, "1,000,000 characters read"), "request": i18n.T(ctx, "Each request"), "image": i18n.T(ctx, "Each picture made"),
 		"second": i18n.T(ctx, "Each second of sound"), "batch": i18n.T(ctx, "Times, as a batch"), "flex": i18n.T(ctx, "Times, at flex"),
 		"priority": i18n.T(ctx, "Times, at priority"),
 	}[field]
@@ -160,7 +160,7 @@ func (f rareForm) read(ctx context.Context, p problems) *pricing.Rare {
 		case **money.Amount:
 			*slot, err = parsed(money.ParseAmount, text)
 		case **pricing.Factor:
-			*slot, err = parsed(pricing.ParseFactor, text)
+			*slot = readFactor(ctx, p, field, text)
 		}
 		if err != nil {
 			p[field] = i18n.T(ctx, "Enter a decimal number, as in 0.25, or leave it empty.")

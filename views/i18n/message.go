@@ -1,9 +1,12 @@
 package i18n
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -48,10 +51,16 @@ type pattern struct {
 
 var verbs = regexp.MustCompile(`%(\[\d+\])?(?:\.\d+)?[a-z]`)
 
-// patterns turns each wording with its verbs into an expression that finds the values again.
+// patterns turns each wording with its verbs into an expression that finds the values again. Of two that fit, the one that
+// says more comes first: "at most %s credits" before "at most %d".
 var patterns = sync.OnceValue(func() []pattern {
+	said := func(english string) int { return len(verbs.ReplaceAllString(english, "")) }
+	wordings := slices.SortedFunc(maps.Keys(refusals), func(a, b string) int {
+		return cmp.Or(said(b)-said(a), strings.Compare(a, b))
+	})
 	out := make([]pattern, 0, len(refusals))
-	for english, chinese := range refusals {
+	for _, english := range wordings {
+		chinese := refusals[english]
 		parts := verbs.Split(english, -1)
 		for i := range parts {
 			parts[i] = regexp.QuoteMeta(parts[i])

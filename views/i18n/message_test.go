@@ -21,6 +21,9 @@ func TestMessage(t *testing.T) {
 		{zh, "There is nothing at this address.", "此地址没有内容。"},
 		{zh, "a weight is between 0 and 1000000", "权重必须在 0 到 1000000 之间。"},
 		{zh, `"10.0.0" is not an address or a range like 192.0.2.0/24`, `"10.0.0" 不是有效的地址或网段（例如 192.0.2.0/24）。`},
+		{zh, "a limit is above 0 and at most 1000000 credits", "限额必须大于 0 且不超过 1000000 额度。"},
+		{zh, "there is no such provider", "没有这个提供商。"},
+		{zh, "there is no such key", "找不到该对象（key）。"},
 		{zh, "something that nobody translated", "Something that nobody translated."},
 		{en, "a key needs a name", "A key needs a name."},
 		{en, "There is nothing at this address.", "There is nothing at this address."},
@@ -37,10 +40,10 @@ func TestEveryRefusalIsTranslated(t *testing.T) {
 	t.Parallel()
 	said := map[string]bool{}
 	for _, pkg := range []string{
-		"internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
+		"db", "internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
 		"internal/notify", "internal/page", "internal/provider", "internal/quota", "views",
 		"internal/egress", "internal/page", "internal/provider", "internal/reach", "views",
-		"internal/page", "internal/plan", "internal/provider", "internal/sheet", "internal/snapshot", "internal/statement", "views",
+		"internal/page", "internal/plan", "internal/pricing", "internal/provider", "internal/sheet", "internal/snapshot", "internal/statement", "views",
 	} {
 		files, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
 		if err != nil || len(files) == 0 {
@@ -80,12 +83,16 @@ func refusalsIn(t *testing.T, name string) map[string]string {
 		if !ok {
 			return true
 		}
-		sel, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok {
-			return true
+		at, ok := 0, false
+		switch fun := call.Fun.(type) {
+		case *ast.SelectorExpr:
+			pkg, is := fun.X.(*ast.Ident)
+			at, ok = position[fun.Sel.Name]
+			ok = ok && is && pkg.Name == "fault"
+		case *ast.Ident: // of package pricing
+			at, ok = 1, fun.Name == "refused"
 		}
-		at, ok := position[sel.Sel.Name]
-		if pkg, is := sel.X.(*ast.Ident); !ok || !is || pkg.Name != "fault" || len(call.Args) <= at {
+		if !ok || len(call.Args) <= at {
 			return true
 		}
 		lit, ok := call.Args[at].(*ast.BasicLit)
