@@ -198,7 +198,7 @@ func (h *house) openDomain() {
 	o.Aliases = catalog.NewAliases(pool, o.Audit)
 	o.Limits = quota.New(pool, o.Audit, limit.New(nil, quiet, time.Now))
 	o.Reports = usage.NewReports(pool, o.Bus)
-	o.Statements = statement.New(pool)
+	o.Statements = statement.New(pool, 0)
 	o.Auth = auth.New(auth.Options{
 		Pool: pool, Users: o.Users, Audit: o.Audit, Keyring: keyring, State: func() auth.State { return o.Snapshots.Current() },
 	})

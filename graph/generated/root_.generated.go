@@ -10186,7 +10186,7 @@ enum VendorFigure {
   CACHE_WRITE
   "Tokens out, reasoning included."
   OUTPUT
-  "US dollars."
+  "Cost in credits; a vendor's US dollars are converted."
   COST
 }
 
@@ -10300,7 +10300,7 @@ type UsageDifference {
 type ComparedFigure {
   "Which."
   figure: VendorFigure!
-  "Calls, tokens or US dollars, as a decimal number."
+  "Calls, tokens or credits, as a decimal number."
   ours: String!
   "The same of the vendor."
   theirs: String!

@@ -152,7 +152,7 @@ type Circuit struct {
 type ComparedFigure struct {
 	// Which.
 	Figure statement.Figure `json:"figure"`
-	// Calls, tokens or US dollars, as a decimal number.
+	// Calls, tokens or credits, as a decimal number.
 	Ours string `json:"ours"`
 	// The same of the vendor.
 	Theirs string `json:"theirs"`

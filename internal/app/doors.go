@@ -82,7 +82,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 		Pool: g.pool, Spool: g.spool, Ledger: g.ledger, Leases: g.leases, Bus: g.bus, Log: g.log,
 	})
 	g.reports = usage.NewReports(g.pool, g.bus)
-	g.statements = statement.New(g.pool)
+	g.statements = statement.New(g.pool, g.options.Config.Dollar)
 	return nil
 }
 

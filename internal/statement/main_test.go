@@ -51,7 +51,7 @@ func newShop(t testing.TB, customers int) *shop {
 	must(t, err)
 	t.Cleanup(pool.Close)
 	s := &shop{
-		t: t, pool: pool, ledger: credit.New(pool, audit.New(pool)), reports: usage.NewReports(pool, nil), statements: New(pool),
+		t: t, pool: pool, ledger: credit.New(pool, audit.New(pool)), reports: usage.NewReports(pool, nil), statements: New(pool, 0),
 		random: rand.New(rand.NewPCG(1, 2)),
 	}
 	for range customers {

@@ -94,7 +94,7 @@ func (s *Statements) Reconcile(ctx context.Context, in ReconcileInput) (Reconcil
 	if err := in.validate(); err != nil {
 		return Reconciliation{}, err
 	}
-	t, err := readTable(in.Table, in.Columns, in.Names, in.Period)
+	t, err := readTable(in, s.dollar)
 	if err != nil {
 		return Reconciliation{}, fmt.Errorf("read the vendor's table: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,20 @@ func TestVendorsTablesAreReconciled(t *testing.T) {
 	every, err := s.statements.Reconcile(ctx, ReconcileInput{Table: strings.NewReader("date,model,output_tokens\n2026-03-02,small-1,15\n2026-03-02,large-1,8\n")})
 	if err != nil || every.Agreeing != 2 || len(every.Differences) != 0 {
 		t.Errorf("all providers: %+v, %v", every, err)
+	}
+}
+
+// Costs are kept in credits, and vendors tell US dollars: they are converted before they are compared.
+func TestVendorsCostsAreConvertedToCredits(t *testing.T) {
+	t.Parallel()
+	s, provider := sold(t)
+	ctx := as(t.Context(), authz.Admin, s.customers[0].user)
+	got, err := New(s.pool, 7_250_000).Reconcile(ctx, ReconcileInput{ // 7.25 credits a dollar
+		Table: strings.NewReader("date,model,cost\n2026-03-01,large-1,0.2068965518620689655\n2026-03-02,large-1,1e-9\n2026-03-02,small-1,1\n"), ProviderID: &provider,
+	})
+	want := []string{"03-02 large-1 cost 10/7", "03-02 small-1 cost 20/7250000000", "3 rows, 1 agree, 0 bad, 0 empty, 0 outside"}
+	if err != nil || !slices.Equal(told(got), want) {
+		t.Errorf("%q, %v", told(got), err)
 	}
 }
 

@@ -6,6 +6,7 @@
 package statement
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,15 +39,20 @@ const (
 
 // Statements reads statements.
 type Statements struct {
-	pool *pgxpool.Pool
-	q    *db.Queries
-	now  func() time.Time
+	pool   *pgxpool.Pool
+	q      *db.Queries
+	now    func() time.Time
+	dollar money.Price
 }
 
-// New makes statements of the books of a database.
-func New(pool *pgxpool.Pool) *Statements {
-	return &Statements{pool: pool, q: db.New(), now: time.Now}
+// New makes statements of the books of a database. A dollar is what vendors' costs are multiplied with to compare them with
+// ours, in credits: of a price of 1, as catalog.BookOptions has it. Zero is one credit.
+func New(pool *pgxpool.Pool, dollar money.Price) *Statements {
+	return &Statements{pool: pool, q: db.New(), now: time.Now, dollar: cmp.Or(dollar, oneCredit)}
 }
+
+// oneCredit is a price of 1.
+const oneCredit money.Price = 1_000_000
 
 // A Dimension is what a statement is grouped by.
 type Dimension int

@@ -185,17 +185,18 @@ type vendorTable struct {
 	outside int                 // of days that were not asked for
 	bad     []BadRow            // at most maxBad
 	badRows int                 // all of them
+	dollar  *big.Rat            // in credits
 }
 
 // readTable adds the rows of a table up, of the days of a period where that is not zero.
-func readTable(r io.Reader, said Columns, names map[string]string, period Period) (*vendorTable, error) {
-	limited := &limitedReader{r: r, left: MaxTable}
+func readTable(in ReconcileInput, dollar money.Price) (*vendorTable, error) {
+	limited := &limitedReader{r: in.Table, left: MaxTable}
 	rows, err := sheet.NewReader(limited)
 	if err != nil {
 		return nil, err
 	}
-	t := &vendorTable{head: rows.Head(), theirs: map[place]*[9]int64{}}
-	if t.columns, err = choose(t.head, said); err != nil {
+	t := &vendorTable{head: rows.Head(), theirs: map[place]*[9]int64{}, dollar: big.NewRat(int64(dollar), int64(oneCredit))}
+	if t.columns, err = choose(t.head, in.Columns); err != nil {
 		return nil, err
 	}
 	at := t.places()
@@ -214,7 +215,7 @@ func readTable(r io.Reader, said Columns, names map[string]string, period Period
 		if err != nil {
 			return nil, err
 		}
-		err = t.add(at, cells, names, period)
+		err = t.add(at, cells, in.Names, in.Period)
 		if bad, ok := errors.AsType[*cellError](err); ok {
 			t.refuse(BadRow{Line: line, Column: bad.column, Reason: bad.why.Message})
 		} else if err != nil {
@@ -257,7 +258,7 @@ func (t *vendorTable) add(at [][]int, cells []string, names map[string]string, p
 				continue
 			}
 			blank = false
-			n, bad := readFigure(f, text)
+			n, bad := t.readFigure(f, text)
 			if bad == nil && n > math.MaxInt64-figures[i+2] {
 				bad = tooLarge()
 			}
@@ -328,9 +329,9 @@ func notANumber() *fault.Error { return fault.New(fault.Invalid, "not a number")
 func emptyCell() *fault.Error  { return fault.New(fault.Invalid, "empty") }
 
 // readFigure reads a cell that is not empty.
-func readFigure(f Figure, text string) (int64, *fault.Error) {
+func (t *vendorTable) readFigure(f Figure, text string) (int64, *fault.Error) {
 	if f == FigureCost {
-		return readCost(text)
+		return t.readCost(text)
 	}
 	whole, places, _ := strings.Cut(text, ".")
 	if strings.Trim(places, "0123456789") == "" && strings.Trim(places, "0") != "" {
@@ -353,8 +354,8 @@ func readFigure(f Figure, text string) (int64, *fault.Error) {
 // decimal is a number as programs write it. Its exponent is bounded, since it is multiplied out.
 var decimal = regexp.MustCompile(`^[0-9]{0,15}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,2})?$`)
 
-// readCost reads US dollars, rounded half up to what is kept: 1e-9.
-func readCost(text string) (int64, *fault.Error) {
+// readCost reads US dollars as credits, rounded half up to what is kept: 1e-9.
+func (t *vendorTable) readCost(text string) (int64, *fault.Error) {
 	text = strings.TrimPrefix(text, "$")
 	if strings.HasPrefix(text, "-") {
 		return 0, negative()
@@ -366,7 +367,7 @@ func readCost(text string) (int64, *fault.Error) {
 	if !ok {
 		return 0, notANumber()
 	}
-	v.Mul(v, new(big.Rat).SetInt64(int64(money.Credit)))
+	v.Mul(v, t.dollar).Mul(v, new(big.Rat).SetInt64(int64(money.Credit)))
 	v.Add(v, big.NewRat(1, 2))
 	n := new(big.Int).Quo(v.Num(), v.Denom())
 	if !n.IsInt64() {
