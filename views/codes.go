@@ -2,6 +2,8 @@ package views
 
 import (
 	"context"
+	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -62,10 +64,8 @@ func (c *console) codesCreate(w http.ResponseWriter, r *http.Request) error {
 		Label: strings.TrimSpace(r.PostFormValue("label")), Amount: r.PostFormValue("amount"), Count: strings.TrimSpace(r.PostFormValue("count")),
 		ExpiresOn: r.PostFormValue("expiresAt"), ValidDays: strings.TrimSpace(r.PostFormValue("validDays")), Problems: problems{},
 	}
-	in := credit.BatchInput{Label: v.Label, Amount: readAmount(ctx, v.Problems, "amount", v.Amount)}
-	var err error
-	if in.Count, err = strconv.Atoi(v.Count); err != nil {
-		v.Problems["count"] = i18n.T(ctx, "Enter a whole number.")
+	in := credit.BatchInput{
+		Label: v.Label, Amount: readAmount(ctx, v.Problems, "amount", v.Amount), Count: int(readWhole(ctx, v.Problems, "count", v.Count)),
 	}
 	in.ExpiresAt = readDay(ctx, v.Problems, "expiresAt", v.ExpiresOn)
 	in.ValidDays = readDays(ctx, v.Problems, v.ValidDays)
@@ -88,11 +88,17 @@ func readDays(ctx context.Context, p problems, text string) *int32 {
 	if text == "" {
 		return nil
 	}
-	days, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		p["validDays"] = i18n.T(ctx, "Enter a whole number.")
+	return new(int32(min(max(readWhole(ctx, p, "validDays", text), math.MinInt32), math.MaxInt32)))
+}
+
+// readWhole reads a whole number and notes where it is none. One that is too large for a computer is the largest there is,
+// which the domain refuses with the bounds.
+func readWhole(ctx context.Context, p problems, field, text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		p[field] = i18n.T(ctx, "Enter a whole number.")
 	}
-	return new(int32(days))
+	return n
 }
 
 func (c *console) codesRevoke(w http.ResponseWriter, r *http.Request) error {

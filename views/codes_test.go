@@ -20,6 +20,9 @@ func TestRedeemCodes(t *testing.T) {
 		shows(`id="f-amount-error"`, `id="f-count-error"`, `id="f-expiresAt-error"`, `id="f-validDays-error"`, `value="long"`, `value="spring"`)
 	b.post("/credit/codes", "label", "", "amount", "1", "count", "1").is(422).shows(`id="f-label-error"`)
 	b.post("/credit/codes", "label", "spring", "amount", "1", "count", "1001").is(422).shows(`id="f-count-error"`)
+	b.post("/credit/codes", "label", "spring", "amount", "1", "count", "99999999999999999999").is(422).shows("A batch has 1 to 1000 codes.")
+	b.post("/credit/codes", "label", "spring", "amount", "1", "count", "1", "validDays", "99999999999").is(422).shows("Credit is good for 1 to 36500 days, or without end.")
+	b.post("/credit/codes", "label", "a\x00", "amount", "1", "count", "1").is(422).shows("This is not valid text.")
 	made := b.post("/credit/codes", "label", "spring", "amount", "2.5", "count", "3", "expiresAt", "2999-12-31", "validDays", "30").is(200).shows("3 codes of 2.50 credits")
 	codes := regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){3}`).FindAllString(made.body, -1)
 	if len(codes) < 3 {

@@ -68,6 +68,7 @@ func TestSignUpCredit(t *testing.T) {
 	s := newSite(t)
 	b, member := s.signIn(t, adminEmail), s.signIn(t, memberEmail)
 	member.get("/users/sign-up").is(403)
+	member.get("/users").is(200).hides("/users/sign-up", "/users/new")
 	member.post("/users/sign-up", "amount", "5").is(403)
 	b.get("/users").is(200).shows("/users/sign-up")
 	b.get("/users/sign-up").is(200).shows(`name="amount"`).hides(`value="5"`)

@@ -8,7 +8,6 @@ import (
 
 	"aihigress/internal/money"
 	"aihigress/internal/quota"
-	"aihigress/views/i18n"
 )
 
 // limitForm is a limit as its forms have it.
@@ -42,11 +41,7 @@ func (f limitForm) amounts(ctx context.Context) (amount int64, spend money.Amoun
 	if f.Dimension == string(quota.Spend) {
 		return 0, readAmount(ctx, f.Problems, "amount", f.Amount)
 	}
-	amount, err := strconv.ParseInt(f.Amount, 10, 64)
-	if err != nil {
-		f.Problems["amount"] = i18n.T(ctx, "Enter a whole number.")
-	}
-	return amount, 0
+	return readWhole(ctx, f.Problems, "amount", f.Amount), 0
 }
 
 // input is the new limit. Spend does not depend on Redis, and calls at once have no window, whatever the form says.

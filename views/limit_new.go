@@ -1,9 +1,11 @@
 package views
 
 import (
+	"context"
 	"net/http"
 
 	"aihigress/internal/fault"
+	"aihigress/internal/id"
 	"aihigress/internal/quota"
 	"aihigress/views/i18n"
 	"aihigress/views/ui"
@@ -11,9 +13,31 @@ import (
 
 func (c *console) limitNew(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
+	of, err := c.limitedName(r.Context(), quota.Subject(q.Get("subject")), q.Get("of"))
+	if err != nil {
+		return err
+	}
 	return c.renderLimitNew(w, r, http.StatusOK, limitForm{
-		Subject: q.Get("subject"), Of: q.Get("of"), Dimension: string(quota.Requests), Window: string(quota.Minute),
+		Subject: q.Get("subject"), Of: of, Dimension: string(quota.Requests), Window: string(quota.Minute),
 	})
+}
+
+// limitedName is what people call a user or provider whose id is given. Names of keys are not unique, so their ids stay.
+func (c *console) limitedName(ctx context.Context, subject quota.Subject, of string) (string, error) {
+	switch subject {
+	case quota.User:
+		if userID, err := id.Parse[id.User](of); err == nil {
+			user, err := c.Users.Get(ctx, userID)
+			return user.Email, err
+		}
+	case quota.Provider:
+		if providerID, err := id.Parse[id.Provider](of); err == nil {
+			known, err := c.Providers.Get(ctx, providerID)
+			return known.Slug, err
+		}
+	case quota.Key, quota.Role, quota.Model, quota.Tag:
+	}
+	return of, nil
 }
 
 func (c *console) limitCreate(w http.ResponseWriter, r *http.Request) error {

@@ -41,10 +41,17 @@ func (c *console) limits(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, http.StatusOK, limitsPage(c.frame(r, ui.Limits, i18n.T(ctx, "Limits")), v))
 }
 
+// cut reports whether the list is not all.
+func (v limitsView) cut() bool { return v.Query != "" || v.Subject != "" || v.Of != "" }
+
 // newPath is where a limit is made, of what the list is cut to.
 func (v limitsView) newPath() string {
 	q := url.Values{}
-	for name, value := range map[string]string{"subject": v.Subject, "of": v.Of} {
+	of := v.Of
+	if of == "" && v.Subject != "" {
+		of = v.Query // a name, as from a model's page
+	}
+	for name, value := range map[string]string{"subject": v.Subject, "of": of} {
 		if value != "" {
 			q.Set(name, value)
 		}

@@ -30,7 +30,13 @@ func TestLimitFromBeginningToEnd(t *testing.T) {
 	admin.get("/limits?subject=model&of=" + s.member.ID.String()).is(404)
 	admin.get("/limits?q=LARGE").is(200).shows("5 requests a minute").hides(memberEmail)
 	admin.get("/limits?q=nothing").is(200).shows("Nothing found")
-	admin.get("/limits/new?subject=user&of="+s.member.ID.String()).is(200).shows(`value="`+s.member.ID.String()+`"`, `value="user" selected`)
+	admin.get("/limits/new?subject=user&of="+s.member.ID.String()).is(200).shows(`value="`+memberEmail+`"`, `value="user" selected`)
+	admin.get("/limits?subject=model&q=large").is(200).shows(`href="/limits/new?of=large&amp;subject=model"`, ">Show all</a>")
+	admin.get("/limits").is(200).hides(">Show all</a>")
+	admin.get("/limits?q=%00").is(422).shows("This is not valid text.")
+	admin.post("/limits/new", "subject", "user", "of", "a\x00b", "dimension", "requests", "window", "minute", "amount", "5").is(422).shows("This is not valid text.")
+	admin.post("/limits/new", "subject", "model", "of", "m", "dimension", "requests", "window", "minute", "amount", "99999999999999999999").is(422).
+		shows("A limit is above 0 and at most ", `value="99999999999999999999"`)
 	admin.get("/users/" + s.member.ID.String()).is(200).shows("/limits?subject=user&amp;of=" + s.member.ID.String())
 
 	for _, tt := range []struct{ field, subject, of, dimension, window, amount string }{

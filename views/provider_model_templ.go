@@ -112,7 +112,7 @@ func providerModelPage(p ui.Page, pr provider.Provider, m provider.Model, form p
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.FormError(form.Problems.rest(append([]string{"alias", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice", tiersField}, rareFields...)...)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.FormError(form.Problems.rest(append([]string{"alias", "inputPrice", "cachedInputPrice", "cacheWritePrice", "outputPrice"}, allRareFields...)...)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -126,7 +126,8 @@ func TestProviderModelPrices(t *testing.T) {
 		b.post(model, "inputPrice", "3", field, text).is(422).shows("<details open", `id="f-`+field+`-error"`)
 	}
 	b.post(model, "tiers", "5 input=1\n5 input=2").is(422)
-	b.post(model, "windows", "16:30-16:30 times=1").is(422).shows("A window of time begins between 00:00 and 23:59")
+	b.post(model, "windows", "16:30-16:30 times=1").is(422).shows("A window of time begins between 00:00 and 23:59", `id="f-windows-error"`).hides("alert-error")
+	b.post(model, "batch", "1000", "windows", "now").is(422).shows(`id="f-batch-error"`, "Enter a decimal number from 0 to 100", `id="f-windows-error"`, ">now</textarea>").hides("alert-error")
 	for _, line := range []string{"16:30", "16:30-00:30", "16:30-00:30 times=101", "16:30-25:00 times=1", "16:30-17:00 times=1 days=monday", "16:30-17:00 times=1 x=1"} {
 		b.post(model, "inputPrice", "3", "windows", line).is(422).shows("<details open", `id="f-windows-error"`)
 	}

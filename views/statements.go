@@ -33,6 +33,7 @@ var dimensions = []struct {
 
 type statementsView struct {
 	statement.Statement
+	Input    statement.Input
 	Form     statementForm
 	Names    lineNames
 	Months   []string // that have a page of their own, the last first
@@ -130,7 +131,7 @@ func readID[T interface {
 func (c *console) statements(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	in, form, err := readStatement(r)
-	v := statementsView{Form: form, Admin: admin(r), CSV: csvAddress("/statements/export.csv", form)}
+	v := statementsView{Input: in, Form: form, Admin: admin(r), CSV: csvAddress("/statements/export.csv", form)}
 	status := http.StatusOK
 	if err == nil {
 		v.Statement, err = c.Statements.Statement(ctx, in)
@@ -141,7 +142,8 @@ func (c *console) statements(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if v.Names, err = c.namesOfLines(ctx, v.Lines); err != nil {
+	cut := statement.Line{Group: statement.Group{UserID: in.Filter.UserID, KeyID: in.Filter.KeyID, ProviderID: in.Filter.ProviderID}}
+	if v.Names, err = c.namesOfLines(ctx, append(v.Lines, cut)); err != nil {
 		return err
 	}
 	v.Months = lastMonths(time.Now(), 6)

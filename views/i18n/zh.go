@@ -212,6 +212,7 @@ var chinese = map[string]string{
 	"Tag":                       "标签",
 	"Show its limits":           "查看其限额",
 	"Show their limits":         "查看其限额",
+	"Show their statements":     "查看其对账单",
 
 	// Aliases
 	"Aliases":        "别名",
@@ -814,6 +815,9 @@ var chinese = map[string]string{
 	"Day":                       "日期",
 	"Print":                     "打印",
 	"Cost":                      "成本",
+	"cost %s":                   "成本 %s",
+	"User %s":                   "用户 %s",
+	"Provider %s":               "提供商 %s",
 	"As of":                     "截至",
 	"%s of the charge; cost %s": "占费用的 %s；成本 %s",
 	"%s others":                 "其他 %s 项",
@@ -847,8 +851,8 @@ var chinese = map[string]string{
 	"Reconciliation":         "核对",
 	"All providers together": "所有提供商合计",
 	"What a vendor says it was used for, against the request log: by day of UTC and by the vendor's names of models.": "将供应商的用量表与请求日志比对：按 UTC 日期和供应商的模型名称。",
-	"Compare a table":      "比对表格",
-	"Tolerance in percent": "容差（百分比）",
+	"Compare a table": "比对表格",
+	"Tolerance, %":    "容差（%）",
 	"Without days it is all days of the table, at most 31.":   "不填日期则为表格中的所有日期，最多 31 天。",
 	"Models by other names":                                   "模型别称",
 	"The vendor's name = the name that we send, a line each.": "每行一条：供应商的名称 = 我们发送的名称。",
