@@ -44,7 +44,7 @@ type Config struct {
 	Unpriced          string        `env:"UNPRICED" envDefault:"free"`              // calls of models without a price: free (served, and marked as unpriced) or refuse (403)
 	PriceCatalogURL   string        `env:"PRICE_CATALOG_URL"`                       // prices in the form of models.dev's api.json, read every six hours; "" reads none
 	PriceCatalogHosts []string      `env:"PRICE_CATALOG_ALLOW_HOSTS"`               // hosts and CIDR ranges where that may be besides public ones
-	CreditsPerDollar  string        `env:"CREDITS_PER_DOLLAR" envDefault:"1"`       // what catalogues' prices, in US dollars, are multiplied with
+	CreditsPerDollar  string        `env:"CREDITS_PER_DOLLAR" envDefault:"1"`       // what catalogues' prices and vendors' costs, in US dollars, are multiplied with
 	DatabaseConns     int32         `env:"DATABASE_MAX_CONNS" envDefault:"16"`      // connections of this node, LISTEN's not counted
 
 	// What the texts above mean, filled in by Load.
