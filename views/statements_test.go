@@ -98,7 +98,7 @@ func TestStatements(t *testing.T) {
 	admin.get("/statements?by=user").is(200).shows(adminEmail, memberEmail)
 	admin.get("/statements?by=provider").is(200).shows("Main")
 	admin.get("/statements?by=key&user="+s.member.ID.String()).is(200).shows("production", ">3.75<", "User "+memberEmail, ">Show all</a>").hides(">4.75<")
-	admin.get("/statements?provider="+upstream.ID.String()).is(200).shows("Provider Main")
+	admin.get("/statements?provider=" + upstream.ID.String()).is(200).shows("Provider Main")
 	admin.get("/statements").hides(">Show all</a>")
 	admin.get("/users/" + s.member.ID.String()).is(200).shows(`href="/statements?user=` + s.member.ID.String() + `"`)
 	admin.get("/statements?by=tag&tag=team").is(200).shows("=blue")
