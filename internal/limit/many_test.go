@@ -150,7 +150,7 @@ func (c *tally) check() {
 		}
 	}
 	c.t.Logf("%d passed; refused: %v", c.passed, c.refusals)
-	if c.passed < 40 || len(c.refusals) < 3 {
+	if c.passed < 40 || len(c.refusals) < 2 { // which of the nine are met first depends on how the bursts fall
 		c.t.Errorf("%d passed, refused for %d reasons: nothing was tried", c.passed, len(c.refusals))
 	}
 }
