@@ -150,7 +150,7 @@ func (c *tally) check() {
 		}
 	}
 	c.t.Logf("%d passed; refused: %v", c.passed, c.refusals)
-	if c.passed < 40 || len(c.refusals) < 2 { // which of the nine are met first depends on how the bursts fall
+	if c.passed < 40 || len(c.refusals) < 3 {
 		c.t.Errorf("%d passed, refused for %d reasons: nothing was tried", c.passed, len(c.refusals))
 	}
 }
@@ -180,7 +180,9 @@ func TestManyLimitsHoldOverNodes(t *testing.T) {
 					}
 					wg.Wait()
 				case what < 75 && len(c.calls[i]) > 0:
-					c.end(i, dice, what < 60)
+					for range (len(c.calls[i]) + 1) / 2 { // or calls at once are all that is ever met
+						c.end(i, dice, what < 60)
+					}
 				case what < 92:
 					c.clock.Add(dice.Int64N(2000))
 					for _, n := range c.nodes {
