@@ -51,11 +51,17 @@ func (v *counter) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
 		return http.NewResponseController(w).Flush()
 	}
+	pace := time.NewTicker(3 * time.Millisecond)
+	defer pace.Stop()
 	for range usage.Output {
-		if r.Context().Err() != nil || send(`{"id":"c","object":"chat.completion.chunk","model":"up","choices":[{"index":0,"delta":{"content":"word "}}]}`) != nil {
+		select {
+		case <-pace.C:
+		case <-r.Context().Done():
 			return
 		}
-		time.Sleep(3 * time.Millisecond)
+		if send(`{"id":"c","object":"chat.completion.chunk","model":"up","choices":[{"index":0,"delta":{"content":"word "}}]}`) != nil {
+			return
+		}
 	}
 	_ = send(`{"id":"c","object":"chat.completion.chunk","model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`)
 	_ = send(fmt.Sprintf(`{"id":"c","object":"chat.completion.chunk","model":"up","choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}`,
