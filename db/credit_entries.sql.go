@@ -14,118 +14,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const bookCharges = `-- name: BookCharges :many
-
-WITH charges AS (
-    SELECT unnest($2::uuid[]) AS id,
-        unnest($3::uuid[]) AS account_id,
-        unnest($4::uuid[]) AS request_id,
-        unnest($5::bigint[]) AS amount,
-        unnest($6::text[]) AS reason,
-        unnest($7::timestamptz[]) AS created_at
-), owners AS (
-    SELECT unnest($8::uuid[]) AS id,
-        unnest($9::uuid[]) AS owner_id
-), booked AS (
-    INSERT INTO credit_entries (id, account_id, kind, amount, reason, idempotency_key, request_id, created_at)
-    SELECT id, account_id, 'charge', -amount, reason, 'charge:' || request_id, request_id, created_at
-    FROM charges
-    ON CONFLICT (account_id, idempotency_key) DO NOTHING
-    RETURNING id, account_id, amount
-), spends AS (
-    SELECT s.account_id, sum(b.amount)::bigint AS amount
-    FROM booked b
-    JOIN charges c ON c.id = b.id
-    JOIN owners o ON o.id = b.id
-    JOIN budget_spends s ON s.owner_id = o.owner_id
-        AND s.starts_at = date_trunc(s.budget_window, c.created_at, 'UTC')
-    GROUP BY s.account_id
-), sums AS (
-    SELECT account_id, sum(amount)::bigint AS amount
-    FROM booked
-    GROUP BY account_id
-    UNION ALL
-    SELECT account_id, amount
-    FROM spends
-), locked AS (
-    SELECT l.account_id, s.amount
-    FROM credit_leases l
-    JOIN sums s ON s.account_id = l.account_id
-    WHERE l.node_id = $10
-    ORDER BY l.account_id
-    FOR UPDATE OF l
-), spent AS (
-    UPDATE credit_leases l
-    SET amount = greatest(l.amount + k.amount, 0)
-    FROM locked k
-    WHERE l.account_id = k.account_id
-        AND l.node_id = $10
-), moved AS (
-    UPDATE credit_accounts a
-    SET balance = a.balance + s.amount,
-        expiring = greatest(a.expiring + s.amount, 0),
-        updated_at = now()
-    FROM sums s
-    WHERE a.id = s.account_id
-)
-SELECT account_id, (-amount)::bigint AS charged
-FROM spends
-ORDER BY account_id
-LIMIT $1
-`
-
-type BookChargesParams struct {
-	RowLimit   int32
-	Ids        []uuid.UUID
-	AccountIds []uuid.UUID
-	RequestIds []uuid.UUID
-	Amounts    []int64
-	Reasons    []string
-	CreatedAt  []time.Time
-	OwnedIds   []uuid.UUID
-	OwnerIds   []uuid.UUID
-	NodeID     id.Node
-}
-
-type BookChargesRow struct {
-	AccountID id.Account
-	Charged   int64
-}
-
-// Books each charge unless it has been, and lowers the balances and the node's leases by what was new: of the account, and
-// of the budgets of its owners for the window in which the request was made. The caller holds the accounts' locks. The
-// leases are locked in order, since their node renews them without the accounts' locks. Tells what budgets were charged.
-func (q *Queries) BookCharges(ctx context.Context, db DBTX, arg BookChargesParams) ([]BookChargesRow, error) {
-	rows, err := db.Query(ctx, bookCharges,
-		arg.RowLimit,
-		arg.Ids,
-		arg.AccountIds,
-		arg.RequestIds,
-		arg.Amounts,
-		arg.Reasons,
-		arg.CreatedAt,
-		arg.OwnedIds,
-		arg.OwnerIds,
-		arg.NodeID,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []BookChargesRow{}
-	for rows.Next() {
-		var i BookChargesRow
-		if err := rows.Scan(&i.AccountID, &i.Charged); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const countCreditEntries = `-- name: CountCreditEntries :one
 SELECT count(*)
 FROM (
@@ -267,6 +155,138 @@ func (q *Queries) ListCreditEntries(ctx context.Context, db DBTX, arg ListCredit
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lowerBalances = `-- name: LowerBalances :many
+
+WITH charged AS (
+    SELECT unnest($2::uuid[]) AS account_id,
+        unnest($3::bigint[]) AS amount
+), owned AS (
+    SELECT unnest($4::uuid[]) AS owner_id,
+        unnest($5::timestamptz[]) AS day,
+        unnest($6::bigint[]) AS amount
+), spends AS (
+    SELECT s.account_id, sum(o.amount)::bigint AS amount
+    FROM owned o
+    JOIN budget_spends s ON s.owner_id = o.owner_id
+        AND s.starts_at = date_trunc(s.budget_window, o.day, 'UTC')
+    GROUP BY s.account_id
+), sums AS (
+    SELECT account_id, sum(amount)::bigint AS amount
+    FROM charged
+    GROUP BY account_id
+    UNION ALL
+    SELECT account_id, amount
+    FROM spends
+), locked AS (
+    SELECT l.account_id, s.amount
+    FROM credit_leases l
+    JOIN sums s ON s.account_id = l.account_id
+    WHERE l.node_id = $7
+    ORDER BY l.account_id
+    FOR UPDATE OF l
+), spent AS (
+    UPDATE credit_leases l
+    SET amount = greatest(l.amount - k.amount, 0)
+    FROM locked k
+    WHERE l.account_id = k.account_id
+        AND l.node_id = $7
+), moved AS (
+    UPDATE credit_accounts a
+    SET balance = a.balance - s.amount,
+        expiring = greatest(a.expiring - s.amount, 0),
+        updated_at = now()
+    FROM sums s
+    WHERE a.id = s.account_id
+)
+SELECT account_id, amount AS charged
+FROM spends
+ORDER BY account_id
+LIMIT $1
+`
+
+type LowerBalancesParams struct {
+	RowLimit     int32
+	AccountIds   []uuid.UUID
+	Amounts      []int64
+	OwnerIds     []uuid.UUID
+	Days         []time.Time
+	OwnerAmounts []int64
+	NodeID       id.Node
+}
+
+type LowerBalancesRow struct {
+	AccountID id.Account
+	Charged   int64
+}
+
+// Lowers the balances and the node's leases by what was charged: of the accounts, and of the budgets of owners for the windows
+// that the days of their charges are in. The caller holds the accounts' locks. The leases are locked in order, since their node
+// renews them without the accounts' locks. Tells what budgets were charged.
+func (q *Queries) LowerBalances(ctx context.Context, db DBTX, arg LowerBalancesParams) ([]LowerBalancesRow, error) {
+	rows, err := db.Query(ctx, lowerBalances,
+		arg.RowLimit,
+		arg.AccountIds,
+		arg.Amounts,
+		arg.OwnerIds,
+		arg.Days,
+		arg.OwnerAmounts,
+		arg.NodeID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LowerBalancesRow{}
+	for rows.Next() {
+		var i LowerBalancesRow
+		if err := rows.Scan(&i.AccountID, &i.Charged); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const whichCharges = `-- name: WhichCharges :many
+
+SELECT e.request_id::uuid AS request_id
+FROM (
+    SELECT unnest($1::uuid[]) AS account_id,
+        unnest($2::text[]) AS key
+) AS k
+JOIN credit_entries e ON e.account_id = k.account_id
+    AND e.idempotency_key = k.key
+`
+
+type WhichChargesParams struct {
+	AccountIds []uuid.UUID
+	Keys       []string
+}
+
+// Tells which requests are charged already, by the accounts and the keys of their entries.
+func (q *Queries) WhichCharges(ctx context.Context, db DBTX, arg WhichChargesParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, whichCharges, arg.AccountIds, arg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var request_id uuid.UUID
+		if err := rows.Scan(&request_id); err != nil {
+			return nil, err
+		}
+		items = append(items, request_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -125,27 +125,48 @@ func (q *Queries) GetRequestUser(ctx context.Context, db DBTX, arg GetRequestUse
 	return user_id, err
 }
 
-const insertRequests = `-- name: InsertRequests :many
+const oldestRequest = `-- name: OldestRequest :one
 
-INSERT INTO requests (
-    id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint,
-    streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
-    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags,
-    image_input_tokens, image_output_tokens, tool_uses, plan, price_version, rare_usage
-)
-SELECT id, started_at, request_id, node_id, user_id, api_key_id, model, provider_id, upstream_model, dialect, endpoint,
-    streamed, http_status, outcome, error_code, attempts, duration_us, first_token_us, input_tokens,
-    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, unpriced, charge, cost, tags,
-    image_input_tokens, image_output_tokens, tool_uses, plan, price_version, rare_usage
-FROM json_populate_recordset(NULL::requests, $1::json)
-ON CONFLICT (started_at, id) DO NOTHING
-RETURNING id
+SELECT coalesce(min(started_at), now())::timestamptz AS started_at
+FROM requests
 `
 
-// Inserts a batch of finished requests, a JSON array of objects with the columns as names, and tells which of them were
-// new. One parameter, since thirty arrays cost the booker more than all else it does.
-func (q *Queries) InsertRequests(ctx context.Context, db DBTX, requests []byte) ([]id.Request, error) {
-	rows, err := db.Query(ctx, insertRequests, requests)
+// When the oldest request started; now where there is none.
+func (q *Queries) OldestRequest(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, oldestRequest)
+	var started_at time.Time
+	err := row.Scan(&started_at)
+	return started_at, err
+}
+
+const whichRequests = `-- name: WhichRequests :many
+
+SELECT r.id
+FROM (
+    SELECT unnest($1::timestamptz[]) AS started_at,
+        unnest($2::uuid[]) AS id
+) AS k
+JOIN requests r ON r.started_at = k.started_at
+    AND r.id = k.id
+WHERE r.started_at >= $3
+    AND r.started_at <= $4
+`
+
+type WhichRequestsParams struct {
+	StartedAt []time.Time
+	Ids       []uuid.UUID
+	FromTime  time.Time
+	ToTime    time.Time
+}
+
+// Tells which of these requests are there.
+func (q *Queries) WhichRequests(ctx context.Context, db DBTX, arg WhichRequestsParams) ([]id.Request, error) {
+	rows, err := db.Query(ctx, whichRequests,
+		arg.StartedAt,
+		arg.Ids,
+		arg.FromTime,
+		arg.ToTime,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -162,18 +183,4 @@ func (q *Queries) InsertRequests(ctx context.Context, db DBTX, requests []byte) 
 		return nil, err
 	}
 	return items, nil
-}
-
-const oldestRequest = `-- name: OldestRequest :one
-
-SELECT coalesce(min(started_at), now())::timestamptz AS started_at
-FROM requests
-`
-
-// When the oldest request started; now where there is none.
-func (q *Queries) OldestRequest(ctx context.Context, db DBTX) (time.Time, error) {
-	row := db.QueryRow(ctx, oldestRequest)
-	var started_at time.Time
-	err := row.Scan(&started_at)
-	return started_at, err
 }

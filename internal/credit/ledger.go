@@ -3,7 +3,6 @@ package credit
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -136,59 +135,4 @@ func fromRow(row db.CreditEntry) Entry {
 		ActorID:   row.ActorID,
 		CreatedAt: row.CreatedAt,
 	}
-}
-
-// BookTx books the charges of a node in the transaction that advances the node's spool cursor. A charge whose request has
-// one already changes nothing. Balances fall by what is new, and the node's leases by the same, though not below zero: what
-// a request cost beyond its lease is its account's debt.
-//
-// The accounts stay locked until the transaction ends, so it should end soon. After the commit the caller tells the node's
-// Leases by Booked of each charge, and of what budgets were charged, which BookTx returns by the budgets' accounts.
-func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []Charge) (budgets map[id.Account]money.Amount, err error) {
-	if _, err := authz.Require(ctx, authz.CreditBook); err != nil {
-		return nil, err
-	}
-	batch := db.BookChargesParams{NodeID: node, RowLimit: math.MaxInt32}
-	var since time.Time
-	for _, c := range charges {
-		if c.Amount < 0 {
-			return nil, fmt.Errorf("book charge of request %s: the amount %s is negative", c.Request, c.Amount)
-		}
-		if c.Amount == 0 {
-			continue
-		}
-		entry := id.New[id.Entry]().UUID
-		batch.Ids = append(batch.Ids, entry)
-		for _, owner := range c.owners() {
-			batch.OwnedIds, batch.OwnerIds = append(batch.OwnedIds, entry), append(batch.OwnerIds, owner)
-		}
-		batch.AccountIds = append(batch.AccountIds, c.Account.UUID)
-		batch.RequestIds = append(batch.RequestIds, c.Request.UUID)
-		batch.Amounts = append(batch.Amounts, int64(c.Amount))
-		batch.Reasons = append(batch.Reasons, c.Reason)
-		batch.CreatedAt = append(batch.CreatedAt, c.At)
-		if since.IsZero() || c.At.Before(since) {
-			since = c.At
-		}
-	}
-	if len(batch.Ids) == 0 {
-		return nil, nil
-	}
-	err = l.q.LockChargedAccounts(ctx, tx, db.LockChargedAccountsParams{
-		Ids: batch.AccountIds, OwnerIds: batch.OwnerIds, Since: since,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("lock credit accounts: %w", db.Classify(err))
-	}
-	rows, err := l.q.BookCharges(ctx, tx, batch)
-	if err != nil {
-		return nil, fmt.Errorf("book charges: %w", db.Classify(err))
-	}
-	for _, row := range rows {
-		if budgets == nil {
-			budgets = make(map[id.Account]money.Amount, len(rows))
-		}
-		budgets[row.AccountID] = money.Amount(row.Charged)
-	}
-	return budgets, nil
 }

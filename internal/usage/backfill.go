@@ -19,10 +19,10 @@ func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 	if _, err := authz.Require(ctx, authz.UsageBook); err != nil {
 		return err
 	}
-	bookings := make([]booking, len(events))
+	all := make([]*Event, len(events))
 	days := map[time.Time]bool{}
 	for i := range events {
-		bookings[i].event = events[i]
+		all[i] = &events[i]
 		days[events[i].StartedAt.UTC().Truncate(day)] = true
 	}
 	err := db.InTx(ctx, r.pool, func(tx pgx.Tx) error {
@@ -31,11 +31,11 @@ func (r *Reports) Backfill(ctx context.Context, events []Event) error {
 				return err
 			}
 		}
-		inserted, err := r.q.InsertRequests(ctx, tx, requestRows(bookings))
+		fresh, err := insertRequests(ctx, tx, r.q, all)
 		if err != nil {
 			return err
 		}
-		return r.q.AddUsageMinutes(ctx, tx, bucketRows(minuteBuckets(freshOf(bookings, inserted)), ""))
+		return r.q.AddUsageMinutes(ctx, tx, bucketRows(minuteBuckets(fresh), ""))
 	})
 	if err != nil {
 		return fmt.Errorf("backfill requests: %w", err)

@@ -143,11 +143,14 @@ func (b *Booker) advance(ctx context.Context, tx pgx.Tx, part *batch) error {
 
 // insert writes the rows, and of those that were not there yet the charges and the counts.
 func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
-	inserted, err := b.q.InsertRequests(ctx, tx, requestRows(part.bookings))
-	if err != nil {
+	events := make([]*Event, len(part.bookings))
+	for i := range part.bookings {
+		events[i] = &part.bookings[i].event
+	}
+	var err error
+	if part.fresh, err = insertRequests(ctx, tx, b.q, events); err != nil {
 		return fmt.Errorf("insert requests: %w", err)
 	}
-	part.fresh = freshOf(part.bookings, inserted)
 	if len(part.fresh) == 0 {
 		return nil
 	}
@@ -158,23 +161,6 @@ func (b *Booker) insert(ctx context.Context, tx pgx.Tx, part *batch) error {
 		return fmt.Errorf("count usage: %w", err)
 	}
 	return nil
-}
-
-// freshOf picks the events whose rows were inserted, each once.
-func freshOf(bookings []booking, inserted []id.Request) []*Event {
-	isNew := make(map[id.Request]bool, len(inserted))
-	for _, request := range inserted {
-		isNew[request] = true
-	}
-	fresh := make([]*Event, 0, len(inserted))
-	for i := range bookings {
-		e := &bookings[i].event
-		if isNew[e.ID] {
-			isNew[e.ID] = false
-			fresh = append(fresh, e)
-		}
-	}
-	return fresh
 }
 
 func chargesOf(events []*Event) []credit.Charge {

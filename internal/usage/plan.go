@@ -78,14 +78,9 @@ func (d *decoder) plan() *Plan {
 	return p
 }
 
-// plan is written as Plan's tags say, which is how it is read back.
-func (w *rowWriter) plan(name string, p *Plan) {
-	if p == nil {
-		return
-	}
-	w.name(name)
-	w.b = append(w.b, '{')
-	w.inRow = false
+// appendPlanJSON writes a plan as Plan's tags say, which is how it is read back.
+func appendPlanJSON(b []byte, p *Plan) []byte {
+	w := rowWriter{b: append(b, '{')}
 	w.text("strategy", p.Strategy)
 	w.name("targets")
 	w.b = append(w.b, '[')
@@ -115,5 +110,5 @@ func (w *rowWriter) plan(name string, p *Plan) {
 	if p.More > 0 {
 		w.number("more", int64(p.More))
 	}
-	w.b = append(w.b, '}')
+	return append(w.b, '}')
 }

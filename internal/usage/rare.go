@@ -18,14 +18,13 @@ type rareUsage struct {
 	Tier         string `json:"tier"`
 }
 
-// rareUsage writes it where there is any.
-func (w *rowWriter) rareUsage(name string, u *llm.Usage) {
-	if u.CacheWrite1h|u.AudioInput|u.AudioOutput|u.Images|u.Seconds|u.Characters == 0 && u.Tier == llm.Standard {
-		return
-	}
-	w.name(name)
-	w.b = append(w.b, '{')
-	w.inRow = false
+// hasRareUsage reports whether there is any.
+func hasRareUsage(u *llm.Usage) bool {
+	return u.CacheWrite1h|u.AudioInput|u.AudioOutput|u.Images|u.Seconds|u.Characters != 0 || u.Tier != llm.Standard
+}
+
+func appendRareUsageJSON(b []byte, u *llm.Usage) []byte {
+	w := rowWriter{b: append(b, '{')}
 	for _, part := range [...]struct {
 		name string
 		n    int64
@@ -40,8 +39,7 @@ func (w *rowWriter) rareUsage(name string, u *llm.Usage) {
 	if u.Tier != llm.Standard {
 		w.text("tier", u.Tier.String())
 	}
-	w.b = append(w.b, '}')
-	w.inRow = true
+	return append(w.b, '}')
 }
 
 // readRareUsage adds to a usage what its row keeps apart.

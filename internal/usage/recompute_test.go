@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"aihigress/db"
@@ -62,8 +63,14 @@ func TestChargeCanBeRecomputed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inserted, err := q.InsertRequests(admin, h.pool, requestRows([]booking{{event: decoded}})); err != nil || len(inserted) != 1 {
-			t.Fatalf("%d rows, %v", len(inserted), err)
+		if err := db.InTx(admin, h.pool, func(tx pgx.Tx) error {
+			fresh, err := insertRequests(admin, tx, q, []*Event{&decoded})
+			if len(fresh) != 1 {
+				t.Fatalf("%d rows, %v", len(fresh), err)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
 		version, err := json.Marshal([]any{map[string]any{"id": v.ID(), "rate": v.Rate, "markup": v.Markup}})
 		if err != nil {

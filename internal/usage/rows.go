@@ -1,267 +1,138 @@
 package usage
 
 import (
-	"encoding/json"
-	"strconv"
-	"time"
+	"context"
 
-	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
+	"aihigress/db"
+	"aihigress/internal/id"
 	"aihigress/internal/money"
 )
 
-// Rows go to Postgres as one JSON array, written by hand: this runs once for every request, beside the requests.
+var requestColumns = []string{
+	"id", "started_at", "request_id", "node_id", "user_id", "api_key_id", "model", "provider_id", "upstream_model", "dialect", "endpoint",
+	"streamed", "http_status", "outcome", "error_code", "attempts", "duration_us", "first_token_us", "input_tokens",
+	"cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "estimated", "unpriced", "charge", "cost", "tags",
+	"image_input_tokens", "image_output_tokens", "tool_uses", "plan", "price_version", "rare_usage",
+}
 
-// requestRows are the batch's rows of requests, by the names of the columns.
-func requestRows(bookings []booking) []byte {
-	size := 1024 * len(bookings)
-	for i := range bookings {
-		if bookings[i].event.Plan != nil {
+// insertRequests inserts the rows of requests and tells which were not there yet, each once.
+func insertRequests(ctx context.Context, tx pgx.Tx, q *db.Queries, events []*Event) (fresh []*Event, err error) {
+	inserted, err := requestRows(events).Insert(ctx, tx)
+	if err != nil || inserted {
+		return events, err
+	}
+	which := db.WhichRequestsParams{FromTime: events[0].StartedAt, ToTime: events[0].StartedAt}
+	for _, e := range events {
+		which.StartedAt, which.Ids = append(which.StartedAt, e.StartedAt), append(which.Ids, e.ID.UUID)
+		if e.StartedAt.Before(which.FromTime) {
+			which.FromTime = e.StartedAt
+		}
+		if e.StartedAt.After(which.ToTime) {
+			which.ToTime = e.StartedAt
+		}
+	}
+	there, err := q.WhichRequests(ctx, tx, which)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[id.Request]bool, len(events))
+	for _, request := range there {
+		known[request] = true
+	}
+	for _, e := range events {
+		if !known[e.ID] {
+			known[e.ID] = true
+			fresh = append(fresh, e)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	if inserted, err = requestRows(fresh).Insert(ctx, tx); err == nil && !inserted {
+		err = errMoved // another booked them: a spool is one node's
+	}
+	return fresh, err
+}
+
+// requestRows are the rows of requests.
+func requestRows(events []*Event) *db.Rows {
+	size := 0
+	for _, e := range events {
+		size += usualRow
+		if e.Plan != nil {
 			size += usualPlan
 		}
 	}
-	w := rowWriter{b: make([]byte, 0, size)}
-	for i := range bookings {
-		w.request(&bookings[i].event)
+	rows := db.NewRows("requests", requestColumns, size)
+	for _, e := range events {
+		requestRow(rows, e)
 	}
-	return w.end()
+	return rows
 }
 
-// bucketRows are rows of usage_buckets, or of usage_sums in a dimension.
-func bucketRows(buckets []*bucket, dimension string) []byte {
-	w := rowWriter{b: make([]byte, 0, 1024*len(buckets))}
-	for _, b := range buckets {
-		w.begin()
-		if dimension != "" {
-			w.text("dimension", dimension)
-		}
-		w.time("started_at", b.minute)
-		w.id("user_id", b.series.User.UUID)
-		w.id("api_key_id", b.series.Key.UUID)
-		w.id("provider_id", b.series.Provider.UUID)
-		w.text("model", b.series.Model)
-		c := &b.counts
-		w.number("requests", c.Requests)
-		w.number("errors", c.Errors)
-		w.number("refused", c.Refused)
-		w.number("input_tokens", c.Input)
-		w.number("cached_input_tokens", c.CachedInput)
-		w.number("cache_write_tokens", c.CacheWrite)
-		w.number("output_tokens", c.Output)
-		w.number("reasoning_tokens", c.Reasoning)
-		w.number("unpriced", c.Unpriced)
-		w.number("charge", int64(c.Charge))
-		w.number("cost", int64(c.Cost))
-		w.numbers("duration_histogram", b.times.Duration)
-		w.numbers("first_token_histogram", b.times.FirstToken)
-	}
-	return w.end()
-}
+// usualRow is what a usual request without a plan takes in a copy, in bytes.
+const usualRow = 768
 
-// A rowWriter writes an array of objects. The names are plain.
-type rowWriter struct {
-	b     []byte
-	inRow bool
-}
-
-func (w *rowWriter) request(e *Event) {
-	w.begin()
-	w.id("id", e.ID.UUID)
-	w.time("started_at", e.StartedAt)
-	w.text("request_id", e.RequestID)
-	w.id("node_id", e.NodeID.UUID)
-	w.id("user_id", e.UserID.UUID)
-	w.id("api_key_id", e.KeyID.UUID)
-	w.text("model", e.Model)
+func requestRow(rows *db.Rows, e *Event) {
+	rows.Row()
+	rows.UUID(e.ID.UUID)
+	rows.Time(e.StartedAt)
+	rows.Text(e.RequestID)
+	rows.UUID(e.NodeID.UUID)
+	rows.UUID(e.UserID.UUID)
+	rows.UUID(e.KeyID.UUID)
+	rows.Text(e.Model)
 	if e.ProviderID != nil {
-		w.id("provider_id", e.ProviderID.UUID)
+		rows.UUID(e.ProviderID.UUID)
+	} else {
+		rows.Null()
 	}
-	w.text("upstream_model", e.UpstreamModel)
-	w.text("dialect", e.Dialect)
-	w.text("endpoint", e.Endpoint)
-	w.flag("streamed", e.Streamed)
-	w.number("http_status", int64(e.HTTPStatus))
-	w.text("outcome", string(e.Outcome))
-	w.text("error_code", e.ErrorCode)
-	w.attempts("attempts", e.Attempts)
-	w.number("duration_us", e.Duration.Microseconds())
+	rows.Text(e.UpstreamModel)
+	rows.Text(e.Dialect)
+	rows.Text(e.Endpoint)
+	rows.Bool(e.Streamed)
+	rows.Integer(int32(e.HTTPStatus))
+	rows.Text(string(e.Outcome))
+	rows.Text(e.ErrorCode)
+	rows.JSON(func(b []byte) []byte { return appendAttemptsJSON(b, e.Attempts) })
+	rows.Bigint(e.Duration.Microseconds())
 	if e.FirstToken > 0 {
-		w.number("first_token_us", e.FirstToken.Microseconds())
+		rows.Bigint(e.FirstToken.Microseconds())
+	} else {
+		rows.Null()
 	}
 	u := &e.Usage
-	w.number("input_tokens", u.Input)
-	w.number("cached_input_tokens", u.CachedInput)
-	w.number("cache_write_tokens", u.CacheWrite())
-	w.number("output_tokens", u.Output)
-	w.number("reasoning_tokens", u.Reasoning)
-	w.number("image_input_tokens", u.ImageInput)
-	w.number("image_output_tokens", u.ImageOutput)
-	w.number("tool_uses", u.ToolUses)
-	w.flag("estimated", u.Estimated)
-	w.flag("unpriced", e.Unpriced)
-	w.amount("charge", e.Charge)
-	w.amount("cost", e.Cost)
-	w.tags("tags", e.Tags)
-	w.plan("plan", e.Plan)
+	for _, tokens := range [...]int64{u.Input, u.CachedInput, u.CacheWrite(), u.Output, u.Reasoning} {
+		rows.Bigint(tokens)
+	}
+	rows.Bool(u.Estimated)
+	rows.Bool(e.Unpriced)
+	for _, a := range [...]*money.Amount{e.Charge, e.Cost} {
+		if a != nil {
+			rows.Bigint(int64(*a))
+		} else {
+			rows.Null()
+		}
+	}
+	rows.JSON(func(b []byte) []byte { return appendTagsJSON(b, e.Tags) })
+	for _, n := range [...]int64{u.ImageInput, u.ImageOutput, u.ToolUses} {
+		rows.Bigint(n)
+	}
+	if e.Plan != nil {
+		rows.JSON(func(b []byte) []byte { return appendPlanJSON(b, e.Plan) })
+	} else {
+		rows.Null()
+	}
 	if e.PriceVersion != "" {
-		w.text("price_version", e.PriceVersion)
+		rows.Text(e.PriceVersion)
+	} else {
+		rows.Null()
 	}
-	w.rareUsage("rare_usage", u)
-}
-
-// begin ends the last row and begins another.
-func (w *rowWriter) begin() {
-	switch {
-	case len(w.b) == 0:
-		w.b = append(w.b, '[', '{')
-	default:
-		w.b = append(w.b, '}', ',', '{')
+	if hasRareUsage(u) {
+		rows.JSON(func(b []byte) []byte { return appendRareUsageJSON(b, u) })
+	} else {
+		rows.Null()
 	}
-	w.inRow = false
-}
-
-func (w *rowWriter) end() []byte {
-	if len(w.b) == 0 {
-		return []byte("[]")
-	}
-	return append(w.b, '}', ']')
-}
-
-func (w *rowWriter) name(name string) {
-	if w.inRow {
-		w.b = append(w.b, ',')
-	}
-	w.inRow = true
-	w.b = append(w.b, '"')
-	w.b = append(w.b, name...)
-	w.b = append(w.b, '"', ':')
-}
-
-func (w *rowWriter) number(name string, n int64) {
-	w.name(name)
-	w.b = strconv.AppendInt(w.b, n, 10)
-}
-
-func (w *rowWriter) amount(name string, a *money.Amount) {
-	if a != nil {
-		w.number(name, int64(*a))
-	}
-}
-
-func (w *rowWriter) flag(name string, on bool) {
-	w.name(name)
-	w.b = strconv.AppendBool(w.b, on)
-}
-
-func (w *rowWriter) id(name string, u uuid.UUID) {
-	w.name(name)
-	w.b = append(w.b, '"')
-	w.b = appendUUID(w.b, u)
-	w.b = append(w.b, '"')
-}
-
-func (w *rowWriter) time(name string, t time.Time) {
-	w.name(name)
-	w.b = append(w.b, '"')
-	w.b = t.UTC().AppendFormat(w.b, "2006-01-02T15:04:05.000000Z")
-	w.b = append(w.b, '"')
-}
-
-func (w *rowWriter) numbers(name string, numbers []int64) {
-	w.name(name)
-	w.b = append(w.b, '[')
-	for i, n := range numbers {
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
-		w.b = strconv.AppendInt(w.b, n, 10)
-	}
-	w.b = append(w.b, ']')
-}
-
-func (w *rowWriter) text(name, text string) {
-	w.name(name)
-	w.b = appendJSONText(w.b, text)
-}
-
-// attempts are written as Attempt's tags say, which is how they are read back.
-func (w *rowWriter) attempts(name string, attempts []Attempt) {
-	w.name(name)
-	w.b = append(w.b, '[')
-	for i := range attempts {
-		a := &attempts[i]
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
-		w.b = append(w.b, '{')
-		w.inRow = false
-		w.typedID("provider_id", a.ProviderID.MarshalText)
-		w.text("provider", a.ProviderSlug)
-		w.typedID("key_id", a.KeyID.MarshalText)
-		w.number("status", int64(a.Status))
-		if a.Error != "" {
-			w.text("error", a.Error)
-		}
-		w.time("started_at", a.StartedAt)
-		w.number("duration_ns", int64(a.Duration))
-		if a.Charge != 0 {
-			w.text("charge", a.Charge.String())
-		}
-		if a.Unpriced {
-			w.flag("unpriced", true)
-		}
-		w.b = append(w.b, '}')
-	}
-	w.b = append(w.b, ']')
-	w.inRow = true
-}
-
-func (w *rowWriter) typedID(name string, marshal func() ([]byte, error)) {
-	text, _ := marshal() // of an identifier: never fails
-	w.name(name)
-	w.b = append(w.b, '"')
-	w.b = append(w.b, text...)
-	w.b = append(w.b, '"')
-}
-
-func (w *rowWriter) tags(name string, tags map[string]string) {
-	w.name(name)
-	w.b = append(w.b, '{')
-	first := true
-	for key, value := range tags {
-		if !first {
-			w.b = append(w.b, ',')
-		}
-		first = false
-		w.b = appendJSONText(w.b, key)
-		w.b = append(w.b, ':')
-		w.b = appendJSONText(w.b, value)
-	}
-	w.b = append(w.b, '}')
-}
-
-// appendJSONText appends a text in quotes. Most are plain.
-func appendJSONText(b []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // of a text: never fails
-			return append(b, quoted...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, text...)
-	return append(b, '"')
-}
-
-const hexDigits = "0123456789abcdef"
-
-func appendUUID(b []byte, u uuid.UUID) []byte {
-	for i, c := range u {
-		switch i {
-		case 4, 6, 8, 10:
-			b = append(b, '-')
-		}
-		b = append(b, hexDigits[c>>4], hexDigits[c&0xf])
-	}
-	return b
 }
