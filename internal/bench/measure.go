@@ -103,6 +103,10 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	books, err := bookkeeping()
+	if err != nil {
+		return err
+	}
 	order := rand.New(rand.NewPCG(1, 1)) // changes from round to round, so that none always follows the same one
 	for round := range o.rounds {
 		order.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
@@ -118,8 +122,38 @@ func measure(ctx context.Context, o options) error {
 		fmt.Printf("\nWhat bookkeeping costs, %s: %.4g requests per second and %.4g µs of CPU per call with all of it off, %.4g and %.4g with all of it on: **%.2f** of the requests.\n",
 			governed, off.perSecond(), off.cpuEach(), on[1].perSecond(), on[1].cpuEach(), on[1].perSecond()/off.perSecond())
 	}
+	calls := 0
+	for _, of := range results {
+		calls += len(of[len(of)-1].took)
+	}
+	if err := books.report(calls); err != nil {
+		return err
+	}
 	reportPairs(pairs, results)
 	return errors.Join(ctx.Err(), reportEvents(ctx))
+}
+
+// stores are the CPU times of Postgres and Redis so far.
+type stores struct{ postgres, redis time.Duration }
+
+func bookkeeping() (s stores, err error) {
+	if s.postgres, err = childrenCPU("postgres"); err != nil {
+		return s, err
+	}
+	s.redis, err = childrenCPU("redis-server")
+	return s, err
+}
+
+// report prints what the stores took since then, once all that was called is booked.
+func (s stores) report(calls int) error {
+	time.Sleep(2 * time.Second)
+	now, err := bookkeeping()
+	if err != nil {
+		return err
+	}
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(calls, 1)) }
+	fmt.Printf("\nOf all %d calls through the gateway, each took Postgres %.3g µs of CPU and Redis %.3g.\n", calls, each(now.postgres-s.postgres), each(now.redis-s.redis))
+	return nil
 }
 
 // profile writes a CPU profile of the gateway under each load.

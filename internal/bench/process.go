@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,14 +98,39 @@ func (p *process) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("CPU time can be read on Linux only: %w", err)
 	}
-	// The second field is the program's name in brackets and may hold spaces; utime and stime are the 14th and 15th.
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("CPU time: unknown form of /proc/pid/stat")
+	s, err := parseStat(string(raw))
+	return s.own, err
+}
+
+// A procStat is what /proc/pid/stat says of a process.
+type procStat struct {
+	pid, parent int
+	name        string
+	own         time.Duration // CPU time
+	ended       time.Duration // of children that have ended
+}
+
+func parseStat(text string) (procStat, error) {
+	// The second field is the program's name in brackets and may hold spaces; the parent is the 4th, CPU times are the 14th to 17th.
+	from, to := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	var fields []string
+	if from >= 0 && to > from {
+		fields = strings.Fields(text[to+1:])
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+	if len(fields) < 15 {
+		return procStat{}, errors.New("CPU time: unknown form of /proc/pid/stat")
+	}
+	s := procStat{name: text[from+1 : to]}
+	var errs []error
+	number := func(i int) int {
+		n, err := strconv.Atoi(fields[i])
+		errs = append(errs, err)
+		return n
+	}
+	s.parent = number(1)
+	s.own = time.Duration(number(11)+number(12)) * clockTick
+	s.ended = time.Duration(number(13)+number(14)) * clockTick
+	return s, errors.Join(errs...)
 }
 
 // memory is the resident set in MiB: "VmRSS" is now, "VmHWM" the highest since resetPeak.

@@ -33,7 +33,7 @@ type batch struct {
 
 // collect reads the next finished requests off the spool. None: the end is reached.
 func (b *Booker) collect() (*batch, error) {
-	part := &batch{to: b.done}
+	part := &batch{to: b.done, bookings: make([]booking, 0, b.usual)}
 	end, _ := b.Spool.tail()
 	for len(part.bookings) < batchSize {
 		rec, ok, err := b.reader.next(end)
@@ -60,6 +60,7 @@ func (b *Booker) collect() (*batch, error) {
 			part.bookings = append(part.bookings, booking{e, rec.next})
 		}
 	}
+	b.usual = len(part.bookings) + len(part.bookings)/4
 	return part, nil
 }
 

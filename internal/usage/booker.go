@@ -77,6 +77,7 @@ type Booker struct {
 	reader  *reader
 	pending *batch // whose commit was the last to be tried
 	live    liveTail
+	usual   int // room for the next batch, by the size of the last
 }
 
 type stats struct{ booked, damaged, quarantined atomic.Int64 }
