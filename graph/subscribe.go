@@ -89,7 +89,7 @@ func (r *Resolver) healthChanges(ctx context.Context, text *string) (<-chan *pro
 func (r *Resolver) seen(ctx context.Context, target id.Provider) (provider.Health, bool) {
 	p, err := r.domain.Providers.Get(ctx, target)
 	if err != nil {
-		if fault.KindOf(err) != fault.NotFound {
+		if fault.KindOf(err) != fault.NotFound && ctx.Err() == nil { // whoever listened may have gone
 			web.NoteError(ctx, err)
 		}
 		return provider.Health{}, false

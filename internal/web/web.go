@@ -52,6 +52,8 @@ func Wrap(next http.Handler, o Options) http.Handler {
 
 // line writes the request's one log line: errors as errors, health checks and assets only when debugging.
 func (o Options) line(r *http.Request, rec *recorder, e *event, took time.Duration) {
+	e.mu.Lock() // what a handler has left running may still note
+	defer e.mu.Unlock()
 	level := slog.LevelInfo
 	switch {
 	case e.err != nil:
@@ -62,8 +64,6 @@ func (o Options) line(r *http.Request, rec *recorder, e *event, took time.Durati
 	if !o.Log.Enabled(r.Context(), level) {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	attrs := append([]slog.Attr{
 		slog.String("request_id", reqid.From(r.Context())),
 		slog.String("method", r.Method),

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"aihigress/internal/reqid"
@@ -98,6 +99,30 @@ func TestOneLineARequest(t *testing.T) {
 	if strings.Count(line, "\n") != 1 || !strings.Contains(line, "model=m1") || !strings.Contains(line, "status=502") ||
 		!strings.Contains(line, "level=ERROR") || !strings.Contains(line, `error="disk full"`) {
 		t.Errorf("log: %s", line)
+	}
+}
+
+// What a handler leaves running may note while the line is written, or after: nothing is read and written at once, which
+// the race detector would tell.
+func TestNotesWhileTheLineIsWritten(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var noting sync.WaitGroup
+	s := serve(t, &log, nil, func(_ http.ResponseWriter, r *http.Request) {
+		noting.Go(func() {
+			for range 1000 {
+				web.Note(r.Context(), slog.String("late", "note"))
+				web.NoteError(r.Context(), errors.New("too late"))
+			}
+		})
+	})
+	for range 20 {
+		get(t, s.URL)
+	}
+	noting.Wait()
+	s.Close()
+	if lines := strings.Count(log.String(), "msg=request"); lines != 20 {
+		t.Errorf("%d lines of 20 requests", lines)
 	}
 }
 
