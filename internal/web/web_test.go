@@ -109,12 +109,15 @@ func TestNotesWhileTheLineIsWritten(t *testing.T) {
 	var log bytes.Buffer
 	var noting sync.WaitGroup
 	s := serve(t, &log, nil, func(_ http.ResponseWriter, r *http.Request) {
+		begun := make(chan struct{})
 		noting.Go(func() {
+			close(begun)
 			for range 1000 {
 				web.Note(r.Context(), slog.String("late", "note"))
 				web.NoteError(r.Context(), errors.New("too late"))
 			}
 		})
+		<-begun
 	})
 	for range 20 {
 		get(t, s.URL)
