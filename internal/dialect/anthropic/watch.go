@@ -22,6 +22,7 @@ func (Dialect) Watch(onText func(part []byte)) dialect.Watch {
 type watch struct {
 	onText  func(part []byte)
 	scanner jsonscan.Scanner
+	shape   jsonscan.Shape // of events that say nothing but text
 
 	chunk  dialect.Chunk
 	root   bool // the document is an object
@@ -46,10 +47,18 @@ func (w *watch) begin() {
 
 // Event implements dialect.Watch.
 func (w *watch) Event(data []byte) (dialect.Chunk, error) {
+	said := dialect.Chunk{Content: true}
+	if w.shape.Match(data, w.onText) {
+		return said, nil
+	}
 	w.begin()
+	w.shape.Learn(&w.scanner, &textRoles)
 	_, err := w.Write(data)
 	if err == nil {
 		err = w.End()
+	}
+	if err == nil && w.chunk == said {
+		w.shape.Learned(data)
 	}
 	return w.chunk, err
 }
@@ -172,6 +181,13 @@ var answerPaths = func() *jsonscan.Paths {
 	}
 	return jsonscan.Compile(paths)
 }()
+
+// textRoles are what places are to an event that says nothing but text.
+var textRoles = jsonscan.Roles{
+	idAnswer: jsonscan.Alike, idType: jsonscan.Alike, idSealed: jsonscan.Alike,
+	idStopReason: jsonscan.Alike, failure.Object: jsonscan.Alike, // where these are null
+	idGenerated: jsonscan.Told,
+}
 
 // Open implements jsonscan.Handler.
 func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {

@@ -91,9 +91,11 @@ type Scanner struct {
 	err     error
 
 	state state
-	isKey bool  // the string at hand is a key
-	place int16 // node of the value at hand, or of the one that comes next
-	id    ID    // of the scalar at hand
+	isKey bool   // the string at hand is a key
+	place int16  // node of the value at hand, or of the one that comes next
+	id    ID     // of the scalar at hand
+	from  int64  // offset of the scalar at hand
+	shape *Shape // that learns the document; nil for none
 
 	hex     rune // what \u has brought so far
 	hexLeft uint8
@@ -119,7 +121,7 @@ type frame struct {
 func (s *Scanner) Init(p *Paths, h Handler) {
 	s.paths, s.handler = p, h
 	s.stack = s.stack[:0]
-	s.base, s.err = 0, nil
+	s.base, s.err, s.shape = 0, nil, nil
 	s.state, s.place = wantValue, root
 }
 
@@ -170,6 +172,9 @@ func (s *Scanner) step(p []byte, at int64) (int, error) {
 		return s.stepNumber(c, at)
 	}
 	if c == ' ' || c == '\n' || c == '\r' || c == '\t' {
+		if s.shape != nil && s.state == wantComma {
+			s.shape.space(at)
+		}
 		return 1, nil
 	}
 	switch s.state {
@@ -247,7 +252,7 @@ func (s *Scanner) openWith(p []byte, at int64) (int, error) {
 
 // open begins a value by its first byte.
 func (s *Scanner) open(c byte, at int64) error {
-	s.id = s.paths.nodes[s.place].id
+	s.id, s.from = s.paths.nodes[s.place].id, at
 	kind := String
 	switch {
 	case c == '"':
@@ -327,6 +332,9 @@ func (s *Scanner) pop(array bool, at int64) error {
 func (s *Scanner) close(kind Kind, raw []byte, at int64) {
 	if s.id != 0 {
 		s.handler.Close(s.id, kind, raw, at)
+	}
+	if s.shape != nil {
+		s.shape.value(s.id, kind, s.from, at)
 	}
 	s.state = wantComma
 	if len(s.stack) == 0 {

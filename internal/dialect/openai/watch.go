@@ -30,6 +30,7 @@ type watch struct {
 	onText    func(part []byte)
 	generates bool // what is read must be an answer of a model
 	scanner   jsonscan.Scanner
+	shape     jsonscan.Shape // of events that say nothing but text
 
 	chunk     dialect.Chunk
 	root      bool // the document is an object
@@ -55,10 +56,18 @@ func (r *watch) Event(data []byte) (dialect.Chunk, error) {
 	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
+	said := dialect.Chunk{Content: true}
+	if r.shape.Match(data, r.onText) {
+		return said, nil
+	}
 	r.begin()
+	r.shape.Learn(&r.scanner, &textRoles)
 	_, err := r.Write(data)
 	if err == nil {
 		err = r.end()
+	}
+	if err == nil && r.chunk == said {
+		r.shape.Learned(data)
 	}
 	return r.chunk, err
 }
@@ -172,6 +181,13 @@ var responsePaths = func() *jsonscan.Paths {
 	}
 	return jsonscan.Compile(paths)
 }()
+
+// textRoles are what places are to an event that says nothing but text.
+var textRoles = jsonscan.Roles{
+	idAnswer: jsonscan.Alike, idChoices: jsonscan.Alike, idChoice: jsonscan.Alike, idFinish: jsonscan.Alike, idCallID: jsonscan.Alike,
+	idTier: jsonscan.Alike, idUsage: jsonscan.Alike, failure.Object: jsonscan.Alike, // where the latter are null
+	idText: jsonscan.Told,
+}
 
 // at returns the usage report at a place, by its number.
 func (r *watch) at(place jsonscan.ID) *report {

@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"bytes"
 	"fmt"
 
 	"aihigress/internal/dialect"
@@ -9,10 +10,14 @@ import (
 	"aihigress/internal/llm"
 )
 
+// audioDelta is the kind of an event whose delta is sound and no text.
+const audioDelta = "response.audio.delta"
+
 // watch implements dialect.Watch.
 type watch struct {
 	onText  func(part []byte)
 	scanner jsonscan.Scanner
+	shape   jsonscan.Shape // of events that say nothing but text
 
 	event    bool // the document is an event, not a body
 	late     bool // an event whose whole item is read a second time, for its texts
@@ -57,8 +62,14 @@ func (w *watch) Event(data []byte) (dialect.Chunk, error) {
 	if dialect.IsDone(data) {
 		return dialect.Chunk{Done: true}, nil
 	}
+	said := dialect.Chunk{Content: true}
+	if w.shape.Match(data, w.onText) {
+		return said, nil
+	}
 	w.event, w.late = true, false
-	if err := w.scan(data); err != nil {
+	w.begin()
+	w.shape.Learn(&w.scanner, &textRoles)
+	if err := w.read(data); err != nil {
 		return dialect.Chunk{}, err
 	}
 	w.settle()
@@ -92,6 +103,9 @@ func (w *watch) Event(data []byte) (dialect.Chunk, error) {
 	}
 	if w.doc.delta {
 		w.deltas, w.anyText = true, true
+		if kind := w.doc.kind; c == said && bytes.HasSuffix(kind, []byte(".delta")) && string(kind) != audioDelta {
+			w.shape.Learned(data)
+		}
 	}
 	return c, nil
 }
@@ -99,6 +113,11 @@ func (w *watch) Event(data []byte) (dialect.Chunk, error) {
 // scan reads a whole document.
 func (w *watch) scan(data []byte) error {
 	w.begin()
+	return w.read(data)
+}
+
+// read reads it when it has begun.
+func (w *watch) read(data []byte) error {
 	if _, err := w.scanner.Write(data); err != nil {
 		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
@@ -274,6 +293,13 @@ var answerPaths = func() *jsonscan.Paths {
 	return jsonscan.Compile(paths)
 }()
 
+// textRoles are what places are to an event that says nothing but text.
+var textRoles = jsonscan.Roles{
+	idAnswer: jsonscan.Alike, idKind: jsonscan.Alike, idStatus: jsonscan.Alike, idAnswerID: jsonscan.Alike, idTier: jsonscan.Alike,
+	idUsage: jsonscan.Alike, failure.Object: jsonscan.Alike, // where the latter are null
+	idDelta: jsonscan.Told,
+}
+
 // Open implements jsonscan.Handler.
 func (w *watch) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 	d := &w.doc
@@ -314,7 +340,7 @@ func (w *watch) Text(id jsonscan.ID, part []byte) {
 			return
 		}
 		d.delta = true
-		if string(d.kind) != "response.audio.delta" { // which is sound
+		if string(d.kind) != audioDelta {
 			w.pass(part)
 		}
 	case idWhole:
