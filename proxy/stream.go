@@ -31,6 +31,7 @@ type relay struct {
 	crlf     bool   // lines end with CR and LF
 	partial  bool   // the last event that passed has no end
 	held     []byte // events before the commit point
+	waiting  []byte // passed, but not written: there is more of what was read with it
 	passed   bool   // the commit point
 	holds    bool   // no event ends the stream: the one that may be the last is held back until it is known
 	last     []byte // that event
@@ -111,16 +112,37 @@ func (r *relay) pass(raw []byte) (over bool, _ *setback) {
 	return r.write(raw)
 }
 
+// write passes bytes on, together with all else that was read with them: each event by itself would cost a stream of small
+// ones more than looking into them. Nothing waits for what has yet to come.
 func (r *relay) write(raw []byte) (over bool, _ *setback) {
 	if len(r.held) > 0 {
 		raw = append(r.held, raw...)
 		r.held = nil
 	}
-	if r.c.answer.write(raw, !r.events.Ready()) != nil {
+	together, ok := sse.Join(r.waiting, raw)
+	if !ok {
+		if r.send(false) != nil {
+			r.c.cancelled()
+			return true, nil
+		}
+		together = raw
+	}
+	r.waiting = together
+	if !r.events.Ready() && r.send(true) != nil {
 		r.c.cancelled()
 		return true, nil
 	}
 	return false, nil
+}
+
+// send writes what waits to be written.
+func (r *relay) send(flush bool) error {
+	waiting := r.waiting
+	r.waiting = nil
+	if len(waiting) == 0 && !flush {
+		return nil
+	}
+	return r.c.answer.write(waiting, flush)
 }
 
 // commit is the commit point: from here on nothing can be tried elsewhere.
@@ -143,6 +165,7 @@ func (r *relay) commit() {
 
 // finish books the call and only then sends the event that ends the stream.
 func (r *relay) finish(raw []byte) {
+	_ = r.send(false) // booked either way
 	r.c.remember(r.c.seen.watch.ResponseID())
 	r.c.attempts.note(r.response.StatusCode, "")
 	if r.c.settle(usage.OK, r.response.StatusCode, "") {
@@ -165,6 +188,7 @@ func (r *relay) ended(err error) *setback {
 		r.c.cancelled()
 		return nil
 	}
+	_ = r.send(false) // it ends either way
 	s := ownSetback(r.ctx)
 	switch {
 	case s != nil:
@@ -195,6 +219,7 @@ func (r *relay) broke(s *setback) *setback {
 		r.c.cancelled()
 		return nil
 	}
+	_ = r.send(false)
 	if r.partial {
 		_ = r.c.answer.write([]byte("\n\n"), false) // else the event that tells the failure would go on with its lines
 	}

@@ -36,6 +36,9 @@ func TestBrokenAfterTheCommitPoint(t *testing.T) {
 		{"cut after the finish", cutAfter("text/event-stream", role, word, end), role + word + end, "upstream_truncated"},
 		{"ended early", events(role, word), role + word, "upstream_truncated"},
 		{"malformed", events(role, word, "data: {\"choices\":\n\n", word, end, done), role + word, "upstream_malformed"},
+		{"malformed among others", events(role + word + "data: {\"choices\":\n\n" + word + end + done), role + word, "upstream_malformed"},
+		{"error among others", events(role + word + `data: {"error":{"message":"gone","type":"server_error","code":"boom"}}` + "\n\n" + word + done), role + word, "boom"},
+		{"ended at once", events(role + word), role + word, "upstream_truncated"},
 		{"error event", events(role, word, `data: {"error":{"message":"gone","type":"server_error","code":"boom"}}`+"\n\n", done), role + word, "boom"},
 	}
 	for _, tt := range tests {

@@ -34,6 +34,7 @@ const (
 )
 
 // Event is one block of the stream. Its slices point into the reader and are valid until the next call of Next or Close.
+// Raw is so until Next reads from the source: where Ready was true, it does not.
 type Event struct {
 	// Raw is the whole block, byte for byte, with the blank line that ends it.
 	Raw []byte
@@ -129,6 +130,21 @@ func (r *Reader) Ready() bool {
 		return true
 	}
 	return r.err != nil || r.end-r.start > r.max
+}
+
+// Join is the raw bytes of events of one reader, and those of the next one behind them: in place, which it reports where
+// nothing stands between them.
+func Join(events, next []byte) ([]byte, bool) {
+	n := len(events)
+	switch {
+	case len(next) == 0:
+		return events, true
+	case n == 0:
+		return next, true
+	case n+len(next) > cap(events) || &events[:n+1][n] != &next[0]:
+		return nil, false
+	}
+	return events[:n+len(next)], true
 }
 
 // take cuts n bytes off as an event and gets ready for the next.

@@ -308,6 +308,65 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// Events that are joined while the reader is ready are the stream as it stood, without one that is left out between them.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	stream := strings.Repeat("data: some words\n\n: ping\r\n\r\nevent: e\ndata:\ndata: 2\n\n", 2000)
+	for _, size := range []int{1, 7, 1000, 1 << 20} {
+		r := sse.NewReader(&piecewise{stream, size}, 0)
+		var joined []byte
+		var all strings.Builder
+		flush := func() {
+			all.Write(joined)
+			joined = nil
+		}
+		var want strings.Builder
+		for i := 0; ; i++ {
+			e, err := r.Next()
+			if err != nil {
+				break
+			}
+			if i%5 == 4 { // left out
+				e.Raw = nil
+			}
+			want.Write(e.Raw)
+			together, ok := sse.Join(joined, e.Raw)
+			if !ok {
+				if i%5 != 0 {
+					t.Fatalf("pieces of %d: event %d does not follow the one before", size, i)
+				}
+				flush()
+				together = e.Raw
+			}
+			if joined = together; !r.Ready() {
+				flush()
+			}
+		}
+		flush()
+		r.Close()
+		if all.String() != want.String() {
+			t.Errorf("pieces of %d: the bytes differ", size)
+		}
+	}
+	if _, ok := sse.Join([]byte("a"), []byte("b")); ok {
+		t.Error("joined bytes that do not follow each other")
+	}
+}
+
+type piecewise struct {
+	rest string
+	size int
+}
+
+func (p *piecewise) Read(b []byte) (int, error) {
+	if p.rest == "" {
+		return 0, io.EOF
+	}
+	n := copy(b, p.rest[:min(p.size, len(p.rest))])
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
 func TestReaderAfterClose(t *testing.T) {
 	t.Parallel()
 	r := sse.NewReader(strings.NewReader("data: 1\n\n"), 0)
