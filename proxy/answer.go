@@ -41,6 +41,7 @@ type answer struct {
 	stream    bool // it is one: comments are possible
 	begun     bool // the header is out
 	committed bool // the vendor's answer is on its way
+	over      bool // and all written
 	failed    error
 
 	cancelCall    context.CancelCauseFunc
@@ -141,13 +142,15 @@ func (a *answer) fit(h http.Header) {
 	}
 }
 
-// finish sends the last bytes of an answer that is whole.
-func (a *answer) finish(p []byte) error {
+// finish writes the last bytes of a stream that is whole. Over says that nothing else is waited for: then the server sends
+// them together with what ends the response, and that is one write to the connection less.
+func (a *answer) finish(p []byte, over bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.send(time.Now(), p, a.array == nil)
+	a.over = over
+	err := a.send(time.Now(), p, !over && a.array == nil)
 	if a.array != nil && a.stream && err == nil {
-		err = a.raw(time.Now(), a.array.end(), true)
+		err = a.raw(time.Now(), a.array.end(), !over)
 	}
 	return err
 }
@@ -229,17 +232,15 @@ func (a *answer) hasBegun() bool {
 	return a.begun
 }
 
-// close stops the clock. Nothing is written to the caller afterwards.
+// close stops the clock. Nothing is written to the caller afterwards but what the server has yet to send. The deadline holds
+// for that too; net/http lifts it behind the response.
 func (a *answer) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
 	a.timer.Stop()
-	if !a.extended.IsZero() {
-		if a.failed == nil {
-			_ = a.send(time.Now(), nil, true)
-		}
-		_ = a.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
+	if !a.extended.IsZero() && a.failed == nil && !a.over {
+		_ = a.send(time.Now(), nil, true)
 	}
 }
 

@@ -169,14 +169,32 @@ func (r *relay) finish(raw []byte) {
 	r.c.remember(r.c.seen.watch.ResponseID())
 	r.c.attempts.note(r.response.StatusCode, "")
 	if r.c.settle(usage.OK, r.response.StatusCode, "") {
-		_ = r.c.answer.finish(raw) // booked either way
+		_ = r.c.answer.finish(raw, over(r.events)) // booked either way
 	} else {
 		r.c.fail(r.c.unbooked())
 	}
-	stop := time.AfterFunc(drainTime, func() { r.cancel(nil) })
+	drain(r.events, r.cancel)
+}
+
+// over reports whether a stream ended with what was read of it, behind its last event.
+func over(events *sse.Reader) bool {
+	for events.Ready() {
+		if _, err := events.Next(); err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// drain reads a stream to its end, behind its last event, unless that takes long.
+func drain(events *sse.Reader, cancel context.CancelCauseFunc) {
+	if over(events) {
+		return
+	}
+	stop := time.AfterFunc(drainTime, func() { cancel(nil) })
 	defer stop.Stop()
 	for {
-		if _, err := r.events.Next(); err != nil {
+		if _, err := events.Next(); err != nil {
 			return
 		}
 	}
@@ -196,7 +214,7 @@ func (r *relay) ended(err error) *setback {
 		// Every choice ended, and so did the response, properly: this vendor sends nothing that ends a stream.
 		r.c.attempts.note(r.response.StatusCode, "")
 		if r.c.settle(usage.OK, r.response.StatusCode, "") {
-			_ = r.c.answer.finish(r.last) // booked either way
+			_ = r.c.answer.finish(r.last, true) // booked either way
 		} else {
 			r.c.fail(r.c.unbooked())
 		}

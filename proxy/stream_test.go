@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,68 @@ func TestWithheldChunkDoesNotDelay(t *testing.T) {
 	close(seen)
 	if rest, err := io.ReadAll(response.Body); string(rest) != done || err != nil {
 		t.Errorf("%q %v", rest, err)
+	}
+}
+
+// written counts what is written to its connections.
+type written struct {
+	net.Listener
+	writes *atomic.Int32
+}
+
+func (l written) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return writtenConn{conn, l.writes}, err
+}
+
+type writtenConn struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c writtenConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// What came together goes out together, with the end of the response where that came too: a packet each would cost more than
+// all else.
+func TestStreamInOneWrite(t *testing.T) {
+	t.Parallel()
+	const body = role + word + word + end + tokens + done
+	w := newWorld(t, []vendor{{handler: func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, body)
+	}}})
+	var writes atomic.Int32
+	server := httptest.NewUnstartedServer(proxy.New(w.o))
+	server.Listener = written{server.Listener, &writes}
+	server.Start()
+	defer server.Close()
+	for _, caller := range []string{"/v1/chat/completions", "/v1/messages"} { // as it is, and translated
+		text := stream
+		if caller == "/v1/messages" {
+			text = `{"model":"m","stream":true,"max_tokens":10,"messages":[{"role":"user","content":"hi"}]}`
+		}
+		writes.Store(0)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+caller, strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+w.key)
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || caller != "/v1/messages" && string(got) != strings.Replace(body, tokens, "", 1) {
+			t.Errorf("%q %v", got, err)
+		}
+		if n := writes.Load(); n != 1 {
+			t.Errorf("%s: %d writes", caller, n)
+		}
 	}
 }
 

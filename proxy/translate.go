@@ -256,13 +256,7 @@ func (t *translation) end() *setback {
 		return t.broke(t.setback(err))
 	}
 	if t.events != nil {
-		stop := time.AfterFunc(drainTime, func() { t.cancel(nil) })
-		defer stop.Stop()
-		for {
-			if _, err := t.events.Next(); err != nil {
-				break
-			}
-		}
+		drain(t.events, t.cancel)
 	}
 	return nil
 }
@@ -278,7 +272,7 @@ func (t *translation) finish() error {
 	t.remember(t.id)
 	t.c.attempts.note(t.response.StatusCode, "")
 	if t.c.settle(usage.OK, t.response.StatusCode, "") {
-		_ = t.c.answer.finish(t.encoder.AppendEnd(t.out)) // booked either way
+		_ = t.c.answer.finish(t.encoder.AppendEnd(t.out), t.events == nil || over(t.events)) // booked either way
 	} else {
 		t.c.fail(t.c.unbooked())
 	}
