@@ -15,9 +15,6 @@ import (
 	"aihigress/internal/web"
 )
 
-// settleTimeout bounds what is done for a call after its caller may be gone.
-const settleTimeout = 5 * time.Second
-
 // settle books the call, once: the event goes to the spool before the caller sees the end of the answer, so that no
 // kill can lose an answered call. Then the hold and the slot are given back. It reports whether the call stands in the
 // books; if not, the caller must not see it end well.
@@ -48,9 +45,7 @@ func (c *call) settle(outcome usage.Outcome, status int, code string) bool {
 	}
 	e.Budgets = c.charged()
 	c.booked(outcome)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settleTimeout)
-	defer cancel()
-	err := c.p.o.Meter.Finished(ctx, e)
+	err := c.p.o.Meter.Finished(context.WithoutCancel(c.r.Context()), e) // also where the caller is gone
 	if err != nil {
 		web.NoteError(c.r.Context(), err)
 	}

@@ -117,8 +117,11 @@ func (w *recorder) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the server's writer.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// FlushError is what http.ResponseController asks for first.
+func (w *recorder) FlushError() error { return http.NewResponseController(w.ResponseWriter).Flush() }
+
 // Flush and Hijack are asked for by type assertion in libraries that are older than http.ResponseController.
-func (w *recorder) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+func (w *recorder) Flush() { _ = w.FlushError() }
 
 // Hijack hands the connection over to a WebSocket.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {

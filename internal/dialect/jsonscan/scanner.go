@@ -82,7 +82,8 @@ const (
 	numExponent
 )
 
-// Scanner validates one document. It is not safe for concurrent use. The zero value is not ready: call Init.
+// Scanner validates one document. It is not safe for concurrent use, and must not be copied. The zero value is not ready: call
+// Init.
 type Scanner struct {
 	paths   *Paths
 	handler Handler
@@ -109,6 +110,8 @@ type Scanner struct {
 	numLen int
 	num    [maxNumber]byte
 	rune   [utf8.UTFMax]byte
+
+	shallow [16]frame // room for the stack of most documents
 }
 
 // frame is an open container.
@@ -120,6 +123,9 @@ type frame struct {
 // Init gets the scanner ready for a document.
 func (s *Scanner) Init(p *Paths, h Handler) {
 	s.paths, s.handler = p, h
+	if s.stack == nil {
+		s.stack = s.shallow[:]
+	}
 	s.stack = s.stack[:0]
 	s.base, s.err, s.shape = 0, nil, nil
 	s.state, s.place = wantValue, root

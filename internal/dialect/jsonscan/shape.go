@@ -63,6 +63,9 @@ func (s *Shape) Learned(document []byte) {
 	if s.over || len(s.holes) == 0 {
 		return
 	}
+	if s.fixed == nil {
+		s.fixed = make([]byte, 0, min(len(document), maxShape)) // or else grown a piece at a time
+	}
 	s.fixed = s.fixed[:0]
 	from := 0
 	for i := range s.holes {
@@ -119,6 +122,9 @@ func (s *Shape) add(sort sort, from, to int64) {
 	if len(s.holes) == maxHoles {
 		s.over = true
 		return
+	}
+	if s.holes == nil {
+		s.holes = make([]hole, 0, maxHoles/2)
 	}
 	s.holes = append(s.holes, hole{sort: sort, from: int(from), to: int(to)})
 }

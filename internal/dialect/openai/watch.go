@@ -53,12 +53,12 @@ func (r *watch) begin() {
 
 // Event implements dialect.Watch.
 func (r *watch) Event(data []byte) (dialect.Chunk, error) {
-	if dialect.IsDone(data) {
-		return dialect.Chunk{Done: true}, nil
-	}
 	said := dialect.Chunk{Content: true}
 	if r.shape.Match(data, r.onText) {
 		return said, nil
+	}
+	if dialect.IsDone(data) {
+		return dialect.Chunk{Done: true}, nil
 	}
 	r.begin()
 	r.shape.Learn(&r.scanner, &textRoles)

@@ -59,12 +59,12 @@ func (w *watch) begin() {
 
 // Event implements dialect.Watch.
 func (w *watch) Event(data []byte) (dialect.Chunk, error) {
-	if dialect.IsDone(data) {
-		return dialect.Chunk{Done: true}, nil
-	}
 	said := dialect.Chunk{Content: true}
 	if w.shape.Match(data, w.onText) {
 		return said, nil
+	}
+	if dialect.IsDone(data) {
+		return dialect.Chunk{Done: true}, nil
 	}
 	w.event, w.late = true, false
 	w.begin()
