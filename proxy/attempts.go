@@ -385,9 +385,12 @@ func (c *call) patience(a *attempt) time.Duration {
 
 // eventStream reports whether a response is a stream of events. Some vendors do not say.
 func eventStream(r *http.Response, asked bool) bool {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return asked
+	kind := r.Header.Get("Content-Type")
+	if kind != "text/event-stream" && kind != "application/json" { // mostly it is one of these, with nothing to it
+		var err error
+		if kind, _, err = mime.ParseMediaType(kind); err != nil {
+			return asked
+		}
 	}
 	return kind == "text/event-stream" || asked && kind != "application/json" && kind != "text/html"
 }

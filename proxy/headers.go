@@ -129,8 +129,9 @@ func nameRequest(out, in http.Header) {
 }
 
 func copyHeader(out, in http.Header, keep map[string]struct{}, prefixes []string) {
+	connection := in["Connection"]
 	for name, values := range in {
-		if _, ok := keep[name]; ok || hasPrefix(name, prefixes) || named(in["Connection"], name) {
+		if _, ok := keep[name]; ok || hasPrefix(name, prefixes) || named(connection, name) {
 			continue
 		}
 		out[name] = values

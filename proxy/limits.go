@@ -20,8 +20,8 @@ func (c *call) limit() error {
 		return nil
 	}
 	lease, state, err := c.p.o.Limits.Admit(c.ctx, c.estimate(claims, c.longest), claims)
-	rateHeader(c.w.Header(), "Requests", state.Requests)
-	rateHeader(c.w.Header(), "Tokens", state.Tokens)
+	rateHeader(c.w.Header(), requestRate, state.Requests)
+	rateHeader(c.w.Header(), tokenRate, state.Tokens)
 	if err != nil {
 		return fmt.Errorf("admit the call: %w", err)
 	}
@@ -80,12 +80,19 @@ func (c *call) visit(t *routing.Target, again bool) (*limit.Lease, time.Duration
 	return nil, refusal.Wait, refusal
 }
 
-// rateHeader tells the caller where they stand with one limit, in the words of OpenAI.
-func rateHeader(h http.Header, of string, w limit.Window) {
+// rateNames are the names of a limit's headers, as OpenAI has them: what it is, what is left of it, when it is whole again.
+type rateNames struct{ limit, remaining, reset string }
+
+var (
+	requestRate = rateNames{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"}
+	tokenRate   = rateNames{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"}
+)
+
+// rateHeader tells the caller where they stand with one limit.
+func rateHeader(h http.Header, of rateNames, w limit.Window) {
 	if w.Limit <= 0 {
 		return
 	}
-	h["X-Ratelimit-Limit-"+of] = []string{strconv.FormatInt(w.Limit, 10)}
-	h["X-Ratelimit-Remaining-"+of] = []string{strconv.FormatInt(w.Remaining, 10)}
-	h["X-Ratelimit-Reset-"+of] = []string{w.Reset.Round(time.Millisecond).String()}
+	values := []string{strconv.FormatInt(w.Limit, 10), strconv.FormatInt(w.Remaining, 10), w.Reset.Round(time.Millisecond).String()}
+	h[of.limit], h[of.remaining], h[of.reset] = values[0:1:1], values[1:2:2], values[2:3:3]
 }

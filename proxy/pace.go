@@ -101,9 +101,9 @@ func (c *call) busy() {
 	err := fault.New(fault.Limited, "The providers of this model are called as often as their keys allow.").WithCode(codeBusy).After(c.attempts.wait)
 	if r := c.attempts.refusal; r != nil {
 		err = r.Fault()
-		of := "Tokens"
+		of := tokenRate
 		if r.Limit.What == limit.Requests {
-			of = "Requests"
+			of = requestRate
 		}
 		rateHeader(c.w.Header(), of, r.Stands)
 	}

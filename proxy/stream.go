@@ -128,7 +128,8 @@ func (r *relay) write(raw []byte) (over bool, _ *setback) {
 		together = raw
 	}
 	r.waiting = together
-	if !r.events.Ready() && r.send(true) != nil {
+	more := r.events.Ready()
+	if (!more || len(together) >= maxBatch) && r.send(!more) != nil {
 		r.c.cancelled()
 		return true, nil
 	}
