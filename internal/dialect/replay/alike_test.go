@@ -144,7 +144,7 @@ func alike(d dialect.Dialect, events []string) error {
 			return fmt.Errorf("event %d: usage %+v %v, want %+v %v", i, usage, credible, wanted, believed)
 		}
 		if expectedErr != nil { // the stream is over
-			return nil
+			break
 		}
 	}
 	return nil
