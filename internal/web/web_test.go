@@ -129,6 +129,25 @@ func TestNotesWhileTheLineIsWritten(t *testing.T) {
 	}
 }
 
+// cutOff is a writer whose caller is gone.
+type cutOff struct{ *httptest.ResponseRecorder }
+
+var errCutOff = errors.New("cut off")
+
+func (cutOff) FlushError() error { return errCutOff }
+
+// A flush that fails is heard by whoever asked for it: the caller is gone.
+func TestFlushFails(t *testing.T) {
+	t.Parallel()
+	var err error
+	handler := web.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { err = http.NewResponseController(w).Flush() }),
+		web.Options{Log: slog.New(slog.DiscardHandler)})
+	handler.ServeHTTP(cutOff{httptest.NewRecorder()}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	if !errors.Is(err, errCutOff) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestClientIP(t *testing.T) {
 	t.Parallel()
 	show := func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, web.ClientIP(r.Context()).String()) }
