@@ -52,7 +52,9 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "aihigress")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // all as in the Dockerfile
+	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the gateway (run this from the project's root): %w\n%s", err, out)
 	}
 	env, err := s.stores(ctx, dir)
