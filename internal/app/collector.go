@@ -26,7 +26,7 @@ const (
 	weighEvery, littleWork = time.Second, 1 << 20
 	// tidyAfter is for how many looks a node must have had nothing to do to give memory back to the system, where it took more
 	// than tidyFor bytes since it last did.
-	tidyAfter, tidyFor = 10, 8 << 20
+	tidyAfter, tidyFor = 10, 4 << 20
 )
 
 // A heapWeight is what the collector last found, in bytes.
