@@ -31,8 +31,8 @@ func (p *process) footprint() (f footprint, err error) {
 // A course is what the crowd does to the gateway's memory.
 type course struct {
 	proxy, gateway tally
-	idle, after    footprint     // before it, and when the gateway was back
-	back           time.Duration // since its end; 0 where it was not back in time
+	idle, after    footprint     // before it, and once the gateway had nothing to do again
+	back           time.Duration // from its end until the resident set was under twice the idle one; 0 where it never was
 }
 
 // course gives the proxy and the gateway the crowd, and waits for the gateway to be idle before and afterwards. meanwhile runs
@@ -61,7 +61,7 @@ func (s *stack) course(ctx context.Context, client *http.Client, turnTime time.D
 	ended := time.Now()
 	look := time.NewTicker(time.Second / 4)
 	defer look.Stop()
-	for time.Since(ended) < backWithin && c.back == 0 {
+	for took := time.Duration(0); took < settled || c.back == 0 && took < backWithin; took = time.Since(ended) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -70,7 +70,7 @@ func (s *stack) course(ctx context.Context, client *http.Client, turnTime time.D
 		if c.after, err = s.gateway.footprint(); err != nil {
 			return nil, err
 		}
-		if c.after.all < 2*c.idle.all {
+		if c.after.all < 2*c.idle.all && c.back == 0 {
 			c.back = time.Since(ended)
 		}
 	}
@@ -85,11 +85,12 @@ func (c *course) report() {
 	}
 	row("idle, before any call", c.idle)
 	fmt.Printf("| peak, %s | **%.1f MiB** (bare proxy %.1f MiB) | | |\n", crowd.name, c.gateway.peak, c.proxy.peak)
+	row("idle again", c.after)
 	if c.back > 0 {
-		row(fmt.Sprintf("under twice idle, after %.0f s", c.back.Seconds()), c.after)
+		fmt.Printf("\nUnder twice idle **%.0f s** after the crowd.", c.back.Seconds())
 	} else {
-		row(fmt.Sprintf("not under twice idle after %.0f s", backWithin.Seconds()), c.after)
+		fmt.Printf("\n**Not** under twice idle within %.0f s after the crowd.", backWithin.Seconds())
 	}
-	fmt.Printf("\n%d calls in that crowd, %d broken; %.4g µs of CPU each, **%.2f** times the bare proxy's.\n",
+	fmt.Printf(" %d calls in it, %d broken; %.4g µs of CPU each, **%.2f** times the bare proxy's.\n",
 		len(c.gateway.took), c.gateway.broken, c.gateway.cpuEach(), c.gateway.cpuEach()/c.proxy.cpuEach())
 }

@@ -78,6 +78,21 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.proxy.stop)
+	vendor, err := start(ctx, "simulator", "/sim/stats", nil, binary, "simulator", "--listen", "ADDR")
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, vendor.stop)
+	// What configures it is another run of the gateway, so that the one that is measured has done nothing yet.
+	setup, err := start(ctx, "gateway", "/readyz", append(env, "LISTEN=ADDR"), binary, "serve")
+	if err != nil {
+		return nil, err
+	}
+	s.key, err = configure(ctx, "http://"+setup.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
+	setup.stop()
+	if err != nil {
+		return nil, err
+	}
 	if s.metrics, err = freeAddr(ctx); err != nil {
 		return nil, err
 	}
@@ -85,16 +100,10 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.gateway.stop)
-	vendor, err := start(ctx, "simulator", "/sim/stats", nil, binary, "simulator", "--listen", "ADDR")
-	if err != nil {
-		return nil, err
-	}
-	s.stops = append(s.stops, vendor.stop)
 	if s.ungoverned, err = start(ctx, "ungoverned gateway", "/", env, self, "ungoverned", "ADDR"); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.ungoverned.stop)
-	s.key, err = configure(ctx, "http://"+s.gateway.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
 	return s, err
 }
 

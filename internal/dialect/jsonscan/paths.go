@@ -33,7 +33,9 @@ const (
 // Compile prepares a set of paths like "choices[].delta.content": keys joined by dots, [] for the elements of an array, the
 // empty path for the document itself. Keys with dots or brackets cannot be named. It panics on a path without an ID, since
 // paths are constants of a program.
-func Compile(paths map[string]ID) *Paths { return CompileSpelt(paths, func(key string) string { return key }) }
+func Compile(paths map[string]ID) *Paths {
+	return CompileSpelt(paths, func(key string) string { return key })
+}
 
 // CompileSpelt is Compile for documents whose keys may each be spelt in another way as well.
 func CompileSpelt(paths map[string]ID, other func(key string) string) *Paths {
