@@ -889,8 +889,6 @@ var chinese = map[string]string{
 	"Jobs that are done are forgotten after a day, those that were given up after a week.": "已完成的任务保留一天，已放弃的任务保留一周。",
 	"Queue":                   "队列",
 	"Queues":                  "队列",
-	"Due":                     "计划时间",
-	"Ended":                   "结束时间",
 	"Run now":                 "立即执行",
 	"%d of %d":                "第 %d 次，共 %d 次",
 	"Worked":                  "运行中",
