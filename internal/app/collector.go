@@ -106,6 +106,7 @@ func (g *Gateway) collect(ctx context.Context) error {
 			looked = taken
 			if idle >= tidyAfter && taken-tidied > tidyFor {
 				tidied = taken
+				runtime.GC() // pools keep over one collection what the next takes
 				debug.FreeOSMemory()
 			}
 		}
