@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"aihigress/internal/authz"
 )
@@ -26,10 +27,9 @@ var graphiql embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; font-src data:; img-src data:; " +
 	"connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
-// assets is where the page's files are: under a name that changes with them, so that they may be kept for ever.
-var assets, pageHTML = prepareGraphiQL()
-
-func prepareGraphiQL() (prefix string, page []byte) {
+// graphiqlPage is where the page's files are, and the page: under a name that changes with them, so that they may be kept for
+// ever. A node that never shows the page does not read them.
+var graphiqlPage = sync.OnceValues(func() (prefix string, page []byte) {
 	files, err := fs.Glob(graphiql, "graphiql/*")
 	if err != nil {
 		panic(err)
@@ -47,7 +47,7 @@ func prepareGraphiQL() (prefix string, page []byte) {
 	}
 	prefix = Path + "/" + hex.EncodeToString(sum.Sum(nil)[:8])
 	return prefix, bytes.ReplaceAll(page, []byte("ASSETS"), []byte(prefix))
-}
+})
 
 // wantsPage reports whether a browser was pointed at the door.
 func wantsPage(r *http.Request) bool {
@@ -70,12 +70,14 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "same-origin")
-	_, _ = w.Write(pageHTML)
+	_, html := graphiqlPage()
+	_, _ = w.Write(html)
 }
 
 // asset serves a file of the page.
 func (h *Handler) asset(w http.ResponseWriter, r *http.Request) {
-	name, ok := strings.CutPrefix(r.URL.Path, assets+"/")
+	prefix, _ := graphiqlPage()
+	name, ok := strings.CutPrefix(r.URL.Path, prefix+"/")
 	if !ok || strings.HasSuffix(name, ".html") {
 		http.NotFound(w, r)
 		return

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -35,7 +36,8 @@ func TestGraphiQL(t *testing.T) {
 			t.Errorf("%s is %s", file[1], kind)
 		}
 	}
-	for _, path := range []string{"/x", strings.TrimPrefix(assets, Path) + "/index.html", strings.TrimPrefix(assets, Path) + "/LICENSE"} {
+	folder := strings.TrimPrefix(path.Dir(files[0][1]), Path)
+	for _, path := range []string{"/x", folder + "/index.html", folder + "/LICENSE"} {
 		status, _, _ := h.send(http.MethodGet, path, "")
 		if status != http.StatusNotFound {
 			t.Errorf("%s: status %d", path, status)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
-	"riverqueue.com/riverui"
 
 	"aihigress/internal/authz"
 	"aihigress/internal/notify"
@@ -52,7 +50,6 @@ type Client struct {
 	river *river.Client[pgx.Tx]
 	log   *slog.Logger
 	kinds []string // that have a worker
-	ui    []*riverui.Handler
 }
 
 // New makes a client that works every kind of job and, while it leads, enqueues what the schedule says.
@@ -101,11 +98,6 @@ func (c *Client) Kinds() []string { return slices.Sorted(slices.Values(c.kinds))
 
 // Start begins to work. Stop ends it; so does the end of ctx.
 func (c *Client) Start(ctx context.Context) error {
-	for _, ui := range c.ui {
-		if err := ui.Start(ctx); err != nil {
-			return fmt.Errorf("start job pages: %w", err)
-		}
-	}
 	if err := c.river.Start(ctx); err != nil {
 		return fmt.Errorf("start job client: %w", err)
 	}
@@ -118,19 +110,6 @@ func (c *Client) Stop(ctx context.Context) error {
 		return fmt.Errorf("stop job client: %w", err)
 	}
 	return nil
-}
-
-// UI is River's own pages, to be mounted at prefix. They check no one: whoever mounts them lets only those pass who have
-// authz.JobRead. Call it before Start, which starts what keeps their figures fresh.
-func (c *Client) UI(prefix string) (http.Handler, error) {
-	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
-		Endpoints: riverui.NewEndpoints(c.river, nil), Logger: c.log, Prefix: prefix,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make job pages: %w", err)
-	}
-	c.ui = append(c.ui, handler)
-	return handler, nil
 }
 
 // actor lets every job act as itself, and tells River what its failure means.

@@ -9,8 +9,6 @@ import (
 	"go/token"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -329,26 +327,6 @@ func TestScheduleIsOfKindsThatAreWorked(t *testing.T) {
 	}
 	if !done[provider.RefreshPricesArgs{}.Kind()] || len(schedule(o)) != len(schedule(options(pool, d)))+1 {
 		t.Error("the price catalogue is not read where there is one, or is where there is none")
-	}
-}
-
-func TestUI(t *testing.T) {
-	t.Parallel()
-	c, err := newClient(options(newPool(t), &domain{}), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ui, err := c.UI("/jobs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, c)
-	for _, path := range []string{"/jobs/", "/jobs/api/queues?limit=1"} {
-		response := httptest.NewRecorder()
-		ui.ServeHTTP(response, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		if response.Code != http.StatusOK || response.Body.Len() == 0 {
-			t.Errorf("%s: %d, %d bytes", path, response.Code, response.Body.Len())
-		}
 	}
 }
 

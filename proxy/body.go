@@ -13,9 +13,9 @@ import (
 	"aihigress/internal/fault"
 )
 
-// bodySizes are the buffers that are kept for the next request. A larger body has a buffer of its own, left to the
-// garbage collector.
-var bodySizes = [...]int64{16 << 10, 256 << 10, 1 << 20}
+// bodySizes are the buffers that are kept for the next request, close to one another: with many calls at once, they are most of
+// the memory in use. A larger body has a buffer of its own, left to the garbage collector.
+var bodySizes = [...]int64{16 << 10, 32 << 10, 64 << 10, 96 << 10, 128 << 10, 160 << 10, 192 << 10, 256 << 10, 384 << 10, 512 << 10, 768 << 10, 1 << 20}
 
 var bodyPools [len(bodySizes)]sync.Pool
 

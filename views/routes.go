@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
+	"aihigress/internal/backlog"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
@@ -59,9 +60,9 @@ type Options struct {
 	Health     *health.Board
 	Changes    *health.Share                     // of Health
 	Loads      func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
-	Jobs       http.Handler                      // River's own pages, mounted at /jobs/ for administrators; nil leaves them out
-	PublicURL  string                            // where callers reach the gateway, for the examples; "" takes it from the request
-	Conns      int                               // connections to Postgres that this node has; 0 is as many as it likes
+	Backlog    *backlog.Backlog
+	PublicURL  string // where callers reach the gateway, for the examples; "" takes it from the request
+	Conns      int    // connections to Postgres that this node has; 0 is as many as it likes
 	Log        *slog.Logger
 }
 
@@ -203,7 +204,11 @@ func New(o Options) http.Handler {
 	page("POST /egress/{id}/proxies/{proxy}/delete", c.egressProxyRemove)
 
 	page("GET /audit", c.audit)
-	mux.Handle("/jobs/", c.session(c.signedIn(c.handle(c.jobs))))
+	page("GET /jobs", c.jobs)
+	page("POST /jobs/{id}/retry", c.jobRetry)
+	page("POST /jobs/{id}/cancel", c.jobCancel)
+	page("POST /jobs/{id}/delete", c.jobDelete)
+	page("POST /queues/{name}", c.queuePaused)
 	mux.Handle("/", c.session(c.handle(c.unknown)))
 
 	return http.NewCrossOriginProtection().Handler(secured(i18n.Middleware(mux)))

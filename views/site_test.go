@@ -23,6 +23,7 @@ import (
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
 	"aihigress/internal/authz"
+	"aihigress/internal/backlog"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/devstack/pgtest"
@@ -158,7 +159,7 @@ func newSite(t *testing.T, change ...func(*views.Options)) *site {
 	o := views.Options{
 		Auth:  auth.New(auth.Options{Pool: pool, Users: s.users, Audit: trail, Keyring: keyring, State: func() auth.State { return everybody{} }, Log: logger}),
 		Users: s.users, Keys: s.keys, Ledger: s.ledger, Codes: credit.NewCodes(s.ledger, limit.New(nil, logger, time.Now)), Models: catalog.New(pool, trail), Book: book, Aliases: catalog.NewAliases(pool, trail), Limits: quota.New(pool, trail, s.limiter), Providers: s.providers, Egress: s.egress,
-		Reports: reports, Statements: statement.New(pool, 0), Audit: trail, Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
+		Reports: reports, Statements: statement.New(pool, 0), Audit: trail, Backlog: backlog.New(pool, queue, trail), Inbox: s.inbox, Health: s.health, Changes: changes, Loads: s.gate.Loads,
 		Room: room, Planner: plan.New(s.keys, s.snapshots, s.health, room),
 		PublicURL: "https://gateway.example.com", Log: logger,
 	}

@@ -10,6 +10,7 @@ import (
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
+	"aihigress/internal/backlog"
 	"aihigress/internal/catalog"
 	"aihigress/internal/credit"
 	"aihigress/internal/egress"
@@ -35,7 +36,7 @@ func TestNothingWithoutAnActor(t *testing.T) {
 	t.Parallel()
 	called := 0
 	for _, receiver := range []any{
-		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(catalog.Models), new(catalog.Book), new(catalog.Aliases), new(quota.Limits), new(credit.Ledger), new(credit.Codes),
+		new(account.Users), new(apikey.Keys), new(audit.Log), new(auth.Auth), new(backlog.Backlog), new(catalog.Models), new(catalog.Book), new(catalog.Aliases), new(quota.Limits), new(credit.Ledger), new(credit.Codes),
 		notify.New(notify.Options{}), new(provider.Providers), new(egress.Pools), new(usage.Reports), new(statement.Statements), new(plan.Planner),
 	} {
 		v := reflect.ValueOf(receiver)

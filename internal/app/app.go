@@ -20,6 +20,7 @@ import (
 	"aihigress/internal/affinity"
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
+	"aihigress/internal/backlog"
 	"aihigress/internal/catalog"
 	"aihigress/internal/config"
 	"aihigress/internal/credit"
@@ -89,6 +90,7 @@ type Gateway struct {
 	reports    *usage.Reports
 	statements *statement.Statements
 	jobs       *jobs.Client
+	backlog    *backlog.Backlog
 
 	handler     http.Handler
 	metrics     http.Handler

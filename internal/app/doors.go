@@ -13,6 +13,7 @@ import (
 	"aihigress/internal/apikey"
 	"aihigress/internal/audit"
 	"aihigress/internal/auth"
+	"aihigress/internal/backlog"
 	"aihigress/internal/catalog"
 	"aihigress/internal/config"
 	"aihigress/internal/credit"
@@ -63,6 +64,7 @@ func (g *Gateway) domains(keyring *secret.Keyring) error {
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
 	}
+	g.backlog = backlog.New(g.pool, inserter, g.audit)
 	g.inbox = notify.New(notify.Options{
 		Pool: g.pool, Audit: g.audit, Keyring: keyring, Inserter: inserter, Bus: g.bus, Poster: g.upstream, Log: g.log,
 	})
@@ -100,10 +102,6 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
 	}
-	jobPages, err := g.jobs.UI("/jobs")
-	if err != nil {
-		return fmt.Errorf("job pages: %w", err)
-	}
 	g.proxy = proxy.New(proxy.Options{
 		Config: g.snapshots, Limits: g.limiter, Credit: proxy.Leases(g.leases), Budgets: proxy.NodeBudgets(credit.NewBudgets(g.leases)), Meter: g.meter, Upstream: g.upstream, Log: g.log,
 		Health: g.board, Keys: g.vendorKeys, Gate: g.gate, Memory: g.memory, Affinity: g.affinity, Pins: pin.New(g.redis, g.log),
@@ -116,7 +114,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	console := views.New(views.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Statements: g.statements, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
-		Planner: planner, Jobs: jobPages, PublicURL: o.Config.PublicURL, Conns: int(o.Config.DatabaseConns), Log: g.log,
+		Planner: planner, Backlog: g.backlog, PublicURL: o.Config.PublicURL, Conns: int(o.Config.DatabaseConns), Log: g.log,
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,

@@ -40,6 +40,7 @@ const (
 	LimitWrite     Permission = "limit.write"
 	AuditRead      Permission = "audit.read"
 	JobRead        Permission = "job.read"
+	JobWrite       Permission = "job.write" // have it tried again, cancelled, forgotten; pause a queue
 
 	NotificationRead Permission = "notification.read" // one's own, and mark them read
 	NotificationSend Permission = "notification.send" // and their upkeep: the gateway itself
@@ -53,7 +54,7 @@ func All() []Permission {
 		SignIn, SessionRead, SessionRevoke, SessionSweep, UserRead, UserWrite, PasswordChange, KeyRead, KeyWrite,
 		ProviderRead, ProviderWrite, ProviderProbe, EgressRead, EgressWrite, ModelRead, ModelWrite, PriceRead, PriceWrite, AliasRead, AliasWrite,
 		CreditRead, CreditGrant, RechargeWrite, BudgetWrite, CodeWrite, CodeRedeem, CreditBook,
-		RequestRead, CostRead, MetricsRead, UsageBook, LimitRead, LimitWrite, AuditRead, JobRead,
+		RequestRead, CostRead, MetricsRead, UsageBook, LimitRead, LimitWrite, AuditRead, JobRead, JobWrite,
 		NotificationRead, NotificationSend, WebhookRead, WebhookWrite,
 	}
 }
@@ -64,7 +65,7 @@ var roles = map[Role]map[Permission]reach{
 		SignIn: own, SessionRead: all, SessionRevoke: all, UserRead: all, UserWrite: all, PasswordChange: own,
 		KeyRead: all, KeyWrite: all, ProviderRead: all, ProviderWrite: all, ProviderProbe: all, EgressRead: all, EgressWrite: all,
 		ModelRead: all, ModelWrite: all, PriceRead: all, PriceWrite: all, AliasRead: all, AliasWrite: all, CreditRead: all, CreditGrant: all, RechargeWrite: all, BudgetWrite: all, CodeWrite: all, CodeRedeem: own,
-		RequestRead: all, CostRead: all, MetricsRead: all, LimitRead: all, LimitWrite: all, AuditRead: all, JobRead: all,
+		RequestRead: all, CostRead: all, MetricsRead: all, LimitRead: all, LimitWrite: all, AuditRead: all, JobRead: all, JobWrite: all,
 		NotificationRead: own, WebhookRead: own, WebhookWrite: own,
 	},
 	Member: {

@@ -201,13 +201,13 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// reportEvents measures and prints what events of translated streams cost.
-func reportEvents(ctx context.Context) error {
-	fmt.Printf("\n| one event of a translated stream | measure |")
+// reportEvents measures and writes what events of translated streams cost.
+func reportEvents(ctx context.Context, w io.Writer) error {
+	fmt.Fprintf(w, "\n| one event of a translated stream | measure |")
 	for _, d := range dialects {
-		fmt.Printf(" from %s |", d.Name())
+		fmt.Fprintf(w, " from %s |", d.Name())
 	}
-	fmt.Printf("\n|---|---|%s\n", "---:|---:|---:|---:|")
+	fmt.Fprintf(w, "\n|---|---|%s\n", "---:|---:|---:|---:|")
 	streams := make([][]byte, len(dialects))
 	for i, d := range dialects {
 		var err error
@@ -237,9 +237,9 @@ func reportEvents(ctx context.Context) error {
 			fmt.Fprintf(&nanos, " %.0f ns |", took)
 			fmt.Fprintf(&grown, " %+.0f KiB of %.0f |", more, written)
 		}
-		fmt.Printf("| to %s | allocations |%s\n", caller.Name(), allocs.String())
-		fmt.Printf("| to %s | time |%s\n", caller.Name(), nanos.String())
-		fmt.Printf("| to %s | heap's growth over %d events |%s\n", caller.Name(), longStream, grown.String())
+		fmt.Fprintf(w, "| to %s | allocations |%s\n", caller.Name(), allocs.String())
+		fmt.Fprintf(w, "| to %s | time |%s\n", caller.Name(), nanos.String())
+		fmt.Fprintf(w, "| to %s | heap's growth over %d events |%s\n", caller.Name(), longStream, grown.String())
 	}
 	return nil
 }

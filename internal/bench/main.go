@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *events {
-		return reportEvents(ctx)
+		return reportEvents(ctx, os.Stdout)
 	}
 	return measure(ctx, o)
 }

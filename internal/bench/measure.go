@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,8 +75,20 @@ func measure(ctx context.Context, o options) error {
 	}
 	defer s.stop()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}
+	alone := o.chosen([]load{crowd})
 	if o.profile != "" {
-		return s.profile(ctx, client, o.profile, slices.Concat(beside, pairs))
+		return s.profile(ctx, client, o.profile, slices.Concat(alone, beside, pairs))
+	}
+	var events bytes.Buffer
+	countEvents := func() error { return reportEvents(ctx, &events) }
+	var memory *course
+	if len(alone) == 0 {
+		err = countEvents()
+	} else {
+		memory, err = s.course(ctx, client, o.turn, countEvents)
+	}
+	if err != nil {
+		return err
 	}
 	var turns []turn
 	results := map[string][]*tally{}
@@ -98,11 +111,7 @@ func measure(ctx context.Context, o options) error {
 	for _, t := range turns { // open the connections, warm the pools
 		t.load.drive(ctx, client, "http://"+t.target.addr, s.key, t.time/4)
 	}
-	time.Sleep(2 * time.Second)
-	idle, err := s.gateway.memory("VmRSS")
-	if err != nil {
-		return err
-	}
+	time.Sleep(2 * time.Second) // and have it booked
 	books, err := bookkeeping()
 	if err != nil {
 		return err
@@ -117,7 +126,10 @@ func measure(ctx context.Context, o options) error {
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
 	}
-	report(beside, results, idle)
+	report(beside, results)
+	if memory != nil {
+		memory.report()
+	}
 	if on := results[governed]; on != nil {
 		fmt.Printf("\nWhat bookkeeping costs, %s: %.4g requests per second and %.4g µs of CPU per call with all of it off, %.4g and %.4g with all of it on: **%.2f** of the requests.\n",
 			governed, off.perSecond(), off.cpuEach(), on[1].perSecond(), on[1].cpuEach(), on[1].perSecond()/off.perSecond())
@@ -130,7 +142,8 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	reportPairs(pairs, results)
-	return errors.Join(ctx.Err(), reportEvents(ctx))
+	_, err = events.WriteTo(os.Stdout)
+	return errors.Join(ctx.Err(), err)
 }
 
 // stores are the CPU times of Postgres and Redis so far.
@@ -213,7 +226,7 @@ func (t turn) take(ctx context.Context, client *http.Client, key string) error {
 }
 
 // report prints the table.
-func report(loads []load, results map[string][]*tally, idle float64) {
+func report(loads []load, results map[string][]*tally) {
 	fmt.Printf("%s/%s, %d CPUs shared by load, mock and target, %s.\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	fmt.Println("| load | measure | bare proxy | gateway | gateway / proxy |")
 	fmt.Println("|---|---|---:|---:|---:|")
@@ -243,12 +256,10 @@ func report(loads []load, results map[string][]*tally, idle float64) {
 		row(l.name, "calls", "", float64(len(p.took)), float64(len(g.took)))
 		fmt.Printf("| %s | broken calls | %d | %d | |\n", l.name, p.broken, g.broken)
 	}
-	fmt.Printf("\nThe gateway's resident set when idle after the warm-up: %.0f MiB.", idle)
 	if len(loads) > 0 && loads[0].concurrency == 1 {
 		p, g := results[loads[0].name][0], results[loads[0].name][1]
-		fmt.Printf(" Added at concurrency 1: p50 %.0f µs, p99 %.0f µs.", micros(g.took, 50)-micros(p.took, 50), micros(g.took, 99)-micros(p.took, 99))
+		fmt.Printf("\nAdded at concurrency 1: p50 %.0f µs, p99 %.0f µs.\n", micros(g.took, 50)-micros(p.took, 50), micros(g.took, 99)-micros(p.took, 99))
 	}
-	fmt.Println()
 }
 
 // micros is a percentile in microseconds.

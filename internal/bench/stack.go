@@ -52,7 +52,9 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "aihigress")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // all as in the Dockerfile
+	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the gateway (run this from the project's root): %w\n%s", err, out)
 	}
 	env, err := s.stores(ctx, dir)
@@ -76,6 +78,21 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.proxy.stop)
+	vendor, err := start(ctx, "simulator", "/sim/stats", nil, binary, "simulator", "--listen", "ADDR")
+	if err != nil {
+		return nil, err
+	}
+	s.stops = append(s.stops, vendor.stop)
+	// What configures it is another run of the gateway, so that the one that is measured has done nothing yet.
+	setup, err := start(ctx, "gateway", "/readyz", append(env, "LISTEN=ADDR"), binary, "serve")
+	if err != nil {
+		return nil, err
+	}
+	s.key, err = configure(ctx, "http://"+setup.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
+	setup.stop()
+	if err != nil {
+		return nil, err
+	}
 	if s.metrics, err = freeAddr(ctx); err != nil {
 		return nil, err
 	}
@@ -83,16 +100,10 @@ func newStack(ctx context.Context) (_ *stack, err error) {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.gateway.stop)
-	vendor, err := start(ctx, "simulator", "/sim/stats", nil, binary, "simulator", "--listen", "ADDR")
-	if err != nil {
-		return nil, err
-	}
-	s.stops = append(s.stops, vendor.stop)
 	if s.ungoverned, err = start(ctx, "ungoverned gateway", "/", env, self, "ungoverned", "ADDR"); err != nil {
 		return nil, err
 	}
 	s.stops = append(s.stops, s.ungoverned.stop)
-	s.key, err = configure(ctx, "http://"+s.gateway.addr+"/graphql", password, "http://"+mock.addr, "http://"+vendor.addr)
 	return s, err
 }
 

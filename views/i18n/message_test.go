@@ -40,7 +40,7 @@ func TestEveryRefusalIsTranslated(t *testing.T) {
 	t.Parallel()
 	said := map[string]bool{}
 	for _, pkg := range []string{
-		"db", "internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/catalog", "internal/credit",
+		"db", "internal/account", "internal/apikey", "internal/auth", "internal/authz", "internal/backlog", "internal/catalog", "internal/credit",
 		"internal/notify", "internal/page", "internal/provider", "internal/quota", "views",
 		"internal/egress", "internal/page", "internal/provider", "internal/reach", "views",
 		"internal/page", "internal/plan", "internal/pricing", "internal/provider", "internal/sheet", "internal/snapshot", "internal/statement", "views",

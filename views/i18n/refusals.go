@@ -298,4 +298,10 @@ var refusals = map[string]string{
 	"there is no figure %q":                                                                         "没有项目 %q",
 	"too large":                                                                                     "数值过大",
 	"this takes too long: ask for fewer days, or for the table as CSV":                              "耗时过长：请缩小日期范围，或导出 CSV",
+
+	// Jobs
+	"There is no such job.":                               "没有这个任务。",
+	"There is no such queue.":                             "没有这个队列。",
+	"A job that runs cannot be deleted. Cancel it first.": "执行中的任务不能删除，请先取消。",
+	"state is none of a job":                              "没有这种状态",
 }

@@ -33,8 +33,9 @@ func TestConsole(t *testing.T) {
 	narrow(t, b)
 
 	b.do("a desktop again", chromedp.EmulateViewport(1280, 900))
-	b.open("/jobs/") // River's own pages
-	b.await("the job pages are drawn", `document.body.innerText.includes('Queues')`)
+	b.click("nav a", "Jobs")
+	b.at("/jobs")
+	b.await("the jobs are there", `document.querySelector('main').innerText.includes('provider_')`)
 	b.open("/")
 	b.do("open the menu of the user", chromedp.Click(chromedp.CSS("details.menu summary")))
 	b.click("nav button", "Sign out")

@@ -7,18 +7,16 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 )
 
-// spell adds the snake_case spelling of every path, and, for a part in parentheses, the path with and without it: tools([])
+// compile prepares paths whose keys may be spelt in snake_case as well. A part in parentheses may be there or not: tools([])
 // stands for tools[] and for the lone object that protobuf takes for a list of one.
-func spell(paths map[string]jsonscan.ID) map[string]jsonscan.ID {
-	all := map[string]jsonscan.ID{}
+func compile(paths map[string]jsonscan.ID) *jsonscan.Paths {
+	all := make(map[string]jsonscan.ID, 2*len(paths))
 	for path, id := range paths {
 		for _, p := range options(path) {
-			for _, spelt := range spellings(strings.Split(p, ".")) {
-				all[spelt] = id
-			}
+			all[p] = id
 		}
 	}
-	return all
+	return jsonscan.CompileSpelt(all, snake)
 }
 
 // options resolves the parts in parentheses.
@@ -29,23 +27,6 @@ func options(path string) []string {
 	}
 	optional, after, _ := strings.Cut(rest, ")")
 	return append(options(before+after), options(before+optional+after)...)
-}
-
-// spellings combines both spellings of every key of a path.
-func spellings(keys []string) []string {
-	if len(keys) == 0 {
-		return []string{""}
-	}
-	var all []string
-	for _, rest := range spellings(keys[1:]) {
-		for _, key := range []string{keys[0], snake(keys[0])} {
-			if len(keys) > 1 {
-				key += "." + rest
-			}
-			all = append(all, key)
-		}
-	}
-	return all
 }
 
 // below is the paths with a prefix.

@@ -84,9 +84,9 @@ var requestPaths = func() *jsonscan.Paths {
 		}
 	}
 	inner := below("generateContentRequest.", body)
-	return jsonscan.Compile(spell(join(body, inner, map[string]jsonscan.ID{
+	return compile(join(body, inner, map[string]jsonscan.ID{
 		"": idRoot, "model": idModel, "generateContentRequest": idInner, "generateContentRequest.model": idInnerModel,
-	})))
+	}))
 }()
 
 // once are the fields that may come once only, however spelt: two readers of one body must not disagree about them.

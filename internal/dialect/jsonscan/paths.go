@@ -34,6 +34,11 @@ const (
 // empty path for the document itself. Keys with dots or brackets cannot be named. It panics on a path without an ID, since
 // paths are constants of a program.
 func Compile(paths map[string]ID) *Paths {
+	return CompileSpelt(paths, func(key string) string { return key })
+}
+
+// CompileSpelt is Compile for documents whose keys may each be spelt in another way as well.
+func CompileSpelt(paths map[string]ID, other func(key string) string) *Paths {
 	p := &Paths{nodes: make([]node, 2)}
 	for path, id := range paths {
 		if id == 0 {
@@ -51,7 +56,7 @@ func Compile(paths map[string]ID) *Paths {
 			if end < 0 {
 				end = len(rest)
 			}
-			at = p.child(at, rest[:end])
+			at = p.child(at, rest[:end], other(rest[:end]))
 			rest = strings.TrimPrefix(rest[end:], ".")
 		}
 		p.nodes[at].id = id
@@ -59,12 +64,15 @@ func Compile(paths map[string]ID) *Paths {
 	return p
 }
 
-func (p *Paths) child(at int16, key string) int16 {
+func (p *Paths) child(at int16, key, other string) int16 {
 	if to := p.find(at, []byte(key)); to != nowhere {
 		return to
 	}
 	to := p.add()
 	p.nodes[at].children = append(p.nodes[at].children, edge{key, to})
+	if other != key {
+		p.nodes[at].children = append(p.nodes[at].children, edge{other, to})
+	}
 	return to
 }
 
