@@ -56,3 +56,25 @@ func (n number) next(c byte) (number, bool) {
 	}
 	return n, false
 }
+
+// Digits is the length of the number at the start of p, 0 where there is none.
+func Digits(p []byte) int {
+	state, at := numMinus, 0
+	if len(p) > 0 && p[0] == '-' {
+		at++
+	}
+	for at < len(p) {
+		next, ok := state.next(p[at])
+		if !ok {
+			break
+		}
+		state = next
+		at++
+	}
+	switch state {
+	case numMinus, numDot, numE, numSign:
+		return 0
+	case numZero, numInt, numFraction, numExponent:
+	}
+	return at
+}

@@ -5,10 +5,10 @@ import (
 	"math/bits"
 )
 
-// plain counts the bytes at the start of p that stand for themselves in a string: neither quote, backslash nor control
+// Plain counts the bytes at the start of p that stand for themselves in a string: neither quote, backslash nor control
 // character. Eight bytes at a time, by the usual trick: x-n has the high bit of a byte set where the byte was below n and
 // its own high bit was not. A borrow can mark bytes too many, but only behind the first true one.
-func plain(p []byte) int {
+func Plain(p []byte) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080

@@ -200,7 +200,7 @@ func (s *Scanner) step(p []byte, at int64) (int, error) {
 		}
 		s.state, s.isKey, s.keyLen, s.high = inString, true, 0, 0
 		// The usual key is plain and whole in this piece, with its colon behind it.
-		if n := 1 + plain(p[1:]); n < len(p) && p[n] == '"' {
+		if n := 1 + Plain(p[1:]); n < len(p) && p[n] == '"' {
 			s.take(p[1:n])
 			s.endKey()
 			if n++; n < len(p) && p[n] == ':' {
@@ -350,7 +350,7 @@ func (s *Scanner) close(kind Kind, raw []byte, at int64) {
 
 // stepString takes a run of plain bytes, or the byte that ends one.
 func (s *Scanner) stepString(p []byte, at int64) (int, error) {
-	n := plain(p)
+	n := Plain(p)
 	if n > 0 {
 		s.emit(p[:n])
 		if n == len(p) {

@@ -46,7 +46,7 @@ func appendUnescaped(dst, inner []byte) ([]byte, bool) {
 		return dst, false
 	}
 	for {
-		n := plain(inner)
+		n := Plain(inner)
 		dst = append(dst, inner[:n]...)
 		if n == len(inner) {
 			return dst, true

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -14,8 +15,11 @@ import (
 // DecodeRequest implements dialect.Dialect.
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	var w request
-	if err := json.Unmarshal(body, &w); err != nil {
-		return nil, refusal.Undecoded("", err)
+	if !jsonread.Plain(body, &w, 0, (*request).readPlain) {
+		w = request{}
+		if err := json.Unmarshal(body, &w); err != nil {
+			return nil, refusal.Undecoded("", err)
+		}
 	}
 	defer w.Messages.free()
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -75,6 +76,10 @@ func (d *decoder) read(data []byte) error {
 	if len(data) == 0 || data[0] != '{' {
 		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
+	if jsonread.Plain(data, &d.in, jsonread.Repeats|jsonread.Small, (*answer).readPlain) {
+		return nil
+	}
+	d.in = answer{Choices: d.in.Choices[:0]}
 	if err := json.Unmarshal(data, &d.in, jsonIn); err != nil {
 		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}

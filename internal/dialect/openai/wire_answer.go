@@ -19,10 +19,12 @@ type answer struct {
 	SystemFingerprint loose    `json:"system_fingerprint"`
 	Choices           []choice `json:"choices"`
 	Usage             report   `json:"usage"`
-	Groq              struct {
-		Usage report `json:"usage"`
-	} `json:"x_groq"`
-	Error present `json:"error"`
+	Groq              groq     `json:"x_groq"`
+	Error             present  `json:"error"`
+}
+
+type groq struct {
+	Usage report `json:"usage"`
 }
 
 type choice struct {

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync"
 
-	"aihigress/internal/dialect/jsonscan"
-
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -205,6 +203,11 @@ type addressed struct {
 	Detail string
 }
 
+type addressedObject struct {
+	URL    string `json:"url"`
+	Detail string `json:"detail,omitzero"`
+}
+
 // content is a text or a list of parts; it may be null.
 type content struct {
 	set   bool
@@ -322,7 +325,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		c.set = false
 		return d.SkipValue()
 	case '"':
-		return jsonscan.Text(d, &c.text)
+		return json.UnmarshalDecode(d, &c.text)
 	case '[':
 		c.parts = []part{}
 		return json.UnmarshalDecode(d, &c.parts)
@@ -354,10 +357,7 @@ func (a *addressed) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() == '"' {
 		return json.UnmarshalDecode(d, &a.URL)
 	}
-	var object struct {
-		URL    string `json:"url"`
-		Detail string `json:"detail"`
-	}
+	var object addressedObject
 	err := json.UnmarshalDecode(d, &object)
 	a.URL, a.Detail = object.URL, object.Detail
 	return err
@@ -365,10 +365,7 @@ func (a *addressed) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 
 // MarshalJSONTo implements json.MarshalerTo.
 func (a addressed) MarshalJSONTo(e *jsontext.Encoder) error {
-	return json.MarshalEncode(e, struct {
-		URL    string `json:"url"`
-		Detail string `json:"detail,omitzero"`
-	}{a.URL, a.Detail})
+	return json.MarshalEncode(e, addressedObject(a))
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
