@@ -5,19 +5,18 @@ import (
 
 	"aihigress/internal/llm"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // wireResponse is an answer, or an event of a stream, which has the same form.
 type wireResponse struct {
-	Candidates     candidates     `json:"candidates,omitzero"`
-	PromptFeedback *wireFeedback  `json:"promptFeedback,omitzero"`
-	UsageMetadata  *wireUsage     `json:"usageMetadata,omitzero"`
-	ModelVersion   string         `json:"modelVersion,omitzero"`
-	CreateTime     string         `json:"createTime,omitzero"`
-	ResponseID     string         `json:"responseId,omitzero"`
-	Error          jsontext.Value `json:"error,omitzero"`
+	Candidates     list[wireCandidate] `json:"candidates,omitzero"`
+	PromptFeedback *wireFeedback       `json:"promptFeedback,omitzero"`
+	UsageMetadata  *wireUsage          `json:"usageMetadata,omitzero"`
+	ModelVersion   string              `json:"modelVersion,omitzero"`
+	CreateTime     string              `json:"createTime,omitzero"`
+	ResponseID     string              `json:"responseId,omitzero"`
+	Error          jsontext.Value      `json:"error,omitzero"`
 }
 
 type wireFeedback struct {
@@ -25,54 +24,12 @@ type wireFeedback struct {
 	BlockReasonMessage string         `json:"blockReasonMessage,omitzero"`
 }
 
-// candidates and details are lists that are read into the memory of the ones before: they come with every event of a stream.
-type (
-	candidates []wireCandidate
-	details    []wireModality
-)
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (l *candidates) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
-	*l, err = again(d, *l, (*wireCandidate).reset)
-	return err
-}
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (l *details) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
-	*l, err = again(d, *l, (*wireModality).reset)
-	return err
-}
-
-// again reads a list, or its only element, into memory that was used before; reset makes an element absent.
-func again[T any](d *jsontext.Decoder, old []T, reset func(*T)) ([]T, error) {
-	l := old[:0]
-	read := func() error {
-		if len(l) < cap(l) {
-			l = l[:len(l)+1]
-		} else {
-			l = append(l, *new(T))
-		}
-		one := &l[len(l)-1]
-		reset(one)
-		return json.UnmarshalDecode(d, one)
+// reset makes all of it empty and keeps the memory that comes with every event of a stream.
+func (w *wireResponse) reset() {
+	if w.UsageMetadata != nil {
+		w.UsageMetadata.reset()
 	}
-	switch d.PeekKind() {
-	case 'n':
-		return l, d.SkipValue()
-	case '[':
-	default:
-		return l, read()
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return l, err
-	}
-	for d.PeekKind() != ']' {
-		if err := read(); err != nil {
-			return l, err
-		}
-	}
-	_, err := d.ReadToken()
-	return l, err
+	*w = wireResponse{Candidates: w.Candidates[:0], UsageMetadata: w.UsageMetadata}
 }
 
 type wireCandidate struct {
@@ -84,13 +41,12 @@ type wireCandidate struct {
 	LogprobsResult    *wireLogprobs  `json:"logprobsResult,omitzero"`
 }
 
-// reset makes all of it absent and keeps the memory of its parts.
+// reset makes all of it empty and keeps the memory of its parts.
 func (w *wireCandidate) reset() {
-	content, reason := w.Content, w.FinishReason[:0]
-	if content != nil {
-		content.Role, content.Parts = "", content.Parts[:0]
+	if w.Content != nil {
+		w.Content.reset()
 	}
-	*w = wireCandidate{Content: content, FinishReason: reason}
+	*w = wireCandidate{Content: w.Content, FinishReason: w.FinishReason[:0]}
 }
 
 type wireCitations struct {
@@ -124,12 +80,14 @@ type wireSource struct {
 }
 
 type wireSupport struct {
-	Segment struct {
-		StartIndex integer `json:"startIndex,omitzero"`
-		EndIndex   integer `json:"endIndex,omitzero"`
-		Text       string  `json:"text,omitzero"`
-	} `json:"segment"`
+	Segment               wireSegment   `json:"segment"`
 	GroundingChunkIndices list[integer] `json:"groundingChunkIndices,omitzero"`
+}
+
+type wireSegment struct {
+	StartIndex integer `json:"startIndex,omitzero"`
+	EndIndex   integer `json:"endIndex,omitzero"`
+	Text       string  `json:"text,omitzero"`
 }
 
 type wireLogprobs struct {
@@ -148,17 +106,17 @@ type wireLogprob struct {
 
 // wireUsage is usageMetadata. Its counts are read like those of an answer that passes by.
 type wireUsage struct {
-	PromptTokenCount           jsontext.Value `json:"promptTokenCount,omitzero"`
-	CachedContentTokenCount    jsontext.Value `json:"cachedContentTokenCount,omitzero"`
-	ToolUsePromptTokenCount    jsontext.Value `json:"toolUsePromptTokenCount,omitzero"`
-	CandidatesTokenCount       jsontext.Value `json:"candidatesTokenCount,omitzero"`
-	ThoughtsTokenCount         jsontext.Value `json:"thoughtsTokenCount,omitzero"`
-	TotalTokenCount            jsontext.Value `json:"totalTokenCount,omitzero"`
-	PromptTokensDetails        details        `json:"promptTokensDetails,omitzero"`
-	CacheTokensDetails         details        `json:"cacheTokensDetails,omitzero"`
-	ToolUsePromptTokensDetails details        `json:"toolUsePromptTokensDetails,omitzero"`
-	CandidatesTokensDetails    details        `json:"candidatesTokensDetails,omitzero"`
-	ServiceTier                string         `json:"serviceTier,omitzero"`
+	PromptTokenCount           jsontext.Value     `json:"promptTokenCount,omitzero"`
+	CachedContentTokenCount    jsontext.Value     `json:"cachedContentTokenCount,omitzero"`
+	ToolUsePromptTokenCount    jsontext.Value     `json:"toolUsePromptTokenCount,omitzero"`
+	CandidatesTokenCount       jsontext.Value     `json:"candidatesTokenCount,omitzero"`
+	ThoughtsTokenCount         jsontext.Value     `json:"thoughtsTokenCount,omitzero"`
+	TotalTokenCount            jsontext.Value     `json:"totalTokenCount,omitzero"`
+	PromptTokensDetails        list[wireModality] `json:"promptTokensDetails,omitzero"`
+	CacheTokensDetails         list[wireModality] `json:"cacheTokensDetails,omitzero"`
+	ToolUsePromptTokensDetails list[wireModality] `json:"toolUsePromptTokensDetails,omitzero"`
+	CandidatesTokensDetails    list[wireModality] `json:"candidatesTokensDetails,omitzero"`
+	ServiceTier                string             `json:"serviceTier,omitzero"`
 }
 
 type wireModality struct {
@@ -166,23 +124,19 @@ type wireModality struct {
 	TokenCount jsontext.Value `json:"tokenCount"`
 }
 
-// reset makes both absent and keeps their memory.
+// reset makes both empty and keeps their memory.
 func (w *wireModality) reset() { w.Modality, w.TokenCount = w.Modality[:0], w.TokenCount[:0] }
 
-// reset makes the counts absent and keeps their memory.
-func (w *wireUsage) reset() *wireUsage {
-	if w == nil {
-		return &wireUsage{}
-	}
+// reset makes the counts empty and keeps their memory.
+func (w *wireUsage) reset() {
 	for _, v := range []*jsontext.Value{&w.PromptTokenCount, &w.CachedContentTokenCount, &w.ToolUsePromptTokenCount,
 		&w.CandidatesTokenCount, &w.ThoughtsTokenCount, &w.TotalTokenCount} {
 		*v = (*v)[:0]
 	}
-	for _, l := range []*details{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
+	for _, l := range []*list[wireModality]{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
 		*l = (*l)[:0]
 	}
 	w.ServiceTier = ""
-	return w
 }
 
 // read fills a report.
@@ -198,7 +152,7 @@ func (w *wireUsage) read(r *report) {
 	}
 	for _, d := range []struct {
 		first partField
-		list  details
+		list  list[wireModality]
 	}{{audioPrompt, w.PromptTokensDetails}, {audioCached, w.CacheTokensDetails}, {audioTool, w.ToolUsePromptTokensDetails}, {audioOutput, w.CandidatesTokensDetails}} {
 		for _, m := range d.list {
 			word := m.Modality

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -24,7 +25,7 @@ func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error)
 		facts = scanned.Facts()
 	}
 	var w wireRequest
-	if json.Unmarshal(body, &w, fromPlainCaller) != nil {
+	if !jsonread.Plain(body, &w, jsonread.AnyCase, (*wireRequest).readPlain) {
 		w = wireRequest{}
 		if err := json.Unmarshal(body, &w, fromCaller); err != nil {
 			return nil, unreadable(err)

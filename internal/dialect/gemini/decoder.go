@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -55,7 +56,10 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 		return true, nil
 	}
 	target := &d.wire
-	*target = wireResponse{Candidates: target.Candidates[:0], UsageMetadata: target.UsageMetadata.reset()} // memory is used again
+	if jsonread.Plain(data, target, jsonread.Repeats|jsonread.AnyCase|jsonread.Small, (*wireResponse).readPlain) {
+		return d.response(target, data, emit)
+	}
+	*target = wireResponse{}
 	if err := json.Unmarshal(data, target, fromUpstream); err != nil {
 		var many []wireResponse
 		if len(data) == 0 || data[0] != '[' || json.Unmarshal(data, &many, fromUpstream) != nil {

@@ -49,6 +49,9 @@ type wireContent struct {
 	Parts list[wirePart] `json:"parts,omitzero"`
 }
 
+// reset makes both empty and keeps the memory of the parts.
+func (w *wireContent) reset() { w.Role, w.Parts = "", w.Parts[:0] }
+
 type wirePart struct {
 	Text             *string        `json:"text,omitzero"`
 	Thought          bool           `json:"thought,omitzero"`

@@ -54,7 +54,7 @@ type span struct{ from, to int }
 
 var readers = sync.Pool{New: func() any { return new(Reader) }}
 
-// Plain reads a document into an empty value. Where it reports false the value is left with anything.
+// Plain reads a document, of the type that its function is for. Where it reports false it leaves anything in the value.
 func Plain[T any](document []byte, to *T, rules Rules, read func(*T, *Reader)) bool {
 	r := readers.Get().(*Reader)
 	r.b, r.at, r.depth, r.rules, r.names = document, 0, 0, rules, r.names[:0]

@@ -6,7 +6,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// What follows reads values of the types that structs are made of, as json.Unmarshal does into empty ones.
+// What follows reads values of the types that structs are made of, as json.Unmarshal does into empty ones. What stood there
+// before is gone, but that the memory of lists, of raw values and behind pointers is used again.
 
 // String reads a text.
 func String(to *string, r *Reader) {
@@ -94,12 +95,6 @@ func OptionalString(to **string, r *Reader) {
 
 // List reads a list, into memory that is there or its own.
 func List[T any](to *[]T, r *Reader, one func(*T, *Reader)) {
-	clear((*to)[:cap(*to)])
-	Again(to, r, one)
-}
-
-// Again reads a list into memory that is there, of elements whose reader makes them empty, or its own.
-func Again[T any](to *[]T, r *Reader, one func(*T, *Reader)) {
 	if r.Null() {
 		*to = nil
 		return

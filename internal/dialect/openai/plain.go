@@ -12,7 +12,7 @@ import (
 //go:generate go run ../readgen request message addressedObject answer
 
 func (m *messages) readPlain(r *jsonread.Reader) {
-	if r.Kind() == '[' {
+	if *m = nil; r.Kind() == '[' {
 		*m = newMessages()
 		if *m == nil {
 			*m = make(messages, 0, 8)
@@ -51,7 +51,7 @@ func (c *content) readPlain(r *jsonread.Reader) {
 }
 
 func (a *addressed) readPlain(r *jsonread.Reader) {
-	if r.Kind() == '"' {
+	if *a = (addressed{}); r.Kind() == '"' {
 		jsonread.String(&a.URL, r)
 		return
 	}
@@ -66,7 +66,7 @@ func (v *voice) readPlain(r *jsonread.Reader) {
 }
 
 func (c *toolChoice) readPlain(r *jsonread.Reader) {
-	if r.Kind() != '"' {
+	if *c = (toolChoice{}); r.Kind() != '"' {
 		r.Odd()
 	}
 	jsonread.String(&c.Word, r)

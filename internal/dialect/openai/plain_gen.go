@@ -5,8 +5,7 @@ package openai
 import "aihigress/internal/dialect/jsonread"
 
 func (w *request) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = request{}
+	if *w = (request{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -106,8 +105,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 }
 
 func (w *message) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = message{}
+	if *w = (message{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -145,8 +143,7 @@ func (w *message) readPlain(r *jsonread.Reader) {
 }
 
 func (w *addressedObject) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = addressedObject{}
+	if *w = (addressedObject{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -162,8 +159,7 @@ func (w *addressedObject) readPlain(r *jsonread.Reader) {
 }
 
 func (w *answer) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = answer{}
+	if *w = (answer{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -193,8 +189,7 @@ func (w *answer) readPlain(r *jsonread.Reader) {
 }
 
 func (w *tool) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = tool{}
+	if *w = (tool{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -216,8 +211,7 @@ func (w *tool) readPlain(r *jsonread.Reader) {
 }
 
 func (w *function) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = function{}
+	if *w = (function{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -239,8 +233,7 @@ func (w *function) readPlain(r *jsonread.Reader) {
 }
 
 func (w *streamOptions) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = streamOptions{}
+	if *w = (streamOptions{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -254,8 +247,7 @@ func (w *streamOptions) readPlain(r *jsonread.Reader) {
 }
 
 func (w *responseFormat) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = responseFormat{}
+	if *w = (responseFormat{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -271,8 +263,7 @@ func (w *responseFormat) readPlain(r *jsonread.Reader) {
 }
 
 func (w *audioOut) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = audioOut{}
+	if *w = (audioOut{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -288,8 +279,7 @@ func (w *audioOut) readPlain(r *jsonread.Reader) {
 }
 
 func (w *reasoning) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = reasoning{}
+	if *w = (reasoning{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -311,8 +301,7 @@ func (w *reasoning) readPlain(r *jsonread.Reader) {
 }
 
 func (w *thinking) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = thinking{}
+	if *w = (thinking{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -330,8 +319,7 @@ func (w *thinking) readPlain(r *jsonread.Reader) {
 }
 
 func (w *cacheControl) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = cacheControl{}
+	if *w = (cacheControl{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -347,8 +335,7 @@ func (w *cacheControl) readPlain(r *jsonread.Reader) {
 }
 
 func (w *audioRef) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = audioRef{}
+	if *w = (audioRef{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -362,8 +349,7 @@ func (w *audioRef) readPlain(r *jsonread.Reader) {
 }
 
 func (w *toolCall) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = toolCall{}
+	if *w = (toolCall{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -387,8 +373,7 @@ func (w *toolCall) readPlain(r *jsonread.Reader) {
 }
 
 func (w *functionCall) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = functionCall{}
+	if *w = (functionCall{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -404,8 +389,7 @@ func (w *functionCall) readPlain(r *jsonread.Reader) {
 }
 
 func (w *reasoningDetail) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = reasoningDetail{}
+	if *w = (reasoningDetail{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -433,8 +417,7 @@ func (w *reasoningDetail) readPlain(r *jsonread.Reader) {
 }
 
 func (w *annotation) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = annotation{}
+	if *w = (annotation{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -450,8 +433,7 @@ func (w *annotation) readPlain(r *jsonread.Reader) {
 }
 
 func (w *choice) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = choice{}
+	if *w = (choice{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -479,8 +461,7 @@ func (w *choice) readPlain(r *jsonread.Reader) {
 }
 
 func (w *groq) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = groq{}
+	if *w = (groq{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -494,8 +475,7 @@ func (w *groq) readPlain(r *jsonread.Reader) {
 }
 
 func (w *customTool) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = customTool{}
+	if *w = (customTool{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -513,8 +493,7 @@ func (w *customTool) readPlain(r *jsonread.Reader) {
 }
 
 func (w *cachePoint) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = cachePoint{}
+	if *w = (cachePoint{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -530,8 +509,7 @@ func (w *cachePoint) readPlain(r *jsonread.Reader) {
 }
 
 func (w *jsonSchema) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = jsonSchema{}
+	if *w = (jsonSchema{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -551,8 +529,7 @@ func (w *jsonSchema) readPlain(r *jsonread.Reader) {
 }
 
 func (w *customCall) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = customCall{}
+	if *w = (customCall{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -568,8 +545,7 @@ func (w *customCall) readPlain(r *jsonread.Reader) {
 }
 
 func (w *urlCitation) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = urlCitation{}
+	if *w = (urlCitation{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -591,8 +567,7 @@ func (w *urlCitation) readPlain(r *jsonread.Reader) {
 }
 
 func (w *delta) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = delta{}
+	if *w = (delta{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -624,8 +599,7 @@ func (w *delta) readPlain(r *jsonread.Reader) {
 }
 
 func (w *logprobs) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = logprobs{}
+	if *w = (logprobs{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -647,8 +621,7 @@ func (w *logprobs) readPlain(r *jsonread.Reader) {
 }
 
 func (w *audioPiece) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = audioPiece{}
+	if *w = (audioPiece{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -666,8 +639,7 @@ func (w *audioPiece) readPlain(r *jsonread.Reader) {
 }
 
 func (w *part) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = part{}
+	if *w = (part{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -701,8 +673,7 @@ func (w *part) readPlain(r *jsonread.Reader) {
 }
 
 func (w *tokenLogprob) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = tokenLogprob{}
+	if *w = (tokenLogprob{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -722,8 +693,7 @@ func (w *tokenLogprob) readPlain(r *jsonread.Reader) {
 }
 
 func (w *inputAudio) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = inputAudio{}
+	if *w = (inputAudio{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -739,8 +709,7 @@ func (w *inputAudio) readPlain(r *jsonread.Reader) {
 }
 
 func (w *file) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = file{}
+	if *w = (file{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -758,8 +727,7 @@ func (w *file) readPlain(r *jsonread.Reader) {
 }
 
 func (w *breakpoint) readPlain(r *jsonread.Reader) {
-	if r.Null() {
-		*w = breakpoint{}
+	if *w = (breakpoint{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

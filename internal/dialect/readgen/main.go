@@ -2,7 +2,8 @@
 // and of all that they are made of. It goes by the declarations in the package at hand:
 //
 //   - A struct's fields have the names of their json tags. One with ",unknown" keeps the members that nobody asked for.
-//   - A struct with a method reset is read into memory that was used before, which reset makes empty.
+//   - A struct with a method reset may be read into memory that was used before: reset makes it empty, and what it keeps is
+//     written to.
 //   - A type with a method UnmarshalJSONFrom reads itself with a method readPlain, which has to do the same or find the value
 //     odd. A generic one, such as list[T], has a function for that, readList, which is given the reader of its T.
 //
@@ -130,10 +131,11 @@ func (g *generator) reader(name string) error {
 	}
 	var known strings.Builder
 	rest := "r.Ignore(m.Name"
-	fmt.Fprintf(&g.out, "\nfunc (w *%s) readPlain(r *jsonread.Reader) {\n\tif r.Null() {\n\t\t*w = %s{}\n\t\treturn\n\t}\n", name, name)
+	empty := "*w = (" + name + "{})"
 	if g.methods[name+".reset"] {
-		fmt.Fprintf(&g.out, "\tw.reset()\n")
+		empty = "w.reset()"
 	}
+	fmt.Fprintf(&g.out, "\nfunc (w *%s) readPlain(r *jsonread.Reader) {\n\tif %s; r.Null() {\n\t\treturn\n\t}\n", name, empty)
 	fmt.Fprintf(&g.out, "\tfor m := r.Object(); r.Next(&m); {\n\t\tswitch string(m.Name) {\n")
 	for _, f := range fields {
 		if f.unknown {

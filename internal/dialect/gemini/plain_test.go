@@ -1,0 +1,81 @@
+package gemini
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"aihigress/internal/dialect/jsonread"
+	"aihigress/internal/dialect/jsonread/readtest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var (
+	checkRequest = readtest.Of(jsonread.AnyCase, (*wireRequest).readPlain, fromCaller)
+	checkAnswer  = readtest.Of(jsonread.Repeats|jsonread.AnyCase|jsonread.Small, (*wireResponse).readPlain, fromUpstream)
+	generateAPIs = []string{"generatecontent", "streamgeneratecontent"}
+)
+
+var plainRequests = []string{
+	`{"contents":[{"role":"user","parts":[{"text":"a\n\"b\""},{"inlineData":{"mimeType":"image/png","data":"AA=="}},{"fileData":{"fileUri":"gs://x"},"videoMetadata":{"fps":1}}]},
+		{"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{"a" : 1}},"thoughtSignature":"c2ln"},{"text":"","thought":true},{"executableCode":{"code":"x"},"other":1}]},
+		{"role":"tool","parts":[{"functionResponse":{"name":"f","response":{"output":"x"}}},{"thought":false,"inlineData":{"data":""}}]}],
+	"systemInstruction":{"parts":[{"text":"s"}]},"tools":[{"functionDeclarations":[{"name":"f","description":"d","parameters":{"type":"OBJECT"},"parametersJsonSchema":{}}]},{"googleSearch":{},"x":null}],
+	"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}},"safetySettings":[],"labels":{"a":"b"},"serviceTier":"x","cachedContent":"y",
+	"generationConfig":{"temperature":0.5,"maxOutputTokens":7,"stopSequences":["x"],"seed":1.0,"thinkingConfig":{"thinkingBudget":-1,"includeThoughts":true},"responseLogprobs":true,"responseSchema":{"type":"STRING"}}}`,
+	`{"contents":{"parts":{"text":"alone"}}}`, `{"contents":[{"Parts":[]}],"generation_config":{"topP":"1"}}`, `{"contents":[{"parts":[{"text":null}],"role":null}]}`,
+	`{"contents":[{"p\u0061rts":[]}],"a":1,"b":2}`,
+}
+
+var plainAnswers = []string{
+	`{"candidates":[{"content":{"parts":[{"text":" words"}],"role":"model"},"index":0,"avgLogprobs":-0.1,"safetyRatings":[{"category":"x"}]}],"usageMetadata":{"promptTokenCount":272,"candidatesTokenCount":23,"totalTokenCount":1409,
+		"promptTokensDetails":[{"modality":"TEXT","tokenCount":14}],"thoughtsTokenCount":1114,"trafficType":"x"},"modelVersion":"gemini","responseId":"r"}`,
+	`{"candidates":[{"finishReason":"STOP","citationMetadata":{"citations":[{"startIndex":1,"uri":"u"}]},"groundingMetadata":{"webSearchQueries":["q"],"groundingChunks":[{"web":{"uri":"u","title":"t"}}],
+		"groundingSupports":[{"segment":{"endIndex":5,"text":"x"},"groundingChunkIndices":[0]}]},"logprobsResult":{"chosenCandidates":[{"token":"a","logProbability":-1}],"topCandidates":[{"candidates":[]}]}}]}`,
+	`{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.a","stringValue":"x","willContinue":true},{"jsonPath":"$.b","numberValue":1,"boolValue":true}],"willContinue":true}}]}}]}`,
+	`{"promptFeedback":{"blockReason":"SAFETY","blockReasonMessage":"m"},"createTime":"x"}`, `{"error":{"code":429,"details":[{"retryDelay":"3s"}]}}`,
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	readtest.Try(t, readtest.Seeds(t, true, generateAPIs, plainRequests...), 70, checkRequest)
+	readtest.Try(t, readtest.Seeds(t, false, generateAPIs, plainAnswers...), 90, checkAnswer)
+}
+
+// Events that are read one behind the other, in the same memory, say what each says to a decoder of its own.
+func TestPlainAgain(t *testing.T) {
+	t.Parallel()
+	seeds := readtest.Seeds(t, false, generateAPIs, plainAnswers...)
+	var kept wireResponse
+	for _, seed := range seeds {
+		var fresh wireResponse
+		rules := jsonread.Repeats | jsonread.AnyCase | jsonread.Small
+		if !jsonread.Plain(seed, &fresh, rules, (*wireResponse).readPlain) {
+			continue
+		}
+		jsonread.Plain(seed, &kept, rules, (*wireResponse).readPlain)
+		shown := kept
+		shown.Candidates = slices.Clone(kept.Candidates)
+		if u := fresh.UsageMetadata; u == nil && kept.UsageMetadata != nil {
+			fresh.UsageMetadata = &wireUsage{} // what is empty is as good as what is not there
+		}
+		for i := range shown.Candidates {
+			if c := shown.Candidates[i].Content; c != nil && c.Role == "" && len(c.Parts) == 0 && fresh.Candidates[i].Content == nil {
+				shown.Candidates[i].Content = nil
+			}
+		}
+		if diff := cmp.Diff(fresh, shown, cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Errorf("%s is read into used memory as something else (-want +got):\n%s", seed, diff)
+		}
+	}
+}
+
+func FuzzPlainRequest(f *testing.F) {
+	readtest.Fuzz(f, readtest.Seeds(f, true, nil, plainRequests...), checkRequest)
+}
+
+func FuzzPlainAnswer(f *testing.F) {
+	readtest.Fuzz(f, readtest.Seeds(f, false, nil, plainAnswers...), checkAnswer)
+}
