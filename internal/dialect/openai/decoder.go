@@ -72,14 +72,13 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 
 // read parses a document into d.in.
 func (d *decoder) read(data []byte) error {
-	d.in = answer{Choices: d.in.Choices[:0]}
 	if len(data) == 0 || data[0] != '{' {
 		return fmt.Errorf("%w: not an object", dialect.ErrMalformed)
 	}
 	if jsonread.Plain(data, &d.in, jsonread.Repeats|jsonread.Small, (*answer).readPlain) {
 		return nil
 	}
-	d.in = answer{Choices: d.in.Choices[:0]}
+	d.in = answer{}
 	if err := json.Unmarshal(data, &d.in, jsonIn); err != nil {
 		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}

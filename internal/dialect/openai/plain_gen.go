@@ -159,7 +159,7 @@ func (w *addressedObject) readPlain(r *jsonread.Reader) {
 }
 
 func (w *answer) readPlain(r *jsonread.Reader) {
-	if *w = (answer{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -433,7 +433,7 @@ func (w *annotation) readPlain(r *jsonread.Reader) {
 }
 
 func (w *choice) readPlain(r *jsonread.Reader) {
-	if *w = (choice{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -567,7 +567,7 @@ func (w *urlCitation) readPlain(r *jsonread.Reader) {
 }
 
 func (w *delta) readPlain(r *jsonread.Reader) {
-	if *w = (delta{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

@@ -23,6 +23,9 @@ type answer struct {
 	Error             present  `json:"error"`
 }
 
+// reset makes all of it empty and keeps the memory that comes with every chunk of a stream.
+func (a *answer) reset() { *a = answer{Choices: a.Choices[:0]} }
+
 type groq struct {
 	Usage report `json:"usage"`
 }
@@ -38,6 +41,13 @@ type choice struct {
 	Usage        report    `json:"usage"` // Moonshot
 }
 
+// reset makes all of it empty and keeps the memory of the calls.
+func (c *choice) reset() {
+	calls := c.Delta.ToolCalls[:0]
+	*c = choice{}
+	c.Delta.ToolCalls = calls
+}
+
 // delta is what a chunk adds to a message, or the whole message.
 type delta struct {
 	Content          content           `json:"content"`
@@ -51,6 +61,8 @@ type delta struct {
 	Images           []part            `json:"images"` // OpenRouter
 	Annotations      []annotation      `json:"annotations"`
 }
+
+func (d *delta) reset() { *d = delta{ToolCalls: d.ToolCalls[:0]} }
 
 type audioPiece struct {
 	ID         string `json:"id"`
