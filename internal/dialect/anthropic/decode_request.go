@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DecodeRequest implements dialect.Dialect.
@@ -20,8 +20,11 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 	var w wireRequest
 	defer w.free()
-	if err := json.Unmarshal(body, &w); err != nil {
-		return nil, wrongJSON(err)
+	if !jsonread.Plain(body, &w, 0, (*wireRequest).readPlain) {
+		w = wireRequest{}
+		if err := json.Unmarshal(body, &w); err != nil {
+			return nil, wrongJSON(err)
+		}
 	}
 	switch {
 	case w.Model == "":
@@ -129,10 +132,13 @@ func decodeTools(r *llm.Request, tools []llm.JSON) error {
 	extras := map[string]map[string]llm.JSON{}
 	for i, raw := range tools {
 		var w wireTool
-		if err := json.Unmarshal(raw, &w); err != nil {
-			e := wrongJSON(err)
-			e.Param = strings.TrimSuffix("tools."+e.Param, ".")
-			return e
+		if !jsonread.Plain(raw, &w, 0, (*wireTool).readPlain) {
+			w = wireTool{}
+			if err := json.Unmarshal(raw, &w); err != nil {
+				e := wrongJSON(err)
+				e.Param = strings.TrimSuffix("tools."+e.Param, ".")
+				return e
+			}
 		}
 		if w.Type != "" && w.Type != "custom" {
 			r.Tools = append(r.Tools, llm.Tool{Name: w.Name, Vendor: llm.Anthropic, Type: w.Type, Raw: raw, Cache: w.Cache.neutral()})
@@ -256,7 +262,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 	b := llm.Block{Cache: w.Cache.neutral()}
 	switch w.Type {
 	case "text":
-		b.Kind, b.Text, b.Citations = llm.Text, string(w.Text), decodeCitations(w.Citations)
+		b.Kind, b.Text, b.Citations = llm.Text, w.Text, decodeCitations(w.Citations)
 	case "image", "document":
 		d.media(&b, w)
 	case "search_result":
@@ -332,15 +338,19 @@ func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 		return nil
 	}
 	if raw.Kind() == '"' {
-		if text, err := jsontext.AppendUnquote(nil, raw); err == nil {
-			return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: string(text)})
+		var text string
+		if jsonread.Plain(raw, &text, 0, jsonread.String) {
+			return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: text})
 		}
 	}
 	var c content
 	defer func() { c.free() }()
-	if err := json.Unmarshal(raw, &c); err != nil {
-		d.fail(within("content", wrongJSON(err)))
-		return nil
+	if !jsonread.Plain(raw, &c, 0, (*content).readPlain) {
+		c = nil
+		if err := json.Unmarshal(raw, &c); err != nil {
+			d.fail(within("content", wrongJSON(err)))
+			return nil
+		}
 	}
 	fine := d.err == nil
 	blocks := d.blocks(c)
@@ -375,7 +385,7 @@ func textsOf(raw llm.JSON) string {
 	texts := make([]string, 0, len(c))
 	for i := range c {
 		if c[i].Type == "text" {
-			texts = append(texts, string(c[i].Text))
+			texts = append(texts, c[i].Text)
 		}
 	}
 	return strings.Join(texts, "\n\n")

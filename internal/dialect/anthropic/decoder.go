@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
@@ -67,9 +68,11 @@ type wireDelta struct {
 // Decode implements dialect.Decoder.
 func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	e := &d.event
-	*e = wireEvent{}
-	if err := json.Unmarshal(data, e, lenient); err != nil {
-		return false, malformed(err)
+	if !jsonread.Plain(data, e, jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain) {
+		*e = wireEvent{}
+		if err := json.Unmarshal(data, e, lenient); err != nil {
+			return false, malformed(err)
+		}
 	}
 	switch e.Type {
 	case "content_block_start", "content_block_delta", "content_block_stop", "message_delta":
@@ -141,7 +144,7 @@ func (d *decoder) open(emit dialect.Emit) error {
 	if len(d.event.Block) == 0 {
 		return fmt.Errorf("%w: a block begins without its type", dialect.ErrMalformed)
 	}
-	if err := b.raw.read(d.event.Block, lenient); err != nil {
+	if err := b.raw.read(d.event.Block); err != nil {
 		return malformed(err)
 	}
 	w := &b.raw

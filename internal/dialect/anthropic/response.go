@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
@@ -27,11 +28,13 @@ type wireMessageOut struct {
 
 // wireStop says why an answer ended.
 type wireStop struct {
-	Reason   string `json:"stop_reason"`
-	Sequence string `json:"stop_sequence"`
-	Details  struct {
-		Explanation string `json:"explanation"`
-	} `json:"stop_details"`
+	Reason   string  `json:"stop_reason"`
+	Sequence string  `json:"stop_sequence"`
+	Details  wireWhy `json:"stop_details"`
+}
+
+type wireWhy struct {
+	Explanation string `json:"explanation"`
 }
 
 // finishes are the reasons why an answer ends.
@@ -58,8 +61,11 @@ func (s *wireStop) finish(called, answered bool) llm.Finish {
 // DecodeResponse implements dialect.Dialect.
 func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	var w wireMessageOut
-	if err := json.Unmarshal(body, &w, lenient); err != nil {
-		return nil, malformed(err)
+	if !jsonread.Plain(body, &w, jsonread.Repeats, (*wireMessageOut).readPlain) {
+		w = wireMessageOut{}
+		if err := json.Unmarshal(body, &w, lenient); err != nil {
+			return nil, malformed(err)
+		}
 	}
 	if w.Type == "error" || w.Type == "" && w.Content == nil {
 		if e := d.DecodeError(0, body); e.Message != "" || e.Type != "" {
@@ -78,7 +84,7 @@ func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	var decoder blockDecoder
 	for _, raw := range w.Content {
 		var b wireBlock
-		if err := b.read(raw, lenient); err != nil {
+		if err := b.read(raw); err != nil {
 			return nil, malformed(err)
 		}
 		if b.Type == "tool_use" && b.Name == formatTool {

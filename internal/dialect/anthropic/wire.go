@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -99,12 +99,6 @@ type wireTool struct {
 // content is a list of blocks, or a text that stands for one.
 type content []wireBlock
 
-// long is a text that may be.
-type long string
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (l *long) UnmarshalJSONFrom(d *jsontext.Decoder) error { return jsonscan.Text(d, (*string)(l)) }
-
 // Blocks are large and live no longer than it takes to read them: their memory is used again.
 const keepBlocks = 64 // the most of one list that are kept
 
@@ -140,7 +134,7 @@ func (w *wireRequest) free() {
 // wireBlock is a block of any type, of requests and answers alike. The fields have the meaning of its type.
 type wireBlock struct {
 	Type      string     `json:"type"`
-	Text      long       `json:"text"`
+	Text      string     `json:"text"`
 	Citations llm.JSON   `json:"citations"`
 	Cache     *wireCache `json:"cache_control"`
 
@@ -186,8 +180,8 @@ func parted(kind string) bool {
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	switch d.PeekKind() {
 	case '"':
-		var text long
-		if err := text.UnmarshalJSONFrom(d); err != nil {
+		var text string
+		if err := json.UnmarshalDecode(d, &text); err != nil {
 			return err
 		}
 		*c = append(newContent(), wireBlock{Type: "text", Text: text})
@@ -221,9 +215,13 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // valueIn is the value of a list's element, without what stands in front of it.
 func valueIn(b []byte) llm.JSON { return bytes.TrimLeft(b, ", \t\r\n") }
 
-// read takes a block apart.
-func (b *wireBlock) read(raw llm.JSON, options ...json.Options) error {
-	if err := json.Unmarshal(raw, b, options...); err != nil {
+// read takes a block of an answer apart.
+func (b *wireBlock) read(raw llm.JSON) error {
+	if jsonread.Plain(raw, b, jsonread.Repeats, (*wireBlock).readWhole) {
+		return nil
+	}
+	*b = wireBlock{}
+	if err := json.Unmarshal(raw, b, lenient); err != nil {
 		return err
 	}
 	return b.check(raw)
