@@ -22,6 +22,8 @@ const (
 	AnyCase
 	// Small: the document is one of many, an event of a stream, whose texts may have come before.
 	Small
+	// Shared: values that are kept as they stand share the memory of the document, which is kept as long.
+	Shared
 )
 
 // maxNested is how deep a plain document nests, and maxNames how many members its objects have.

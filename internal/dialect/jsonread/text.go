@@ -101,6 +101,9 @@ func (r *Reader) word(b []byte) string {
 
 // keep is a copy of a value, in memory that is given or of the reader's.
 func (r *Reader) keep(dst, value []byte) []byte {
+	if r.rules&Shared != 0 {
+		return value
+	}
 	if r.rules&Small != 0 || cap(dst) >= len(value) && cap(dst) > 0 {
 		return append(dst[:0], value...)
 	}

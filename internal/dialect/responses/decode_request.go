@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
@@ -23,8 +24,11 @@ const (
 // context_management and the like) are in Extra by their path.
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	var q request
-	if err := json.Unmarshal(body, &q, callers); err != nil {
-		return nil, refusal.Undecoded("", err)
+	if !jsonread.Plain(body, &q, 0, (*request).readPlain) {
+		q = request{}
+		if err := json.Unmarshal(body, &q, callers); err != nil {
+			return nil, refusal.Undecoded("", err)
+		}
 	}
 	if q.Model == "" {
 		return nil, refusal.Missing("model")
@@ -158,6 +162,10 @@ func (q *request) items(r *llm.Request) error {
 
 // textOf is the text of a JSON string.
 func textOf(raw jsontext.Value) (string, error) {
+	var plain string
+	if raw.Kind() == '"' && jsonread.Plain(raw, &plain, 0, jsonread.String) {
+		return plain, nil
+	}
 	text, err := jsontext.AppendUnquote(nil, raw)
 	return string(text), err
 }

@@ -5,16 +5,14 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json"
 )
 
 // DecodeResponse implements dialect.Dialect. An answer that is still being made (queued, in_progress) is malformed: nobody
 // asked for one that runs in the background.
 func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	var head answerHead
-	if err := json.Unmarshal(body, &head, upstreams); err != nil {
-		return nil, fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	if err := head.read(body); err != nil {
+		return nil, err
 	}
 	if !isNull(head.Error) || head.Status == "failed" || head.Status == "cancelled" {
 		var w watch

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -74,7 +75,10 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 		return true, nil // what comes behind an error says it again
 	}
 	ev := &d.ev
-	*ev = event{Logprobs: ev.Logprobs[:0], Annotation: ev.Annotation[:0], Item: ev.Item[:0], Response: ev.Response[:0], Error: ev.Error[:0]}
+	if jsonread.Plain(data, ev, jsonread.Repeats|jsonread.Small, (*event).readPlain) {
+		return d.decode(data, emit)
+	}
+	*ev = event{}
 	if err := json.Unmarshal(data, ev, upstreams); err != nil {
 		if kind := typeOf(data); kind != "" && !needed(kind) { // an event of the vendor's own, whose fields may be anything
 			return false, d.alive(emit)
@@ -151,11 +155,25 @@ type answerHead struct {
 	Tier       string           `json:"service_tier"`
 	Status     string           `json:"status"`
 	Output     []jsontext.Value `json:"output"`
-	Incomplete *struct {
-		Reason string `json:"reason"`
-	} `json:"incomplete_details"`
-	Usage jsontext.Value `json:"usage"`
-	Error jsontext.Value `json:"error"`
+	Incomplete *incomplete      `json:"incomplete_details"`
+	Usage      jsontext.Value   `json:"usage"`
+	Error      jsontext.Value   `json:"error"`
+}
+
+type incomplete struct {
+	Reason string `json:"reason"`
+}
+
+// read reads a response object. The error wraps dialect.ErrMalformed.
+func (h *answerHead) read(raw []byte) error {
+	if jsonread.Plain(raw, h, jsonread.Repeats, (*answerHead).readPlain) {
+		return nil
+	}
+	*h = answerHead{}
+	if err := json.Unmarshal(raw, h, upstreams); err != nil {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+	}
+	return nil
 }
 
 // start begins the answer with the first event, which has the response object unless an upstream left it out.
@@ -166,8 +184,8 @@ func (d *decoder) start(emit dialect.Emit) error {
 	d.started = true
 	var head answerHead
 	if !isNull(d.ev.Response) {
-		if err := json.Unmarshal(d.ev.Response, &head, upstreams); err != nil {
-			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		if err := head.read(d.ev.Response); err != nil {
+			return err
 		}
 	}
 	return emit(&llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
@@ -194,8 +212,8 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	}
 	var head answerHead
 	if !isNull(d.ev.Response) {
-		if err := json.Unmarshal(d.ev.Response, &head, upstreams); err != nil {
-			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
+		if err := head.read(d.ev.Response); err != nil {
+			return err
 		}
 	}
 	if d.next == 0 { // an upstream that tells the whole answer at the end

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -51,7 +52,11 @@ func (q *request) tools(r *llm.Request) error {
 
 func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) error {
 	var t tool
-	err := json.Unmarshal(raw, &t, callers)
+	var err error
+	if !jsonread.Plain(raw, &t, jsonread.Shared, (*tool).readPlain) {
+		t = tool{}
+		err = json.Unmarshal(raw, &t, callers)
+	}
 	kind := t.Type
 	if err != nil {
 		kind = typeOf(raw) // the fields of a vendor's own tool may be anything
