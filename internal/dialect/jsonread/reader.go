@@ -22,8 +22,9 @@ const (
 	AnyCase
 	// Small: the document is one of many, an event of a stream, whose texts may have come before.
 	Small
-	// Shared: values that are kept as they stand share the memory of the document, which is kept as long.
-	Shared
+	// Within: the document is a value of one that was read. It is valid but for bytes
+	// that are not UTF-8, and what is kept of it as it stands shares its memory.
+	Within
 )
 
 // maxNested is how deep a plain document nests, and maxNames how many members its objects have.
@@ -64,7 +65,7 @@ func Plain[T any](document []byte, to *T, rules Rules, read func(*T, *Reader)) b
 	read(to, r)
 	r.space()
 	ok := !r.odd && r.at == len(document)
-	r.b, r.texts, r.raws = nil, strings.Builder{}, nil
+	r.b = nil
 	if cap(r.buf) > maxKept {
 		r.buf = nil
 	}
@@ -255,11 +256,15 @@ func (r *Reader) skip() {
 func (r *Reader) Raw() []byte {
 	r.space()
 	from := r.at
-	r.skip()
+	if r.rules&Within != 0 && r.at < len(r.b) {
+		r.at = jsonscan.After(r.b, r.at)
+	} else {
+		r.skip()
+	}
 	if r.odd {
 		return nil
 	}
-	return r.b[from:r.at:r.at]
+	return r.From(from)
 }
 
 // Digits is a number as it stands in the document.
@@ -275,30 +280,28 @@ func (r *Reader) Digits() []byte {
 
 // skipText passes over a string.
 func (r *Reader) skipText() {
-	for r.at++; r.at < len(r.b) && !r.odd; {
-		r.at += jsonscan.Plain(r.b[r.at:])
-		switch {
-		case r.at >= len(r.b):
-		case r.b[r.at] == '"':
-			r.at++
+	b, at := r.b, r.at+1
+	for at < len(b) && !r.odd {
+		switch c := b[at]; {
+		case c == '"':
+			r.at = at + 1
 			return
-		case r.b[r.at] == '\\':
-			r.at += r.escape(r.b[r.at+1:])
-		default: // a control character
+		case c == '\\' && at+1 < len(b) && escapes[b[at+1]] != 0:
+			at += 2
+		case c == '\\':
+			at += r.escape(b[at+1:])
+		case c < ' ':
 			r.odd = true
+		default:
+			at += jsonscan.Plain(b[at:])
 		}
 	}
 	r.odd = true
 }
 
-// escape is the length of an escape, of which the rest is given. Half of a surrogate pair is odd.
+// escape is the length of an escape by number, of which the rest is given. Half of a surrogate pair is odd.
 func (r *Reader) escape(rest []byte) int {
-	switch {
-	case len(rest) == 0:
-	case escapes[rest[0]] != 0:
-		return 2
-	case rest[0] != 'u':
-	default:
+	if len(rest) > 0 && rest[0] == 'u' {
 		if _, n := unicode(rest[1:]); n > 0 {
 			return 2 + n
 		}

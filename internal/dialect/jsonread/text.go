@@ -1,6 +1,7 @@
 package jsonread
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -8,10 +9,11 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 )
 
-// Room that is taken for texts and for values at once, in bytes.
+// Memory for short texts and values is taken for many at once, and goes on to the next document: what is kept of one keeps
+// at most so much of others.
 const (
-	textRoom = 8 << 10
-	rawRoom  = 2 << 10
+	room  = 4 << 10
+	short = 512 // bytes that share it
 )
 
 // text is the string that comes next.
@@ -38,10 +40,12 @@ func (r *Reader) text() string {
 	if r.rules&Small != 0 {
 		return r.word(said)
 	}
+	if len(said) > short {
+		return string(said)
+	}
 	if r.texts.Cap()-r.texts.Len() < len(said) {
-		left := len(said) + len(r.b) - r.at
 		r.texts.Reset()
-		r.texts.Grow(max(len(said), min(left, textRoom)))
+		r.texts.Grow(room)
 	}
 	at := r.texts.Len()
 	r.texts.Write(said)
@@ -101,15 +105,15 @@ func (r *Reader) word(b []byte) string {
 
 // keep is a copy of a value, in memory that is given or of the reader's.
 func (r *Reader) keep(dst, value []byte) []byte {
-	if r.rules&Shared != 0 {
+	switch {
+	case r.rules&Within != 0:
 		return value
-	}
-	if r.rules&Small != 0 || cap(dst) >= len(value) && cap(dst) > 0 {
+	case r.rules&Small != 0 || cap(dst) >= len(value) && cap(dst) > 0:
 		return append(dst[:0], value...)
-	}
-	if cap(r.raws)-len(r.raws) < len(value) {
-		left := len(value) + len(r.b) - r.at
-		r.raws = make([]byte, 0, max(len(value), min(left, rawRoom)))
+	case len(value) > short:
+		return bytes.Clone(value)
+	case cap(r.raws)-len(r.raws) < len(value):
+		r.raws = make([]byte, 0, room)
 	}
 	from := len(r.raws)
 	r.raws = append(r.raws, value...)

@@ -12,12 +12,12 @@ func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		at := inside(object, '{')
 		for at < len(object) && object[at] == '"' {
-			name := object[at:after(object, at)]
+			name := object[at:After(object, at)]
 			at = space(object, at+len(name))
 			if at = space(object, at+1); at >= len(object) { // behind the colon
 				return
 			}
-			value := object[at:after(object, at)]
+			value := object[at:After(object, at)]
 			if !yield(name, value[:len(value):len(value)]) {
 				return
 			}
@@ -33,7 +33,7 @@ func Elements(array []byte) iter.Seq2[int, []byte] {
 	return func(yield func(i int, value []byte) bool) {
 		at := inside(array, '[')
 		for i := 0; at < len(array) && array[at] != ']'; i++ {
-			value := array[at:after(array, at)]
+			value := array[at:After(array, at)]
 			if len(value) == 0 || !yield(i, value[:len(value):len(value)]) {
 				return
 			}
@@ -61,8 +61,8 @@ func space(v []byte, at int) int {
 	return min(at, len(v))
 }
 
-// after is where the value ends that begins at a place.
-func after(v []byte, at int) int {
+// After is where the value ends that begins at a place, of what was validated before.
+func After(v []byte, at int) int {
 	switch v[at] {
 	case '"':
 		return afterText(v, at)

@@ -12,9 +12,9 @@ import (
 
 var (
 	checkRequest = readtest.Of(0, (*request).readPlain, callers)
-	checkItem    = readtest.Of(jsonread.Repeats, (*item).readPlain, upstreams)
-	checkParts   = readtest.Of(jsonread.Repeats, readParts, upstreams)
-	checkTool    = readtest.Of(0, (*tool).readPlain, callers)
+	checkItem    = readtest.Of(jsonread.Within, (*item).readPlain, upstreams)
+	checkParts   = readtest.Of(jsonread.Within, readParts, upstreams)
+	checkTool    = readtest.Of(jsonread.Within, (*tool).readPlain, callers)
 	checkEvent   = readtest.Of(jsonread.Repeats|jsonread.Small, (*event).readPlain, upstreams)
 	checkHead    = readtest.Of(jsonread.Repeats, (*answerHead).readPlain, upstreams)
 )

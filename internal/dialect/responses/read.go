@@ -22,12 +22,12 @@ type reader struct {
 
 // item reads an item whose fields are of the right types.
 func (rd *reader) item(raw jsontext.Value, it *item) bool {
-	return jsonread.Plain(raw, it, jsonread.Repeats|jsonread.Shared, (*item).readPlain)
+	return jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain)
 }
 
 // parts reads a list of parts, in memory that is given.
 func (rd *reader) parts(all []part, raw jsontext.Value) ([]part, bool) {
-	ok := raw.Kind() == '[' && jsonread.Plain(raw, &all, jsonread.Repeats|jsonread.Shared, readParts)
+	ok := raw.Kind() == '[' && jsonread.Plain(raw, &all, jsonread.Within, readParts)
 	return all, ok
 }
 

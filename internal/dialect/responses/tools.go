@@ -53,7 +53,7 @@ func (q *request) tools(r *llm.Request) error {
 func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) error {
 	var t tool
 	var err error
-	if !jsonread.Plain(raw, &t, jsonread.Shared, (*tool).readPlain) {
+	if !jsonread.Plain(raw, &t, jsonread.Within, (*tool).readPlain) {
 		t = tool{}
 		err = json.Unmarshal(raw, &t, callers)
 	}
