@@ -189,7 +189,7 @@ func (t *translation) collect(text string) {
 // room takes of the budget what an event adds to a folded answer.
 func (t *translation) room(e *llm.Event) bool {
 	const overhead = 64
-	n := int64(overhead + len(e.Text) + len(e.State.Data) + len(e.Block.Media.Data) + len(e.Block.Raw))
+	n := int64(overhead + len(e.Text) + len(e.State.Data) + len(e.Block.Data()) + len(e.Block.Raw))
 	if t.folded+n > t.c.p.o.MaxAnswer || !t.c.p.bodies.take(n) {
 		return false
 	}

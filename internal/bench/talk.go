@@ -94,7 +94,7 @@ func exchange(turn, size int) []llm.Message {
 		{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.ToolCall, Call: llm.Call{
 			ID: id, Name: "read_file_0", Input: fmt.Sprintf(`{"path":"cmd/step_%d/main.go","offset":%d,"limit":40}`, turn, turn),
 		}}}},
-		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{
+		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: &llm.Result{
 			CallID: id, Name: "read_file_0", Content: []llm.Block{{Kind: llm.Text, Text: strings.Repeat(fmt.Sprintf(source, turn), 1+size/len(source))}},
 		}}}},
 		said(llm.Assistant, fmt.Sprintf("Step %d opens \"in.txt\" and closes it in a deferred call.", turn)),

@@ -13,7 +13,8 @@ const (
 	Opaque          // something of one vendor's only, such as a search that the vendor ran itself
 )
 
-// A Block is one piece of what somebody said. Only the fields of its kind are set.
+// A Block is one piece of what somebody said. Only the fields of its kind are set. Blocks are copied freely: what their
+// pointers lead to is shared, and who changes it makes a copy of that first.
 type Block struct {
 	Kind Kind
 
@@ -25,9 +26,9 @@ type Block struct {
 	// where the vendor signs the call itself (Gemini).
 	State State
 
-	Call   Call       // of ToolCall
-	Result Result     // of ToolResult
-	Media  Attachment // of Media
+	Call   Call        // of ToolCall
+	Result *Result     // of ToolResult
+	Media  *Attachment // of Media
 
 	Vendor string // of Opaque: the dialect whose block it is
 	Type   string // of Opaque: its type there, for x-aihigress-dropped
@@ -37,6 +38,22 @@ type Block struct {
 
 	// Cache asks for a cache breakpoint behind this block.
 	Cache *Cache
+}
+
+// Content is what is in a ToolResult; other kinds have nothing in them.
+func (b *Block) Content() []Block {
+	if b.Result == nil {
+		return nil
+	}
+	return b.Result.Content
+}
+
+// Data is the content of a Media, where it holds it; other kinds have none.
+func (b *Block) Data() string {
+	if b.Media == nil {
+		return ""
+	}
+	return b.Media.Data
 }
 
 // A State is what only the vendor that made it can read. The zero State is none.

@@ -269,7 +269,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 		b.Kind, b.Vendor, b.Type, b.Raw = llm.Media, llm.Anthropic, w.Type, w.raw
 		var source string
 		_ = json.Unmarshal(w.Source, &source) // of another type it is no text to show
-		b.Media = llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Name: w.Title, Context: source, Text: textsOf(w.Content), Cite: wantsCitations(w.Citations)}
+		b.Media = &llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Name: w.Title, Context: source, Text: textsOf(w.Content), Cite: wantsCitations(w.Citations)}
 	case "thinking":
 		if carried, ok := llm.Uncarry(w.Signature); ok {
 			if all := appendCarried(to, carried, w.Thinking); len(all) > len(to) {
@@ -298,7 +298,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 		}
 	case "tool_result":
 		id, _ := llm.UncarryID(w.ToolUseID)
-		b.Kind, b.Result = llm.ToolResult, llm.Result{CallID: id, Name: d.tools[id], Content: d.nested(w.Content), IsError: w.IsError}
+		b.Kind, b.Result = llm.ToolResult, &llm.Result{CallID: id, Name: d.tools[id], Content: d.nested(w.Content), IsError: w.IsError}
 	default:
 		b.Kind, b.Vendor, b.Type, b.Raw = llm.Opaque, llm.Anthropic, w.Type, w.raw
 	}
@@ -400,7 +400,7 @@ func wantsCitations(raw llm.JSON) bool {
 
 func (d *blockDecoder) media(b *llm.Block, w *wireBlock) {
 	b.Kind = llm.Media
-	b.Media = llm.Attachment{Kind: llm.Image, Name: w.Title, Context: w.Context}
+	b.Media = &llm.Attachment{Kind: llm.Image, Name: w.Title, Context: w.Context}
 	if w.Type == "document" {
 		b.Media.Kind, b.Media.Cite = llm.Document, wantsCitations(w.Citations)
 	}

@@ -20,8 +20,9 @@ func (w *requestWriter) countMarkers() {
 			if b.Cache != nil {
 				w.markers++
 			}
-			for j := range b.Result.Content {
-				if b.Result.Content[j].Cache != nil {
+			inner := b.Content()
+			for j := range inner {
+				if inner[j].Cache != nil {
 					w.markers++
 				}
 			}
@@ -97,7 +98,7 @@ func (w *requestWriter) block(b *llm.Block, role llm.Role) {
 	case llm.ToolResult:
 		w.result(b)
 	case llm.Media:
-		w.out = appendMedia(w.out, &b.Media)
+		w.out = appendMedia(w.out, b.Media)
 		w.drops.If(b.Media.Detail != "" && b.Media.Detail != "auto", llm.FieldDetail)
 	case llm.Refusal, llm.Opaque:
 	}
@@ -196,7 +197,7 @@ func (w *requestWriter) result(b *llm.Block) {
 		case own:
 		case c.Kind == llm.Text && strings.TrimSpace(c.Text) == "":
 			continue
-		case c.Kind == llm.Text, c.Kind == llm.Media && sourceOf(&c.Media) != "":
+		case c.Kind == llm.Text, c.Kind == llm.Media && sourceOf(c.Media) != "":
 		default:
 			w.drops.Add(llm.FieldResultMedia)
 			continue

@@ -79,8 +79,8 @@ func sizeOfBlocks(blocks []llm.Block) int {
 	n := 0
 	for i := range blocks {
 		b := &blocks[i]
-		n += 96 + len(b.Text) + len(b.Text)/8 + len(b.Call.Input) + len(b.Media.Data) + len(b.Raw) // what is escaped takes more
-		n += sizeOfBlocks(b.Result.Content)
+		n += 96 + len(b.Text) + len(b.Text)/8 + len(b.Call.Input) + len(b.Data()) + len(b.Raw) // what is escaped takes more
+		n += sizeOfBlocks(b.Content())
 	}
 	return n
 }

@@ -21,7 +21,7 @@ func call(id, name, input string) llm.Block {
 }
 
 func result(id string, blocks ...llm.Block) llm.Block {
-	return llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: id, Name: "f", Content: blocks}}
+	return llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, Name: "f", Content: blocks}}
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -67,24 +67,24 @@ func TestEncodeMessages(t *testing.T) {
 		{"calls without tools", []llm.Message{say(llm.User, text("q")), say(llm.Assistant, call("1", "f", "")), say(llm.User, result("1"))}, nil,
 			`"messages":[{"role":"user","content":[{"type":"text","text":"q"}]},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]},
 			{"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]` + tools + `,"tool_choice":{"type":"none"}`, "[]"},
-		{"an error with a picture", []llm.Message{say(llm.User, text("q")), say(llm.Assistant, call("1", "f", "")), say(llm.User, llm.Block{Kind: llm.ToolResult, Cache: &llm.Cache{}, Result: llm.Result{CallID: "1", IsError: true,
-			Content: []llm.Block{{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, Data: "iVBORw0KGgo="}}, {Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, Data: "AAAA"}}}}})}, tool,
+		{"an error with a picture", []llm.Message{say(llm.User, text("q")), say(llm.Assistant, call("1", "f", "")), say(llm.User, llm.Block{Kind: llm.ToolResult, Cache: &llm.Cache{}, Result: &llm.Result{CallID: "1", IsError: true,
+			Content: []llm.Block{{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, Data: "iVBORw0KGgo="}}, {Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, Data: "AAAA"}}}}})}, tool,
 			`"messages":[{"role":"user","content":[{"type":"text","text":"q"}]},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]},
 			{"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}],"is_error":true,"cache_control":{"type":"ephemeral"}}]}]` + tools, "[result.media]"},
 		{"thinking", []llm.Message{say(llm.User, text("q")), say(llm.Assistant, llm.Block{Kind: llm.Thinking, Text: "hm", State: own},
 			llm.Block{Kind: llm.Thinking, State: llm.State{Origin: llm.Anthropic, Data: "xx", Redacted: true}}, llm.Block{Kind: llm.Thinking, Text: "so", State: llm.State{Origin: llm.Gemini, Data: "ts"}}, text("a")), say(llm.User, text("r"))}, nil,
 			`"messages":[{"role":"user","content":[{"type":"text","text":"q"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"xx"},{"type":"text","text":"a"}]},{"role":"user","content":[{"type":"text","text":"r"}]}]`, "[thinking]"},
 		{"media", []llm.Message{say(llm.User,
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/jpg", Data: "AAAA", Detail: "low"}, Cache: &llm.Cache{TTL: "1h"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.png"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "JVBERi0=", Name: "a.pdf"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "text/csv", Data: "YSxi", Context: "c", Cite: true}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, URL: "https://example.com/a.pdf"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "file_1", Origin: llm.Anthropic}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "file-2", Origin: llm.OpenAI}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/tiff", Data: "AAAA"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, URL: "gs://bucket/a.png"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Video, URL: "https://example.com/a.mp4"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/jpg", Data: "AAAA", Detail: "low"}, Cache: &llm.Cache{TTL: "1h"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.png"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "JVBERi0=", Name: "a.pdf"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "text/csv", Data: "YSxi", Context: "c", Cite: true}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, URL: "https://example.com/a.pdf"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "file_1", Origin: llm.Anthropic}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "file-2", Origin: llm.OpenAI}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/tiff", Data: "AAAA"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, URL: "gs://bucket/a.png"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Video, URL: "https://example.com/a.mp4"}},
 			llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: "item_reference"})}, nil,
 			`"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"AAAA"},"cache_control":{"type":"ephemeral","ttl":"1h"}},
 			{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}},

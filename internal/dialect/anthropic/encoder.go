@@ -108,7 +108,7 @@ func (x *encoder) part(dst []byte, e *llm.Event) ([]byte, error) {
 
 // hold keeps a copy of an event of a block that waits.
 func (x *encoder) hold(w *waiting, e *llm.Event) error {
-	x.held += len(e.Text) + len(e.State.Data) + len(e.Block.Raw) + len(e.Block.Media.Data) + len(e.Citation.Raw) + 64
+	x.held += len(e.Text) + len(e.State.Data) + len(e.Block.Raw) + len(e.Block.Data()) + len(e.Citation.Raw) + 64
 	if x.held > dialect.MaxText {
 		return dialect.ErrTooLong
 	}

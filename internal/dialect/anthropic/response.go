@@ -368,7 +368,7 @@ func appendAnswerBlock(dst []byte, b *llm.Block) []byte {
 		dst = appendCall(dst, b)
 		dst = appendInput(append(dst, `,"input":`...), &b.Call)
 	case llm.Media:
-		text := mediaText(&b.Media)
+		text := mediaText(b.Media)
 		if text == "" {
 			return dst
 		}

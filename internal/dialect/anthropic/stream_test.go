@@ -75,7 +75,7 @@ stop","index":2}
 ` + finish("end_turn")},
 		{"refusal, citation, picture, foreign and other candidate's", []llm.Event{
 			open(0, llm.Block{Kind: llm.Text}), {Kind: llm.Cite, Citation: llm.Citation{URL: "u", Title: "t"}}, {Kind: llm.Cite, Citation: llm.Citation{Cited: "c", Document: 1}}, end(0),
-			open(1, llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AA"}}), end(1),
+			open(1, llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AA"}}), end(1),
 			open(2, llm.Block{Kind: llm.Opaque, Vendor: llm.Gemini}), end(2),
 			{Kind: llm.Open, Index: 3, Candidate: 1, Block: text("")}, {Kind: llm.Delta, Index: 3, Candidate: 1, Text: "no"}, {Kind: llm.Close, Index: 3, Candidate: 1},
 			open(4, llm.Block{Kind: llm.Refusal}), delta(4, "no"), end(4), {Kind: llm.Alive}, {Kind: llm.Finished, Finish: llm.FinishStop}},

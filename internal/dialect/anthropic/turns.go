@@ -86,10 +86,10 @@ func keep(b *llm.Block, role llm.Role, d *llm.Drops) bool {
 		d.If(b.Text != "" || !b.State.IsZero(), llm.FieldThinking)
 		return false
 	case llm.Media:
-		if role == llm.User && (b.Vendor == llm.Anthropic || sourceOf(&b.Media) != "") {
+		if role == llm.User && (b.Vendor == llm.Anthropic || sourceOf(b.Media) != "") {
 			return true
 		}
-		d.Add(mediaField(&b.Media))
+		d.Add(mediaField(b.Media))
 		return false
 	case llm.Opaque:
 		if b.Vendor == llm.Anthropic && (!system || b.Type == billing) {
@@ -162,15 +162,22 @@ func (p *pairing) assistant(t turn, later []turn) turn {
 		if b.Kind != llm.ToolCall {
 			continue
 		}
-		answer := llm.Block{Kind: llm.ToolResult, Result: llm.Result{IsError: true,
-			Content: []llm.Block{{Kind: llm.Text, Text: "The tool gave no result."}}}}
-		if found := p.find(b.Call.ID, later); found != nil {
-			answer = *found
-			p.took = append(p.took, found)
-		}
+		found := p.find(b.Call.ID, later)
 		b.Call.ID = p.id(b.Call.ID)
-		answer.Result.CallID = b.Call.ID
-		p.open = append(p.open, answer)
+		switch {
+		case found == nil:
+			p.open = append(p.open, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: b.Call.ID, IsError: true,
+				Content: []llm.Block{{Kind: llm.Text, Text: "The tool gave no result."}}}})
+			continue
+		case found.Result.CallID != b.Call.ID:
+			named := *found.Result // a copy: the request is the caller's
+			named.CallID = b.Call.ID
+			p.open = append(p.open, *found)
+			p.open[len(p.open)-1].Result = &named
+		default:
+			p.open = append(p.open, *found)
+		}
+		p.took = append(p.took, found)
 	}
 	return t
 }

@@ -298,7 +298,7 @@ func (c *conversation) part(blocks []llm.Block, at place, p *wirePart) ([]llm.Bl
 const besideFiles = "contents["
 
 // file is a file with what is said beside it.
-func (c *conversation) file(at place, p *wirePart, a llm.Attachment) llm.Block {
+func (c *conversation) file(at place, p *wirePart, a *llm.Attachment) llm.Block {
 	b := llm.Block{Kind: llm.Media, Media: a}
 	if p.VideoMetadata == nil && p.MediaResolution == nil {
 		return b
@@ -348,7 +348,7 @@ func (c *conversation) result(at place, w *wireResult) (llm.Block, error) {
 		id = "call_" + strconv.Itoa(c.made)
 		c.made++
 	}
-	result := llm.Result{CallID: id, Name: name, Custom: custom}
+	result := &llm.Result{CallID: id, Name: name, Custom: custom}
 	result.Content, result.IsError = readOutput(w.Response)
 	for i := range w.Parts {
 		switch p := &w.Parts[i]; {

@@ -16,7 +16,7 @@ import (
 func TestDecodeRequest(t *testing.T) {
 	t.Parallel()
 	user := []llm.Message{say(llm.User, words("hi"))}
-	media := func(a llm.Attachment) llm.Block { return llm.Block{Kind: llm.Media, Media: a} }
+	media := func(a llm.Attachment) llm.Block { return llm.Block{Kind: llm.Media, Media: &a} }
 	tests := []struct {
 		name, body string
 		want       llm.Request
@@ -46,7 +46,7 @@ func TestDecodeRequest(t *testing.T) {
 		{"files", `{"systemInstruction":{"parts":{"text":"sys"}},"contents":{"parts":[{"inline_data":{"mime_type":"image/png","data":"-_8"}},{"fileData":{"fileUri":"gs://b/o","mimeType":"video/mp4"},"videoMetadata":{"fps":1}},
 			{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/x"}},{"inlineData":{"mimeType":"text/plain","data":"aGk="}}]}}`,
 			llm.Request{Extra: map[string]llm.JSON{"contents[0].parts[1].videoMetadata": llm.JSON(`{"fps":1}`)}, Messages: []llm.Message{say(llm.System, words("sys")), say(llm.User,
-				media(llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "+/8="}), llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Video, MIMEType: "video/mp4", URL: "gs://b/o"}, Vendor: llm.Gemini, Raw: llm.JSON(`{"videoMetadata":{"fps":1}}`)},
+				media(llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "+/8="}), llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Video, MIMEType: "video/mp4", URL: "gs://b/o"}, Vendor: llm.Gemini, Raw: llm.JSON(`{"videoMetadata":{"fps":1}}`)},
 				media(llm.Attachment{Kind: llm.Document, FileID: "https://generativelanguage.googleapis.com/v1beta/files/x", Origin: llm.Gemini}),
 				media(llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Text: "hi"}))}}},
 		{"calls without ids", `{"contents":[{"parts":[{"text":"hi"}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{"n":1}}},{"functionCall":{"name":"f"}},{"functionCall":{"name":"g"}}]},

@@ -42,7 +42,7 @@ func TestDecoderBlocks(t *testing.T) {
 		{"free text call", []string{candidate(`{"functionCall":{"name":"p__text","id":"i","args":{"input":"x\ny"}}}`), stop},
 			[]llm.Block{{Kind: llm.ToolCall, Call: llm.Call{ID: "i", Name: "p", Input: "x\ny", Custom: true}}}},
 		{"signed picture", []string{candidate(`{"inlineData":{"mimeType":"image/png","data":"-_8="},"thoughtSignature":"S"}`), stop},
-			[]llm.Block{{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "+/8="}}, {Kind: llm.Thinking, State: state}}},
+			[]llm.Block{{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "+/8="}}, {Kind: llm.Thinking, State: state}}},
 		{"code", []string{candidate(`{"executableCode":{"code":"1"}},{"codeExecutionResult":{"output":"2"}}`), stop},
 			[]llm.Block{{Kind: llm.Opaque, Vendor: llm.Gemini, Type: "executableCode", Raw: llm.JSON(`{"executableCode":{"code":"1"}}`)},
 				{Kind: llm.Opaque, Vendor: llm.Gemini, Type: "codeExecutionResult", Raw: llm.JSON(`{"codeExecutionResult":{"output":"2"}}`)}}},

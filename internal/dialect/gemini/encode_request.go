@@ -148,7 +148,7 @@ func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
 				parts = append(parts, p)
 			}
 		case llm.ToolResult:
-			parts = append(parts, e.result(&b.Result)...)
+			parts = append(parts, e.result(b.Result)...)
 		case llm.Opaque:
 			parts = e.opaque(parts, b)
 		case llm.Thinking:
@@ -237,7 +237,7 @@ func (e *requestEncoder) opaque(parts list[wirePart], b *llm.Block) list[wirePar
 
 // file writes a file, with what Gemini's own callers say beside it.
 func (e *requestEncoder) file(b *llm.Block) (wirePart, bool) {
-	p, ok := e.media(&b.Media)
+	p, ok := e.media(b.Media)
 	if ok && b.Vendor == llm.Gemini && b.Type == "" && len(b.Raw) > 0 && json.Unmarshal(b.Raw, &p, fromUpstream) != nil {
 		return wirePart{}, false // it was read before
 	}

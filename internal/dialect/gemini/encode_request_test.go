@@ -25,7 +25,7 @@ func call(id, name, input string, state llm.State) llm.Block {
 }
 
 func result(id string, isError bool, content ...llm.Block) llm.Block {
-	return llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: id, IsError: isError, Content: content}}
+	return llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, IsError: isError, Content: content}}
 }
 
 var hi = []llm.Message{say(llm.User, words("hi"))}
@@ -38,8 +38,8 @@ func TestEncodeRequest(t *testing.T) {
 	tools := []llm.Tool{{Name: "f", Description: "d", Schema: schema, Strict: ptr(true)}, {Name: "none"}}
 	native := llm.State{Origin: llm.Gemini, Data: "AAAA"}
 	other := llm.State{Origin: llm.Anthropic, Data: "sig"}
-	png := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}}
-	named := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "JVBERg==", Name: "a.pdf"}}
+	png := llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}}
+	named := llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "JVBERg==", Name: "a.pdf"}}
 	tests := []struct {
 		name    string
 		in      llm.Request
@@ -84,11 +84,11 @@ func TestEncodeRequest(t *testing.T) {
 		{"format beside tools since 3", llm.Request{Messages: hi, Tools: tools[1:], Format: llm.Format{Mode: llm.FormatJSON}}, dialect.Target{Model: "gemini-3-flash-preview"},
 			`{` + hiWire + `,"tools":[{"functionDeclarations":[{"name":"none"}]}],"generationConfig":{"responseMimeType":"application/json"}}`, nil},
 		{"files", llm.Request{Messages: []llm.Message{say(llm.User, png,
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.webp?x=1"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, URL: "gs://bucket/doc"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, Text: "plain"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Video, FileID: "https://generativelanguage.googleapis.com/v1beta/files/x", Origin: llm.Gemini, MIMEType: "video/mp4"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.OpenAI}})}}, dialect.Target{},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.webp?x=1"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, URL: "gs://bucket/doc"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, Text: "plain"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Video, FileID: "https://generativelanguage.googleapis.com/v1beta/files/x", Origin: llm.Gemini, MIMEType: "video/mp4"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.OpenAI}})}}, dialect.Target{},
 			`{"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"iVBORw=="}},{"fileData":{"mimeType":"image/webp","fileUri":"https://example.com/a.webp?x=1"}},
 				{"fileData":{"mimeType":"application/pdf","fileUri":"gs://bucket/doc"}},{"inlineData":{"mimeType":"text/plain","data":"cGxhaW4="}},
 				{"fileData":{"mimeType":"video/mp4","fileUri":"https://generativelanguage.googleapis.com/v1beta/files/x"}}]}]}`, []llm.Field{llm.FieldFile}},

@@ -17,7 +17,7 @@ func TestCallsAndTheirResponses(t *testing.T) {
 		return `{"functionResponse":{"id":"` + id + `","name":"` + name + `","response":{"output":"` + output + `"}}}`
 	}
 	const none = `{"functionResponse":{"id":"b","name":"g","response":{"error":"The function gave no result."}}}`
-	png := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}}
+	png := llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}}
 	const picture = `{"inlineData":{"mimeType":"image/png","data":"iVBORw=="}}`
 	for name, tt := range map[string]struct {
 		messages []llm.Message

@@ -14,8 +14,8 @@ import (
 )
 
 // attachment reads inline data.
-func (w *wireBlob) attachment() llm.Attachment {
-	a := llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
+func (w *wireBlob) attachment() *llm.Attachment {
+	a := &llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
 	data := strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(w.Data)
 	data = strings.TrimRight(data, "=")
 	if n := len(data) % 4; n > 1 {
@@ -32,8 +32,8 @@ func (w *wireBlob) attachment() llm.Attachment {
 }
 
 // attachment reads a file by its address: gs and http addresses are anybody's, others are names that Google gave.
-func (w *wireFile) attachment() llm.Attachment {
-	a := llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
+func (w *wireFile) attachment() *llm.Attachment {
+	a := &llm.Attachment{Kind: kindOf(w.MIMEType), MIMEType: w.MIMEType, Name: w.DisplayName}
 	if own(w.FileURI) {
 		a.FileID, a.Origin = w.FileURI, llm.Gemini
 	} else {

@@ -160,7 +160,7 @@ func lonePart(b *llm.Block) (wirePart, bool) {
 		return p, false
 	}
 	var e requestEncoder
-	return e.media(&b.Media)
+	return e.media(b.Media)
 }
 
 // wireProbs is the likelihoods of tokens on the wire.

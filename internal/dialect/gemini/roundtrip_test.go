@@ -353,7 +353,7 @@ func TestAnswersOfAllKindsComeBack(t *testing.T) {
 					{Start: 2, End: 4, URL: "https://example.com/1", Title: "one"}, {Start: 2, End: 4, URL: "https://example.com/2", Title: "two"},
 					{Start: 4, End: 7, URL: "https://example.com/1", Title: "one"}}},
 				{Kind: llm.Thinking, State: state("AAAA")},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}},
 				{Kind: llm.Opaque, Vendor: llm.Gemini, Type: "executableCode", Raw: llm.JSON(`{"executableCode":{"code":"1","language":"PYTHON"}}`)},
 				{Kind: llm.ToolCall, Call: llm.Call{ID: "c1", Name: "f", Input: `{"a":[1,2]}`}, State: state("BBBB")},
 				{Kind: llm.ToolCall, Call: llm.Call{ID: "c2", Name: "f", Input: `{}`}},

@@ -368,7 +368,7 @@ func (c *candidate) end() {
 		c.sign(&c.held[i])
 	}
 	if s := c.sound; s != nil {
-		c.begin(llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, FileID: s.id, Origin: llm.OpenAI, Data: s.data.String(), Text: s.transcript.String()}})
+		c.begin(llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: s.id, Origin: llm.OpenAI, Data: s.data.String(), Text: s.transcript.String()}})
 		c.close()
 	}
 	finish := finishOf(c.reason)

@@ -136,8 +136,8 @@ func (d *requestDecoder) part(p *part, at string) (llm.Block, error) {
 }
 
 // located is a file by its address, which may hold the file itself.
-func located(kind llm.MediaKind, address, at string) (llm.Attachment, error) {
-	a := llm.Attachment{Kind: kind}
+func located(kind llm.MediaKind, address, at string) (*llm.Attachment, error) {
+	a := &llm.Attachment{Kind: kind}
 	scheme, _, _ := strings.Cut(address, ":")
 	switch strings.ToLower(scheme) {
 	case "http", "https", "gs":
@@ -152,8 +152,8 @@ func located(kind llm.MediaKind, address, at string) (llm.Attachment, error) {
 	return a, &llm.RequestError{Param: at, Code: "invalid_image_url", Message: "Invalid '" + at + "': expected an http or https address, or a base64-encoded data URL."}
 }
 
-func sound(in *inputAudio, at string) (llm.Attachment, error) {
-	a := llm.Attachment{Kind: llm.Audio}
+func sound(in *inputAudio, at string) (*llm.Attachment, error) {
+	a := &llm.Attachment{Kind: llm.Audio}
 	data := in.Data
 	if strings.HasPrefix(data, "data:") { // Qwen's way
 		if _, rest, ok := strings.Cut(data, ","); ok {
@@ -174,8 +174,8 @@ func sound(in *inputAudio, at string) (llm.Attachment, error) {
 	return a, nil
 }
 
-func document(f *file, at string) (llm.Attachment, error) {
-	a := llm.Attachment{Kind: llm.Document, Name: f.Filename}
+func document(f *file, at string) (*llm.Attachment, error) {
+	a := &llm.Attachment{Kind: llm.Document, Name: f.Filename}
 	switch {
 	case f.FileID != "":
 		a.FileID, a.Origin = f.FileID, llm.OpenAI
@@ -217,7 +217,7 @@ func (d *requestDecoder) assistant(m *message, out *llm.Message, at string) erro
 		said = append(said, llm.Block{Kind: llm.Refusal, Text: *m.Refusal})
 	}
 	if m.Audio != nil && m.Audio.ID != "" {
-		said = append(said, llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, FileID: m.Audio.ID, Origin: llm.OpenAI}})
+		said = append(said, llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: m.Audio.ID, Origin: llm.OpenAI}})
 	}
 	for i := range m.Annotations {
 		for j := range said {
@@ -331,7 +331,7 @@ func (d *requestDecoder) result(m *message, at string) error {
 	if id == "" {
 		return refusal.Missing(at + ".tool_call_id")
 	}
-	r := llm.Result{CallID: id, Name: m.Name}
+	r := &llm.Result{CallID: id, Name: m.Name}
 	if call, ok := d.calls[id]; ok {
 		r.Name, r.Custom = call.Name, call.Custom
 	}

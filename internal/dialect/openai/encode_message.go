@@ -107,7 +107,7 @@ func appendBlock(to, from []llm.Block, i int) []llm.Block {
 
 // result writes one tool message and returns what it cannot hold.
 func (e *requestEncoder) result(b *llm.Block) []llm.Block {
-	r := &b.Result
+	r := b.Result
 	var texts, rest []llm.Block
 	for i := range r.Content {
 		switch c := &r.Content[i]; c.Kind {
@@ -194,7 +194,7 @@ func (e *requestEncoder) part(b *llm.Block) (p part, ok bool) {
 	case llm.Refusal:
 		p, ok = part{Type: "refusal", Refusal: &b.Text}, true
 	case llm.Media:
-		p, ok = e.media(&b.Media)
+		p, ok = e.media(b.Media)
 	case llm.Opaque:
 		p, ok = e.opaque(b)
 	case llm.Thinking, llm.ToolCall, llm.ToolResult: // have their places in the message

@@ -201,7 +201,7 @@ func inputOf(c *llm.Call) string {
 func appendMedia(b []byte, blocks []llm.Block) []byte {
 	pictures, heard := 0, false
 	for i := range blocks {
-		a := &blocks[i].Media
+		a := blocks[i].Media
 		if blocks[i].Kind != llm.Media || a.Kind != llm.Image || a.Address("image/png") == "" {
 			continue
 		}
@@ -217,7 +217,7 @@ func appendMedia(b []byte, blocks []llm.Block) []byte {
 		b = append(b, ']')
 	}
 	for i := range blocks {
-		a := &blocks[i].Media
+		a := blocks[i].Media
 		if blocks[i].Kind == llm.Media && a.Kind == llm.Audio && (a.Data != "" || a.FileID != "") && !heard {
 			heard = true
 			b = appendSound(append(b, `,"audio":`...), a)

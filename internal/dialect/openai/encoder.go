@@ -398,7 +398,7 @@ func (e *encoder) cite(b []byte, o *openBlock, ev *llm.Event) []byte {
 
 // media appends a picture or a sound.
 func (e *encoder) media(b []byte, ev *llm.Event) []byte {
-	a := &ev.Block.Media
+	a := ev.Block.Media
 	switch {
 	case a.Kind == llm.Image && a.Address("image/png") != "":
 		var s *speaker

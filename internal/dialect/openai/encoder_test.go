@@ -120,7 +120,7 @@ func TestEncoder(t *testing.T) {
 		Usage: llm.Usage{Input: 10, CachedInput: 5, CacheWrite5m: 1, CacheWrite1h: 2, Output: 9, Reasoning: 4, AudioInput: 1},
 		Candidates: []llm.Candidate{{Finish: llm.FinishTools, Blocks: []llm.Block{unsigned("hm"), text("sé\n"), {Kind: llm.Text, Text: "e", Citations: []llm.Citation{{Start: 0, End: 1, URL: "u", Title: "t"}, {Cited: "no address"}}},
 			{Kind: llm.Opaque, Vendor: llm.Anthropic, Type: "x"}, call("a", "f", `{"x":1}`), call("b", "g", ""), {Kind: llm.ToolCall, Call: llm.Call{ID: "c", Name: "h", Input: "in", Custom: true}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}}}}}}, &llm.Request{IncludeUsage: true})
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}}}}}}, &llm.Request{IncludeUsage: true})
 	want := data(
 		head(`"role":"assistant","reasoning_content":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","index":0}]`, "null"),
 		head(`"content":"sé\n"`, "null"), head(`"content":"e"`, "null"),
@@ -151,7 +151,7 @@ func TestEncodeResponse(t *testing.T) {
 	got := openai.Dialect{}.EncodeResponse(&llm.Response{ID: "r1", Model: "m", Created: 7, Candidates: []llm.Candidate{
 		{Finish: llm.FinishRefusal, Blocks: []llm.Block{{Kind: llm.Refusal, Text: "no"}}},
 		{Index: 1, Finish: llm.FinishTools, Blocks: []llm.Block{unsigned("hm"), call("a", "f", ""), call("b", "g", "1")}},
-		{Index: 2, Finish: llm.FinishContext, Blocks: []llm.Block{{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, FileID: "au", Data: "AAAA", Text: "hi"}}}},
+		{Index: 2, Finish: llm.FinishContext, Blocks: []llm.Block{{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: "au", Data: "AAAA", Text: "hi"}}}},
 	}}, &llm.Request{})
 	want := `{"id":"r1","object":"chat.completion","created":7,"model":"m","choices":[` +
 		`{"index":0,"message":{"role":"assistant","content":null,"refusal":"no","annotations":[]},"logprobs":null,"finish_reason":"stop"},` +

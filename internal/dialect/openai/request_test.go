@@ -73,7 +73,7 @@ func TestDecodeRequest(t *testing.T) {
 		{"functions", `"functions":[{"name":"f"}],"function_call":{"name":"f"},"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{\"a\":1}"}},{"role":"function","name":"f","content":"r"}]`,
 			llm.Request{Functions: true, Tools: []llm.Tool{{Name: "f"}}, Choice: llm.Choice{Mode: llm.Required, Names: []string{"f"}}, Messages: []llm.Message{user[0],
 				{Role: llm.Assistant, Blocks: []llm.Block{call("call_function_1", "f", `{"a":1}`)}},
-				{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{CallID: "call_function_1", Name: "f", Content: []llm.Block{text("r")}}}}}}}},
+				{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: &llm.Result{CallID: "call_function_1", Name: "f", Content: []llm.Block{text("r")}}}}}}}},
 		{"roles", `"messages":[{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral","ttl":"1h"}}]},{"role":"user","name":"bo","content":"hi"},{"role":"developer","content":"c"}]`,
 			llm.Request{Messages: []llm.Message{{Role: llm.System, Blocks: []llm.Block{text("a"), {Kind: llm.Text, Text: "b", Cache: &llm.Cache{TTL: "1h"}}}},
 				{Role: llm.User, Name: "bo", Blocks: []llm.Block{text("hi")}}, {Role: llm.Developer, Blocks: []llm.Block{text("c")}}}}},
@@ -81,21 +81,21 @@ func TestDecodeRequest(t *testing.T) {
 			{"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}},{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA","filename":"a.pdf"}},{"type":"file","file":{"file_id":"file-1"}},
 			{"type":"video_url","video_url":{"url":"https://e.example/a.mp4"}},{"type":"odd","x":1}]}]`,
 			llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{text("x"),
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, URL: "https://e.example/a.png", Detail: "low"}},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, MIMEType: "audio/mpeg", Data: "AAAA"}},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "AAAA", Name: "a.pdf"}},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.OpenAI}},
-				{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Video, URL: "https://e.example/a.mp4"}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, URL: "https://e.example/a.png", Detail: "low"}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, MIMEType: "audio/mpeg", Data: "AAAA"}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "AAAA", Name: "a.pdf"}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.OpenAI}},
+				{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Video, URL: "https://e.example/a.mp4"}},
 				{Kind: llm.Opaque, Vendor: llm.OpenAI, Type: "odd", Raw: llm.JSON(`{"type":"odd","x":1}`)}}}}}},
 		{"a tool loop", `"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"let me","reasoning_content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"b","type":"custom","custom":{"name":"g","input":"in"}}]},
 			{"role":"tool","tool_call_id":"a","content":"1"},{"role":"tool","tool_call_id":"b","content":[{"type":"text","text":"2"}]},{"role":"user","content":"go on"},{"role":"assistant","content":"","refusal":"no"},{"role":"assistant","audio":{"id":"au"}}]`,
 			llm.Request{Messages: []llm.Message{user[0],
 				{Role: llm.Assistant, Blocks: []llm.Block{unsigned("hm"), text("let me"), call("a", "f", `{"x":1}`), {Kind: llm.ToolCall, Call: llm.Call{ID: "b", Name: "g", Input: "in", Custom: true}}}},
-				{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{CallID: "a", Name: "f", Content: []llm.Block{text("1")}}},
-					{Kind: llm.ToolResult, Result: llm.Result{CallID: "b", Name: "g", Custom: true, Content: []llm.Block{text("2")}}}, text("go on")}},
+				{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: &llm.Result{CallID: "a", Name: "f", Content: []llm.Block{text("1")}}},
+					{Kind: llm.ToolResult, Result: &llm.Result{CallID: "b", Name: "g", Custom: true, Content: []llm.Block{text("2")}}}, text("go on")}},
 				{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.Refusal, Text: "no"}}},
-				{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, FileID: "au", Origin: llm.OpenAI}}}}}}},
+				{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: "au", Origin: llm.OpenAI}}}}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -233,9 +233,9 @@ func TestEncodeRequestForVendors(t *testing.T) {
 
 func TestEncodeMessages(t *testing.T) {
 	t.Parallel()
-	picture := llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}}
+	picture := llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}}
 	result := func(id string, bad bool, content ...llm.Block) llm.Block {
-		return llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: id, Name: "f", IsError: bad, Content: content}}
+		return llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, Name: "f", IsError: bad, Content: content}}
 	}
 	tests := []struct {
 		name, host string
@@ -270,15 +270,15 @@ func TestEncodeMessages(t *testing.T) {
 		{"citations", "api.openai.com", llm.Assistant, []llm.Block{{Kind: llm.Text, Text: "a", Citations: []llm.Citation{{URL: "x"}}}}, `{"role":"assistant","content":"a"}`, []llm.Field{llm.FieldCitations}},
 		{"another vendor's block", "api.openai.com", llm.Assistant, []llm.Block{text("a"), {Kind: llm.Opaque, Vendor: llm.Anthropic, Type: "server_tool_use", Raw: llm.JSON("{}")}}, `{"role":"assistant","content":[{"type":"text","text":"a"}]}`,
 			[]llm.Field{llm.FieldVendorBlock.With("server_tool_use")}},
-		{"files by id", "api.openai.com", llm.User, []llm.Block{text("x"), {Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.Responses}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "file-2", Origin: llm.Responses}}},
+		{"files by id", "api.openai.com", llm.User, []llm.Block{text("x"), {Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, FileID: "file-1", Origin: llm.Responses}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "file-2", Origin: llm.Responses}}},
 			`{"role":"user","content":[{"type":"text","text":"x"},{"type":"file","file":{"file_id":"file-1"}}]}`, []llm.Field{llm.FieldFile}},
-		{"files", "api.openai.com", llm.User, []llm.Block{text("x"), {Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "AAAA"}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, Text: "plain", Name: "a.txt"}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, URL: "https://e.example/a.pdf"}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "f", Origin: llm.Anthropic}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, MIMEType: "audio/ogg", Data: "AAAA"}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Video, URL: "https://e.example/a.mp4"}}},
+		{"files", "api.openai.com", llm.User, []llm.Block{text("x"), {Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "AAAA"}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, Text: "plain", Name: "a.txt"}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, URL: "https://e.example/a.pdf"}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "f", Origin: llm.Anthropic}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, MIMEType: "audio/ogg", Data: "AAAA"}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Video, URL: "https://e.example/a.mp4"}}},
 			`{"role":"user","content":[{"type":"text","text":"x"},{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA","filename":"document.pdf"}},{"type":"text","text":"a.txt\n\nplain"}]}`,
 			[]llm.Field{llm.FieldDocument, llm.FieldFile, llm.FieldAudio, llm.FieldVideo}},
 	}
@@ -381,7 +381,7 @@ func TestMistralOrder(t *testing.T) {
 		{Role: llm.System, Blocks: []llm.Block{text("be brief")}},
 		{Role: llm.User, Name: "bob", Blocks: []llm.Block{text("go")}},
 		{Role: llm.Assistant, Blocks: []llm.Block{call("abcDEF123", "f", "1")}},
-		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: llm.Result{CallID: "abcDEF123", Content: []llm.Block{text("2")}}}, text("and?")}},
+		{Role: llm.User, Blocks: []llm.Block{{Kind: llm.ToolResult, Result: &llm.Result{CallID: "abcDEF123", Content: []llm.Block{text("2")}}}, text("and?")}},
 		{Role: llm.System, Blocks: []llm.Block{text("hurry")}},
 		{Role: llm.Assistant, Blocks: []llm.Block{{Kind: llm.Refusal, Text: "No"}}},
 	}}

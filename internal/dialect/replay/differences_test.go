@@ -102,7 +102,7 @@ var differences = []difference{
 	}},
 	{messages, false, "answers have no pictures: one is a link to itself", func(_ *llm.Response, c *llm.Candidate, _ string) {
 		for i := range c.Blocks {
-			if m := &c.Blocks[i].Media; m.Kind == llm.Image {
+			if m := c.Blocks[i].Media; m != nil && m.Kind == llm.Image {
 				c.Blocks[i] = llm.Block{Kind: llm.Text, Text: "![image](" + m.Address("") + ")"}
 			}
 		}

@@ -76,7 +76,7 @@ func (f *list) block(role string, b *llm.Block) {
 		}
 	case llm.Media:
 		said = b.Media.URL + b.Media.Data + b.Media.Text + b.Media.FileID
-		f.media(role, &b.Media)
+		f.media(role, b.Media)
 	case llm.Opaque:
 		f.add(llm.FieldVendorBlock.With(b.Type), "%s: %s", b.Vendor, sameJSON(b.Raw))
 	}

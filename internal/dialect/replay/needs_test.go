@@ -15,8 +15,8 @@ func needs(r *llm.Request) llm.Needs {
 		for j := range r.Messages[i].Blocks {
 			b := &r.Messages[i].Blocks[j]
 			n |= mediaNeeds(b)
-			for k := range b.Result.Content {
-				n |= mediaNeeds(&b.Result.Content[k])
+			for k := range b.Content() {
+				n |= mediaNeeds(&b.Content()[k])
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func blockOf(p *part, at string) (b llm.Block, err error) {
 		b.Kind = llm.Media
 		b.Media, err = attachment(llm.Document, p.FileURL, p.FileData, p, at)
 	case "input_audio":
-		b = llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio}}
+		b = llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio}}
 		if p.Audio != nil {
 			var ok bool
 			b.Media.MIMEType = soundType(p.Audio.Format)
@@ -78,7 +78,7 @@ func blockOf(p *part, at string) (b llm.Block, err error) {
 	if err != nil {
 		return b, err
 	}
-	if m := &b.Media; b.Kind == llm.Media && m.URL == "" && m.Data == "" && m.FileID == "" {
+	if m := b.Media; b.Kind == llm.Media && m.URL == "" && m.Data == "" && m.FileID == "" {
 		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' has neither content nor an address nor a file.", at)}
 	}
 	if !isNull(p.Cache) {
@@ -88,8 +88,8 @@ func blockOf(p *part, at string) (b llm.Block, err error) {
 }
 
 // attachment reads a file of a part: by address, which may hold it whole, by content, or by id.
-func attachment(kind llm.MediaKind, url, data string, p *part, at string) (llm.Attachment, error) {
-	a := llm.Attachment{Kind: kind, Name: p.FileName, Detail: p.Detail, FileID: p.FileID}
+func attachment(kind llm.MediaKind, url, data string, p *part, at string) (*llm.Attachment, error) {
+	a := &llm.Attachment{Kind: kind, Name: p.FileName, Detail: p.Detail, FileID: p.FileID}
 	if a.FileID != "" {
 		a.Origin = llm.Responses
 	}
@@ -128,7 +128,7 @@ func drawn(b *llm.Block) {
 	if call.Format == "" {
 		call.Format = "png" // the API's default
 	}
-	b.Kind, b.Media = llm.Media, llm.Attachment{Kind: llm.Image, MIMEType: "image/" + call.Format, Data: call.Result}
+	b.Kind, b.Media = llm.Media, &llm.Attachment{Kind: llm.Image, MIMEType: "image/" + call.Format, Data: call.Result}
 }
 
 // fileType is the type of a file by its name; PDF where that says nothing, which is what the API takes most of all.

@@ -213,7 +213,7 @@ func placeItem(r *llm.Request, rd *reader, it *item, raw jsontext.Value, i int) 
 		}
 		id, _ := llm.UncarryID(it.CallID)
 		return add(r, llm.User, llm.Block{Kind: llm.ToolResult,
-			Result: llm.Result{CallID: id, Name: callName(r, id), Content: content, Custom: it.Type == "custom_tool_call_output"}})
+			Result: &llm.Result{CallID: id, Name: callName(r, id), Content: content, Custom: it.Type == "custom_tool_call_output"}})
 	case localShellCall:
 		if b, ok := shellCallOf(it, raw); ok {
 			return add(r, llm.Assistant, b)

@@ -20,16 +20,16 @@ func foreign() *llm.Request {
 		Reasoning: llm.Reasoning{Budget: 2000}, Logprobs: true, TopLogprobs: 3,
 		Messages: []llm.Message{
 			turn(llm.System, llm.Block{Kind: llm.Text, Text: "be brief", Cache: &llm.Cache{TTL: "1h"}}),
-			turn(llm.User, text("look"), llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
-				llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "BBBB"}},
-				llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, Text: "plain", Name: "notes"}},
-				llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, MIMEType: "audio/wav", Data: "CCCC"}},
-				llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "f", Origin: llm.Anthropic}}),
+			turn(llm.User, text("look"), llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
+				llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "BBBB"}},
+				llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, Text: "plain", Name: "notes"}},
+				llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, MIMEType: "audio/wav", Data: "CCCC"}},
+				llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "f", Origin: llm.Anthropic}}),
 			turn(llm.Assistant, llm.Block{Kind: llm.Thinking, Text: "hm", State: llm.State{Origin: llm.Anthropic, Data: "sig"}},
 				llm.Block{Kind: llm.Thinking, Text: "so", State: llm.State{Origin: llm.Responses, ID: "rs_9", Data: "sealed"}},
 				text("I try"), llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: "t1", Name: "f"}},
 				llm.Block{Kind: llm.Opaque, Vendor: llm.Anthropic, Type: "server_tool_use", Raw: llm.JSON(`{}`)}),
-			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: "t1", IsError: true, Content: []llm.Block{text("no such file")}}}, text("go on")),
+			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: "t1", IsError: true, Content: []llm.Block{text("no such file")}}}, text("go on")),
 		},
 		Tools: []llm.Tool{{Name: "f", Schema: llm.JSON(`{"type":"object"}`)}, {Name: "g", Grammar: llm.JSON(`{"type":"grammar","grammar":{"syntax":"regex","definition":"a+"}}`)},
 			{Vendor: llm.Anthropic, Type: "web_search_20250305", Raw: llm.JSON(`{}`)}},
@@ -97,7 +97,7 @@ func answer() *llm.Response {
 			{Kind: llm.ToolCall, Call: llm.Call{ID: "c1", Name: "f", Input: `{"a":1}`}, State: llm.State{Origin: llm.Gemini, Data: "ts"}},
 			{Kind: llm.ToolCall, Call: llm.Call{ID: "c2", Name: "mail__send"}},
 			{Kind: llm.ToolCall, Call: llm.Call{ID: "c3", Name: "apply_patch", Input: `{"input":"*** Begin Patch"}`}},
-			{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
+			{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA"}},
 		}, Logprobs: []llm.Logprob{{Token: "see", Logprob: -0.5, Top: []llm.Logprob{{Token: "See", Logprob: -1}}}}}}}
 }
 

@@ -150,7 +150,7 @@ func (w *requestWriter) item(b *llm.Block) {
 		}
 		w.next()
 		w.items = append(appendString(append(w.items, kind...), b.Result.CallID), `,"output":`...)
-		w.items = append(append(w.items, w.output(&b.Result)...), '}')
+		w.items = append(append(w.items, w.output(b.Result)...), '}')
 	case llm.Opaque:
 		w.drops.Add(llm.FieldVendorBlock.With(b.Type))
 	case llm.Text, llm.Refusal, llm.Media:
@@ -238,7 +238,7 @@ func (w *requestWriter) part(b *llm.Block, role llm.Role) (part, bool) {
 		return p, false
 	case b.Kind == llm.Media:
 		var field llm.Field
-		if p, field = w.media(&b.Media); field != "" {
+		if p, field = w.media(b.Media); field != "" {
 			w.drops.Add(field)
 			return p, false
 		}

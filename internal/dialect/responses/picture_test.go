@@ -1,6 +1,7 @@
 package responses_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ func TestPictures(t *testing.T) {
 	t.Parallel()
 	for item, want := range map[string]llm.Block{
 		`{"id":"ig_1","type":"image_generation_call","status":"completed","output_format":"webp","result":"UklGRg=="}`: {
-			Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/webp", Data: "UklGRg=="}},
+			Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/webp", Data: "UklGRg=="}},
 		`{"id":"ig_1","type":"image_generation_call","status":"completed","result":"iVBORw=="}`: {
-			Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}},
+			Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "iVBORw=="}},
 		`{"id":"ig_1","type":"image_generation_call","status":"failed","result":null}`: {Kind: llm.Opaque},
 	} {
 		whole := `{"id":"resp_1","object":"response","status":"completed","model":"m","output":[` + item + `]}`
@@ -31,7 +32,7 @@ func TestPictures(t *testing.T) {
 		}
 		for _, r := range []*llm.Response{r, streamed.response} {
 			b := r.Candidates[0].Blocks[0]
-			if b.Kind != want.Kind || b.Media != want.Media || string(b.Raw) != item {
+			if b.Kind != want.Kind || !reflect.DeepEqual(b.Media, want.Media) || string(b.Raw) != item {
 				t.Errorf("%s is read as %+v", item, b)
 			}
 			if got := string(responses.Dialect{}.EncodeResponse(r, nil)); !strings.Contains(got, item) {

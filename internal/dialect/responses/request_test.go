@@ -55,13 +55,13 @@ var requests = []struct {
 		{"type":"input_file","file_url":"https://example.com/b.pdf"},{"type":"input_file","file_id":"file-2"},
 		{"type":"input_audio","input_audio":{"data":"CCCC","format":"mp3"}}]}]}`,
 		llm.Request{Messages: []llm.Message{turn(llm.User, llm.Block{Kind: llm.Text, Text: "see", Cache: &llm.Cache{}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.png", Detail: "high"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA", Detail: "auto"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, FileID: "file-1", Origin: llm.Responses, Detail: "low"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "BBBB", Name: "a.pdf"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, URL: "https://example.com/b.pdf"}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Document, FileID: "file-2", Origin: llm.Responses}},
-			llm.Block{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Audio, MIMEType: "audio/mpeg", Data: "CCCC"}})}}, ""},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, URL: "https://example.com/a.png", Detail: "high"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA", Detail: "auto"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, FileID: "file-1", Origin: llm.Responses, Detail: "low"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, MIMEType: "application/pdf", Data: "BBBB", Name: "a.pdf"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, URL: "https://example.com/b.pdf"}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Document, FileID: "file-2", Origin: llm.Responses}},
+			llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, MIMEType: "audio/mpeg", Data: "CCCC"}})}}, ""},
 	{"a turn with tools", `{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"go"}]},
 		{"type":"reasoning","id":"rs_1","encrypted_content":"sealed","summary":[{"type":"summary_text","text":"hm"}]},
 		{"type":"message","role":"assistant","content":[{"type":"output_text","text":"I look","annotations":[{"type":"url_citation","start_index":0,"end_index":1,"url":"https://example.com","title":"t"}]},{"type":"refusal","refusal":"no"}]},
@@ -79,9 +79,9 @@ var requests = []struct {
 				llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: "c1", Name: "f", Input: `{"a":1}`}},
 				llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: "c2", Name: "g", Input: "free text", Custom: true}},
 				llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: "web_search_call", Raw: llm.JSON(`{"type":"web_search_call","id":"ws_1","status":"completed","action":{"type":"search","query":"q"}}`)}),
-			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: "c1", Name: "f", Content: []llm.Block{text("1")}}},
-				llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: "c2", Name: "g", Custom: true, Content: []llm.Block{text("see"),
-					{Kind: llm.Media, Media: llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA", Detail: "auto"}}}}},
+			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: "c1", Name: "f", Content: []llm.Block{text("1")}}},
+				llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: "c2", Name: "g", Custom: true, Content: []llm.Block{text("see"),
+					{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Image, MIMEType: "image/png", Data: "AAAA", Detail: "auto"}}}}},
 				text("and now"))}}, ""},
 	{"settings", `{"model":"m","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}],"stream":true,"max_output_tokens":50,
 		"temperature":0.5,"top_p":0.9,"top_logprobs":2,"include":["message.output_text.logprobs","reasoning.encrypted_content"],"parallel_tool_calls":false,
@@ -258,7 +258,7 @@ func TestContentOfFiles(t *testing.T) {
 			t.Errorf("%s: %v", part, err)
 			continue
 		}
-		if got := r.Messages[0].Blocks[0].Media; got != want {
+		if got := r.Messages[0].Blocks[0].Media; *got != want {
 			t.Errorf("%s is read as %+v", part, got)
 		}
 	}

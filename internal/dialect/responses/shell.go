@@ -81,7 +81,7 @@ func shellOutputOf(r *llm.Request, rd *reader, it *item, raw jsontext.Value, at 
 		return llm.Block{}, err
 	}
 	id, _ = llm.UncarryID(id)
-	b := llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: id, Name: localShell, Content: content}}
+	b := llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, Name: localShell, Content: content}}
 	if call := callBy(r, id); call == nil || call.Type == localShellCall {
 		b.Vendor, b.Type, b.Raw = llm.Responses, localShellOutput, raw
 	}

@@ -46,7 +46,7 @@ func TestLocalShell(t *testing.T) {
 		want := []llm.Message{
 			turn(llm.Assistant, llm.Block{Kind: llm.ToolCall, State: llm.State{Origin: llm.Gemini, Data: "sig"},
 				Call: llm.Call{ID: "toolu_1", Name: "local_shell", Input: `{"command":["ls","-l"],"env":{},"timeout_ms":5,"working_directory":"/tmp"}`}}),
-			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: llm.Result{CallID: "toolu_1", Name: "local_shell", Content: []llm.Block{text("done")}}}),
+			turn(llm.User, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: "toolu_1", Name: "local_shell", Content: []llm.Block{text("done")}}}),
 		}
 		if diff := cmp.Diff(want, got.Messages); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
