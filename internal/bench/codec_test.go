@@ -48,6 +48,30 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
+// BenchmarkAnswer reads and writes a short whole answer, in every dialect.
+func BenchmarkAnswer(b *testing.B) {
+	asked := &llm.Request{Model: "m"}
+	answer := &llm.Response{ID: "a_1", Model: "m", Created: 1_700_000_000, HasUsage: true, Usage: llm.Usage{Input: 500, Output: 16}, Candidates: []llm.Candidate{{
+		Blocks: []llm.Block{{Kind: llm.Text, Text: "It is in cmd/main.go, as far as I can see."}}, Finish: llm.FinishStop}}}
+	for _, d := range dialects {
+		body := d.EncodeResponse(answer, asked)
+		b.Run("decode/"+d.Name(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := d.DecodeResponse(body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("encode/"+d.Name(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				d.EncodeResponse(answer, asked)
+			}
+		})
+	}
+}
+
 // BenchmarkEvent takes the events of one dialect to another, bytes to bytes.
 func BenchmarkEvent(b *testing.B) {
 	for _, target := range dialects {

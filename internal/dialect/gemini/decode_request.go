@@ -188,9 +188,8 @@ func (c *conversation) content(at int, w *wireContent) error {
 			rest = append(rest, *b)
 		}
 	}
-	m.Blocks = append(results, rest...)
-	if len(results) == 0 {
-		m.Blocks = rest
+	if m.Blocks = rest; len(results) > 0 {
+		m.Blocks = append(results, rest...)
 	}
 	if last := c.last(m.Role); last != nil && m.Role == llm.Assistant {
 		last.Blocks = append(last.Blocks, m.Blocks...) // SDKs keep a streamed answer piece by piece
