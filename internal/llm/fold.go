@@ -98,31 +98,36 @@ func (f *Fold) Response() *Response {
 // Events tells a whole answer as the events of a stream, block by block, each text in one Delta. It stops at the first
 // error that yield returns, and returns it.
 func (r *Response) Events(yield func(*Event) error) error {
-	err := yield(&Event{Kind: Start, ID: r.ID, Model: r.Model, Created: r.Created, ServiceTier: r.ServiceTier, Fingerprint: r.Fingerprint})
+	var event Event // one for all: it escapes, and is large
+	tell := func(e Event) error {
+		event = e
+		return yield(&event)
+	}
+	err := tell(Event{Kind: Start, ID: r.ID, Model: r.Model, Created: r.Created, ServiceTier: r.ServiceTier, Fingerprint: r.Fingerprint})
 	index := 0
 	for i := range r.Candidates {
 		c := &r.Candidates[i]
 		for j := range c.Blocks {
 			if err == nil {
-				err = c.Blocks[j].events(index, c.Index, yield)
+				err = c.Blocks[j].events(index, c.Index, tell)
 			}
 			index++
 		}
 		if err == nil && len(c.Logprobs) > 0 {
-			err = yield(&Event{Kind: Probs, Candidate: c.Index, Logprobs: c.Logprobs})
+			err = tell(Event{Kind: Probs, Candidate: c.Index, Logprobs: c.Logprobs})
 		}
 		if err == nil {
-			err = yield(&Event{Kind: Finished, Candidate: c.Index, Finish: c.Finish, Reason: c.Reason, StopSequence: c.StopSequence})
+			err = tell(Event{Kind: Finished, Candidate: c.Index, Finish: c.Finish, Reason: c.Reason, StopSequence: c.StopSequence})
 		}
 	}
 	if err == nil && r.HasUsage {
-		err = yield(&Event{Kind: Used, Usage: r.Usage})
+		err = tell(Event{Kind: Used, Usage: r.Usage})
 	}
 	return err
 }
 
 // events tells one block.
-func (b *Block) events(index, candidate int, yield func(*Event) error) error {
+func (b *Block) events(index, candidate int, tell func(Event) error) error {
 	open := *b
 	text := b.Text
 	if b.Kind == ToolCall {
@@ -136,20 +141,20 @@ func (b *Block) events(index, candidate int, yield func(*Event) error) error {
 	case b.State.ID != "":
 		event.Block.State = State{Origin: b.State.Origin, ID: b.State.ID} // which names the item from its beginning
 	}
-	err := yield(&event)
+	err := tell(event)
 	if err == nil && text != "" {
-		err = yield(&Event{Kind: Delta, Index: index, Candidate: candidate, Text: text})
+		err = tell(Event{Kind: Delta, Index: index, Candidate: candidate, Text: text})
 	}
 	for i := range b.Citations {
 		if err == nil {
-			err = yield(&Event{Kind: Cite, Index: index, Candidate: candidate, Citation: b.Citations[i]})
+			err = tell(Event{Kind: Cite, Index: index, Candidate: candidate, Citation: b.Citations[i]})
 		}
 	}
 	if err == nil && b.Kind != ToolCall && !b.State.IsZero() {
-		err = yield(&Event{Kind: Sign, Index: index, Candidate: candidate, State: b.State})
+		err = tell(Event{Kind: Sign, Index: index, Candidate: candidate, State: b.State})
 	}
 	if err == nil {
-		err = yield(&Event{Kind: Close, Index: index, Candidate: candidate})
+		err = tell(Event{Kind: Close, Index: index, Candidate: candidate})
 	}
 	return err
 }

@@ -20,7 +20,8 @@ type decoder struct {
 	report report
 	blocks []openBlock // that are open, seldom more than one
 	next   int         // index of the next block
-	told   llm.Event   // the delta at hand: most events are one
+	told   llm.Event   // events escape to their consumer: one for all
+	said   llm.Event   // a Delta, of which only the place and the text change
 	plain  []byte      // the text of a custom tool's input, as far as the event at hand tells it
 
 	started, called, answered, finished bool
@@ -100,10 +101,10 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	case "message_stop":
 		return true, nil
 	case "ping":
-		return false, emit(&llm.Event{Kind: llm.Alive})
+		return false, d.tell(emit, llm.Event{Kind: llm.Alive})
 	}
 	if failed := (Dialect{}).DecodeError(0, data); e.Type == "error" || e.Type == "" && failed.Message != "" {
-		return true, emit(&llm.Event{Kind: llm.Failed, Err: failed})
+		return true, d.tell(emit, llm.Event{Kind: llm.Failed, Err: failed})
 	}
 	return false, nil // an event of later times
 }
@@ -124,7 +125,7 @@ func (d *decoder) start(emit dialect.Emit) error {
 	m := &d.event.Message
 	d.report.read(m.Usage)
 	u, _, _ := d.report.usage()
-	return emit(&llm.Event{Kind: llm.Start, ID: m.ID, Model: m.Model, ServiceTier: tierOf(m.Usage), Usage: u})
+	return d.tell(emit, llm.Event{Kind: llm.Start, ID: m.ID, Model: m.Model, ServiceTier: tierOf(m.Usage), Usage: u})
 }
 
 func (d *decoder) block(wire int) *openBlock {
@@ -190,11 +191,11 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 	b.index = d.next
 	d.next++
 	event.Index = b.index
-	if err := emit(&event); err != nil {
+	if err := d.tell(emit, event); err != nil {
 		return err
 	}
 	for _, c := range b.open.Citations {
-		if err := emit(&llm.Event{Kind: llm.Cite, Index: b.index, Citation: c}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Cite, Index: b.index, Citation: c}); err != nil {
 			return err
 		}
 	}
@@ -216,12 +217,19 @@ func (d *decoder) closeOthers(wire int, kind llm.Kind, emit dialect.Emit) error 
 	return nil
 }
 
+// piece hands on a piece of text. Events are large: nothing of this one is written that is not new.
 func (d *decoder) piece(b *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	b.said = true
-	d.told = llm.Event{Kind: llm.Delta, Index: b.index, Text: text}
+	d.said.Kind, d.said.Index, d.said.Text = llm.Delta, b.index, text
+	return emit(&d.said)
+}
+
+// tell emits an event.
+func (d *decoder) tell(emit dialect.Emit, e llm.Event) error {
+	d.told = e
 	return emit(&d.told)
 }
 
@@ -229,7 +237,7 @@ func (d *decoder) delta(b *openBlock, emit dialect.Emit) error {
 	w := &d.event.Delta
 	switch {
 	case w.Type == "citations_delta" && b.kind == llm.Text:
-		return emit(&llm.Event{Kind: llm.Cite, Index: b.index, Citation: decodeCitation(w.Citation)})
+		return d.tell(emit, llm.Event{Kind: llm.Cite, Index: b.index, Citation: decodeCitation(w.Citation)})
 	case w.Type == "signature_delta" && b.kind == llm.Thinking:
 		return b.hold(w.Signature)
 	case w.Type == "thinking_delta" && b.kind == llm.Thinking:
@@ -296,12 +304,12 @@ func (d *decoder) finish(b *openBlock, emit dialect.Emit) error {
 		if b.open.Kind == llm.Opaque {
 			b.open.Raw = b.whole()
 		}
-		err = emit(&llm.Event{Kind: llm.Open, Index: b.index, Block: b.open})
+		err = d.tell(emit, llm.Event{Kind: llm.Open, Index: b.index, Block: b.open})
 	}
 	if err != nil {
 		return err
 	}
-	return emit(&llm.Event{Kind: llm.Close, Index: b.index})
+	return d.tell(emit, llm.Event{Kind: llm.Close, Index: b.index})
 }
 
 // sign tells what a block of thinking was signed with: by Anthropic, or by another vendor whose state was packed into it.
@@ -312,7 +320,7 @@ func (d *decoder) sign(b *openBlock, emit dialect.Emit) error {
 	} else if b.open.State.Origin != "" {
 		s.Origin, s.ID = b.open.State.Origin, b.open.State.ID
 	}
-	return emit(&llm.Event{Kind: llm.Sign, Index: b.index, State: s})
+	return d.tell(emit, llm.Event{Kind: llm.Sign, Index: b.index, State: s})
 }
 
 // whole is an opaque block with what came of it in pieces.
@@ -350,7 +358,7 @@ func (d *decoder) end(emit dialect.Emit) error {
 		if err := d.finishAll(emit); err != nil {
 			return err
 		}
-		err := emit(&llm.Event{Kind: llm.Finished, Finish: e.Delta.finish(d.called, d.answered), Reason: e.Delta.Reason, StopSequence: e.Delta.Sequence})
+		err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: e.Delta.finish(d.called, d.answered), Reason: e.Delta.Reason, StopSequence: e.Delta.Sequence})
 		if err != nil {
 			return err
 		}
@@ -360,7 +368,7 @@ func (d *decoder) end(emit dialect.Emit) error {
 	}
 	d.report.read(e.Usage)
 	if u, ok, _ := d.report.usage(); ok {
-		return emit(&llm.Event{Kind: llm.Used, Usage: u})
+		return d.tell(emit, llm.Event{Kind: llm.Used, Usage: u})
 	}
 	return nil
 }
@@ -378,13 +386,13 @@ func (d *decoder) finishAll(emit dialect.Emit) error {
 	}
 	b := openBlock{index: d.next}
 	d.next++
-	if err := emit(&llm.Event{Kind: llm.Open, Index: b.index, Block: llm.Block{Kind: llm.Refusal}}); err != nil {
+	if err := d.tell(emit, llm.Event{Kind: llm.Open, Index: b.index, Block: llm.Block{Kind: llm.Refusal}}); err != nil {
 		return err
 	}
 	if err := d.piece(&b, text, emit); err != nil {
 		return err
 	}
-	return emit(&llm.Event{Kind: llm.Close, Index: b.index})
+	return d.tell(emit, llm.Event{Kind: llm.Close, Index: b.index})
 }
 
 // End implements dialect.Decoder.

@@ -18,7 +18,8 @@ const maxCandidates = 128
 // decoder reads a stream: each event is a whole response with what is new.
 type decoder struct {
 	wire       wireResponse
-	event      llm.Event // events escape to their consumer: one for all deltas
+	event      llm.Event // events escape to their consumer: one for all
+	piece      llm.Event // a Delta, of which only the place and the text change
 	started    bool
 	failed     bool
 	blocked    bool // the prompt was refused
@@ -79,7 +80,7 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (bool, error) {
 	if !isNull(w.Error) {
 		d.failed = true
-		return true, emit(&llm.Event{Kind: llm.Failed, Err: Dialect{}.DecodeError(0, data)})
+		return true, d.tell(emit, llm.Event{Kind: llm.Failed, Err: Dialect{}.DecodeError(0, data)})
 	}
 	if w.UsageMetadata != nil {
 		var now report
@@ -105,7 +106,7 @@ func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (boo
 	if w.PromptFeedback != nil {
 		if reason := enum(w.PromptFeedback.BlockReason); reason != "" && len(d.candidates) == 0 {
 			d.candidates, d.blocked = append(d.candidates, &reading{open: -1, finished: true}), true
-			if err := emit(&llm.Event{Kind: llm.Finished, Finish: llm.FinishFilter, Reason: reason}); err != nil {
+			if err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: llm.FinishFilter, Reason: reason}); err != nil {
 				return false, err
 			}
 		}
@@ -123,11 +124,13 @@ func (d *decoder) start(w *wireResponse, emit dialect.Emit) error {
 	}
 	d.started, d.id = true, w.ResponseID
 	e := llm.Event{Kind: llm.Start, ID: w.ResponseID, Model: w.ModelVersion, ServiceTier: d.tier}
-	if at, err := time.Parse(time.RFC3339, w.CreateTime); err == nil {
-		e.Created = at.Unix()
+	if w.CreateTime != "" {
+		if at, err := time.Parse(time.RFC3339, w.CreateTime); err == nil {
+			e.Created = at.Unix()
+		}
 	}
 	e.Usage, _ = d.Usage() // the input's is whole from the first event on
-	return emit(&e)
+	return d.tell(emit, e)
 }
 
 // use tells the usage where it is news.
@@ -137,7 +140,7 @@ func (d *decoder) use(emit dialect.Emit) error {
 		return nil
 	}
 	d.told = u
-	return emit(&llm.Event{Kind: llm.Used, Usage: u, ServiceTier: d.tier})
+	return d.tell(emit, llm.Event{Kind: llm.Used, Usage: u, ServiceTier: d.tier})
 }
 
 // whole reports whether every candidate that began has finished.
@@ -199,7 +202,7 @@ func (d *decoder) candidate(w *wireCandidate, emit dialect.Emit) error {
 		}
 	}
 	if probs := w.LogprobsResult.neutral(); len(probs) > 0 {
-		if err := emit(&llm.Event{Kind: llm.Probs, Candidate: c.index, Logprobs: probs}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Probs, Candidate: c.index, Logprobs: probs}); err != nil {
 			return err
 		}
 	}
@@ -215,7 +218,7 @@ func (d *decoder) candidate(w *wireCandidate, emit dialect.Emit) error {
 	if finish == llm.FinishStop && c.called {
 		finish = llm.FinishTools
 	}
-	return emit(&llm.Event{Kind: llm.Finished, Candidate: c.index, Finish: finish, Reason: reason})
+	return d.tell(emit, llm.Event{Kind: llm.Finished, Candidate: c.index, Finish: finish, Reason: reason})
 }
 
 // part reads one part.
@@ -276,14 +279,25 @@ func (d *decoder) write(c *reading, kind llm.Kind, said string, emit dialect.Emi
 	if kind == llm.Text {
 		c.text.add(said)
 	}
-	d.event = llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: said}
+	return d.delta(c, said, emit)
+}
+
+// tell emits an event.
+func (d *decoder) tell(emit dialect.Emit, e llm.Event) error {
+	d.event = e
 	return emit(&d.event)
+}
+
+// delta emits a piece of what is open. Events are large: nothing of this one is written that is not new.
+func (d *decoder) delta(c *reading, text string, emit dialect.Emit) error {
+	d.piece.Kind, d.piece.Index, d.piece.Candidate, d.piece.Text = llm.Delta, c.open, c.index, text
+	return emit(&d.piece)
 }
 
 func (d *decoder) openBlock(c *reading, b llm.Block, emit dialect.Emit) error {
 	c.open, c.kind = d.next, b.Kind
 	d.next++
-	return emit(&llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
+	return d.tell(emit, llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
 }
 
 // sign ends thinking with its state.
@@ -296,7 +310,7 @@ func (d *decoder) sign(c *reading, state llm.State, emit dialect.Emit) error {
 			return err
 		}
 	}
-	if err := emit(&llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: state}); err != nil {
+	if err := d.tell(emit, llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: state}); err != nil {
 		return err
 	}
 	return d.close(c, emit)
@@ -312,7 +326,7 @@ func (d *decoder) close(c *reading, emit dialect.Emit) error {
 		}
 		at := c.open
 		c.open = -1
-		if err := emit(&llm.Event{Kind: llm.Close, Index: at, Candidate: c.index}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Close, Index: at, Candidate: c.index}); err != nil {
 			return err
 		}
 	}
@@ -360,7 +374,7 @@ func (d *decoder) call(c *reading, w *wireCall, state llm.State, emit dialect.Em
 		return err
 	}
 	if input != "" {
-		if err := emit(&llm.Event{Kind: llm.Delta, Index: c.open, Candidate: c.index, Text: input}); err != nil {
+		if err := d.delta(c, input, emit); err != nil {
 			return err
 		}
 	}
@@ -383,7 +397,7 @@ func clean64(id string) string {
 // cite tells what the open text rests on.
 func (d *decoder) cite(c *reading, emit dialect.Emit) error {
 	for _, citation := range c.sources() {
-		if err := emit(&llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: citation}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: citation}); err != nil {
 			return err
 		}
 	}

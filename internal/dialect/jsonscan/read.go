@@ -3,11 +3,13 @@ package jsonscan
 import (
 	"math"
 	"strconv"
+	"sync"
 )
 
 // Check reads a whole document.
 func Check(p *Paths, document []byte, h Handler) error {
-	var s Scanner
+	s := scanners.Get().(*Scanner)
+	defer s.free()
 	s.Init(p, h)
 	if _, err := s.Write(document); err != nil {
 		return err
@@ -15,9 +17,18 @@ func Check(p *Paths, document []byte, h Handler) error {
 	return s.End()
 }
 
+// scanners are kept for their memory.
+var scanners = sync.Pool{New: func() any { return new(Scanner) }}
+
+func (s *Scanner) free() {
+	s.Init(nil, nil)
+	scanners.Put(s)
+}
+
 // Read reads a document as far as it goes: what stands before a mistake is all there is.
 func Read(p *Paths, document []byte, h Handler) {
-	var s Scanner
+	s := scanners.Get().(*Scanner)
+	defer s.free()
 	s.Init(p, h)
 	_, _ = s.Write(document)
 }

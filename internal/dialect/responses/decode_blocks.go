@@ -32,7 +32,7 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 				d.early = map[place]int{}
 			}
 			d.early[place{o.output, o.part}] = o.size
-			err = emit(&llm.Event{Kind: llm.Close, Index: o.index})
+			err = d.tell(emit, llm.Event{Kind: llm.Close, Index: o.index})
 		}
 	}
 	d.open = kept
@@ -45,7 +45,7 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 	o := &openBlock{output: output, part: part, index: d.next, kind: b.Kind}
 	d.next++
 	d.open = append(d.open, o)
-	return o, emit(&llm.Event{Kind: llm.Open, Index: o.index, Block: b})
+	return o, d.tell(emit, llm.Event{Kind: llm.Open, Index: o.index, Block: b})
 }
 
 // close ends the blocks of an item.
@@ -56,7 +56,7 @@ func (d *decoder) close(output int, emit dialect.Emit) error {
 		if o.output != output {
 			kept = append(kept, o)
 		} else if err == nil {
-			err = emit(&llm.Event{Kind: llm.Close, Index: o.index})
+			err = d.tell(emit, llm.Event{Kind: llm.Close, Index: o.index})
 		}
 	}
 	d.open = kept
@@ -65,7 +65,7 @@ func (d *decoder) close(output int, emit dialect.Emit) error {
 
 func (d *decoder) closeAll(emit dialect.Emit) error {
 	for _, o := range d.open {
-		if err := emit(&llm.Event{Kind: llm.Close, Index: o.index}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Close, Index: o.index}); err != nil {
 			return err
 		}
 	}
@@ -73,14 +73,14 @@ func (d *decoder) closeAll(emit dialect.Emit) error {
 	return nil
 }
 
-// pass hands on a piece of text, in an event that is used again: those are large.
+// pass hands on a piece of text. Events are large: nothing of this one is written that is not new.
 func (d *decoder) pass(o *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	o.size += len(text)
-	d.out = llm.Event{Kind: llm.Delta, Index: o.index, Text: text}
-	return emit(&d.out)
+	d.piece.Kind, d.piece.Index, d.piece.Text = llm.Delta, o.index, text
+	return emit(&d.piece)
 }
 
 // rest hands on what of a whole text was not.
@@ -144,7 +144,7 @@ func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
 		return nil
 	}
 	o.probs = true
-	return emit(&llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(probs)})
+	return d.tell(emit, llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(probs)})
 }
 
 // thinkingDelta passes on a piece of a summary, or of the thinking itself. Its parts are apart by blank lines.
@@ -202,7 +202,7 @@ func (d *decoder) annotation(emit dialect.Emit) error {
 		}
 	}
 	o.cited++
-	return emit(&llm.Event{Kind: llm.Cite, Index: o.index, Citation: c})
+	return d.tell(emit, llm.Event{Kind: llm.Cite, Index: o.index, Citation: c})
 }
 
 // itemDone takes a whole item: what of it has not come in pieces is passed on.
@@ -236,7 +236,7 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 			err = d.rest(o, b.Text, emit)
 		}
 		if err == nil && !b.State.IsZero() {
-			err = emit(&llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
+			err = d.tell(emit, llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
 		}
 	case "function_call", "custom_tool_call":
 		err = d.callDone(&it, output, emit)
@@ -330,12 +330,12 @@ func (d *decoder) partDone(p *part, output, at int, emit dialect.Emit) error {
 		return err
 	}
 	for _, c := range citationsOf(p.Annotations[min(o.cited, len(p.Annotations)):]) {
-		if err := emit(&llm.Event{Kind: llm.Cite, Index: o.index, Citation: c}); err != nil {
+		if err := d.tell(emit, llm.Event{Kind: llm.Cite, Index: o.index, Citation: c}); err != nil {
 			return err
 		}
 	}
 	if len(p.Logprobs) == 0 || o.probs {
 		return nil
 	}
-	return emit(&llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(p.Logprobs)})
+	return d.tell(emit, llm.Event{Kind: llm.Probs, Logprobs: logprobsOf(p.Logprobs)})
 }

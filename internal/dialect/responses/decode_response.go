@@ -36,17 +36,17 @@ func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	d := decoder{started: true}
 	var fold llm.Fold
 	take := func(e *llm.Event) error { fold.Add(e); return nil }
-	_ = take(&llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created), ServiceTier: head.Tier})
+	_ = d.tell(take, llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created), ServiceTier: head.Tier})
 	for i, raw := range head.Output {
 		if err := d.itemDone(raw, i, take); err != nil {
 			return nil, err
 		}
 	}
 	finish, reason := head.finish(d.calls, d.refused)
-	_ = take(&llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason})
+	_ = d.tell(take, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason})
 	d.report = reportOf(head.Usage)
 	if u, ok := d.Usage(); ok {
-		_ = take(&llm.Event{Kind: llm.Used, Usage: u})
+		_ = d.tell(take, llm.Event{Kind: llm.Used, Usage: u})
 	}
 	return fold.Response(), nil
 }

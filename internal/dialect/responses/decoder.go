@@ -5,6 +5,7 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -18,7 +19,8 @@ const maxOpen = 1024
 // item behind its pieces, or without any, adds what is missing.
 type decoder struct {
 	ev      event
-	out     llm.Event
+	out     llm.Event // events escape to their consumer: one for all
+	piece   llm.Event // a Delta, of which only the place and the text change
 	started bool
 	ended   bool // Finished or Failed was emitted
 	failed  bool
@@ -139,12 +141,18 @@ func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	return false, d.alive(emit)
 }
 
+// tell emits an event.
+func (d *decoder) tell(emit dialect.Emit, e llm.Event) error {
+	d.out = e
+	return emit(&d.out)
+}
+
 // alive tells that the vendor is at work, once the answer has begun.
 func (d *decoder) alive(emit dialect.Emit) error {
 	if !d.started {
 		return nil
 	}
-	return emit(&llm.Event{Kind: llm.Alive})
+	return d.tell(emit, llm.Event{Kind: llm.Alive})
 }
 
 // answerHead is what a response object says of the answer as a whole.
@@ -188,7 +196,7 @@ func (d *decoder) start(emit dialect.Emit) error {
 			return err
 		}
 	}
-	return emit(&llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
+	return d.tell(emit, llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
 }
 
 // fail passes on an error in the middle of the stream.
@@ -202,7 +210,7 @@ func (d *decoder) fail(data []byte, emit dialect.Emit) error {
 	if c.Error == nil {
 		c.Error = streamError("", "", "", "")
 	}
-	return emit(&llm.Event{Kind: llm.Failed, Err: c.Error})
+	return d.tell(emit, llm.Event{Kind: llm.Failed, Err: c.Error})
 }
 
 // finish ends the answer.
@@ -231,14 +239,14 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	}
 	finish, reason := head.finish(d.calls, d.refused)
 	d.ended = true
-	if err := emit(&llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
+	if err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
 		return err
 	}
 	if now := reportOf(head.Usage); now.seen {
 		d.report = now
 	}
 	if u, ok := d.Usage(); ok {
-		return emit(&llm.Event{Kind: llm.Used, Usage: u})
+		return d.tell(emit, llm.Event{Kind: llm.Used, Usage: u})
 	}
 	return nil
 }
@@ -286,9 +294,9 @@ func reportOf(raw jsontext.Value) report {
 	if raw.Kind() != '{' {
 		return r
 	}
-	w := watch{event: true}
-	if err := w.scan(append(append([]byte(`{"usage":`), raw...), '}')); err == nil {
-		r = w.doc.usage
+	if err := jsonscan.Check(usagePaths, raw, &r); err != nil {
+		return report{}
 	}
+	r.seen = true
 	return r
 }

@@ -85,7 +85,7 @@ func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	if r.ServiceTier != "" {
 		e.tier = r.ServiceTier
 	}
-	return e.appendObject(nil, endingOf(e.finish))
+	return e.appendObject(make([]byte, 0, 1<<10+len(e.settings)+len(e.items)), endingOf(e.finish))
 }
 
 // Append implements dialect.Encoder.

@@ -16,7 +16,11 @@ func settingsOf(to *llm.Request) []byte {
 	if to == nil {
 		to = &llm.Request{}
 	}
-	b := append([]byte(nil), `,"background":false,"instructions":null,"max_output_tokens":`...)
+	room := 1 << 10
+	for i := range to.Tools {
+		room += 128 + len(to.Tools[i].Description) + len(to.Tools[i].Schema)
+	}
+	b := append(make([]byte, 0, room), `,"background":false,"instructions":null,"max_output_tokens":`...)
 	b = appendCount(b, to.MaxTokens)
 	b = append(b, `,"max_tool_calls":null,"parallel_tool_calls":`...)
 	b = strconv.AppendBool(b, to.Parallel == nil || *to.Parallel)

@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 )
 
@@ -26,6 +27,42 @@ const (
 	imageOutput
 	reportFields
 )
+
+// countNames are the counts within a usage object.
+var countNames = map[string]reportField{
+	"input_tokens":                            inputTokens,
+	"output_tokens":                           outputTokens,
+	"total_tokens":                            totalTokens,
+	"input_tokens_details.cached_tokens":      cachedTokens,
+	"input_tokens_details.cache_write_tokens": cacheWriteTokens,
+	"input_tokens_details.audio_tokens":       audioInput,
+	"input_tokens_details.image_tokens":       imageInput,
+	"output_tokens_details.reasoning_tokens":  reasoningTokens,
+	"output_tokens_details.audio_tokens":      audioOutput,
+	"output_tokens_details.image_tokens":      imageOutput,
+}
+
+// usagePaths find the counts in a usage object by itself; an ID is a field and one.
+var usagePaths = func() *jsonscan.Paths {
+	paths := make(map[string]jsonscan.ID, len(countNames))
+	for name, field := range countNames {
+		paths[name] = jsonscan.ID(field) + 1
+	}
+	return jsonscan.Compile(paths)
+}()
+
+// Open implements jsonscan.Handler.
+func (*report) Open(jsonscan.ID, jsonscan.Kind, int64) {}
+
+// Text implements jsonscan.Handler.
+func (*report) Text(jsonscan.ID, []byte) {}
+
+// Close implements jsonscan.Handler.
+func (r *report) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
+	if kind != jsonscan.Null {
+		r.set(reportField(id-1), raw)
+	}
+}
 
 // set takes a count from the text of a JSON number.
 func (r *report) set(f reportField, raw []byte) {

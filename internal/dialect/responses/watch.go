@@ -275,18 +275,7 @@ var answerPaths = func() *jsonscan.Paths {
 	}
 	for _, at := range []string{"usage", "response.usage"} {
 		paths[at] = idUsage
-		for name, field := range map[string]reportField{
-			"input_tokens":                            inputTokens,
-			"output_tokens":                           outputTokens,
-			"total_tokens":                            totalTokens,
-			"input_tokens_details.cached_tokens":      cachedTokens,
-			"input_tokens_details.cache_write_tokens": cacheWriteTokens,
-			"input_tokens_details.audio_tokens":       audioInput,
-			"input_tokens_details.image_tokens":       imageInput,
-			"output_tokens_details.reasoning_tokens":  reasoningTokens,
-			"output_tokens_details.audio_tokens":      audioOutput,
-			"output_tokens_details.image_tokens":      imageOutput,
-		} {
+		for name, field := range countNames {
 			paths[at+"."+name] = idCount + jsonscan.ID(field)
 		}
 	}
