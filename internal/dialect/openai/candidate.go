@@ -242,7 +242,7 @@ func (c *candidate) picture(p *part) {
 	if p.ImageURL == nil {
 		return
 	}
-	a, err := located(llm.Image, p.ImageURL.URL, "")
+	a, err := located(llm.Image, p.ImageURL.URL, place{}, "")
 	if err != nil {
 		return // no picture that anybody could show
 	}

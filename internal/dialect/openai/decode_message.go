@@ -12,7 +12,7 @@ import (
 
 // message reads one message. Messages of tools in a row become one turn of the user's, and what the user says behind them
 // is part of it.
-func (d *requestDecoder) message(m *message, at string) error {
+func (d *requestDecoder) message(m *message, at place) error {
 	d.extra("messages.", m.Extra)
 	out := llm.Message{Name: m.Name}
 	switch m.Role {
@@ -28,11 +28,11 @@ func (d *requestDecoder) message(m *message, at string) error {
 	case "tool", "function":
 		return d.result(m, at)
 	case "":
-		return refusal.Missing(at + ".role")
+		return refusal.Missing(at.of(".role"))
 	default:
-		return refusal.Invalid(at+".role", "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
+		return refusal.Invalid(at.of(".role"), "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
 	}
-	blocks, err := d.content(&m.Content, at+".content")
+	blocks, err := d.content(&m.Content, at.in(".content"))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func markLast(blocks []llm.Block, c *cacheControl) {
 }
 
 // content reads a message's content.
-func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
+func (d *requestDecoder) content(c *content, at place) ([]llm.Block, error) {
 	if c.parts == nil {
 		if !c.set || c.text == "" {
 			return nil, nil
@@ -81,12 +81,12 @@ func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
-				return nil, refusal.Invalid(fmt.Sprintf("%s[%d].cachePoint", at, i), "there is nothing before it in the message.")
+				return nil, refusal.Invalid(at.at(i).of(".cachePoint"), "there is nothing before it in the message.")
 			}
 			markLast(blocks, (*cacheControl)(p.CachePoint))
 			continue
 		}
-		b, err := d.part(&c.parts[i], fmt.Sprintf("%s[%d]", at, i))
+		b, err := d.part(&c.parts[i], at.at(i))
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func (d *requestDecoder) content(c *content, at string) ([]llm.Block, error) {
 	return blocks, nil
 }
 
-func (d *requestDecoder) part(p *part, at string) (llm.Block, error) {
+func (d *requestDecoder) part(p *part, at place) (llm.Block, error) {
 	b := llm.Block{Kind: llm.Media, Cache: p.CacheControl.cache()}
 	if p.Breakpoint != nil && b.Cache == nil {
 		b.Cache = &llm.Cache{}
@@ -114,18 +114,18 @@ func (d *requestDecoder) part(p *part, at string) (llm.Block, error) {
 			}
 		}
 	case p.Type == "image_url" && p.ImageURL != nil:
-		b.Media, err = located(llm.Image, p.ImageURL.URL, at+".image_url.url")
+		b.Media, err = located(llm.Image, p.ImageURL.URL, at, ".image_url.url")
 		b.Media.Detail = p.ImageURL.Detail
 	case p.Type == "video_url" && p.VideoURL != nil:
-		b.Media, err = located(llm.Video, p.VideoURL.URL, at+".video_url.url")
+		b.Media, err = located(llm.Video, p.VideoURL.URL, at, ".video_url.url")
 	case p.Type == "input_audio" && p.InputAudio != nil:
-		b.Media, err = sound(p.InputAudio, at+".input_audio")
+		b.Media, err = sound(p.InputAudio, at.in(".input_audio"))
 	case p.Type == "file" && p.File != nil:
-		b.Media, err = document(p.File, at+".file")
+		b.Media, err = document(p.File, at.in(".file"))
 	case p.Type == "":
-		return b, refusal.Missing(at + ".type")
+		return b, refusal.Missing(at.of(".type"))
 	case p.Type == "text" || p.Type == "refusal" || p.Type == "image_url" || p.Type == "video_url" || p.Type == "input_audio" || p.Type == "file":
-		return b, refusal.Missing(at + "." + p.Type)
+		return b, refusal.Missing(at.of("." + p.Type))
 	default:
 		b.Kind, b.Vendor, b.Type = llm.Opaque, llm.OpenAI, p.Type
 		b.Raw, err = json.Marshal(p, jsonOut)
@@ -136,7 +136,7 @@ func (d *requestDecoder) part(p *part, at string) (llm.Block, error) {
 }
 
 // located is a file by its address, which may hold the file itself.
-func located(kind llm.MediaKind, address, at string) (*llm.Attachment, error) {
+func located(kind llm.MediaKind, address string, at place, field string) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: kind}
 	scheme, _, _ := strings.Cut(address, ":")
 	switch strings.ToLower(scheme) {
@@ -149,10 +149,11 @@ func located(kind llm.MediaKind, address, at string) (*llm.Attachment, error) {
 			return a, nil
 		}
 	}
-	return a, &llm.RequestError{Param: at, Code: "invalid_image_url", Message: "Invalid '" + at + "': expected an http or https address, or a base64-encoded data URL."}
+	name := at.of(field)
+	return a, &llm.RequestError{Param: name, Code: "invalid_image_url", Message: "Invalid '" + name + "': expected an http or https address, or a base64-encoded data URL."}
 }
 
-func sound(in *inputAudio, at string) (*llm.Attachment, error) {
+func sound(in *inputAudio, at place) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: llm.Audio}
 	data := in.Data
 	if strings.HasPrefix(data, "data:") { // Qwen's way
@@ -162,7 +163,7 @@ func sound(in *inputAudio, at string) (*llm.Attachment, error) {
 	}
 	var ok bool
 	if a.Data, ok = llm.Base64(data); !ok {
-		return a, refusal.Invalid(at+".data", "expected base64-encoded sound.")
+		return a, refusal.Invalid(at.of(".data"), "expected base64-encoded sound.")
 	}
 	switch in.Format {
 	case "mp3":
@@ -174,7 +175,7 @@ func sound(in *inputAudio, at string) (*llm.Attachment, error) {
 	return a, nil
 }
 
-func document(f *file, at string) (*llm.Attachment, error) {
+func document(f *file, at place) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: llm.Document, Name: f.Filename}
 	switch {
 	case f.FileID != "":
@@ -191,7 +192,7 @@ func document(f *file, at string) (*llm.Attachment, error) {
 		a.Data, ok = llm.Base64(f.FileData)
 	}
 	if !ok {
-		return a, refusal.Invalid(at+".file_data", "expected a base64-encoded file, or a file_id.")
+		return a, refusal.Invalid(at.of(".file_data"), "expected a base64-encoded file, or a file_id.")
 	}
 	switch top, _, _ := strings.Cut(a.MIMEType, "/"); top {
 	case "image":
@@ -207,9 +208,9 @@ func document(f *file, at string) (*llm.Attachment, error) {
 }
 
 // assistant reads what the model said before.
-func (d *requestDecoder) assistant(m *message, out *llm.Message, at string) error {
+func (d *requestDecoder) assistant(m *message, out *llm.Message, at place) error {
 	front, signed := thinkingOf(m)
-	said, err := d.content(&m.Content, at+".content")
+	said, err := d.content(&m.Content, at.in(".content"))
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ type carriedCall struct {
 	thinking []llm.Block
 }
 
-func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error) {
+func (d *requestDecoder) toolCalls(m *message, at place) ([]carriedCall, error) {
 	list := d.list[:0]
 	defer func() { d.list = list }()
 	for i := range m.ToolCalls {
@@ -290,10 +291,10 @@ func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error)
 			call.Name, call.Input = c.Function.Name, string(c.Function.Arguments)
 		}
 		if call.Name == "" {
-			return nil, refusal.Missing(fmt.Sprintf("%s.tool_calls[%d].function.name", at, i))
+			return nil, refusal.Missing(at.in(".tool_calls").at(i).of(".function.name"))
 		}
 		if call.ID == "" {
-			return nil, refusal.Missing(fmt.Sprintf("%s.tool_calls[%d].id", at, i))
+			return nil, refusal.Missing(at.in(".tool_calls").at(i).of(".id"))
 		}
 		if call.Input == "{}" && !call.Custom {
 			call.Input = ""
@@ -323,20 +324,20 @@ func (d *requestDecoder) toolCalls(m *message, at string) ([]carriedCall, error)
 }
 
 // result reads what a tool returned.
-func (d *requestDecoder) result(m *message, at string) error {
+func (d *requestDecoder) result(m *message, at place) error {
 	id, _ := llm.UncarryID(m.ToolCallID)
 	if m.Role == "function" {
 		id = d.old
 	}
 	if id == "" {
-		return refusal.Missing(at + ".tool_call_id")
+		return refusal.Missing(at.of(".tool_call_id"))
 	}
 	r := &llm.Result{CallID: id, Name: m.Name}
 	if call, ok := d.calls[id]; ok {
 		r.Name, r.Custom = call.Name, call.Custom
 	}
 	var err error
-	if r.Content, err = d.content(&m.Content, at+".content"); err != nil {
+	if r.Content, err = d.content(&m.Content, at.in(".content")); err != nil {
 		return err
 	}
 	b := llm.Block{Kind: llm.ToolResult, Result: r, Cache: m.CacheControl.cache()}

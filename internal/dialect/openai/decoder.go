@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -186,9 +187,22 @@ func (d *decoder) Usage() (llm.Usage, bool) {
 	return u, credible
 }
 
+// decoders are kept for whole answers: they are large.
+var decoders = sync.Pool{New: func() any { return newDecoder() }}
+
+func (d *decoder) free() {
+	choices := d.in.Choices[:0]
+	if clear(choices[:cap(choices)]); cap(choices) > 8 {
+		choices = nil
+	}
+	*d = decoder{in: answer{Choices: choices}}
+	decoders.Put(d)
+}
+
 // DecodeResponse implements dialect.Dialect. A whole answer is read as a stream of one chunk, so that both mean the same.
 func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
-	d := newDecoder()
+	d := decoders.Get().(*decoder)
+	defer d.free()
 	if err := d.read(bytes.TrimSpace(body)); err != nil {
 		return nil, err
 	}
