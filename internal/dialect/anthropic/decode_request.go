@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -328,8 +329,8 @@ func inputText(input llm.JSON) string {
 }
 
 func emptyObject(v llm.JSON) bool {
-	inner, ok := strings.CutPrefix(strings.TrimSpace(string(v)), "{")
-	return ok && strings.TrimSpace(inner) == "}"
+	inner, ok := bytes.CutPrefix(bytes.TrimSpace(v), []byte("{"))
+	return ok && string(bytes.TrimSpace(inner)) == "}"
 }
 
 // nested is the content of a tool's result.
@@ -441,8 +442,11 @@ type wireCitation struct {
 }
 
 func decodeCitations(raw llm.JSON) []llm.Citation {
+	if raw.Kind() != '[' {
+		return nil
+	}
 	var list []llm.JSON
-	if raw.Kind() != '[' || json.Unmarshal(raw, &list, lenient) != nil {
+	if json.Unmarshal(raw, &list, lenient) != nil {
 		return nil
 	}
 	var to []llm.Citation

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 )
 
@@ -242,7 +243,7 @@ func (c *candidate) picture(p *part) {
 	if p.ImageURL == nil {
 		return
 	}
-	a, err := located(llm.Image, p.ImageURL.URL, place{}, "")
+	a, err := located(llm.Image, p.ImageURL.URL, refusal.Place{}, "")
 	if err != nil {
 		return // no picture that anybody could show
 	}

@@ -12,7 +12,7 @@ import (
 
 // message reads one message. Messages of tools in a row become one turn of the user's, and what the user says behind them
 // is part of it.
-func (d *requestDecoder) message(m *message, at place) error {
+func (d *requestDecoder) message(m *message, at refusal.Place) error {
 	d.extra("messages.", m.Extra)
 	out := llm.Message{Name: m.Name}
 	switch m.Role {
@@ -28,11 +28,11 @@ func (d *requestDecoder) message(m *message, at place) error {
 	case "tool", "function":
 		return d.result(m, at)
 	case "":
-		return refusal.Missing(at.of(".role"))
+		return refusal.Missing(at.Of(".role"))
 	default:
-		return refusal.Invalid(at.of(".role"), "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
+		return refusal.Invalid(at.Of(".role"), "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
 	}
-	blocks, err := d.content(&m.Content, at.in(".content"))
+	blocks, err := d.content(&m.Content, at.In(".content"))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func markLast(blocks []llm.Block, c *cacheControl) {
 }
 
 // content reads a message's content.
-func (d *requestDecoder) content(c *content, at place) ([]llm.Block, error) {
+func (d *requestDecoder) content(c *content, at refusal.Place) ([]llm.Block, error) {
 	if c.parts == nil {
 		if !c.set || c.text == "" {
 			return nil, nil
@@ -81,12 +81,12 @@ func (d *requestDecoder) content(c *content, at place) ([]llm.Block, error) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
-				return nil, refusal.Invalid(at.at(i).of(".cachePoint"), "there is nothing before it in the message.")
+				return nil, refusal.Invalid(at.At(i).Of(".cachePoint"), "there is nothing before it in the message.")
 			}
 			markLast(blocks, (*cacheControl)(p.CachePoint))
 			continue
 		}
-		b, err := d.part(&c.parts[i], at.at(i))
+		b, err := d.part(&c.parts[i], at.At(i))
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func (d *requestDecoder) content(c *content, at place) ([]llm.Block, error) {
 	return blocks, nil
 }
 
-func (d *requestDecoder) part(p *part, at place) (llm.Block, error) {
+func (d *requestDecoder) part(p *part, at refusal.Place) (llm.Block, error) {
 	b := llm.Block{Kind: llm.Media, Cache: p.CacheControl.cache()}
 	if p.Breakpoint != nil && b.Cache == nil {
 		b.Cache = &llm.Cache{}
@@ -119,13 +119,13 @@ func (d *requestDecoder) part(p *part, at place) (llm.Block, error) {
 	case p.Type == "video_url" && p.VideoURL != nil:
 		b.Media, err = located(llm.Video, p.VideoURL.URL, at, ".video_url.url")
 	case p.Type == "input_audio" && p.InputAudio != nil:
-		b.Media, err = sound(p.InputAudio, at.in(".input_audio"))
+		b.Media, err = sound(p.InputAudio, at.In(".input_audio"))
 	case p.Type == "file" && p.File != nil:
-		b.Media, err = document(p.File, at.in(".file"))
+		b.Media, err = document(p.File, at.In(".file"))
 	case p.Type == "":
-		return b, refusal.Missing(at.of(".type"))
+		return b, refusal.Missing(at.Of(".type"))
 	case p.Type == "text" || p.Type == "refusal" || p.Type == "image_url" || p.Type == "video_url" || p.Type == "input_audio" || p.Type == "file":
-		return b, refusal.Missing(at.of("." + p.Type))
+		return b, refusal.Missing(at.Of("." + p.Type))
 	default:
 		b.Kind, b.Vendor, b.Type = llm.Opaque, llm.OpenAI, p.Type
 		b.Raw, err = json.Marshal(p, jsonOut)
@@ -136,7 +136,7 @@ func (d *requestDecoder) part(p *part, at place) (llm.Block, error) {
 }
 
 // located is a file by its address, which may hold the file itself.
-func located(kind llm.MediaKind, address string, at place, field string) (*llm.Attachment, error) {
+func located(kind llm.MediaKind, address string, at refusal.Place, field string) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: kind}
 	scheme, _, _ := strings.Cut(address, ":")
 	switch strings.ToLower(scheme) {
@@ -149,11 +149,11 @@ func located(kind llm.MediaKind, address string, at place, field string) (*llm.A
 			return a, nil
 		}
 	}
-	name := at.of(field)
+	name := at.Of(field)
 	return a, &llm.RequestError{Param: name, Code: "invalid_image_url", Message: "Invalid '" + name + "': expected an http or https address, or a base64-encoded data URL."}
 }
 
-func sound(in *inputAudio, at place) (*llm.Attachment, error) {
+func sound(in *inputAudio, at refusal.Place) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: llm.Audio}
 	data := in.Data
 	if strings.HasPrefix(data, "data:") { // Qwen's way
@@ -163,7 +163,7 @@ func sound(in *inputAudio, at place) (*llm.Attachment, error) {
 	}
 	var ok bool
 	if a.Data, ok = llm.Base64(data); !ok {
-		return a, refusal.Invalid(at.of(".data"), "expected base64-encoded sound.")
+		return a, refusal.Invalid(at.Of(".data"), "expected base64-encoded sound.")
 	}
 	switch in.Format {
 	case "mp3":
@@ -175,7 +175,7 @@ func sound(in *inputAudio, at place) (*llm.Attachment, error) {
 	return a, nil
 }
 
-func document(f *file, at place) (*llm.Attachment, error) {
+func document(f *file, at refusal.Place) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: llm.Document, Name: f.Filename}
 	switch {
 	case f.FileID != "":
@@ -192,7 +192,7 @@ func document(f *file, at place) (*llm.Attachment, error) {
 		a.Data, ok = llm.Base64(f.FileData)
 	}
 	if !ok {
-		return a, refusal.Invalid(at.of(".file_data"), "expected a base64-encoded file, or a file_id.")
+		return a, refusal.Invalid(at.Of(".file_data"), "expected a base64-encoded file, or a file_id.")
 	}
 	switch top, _, _ := strings.Cut(a.MIMEType, "/"); top {
 	case "image":
@@ -208,9 +208,9 @@ func document(f *file, at place) (*llm.Attachment, error) {
 }
 
 // assistant reads what the model said before.
-func (d *requestDecoder) assistant(m *message, out *llm.Message, at place) error {
+func (d *requestDecoder) assistant(m *message, out *llm.Message, at refusal.Place) error {
 	front, signed := thinkingOf(m)
-	said, err := d.content(&m.Content, at.in(".content"))
+	said, err := d.content(&m.Content, at.In(".content"))
 	if err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ type carriedCall struct {
 	thinking []llm.Block
 }
 
-func (d *requestDecoder) toolCalls(m *message, at place) ([]carriedCall, error) {
+func (d *requestDecoder) toolCalls(m *message, at refusal.Place) ([]carriedCall, error) {
 	list := d.list[:0]
 	defer func() { d.list = list }()
 	for i := range m.ToolCalls {
@@ -291,10 +291,10 @@ func (d *requestDecoder) toolCalls(m *message, at place) ([]carriedCall, error) 
 			call.Name, call.Input = c.Function.Name, string(c.Function.Arguments)
 		}
 		if call.Name == "" {
-			return nil, refusal.Missing(at.in(".tool_calls").at(i).of(".function.name"))
+			return nil, refusal.Missing(at.In(".tool_calls").At(i).Of(".function.name"))
 		}
 		if call.ID == "" {
-			return nil, refusal.Missing(at.in(".tool_calls").at(i).of(".id"))
+			return nil, refusal.Missing(at.In(".tool_calls").At(i).Of(".id"))
 		}
 		if call.Input == "{}" && !call.Custom {
 			call.Input = ""
@@ -324,20 +324,20 @@ func (d *requestDecoder) toolCalls(m *message, at place) ([]carriedCall, error) 
 }
 
 // result reads what a tool returned.
-func (d *requestDecoder) result(m *message, at place) error {
+func (d *requestDecoder) result(m *message, at refusal.Place) error {
 	id, _ := llm.UncarryID(m.ToolCallID)
 	if m.Role == "function" {
 		id = d.old
 	}
 	if id == "" {
-		return refusal.Missing(at.of(".tool_call_id"))
+		return refusal.Missing(at.Of(".tool_call_id"))
 	}
 	r := &llm.Result{CallID: id, Name: m.Name}
 	if call, ok := d.calls[id]; ok {
 		r.Name, r.Custom = call.Name, call.Custom
 	}
 	var err error
-	if r.Content, err = d.content(&m.Content, at.in(".content")); err != nil {
+	if r.Content, err = d.content(&m.Content, at.In(".content")); err != nil {
 		return err
 	}
 	b := llm.Block{Kind: llm.ToolResult, Result: r, Cache: m.CacheControl.cache()}

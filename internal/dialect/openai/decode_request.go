@@ -1,8 +1,6 @@
 package openai
 
 import (
-	"strconv"
-
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
@@ -40,47 +38,11 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 	}
 	d.out.Messages, d.room = make([]llm.Message, 0, len(w.Messages)), llm.RoomFor(w.Messages.blocks())
 	for i := range w.Messages {
-		if err := d.message(&w.Messages[i], place{within: "messages", index: i}); err != nil {
+		if err := d.message(&w.Messages[i], refusal.Place{Within: "messages", Index: i}); err != nil {
 			return nil, err
 		}
 	}
 	return d.out, nil
-}
-
-// place is where something stands in a request. It is put into words only where that is wrong.
-type place struct {
-	within string // messages, tools
-	index  int
-	field  string // of the one at the index, with a dot in front
-	part   int    // of the field, counted from one; 0 is all of it
-}
-
-// in is a field of what is at the place, which has no index where it is one itself.
-func (p place) in(field string) place {
-	if p.field != "" {
-		return place{within: p.of(field), index: -1}
-	}
-	p.field = field
-	return p
-}
-
-// at is a part of a field.
-func (p place) at(part int) place {
-	p.part = part + 1
-	return p
-}
-
-// of is what a caller calls a field of what is at the place.
-func (p place) of(field string) string {
-	name := p.within
-	if p.index >= 0 {
-		name += "[" + strconv.Itoa(p.index) + "]"
-	}
-	name += p.field
-	if p.part > 0 {
-		name += "[" + strconv.Itoa(p.part-1) + "]"
-	}
-	return name + field
 }
 
 // requestDecoder turns a body into a neutral request.

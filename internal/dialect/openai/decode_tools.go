@@ -13,13 +13,13 @@ const webSearch = "web_search_options"
 // tools reads tools and functions, and how free the model is to use them.
 func (d *requestDecoder) tools(w *request) error {
 	for i := range w.Tools {
-		if err := d.tool(&w.Tools[i], place{within: "tools", index: i}); err != nil {
+		if err := d.tool(&w.Tools[i], refusal.Place{Within: "tools", Index: i}); err != nil {
 			return err
 		}
 	}
 	for i := range w.Functions {
 		d.out.Functions = true
-		if err := d.function(&w.Functions[i], nil, place{within: "functions", index: i}); err != nil {
+		if err := d.function(&w.Functions[i], nil, refusal.Place{Within: "functions", Index: i}); err != nil {
 			return err
 		}
 	}
@@ -35,18 +35,18 @@ func (d *requestDecoder) tools(w *request) error {
 	return nil
 }
 
-func (d *requestDecoder) tool(t *tool, at place) error {
+func (d *requestDecoder) tool(t *tool, at refusal.Place) error {
 	switch {
 	case t.Type == "function" || t.Type == "" && t.Function != nil:
 		if t.Function == nil {
-			return refusal.Missing(at.of(".function"))
+			return refusal.Missing(at.Of(".function"))
 		}
 		d.extra("tools.", t.Extra)
-		return d.function(t.Function, t.CacheControl, at.in(".function"))
+		return d.function(t.Function, t.CacheControl, at.In(".function"))
 	case t.Type == "custom":
 		c := t.Custom
 		if c == nil || c.Name == "" {
-			return refusal.Missing(at.of(".custom.name"))
+			return refusal.Missing(at.Of(".custom.name"))
 		}
 		grammar := llm.JSON("{}")
 		if said(c.Format) {
@@ -58,26 +58,26 @@ func (d *requestDecoder) tool(t *tool, at place) error {
 	case t.Type == "" && t.CachePoint != nil:
 		n := len(d.out.Tools)
 		if n == 0 {
-			return refusal.Invalid(at.of(".cachePoint"), "there is no tool before it.")
+			return refusal.Invalid(at.Of(".cachePoint"), "there is no tool before it.")
 		}
 		if last := &d.out.Tools[n-1]; last.Cache == nil {
 			last.Cache = (*cacheControl)(t.CachePoint).cache()
 		}
 		return nil
 	case t.Type == "":
-		return refusal.Missing(at.of(".type"))
+		return refusal.Missing(at.Of(".type"))
 	}
 	raw, err := json.Marshal(t, jsonOut)
 	if err != nil {
-		return refusal.Invalid(at.of(""), "it cannot be read.")
+		return refusal.Invalid(at.Of(""), "it cannot be read.")
 	}
 	d.out.Tools = append(d.out.Tools, llm.Tool{Vendor: llm.OpenAI, Type: t.Type, Raw: raw})
 	return nil
 }
 
-func (d *requestDecoder) function(f *function, c *cacheControl, at place) error {
+func (d *requestDecoder) function(f *function, c *cacheControl, at refusal.Place) error {
 	if f.Name == "" {
-		return refusal.Missing(at.of(".name"))
+		return refusal.Missing(at.Of(".name"))
 	}
 	if c == nil {
 		c = f.CacheControl

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"mime"
-	"strconv"
 	"strings"
 
 	"aihigress/internal/dialect/refusal"
@@ -15,11 +14,11 @@ import (
 )
 
 // contentOf reads the content of a message, or what a tool returned: a text or parts.
-func contentOf(rd *reader, raw jsontext.Value, at string) ([]llm.Block, error) {
+func contentOf(rd *reader, raw jsontext.Value, at refusal.Place) ([]llm.Block, error) {
 	if raw.Kind() == '"' {
 		text, err := textOf(raw)
 		if err != nil {
-			return nil, refusal.Undecoded(at, err)
+			return nil, refusal.Undecoded(at.Of(""), err)
 		}
 		return []llm.Block{{Kind: llm.Text, Text: text}}, nil
 	}
@@ -27,11 +26,11 @@ func contentOf(rd *reader, raw jsontext.Value, at string) ([]llm.Block, error) {
 	if ok {
 		rd.list = parts
 	} else if err := json.Unmarshal(raw, &parts, callers); err != nil {
-		return nil, refusal.Undecoded(at, err)
+		return nil, refusal.Undecoded(at.Of(""), err)
 	}
 	blocks := make([]llm.Block, 0, len(parts))
 	for i := range parts {
-		b, err := blockOf(&parts[i], at+"["+strconv.Itoa(i)+"]")
+		b, err := blockOf(&parts[i], at.At(i))
 		if err != nil {
 			return nil, err
 		}
@@ -41,11 +40,11 @@ func contentOf(rd *reader, raw jsontext.Value, at string) ([]llm.Block, error) {
 }
 
 // blockOf reads one part.
-func blockOf(p *part, at string) (b llm.Block, err error) {
+func blockOf(p *part, at refusal.Place) (b llm.Block, err error) {
 	switch p.Type {
 	case "input_text", "output_text", "text":
 		if p.Text == nil {
-			return b, refusal.Missing(at + ".text")
+			return b, refusal.Missing(at.Of(".text"))
 		}
 		b = llm.Block{Kind: llm.Text, Text: *p.Text, Citations: citationsOf(p.Annotations)}
 	case "refusal":
@@ -68,18 +67,18 @@ func blockOf(p *part, at string) (b llm.Block, err error) {
 			var ok bool
 			b.Media.MIMEType = soundType(p.Audio.Format)
 			if b.Media.Data, ok = llm.Base64(p.Audio.Data); !ok && p.Audio.Data != "" {
-				err = refusal.Invalid(at+".input_audio.data", "expected base64-encoded sound.")
+				err = refusal.Invalid(at.Of(".input_audio.data"), "expected base64-encoded sound.")
 			}
 		}
 	default:
-		return b, &llm.RequestError{Param: at + ".type", Code: "invalid_value", Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: "+
+		return b, &llm.RequestError{Param: at.Of(".type"), Code: "invalid_value", Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: "+
 			"'input_text', 'input_image', 'output_text', 'refusal', 'input_file', and 'input_audio'.", p.Type)}
 	}
 	if err != nil {
 		return b, err
 	}
 	if m := b.Media; b.Kind == llm.Media && m.URL == "" && m.Data == "" && m.FileID == "" {
-		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' has neither content nor an address nor a file.", at)}
+		return b, &llm.RequestError{Param: at.Of(""), Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' has neither content nor an address nor a file.", at.Of(""))}
 	}
 	if !isNull(p.Cache) {
 		b.Cache = &llm.Cache{}
@@ -88,7 +87,7 @@ func blockOf(p *part, at string) (b llm.Block, err error) {
 }
 
 // attachment reads a file of a part: by address, which may hold it whole, by content, or by id.
-func attachment(kind llm.MediaKind, url, data string, p *part, at string) (*llm.Attachment, error) {
+func attachment(kind llm.MediaKind, url, data string, p *part, at refusal.Place) (*llm.Attachment, error) {
 	a := &llm.Attachment{Kind: kind, Name: p.FileName, Detail: p.Detail, FileID: p.FileID}
 	if a.FileID != "" {
 		a.Origin = llm.Responses
@@ -104,7 +103,7 @@ func attachment(kind llm.MediaKind, url, data string, p *part, at string) (*llm.
 		a.URL = url
 	}
 	if !ok {
-		return a, refusal.Invalid(at, "its content is neither base64 nor a data URL that can be read.")
+		return a, refusal.Invalid(at.Of(""), "its content is neither base64 nor a data URL that can be read.")
 	}
 	if a.Data != "" && a.MIMEType == "" && kind == llm.Document {
 		a.MIMEType = fileType(a.Name)
@@ -204,10 +203,10 @@ func annotationOf(c *llm.Citation) jsontext.Value {
 }
 
 // callOf reads a call of a tool of the caller's.
-func callOf(it *item, at string) (llm.Block, error) {
+func callOf(it *item, at refusal.Place) (llm.Block, error) {
 	b := llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: it.CallID, Name: joinName(it.Namespace, it.Name), Custom: it.Type == "custom_tool_call"}}
 	if it.Name == "" || it.CallID == "" {
-		return b, &llm.RequestError{Param: at, Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' needs a name and a call_id.", at)}
+		return b, &llm.RequestError{Param: at.Of(""), Code: "missing_required_parameter", Message: fmt.Sprintf("'%s' needs a name and a call_id.", at.Of(""))}
 	}
 	text := it.Arguments
 	if b.Call.Custom {

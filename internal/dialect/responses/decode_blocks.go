@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -264,7 +265,7 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 }
 
 func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
-	b, bad := callOf(it, "output")
+	b, bad := callOf(it, refusal.Place{Within: "output", Index: -1})
 	if bad != nil {
 		return fmt.Errorf("%w: a call without a name or an id", dialect.ErrMalformed)
 	}

@@ -3,7 +3,6 @@ package responses
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -186,7 +185,7 @@ func addItem(r *llm.Request, rd *reader, raw jsontext.Value, i int) error {
 // placeItem adds one item to the turn that it belongs to: what the model said and did in a row is one turn, and so is what
 // its calls returned with what the user says next.
 func placeItem(r *llm.Request, rd *reader, it *item, raw jsontext.Value, i int) error {
-	at := "input[" + strconv.Itoa(i) + "]"
+	at := refusal.Place{Within: "input", Index: i}
 	switch it.Type {
 	case "message", "":
 		if it.Type == "" && it.Role == "" && it.ID != "" {
@@ -207,7 +206,7 @@ func placeItem(r *llm.Request, rd *reader, it *item, raw jsontext.Value, i int) 
 		}
 		return add(r, llm.Assistant, b)
 	case "function_call_output", "custom_tool_call_output":
-		content, err := contentOf(rd, it.Output, at+".output")
+		content, err := contentOf(rd, it.Output, at.In(".output"))
 		if err != nil {
 			return err
 		}
@@ -309,7 +308,7 @@ func callBy(r *llm.Request, id string) *llm.Block {
 	return nil
 }
 
-func addMessage(r *llm.Request, rd *reader, it *item, at string) error {
+func addMessage(r *llm.Request, rd *reader, it *item, at refusal.Place) error {
 	role := llm.User
 	switch it.Role {
 	case "user":
@@ -320,13 +319,13 @@ func addMessage(r *llm.Request, rd *reader, it *item, at string) error {
 	case "developer":
 		role = llm.Developer
 	default:
-		return &llm.RequestError{Param: at + ".role", Code: "invalid_value",
+		return &llm.RequestError{Param: at.Of(".role"), Code: "invalid_value",
 			Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.Role)}
 	}
 	if isNull(it.Content) {
-		return refusal.Missing(at + ".content")
+		return refusal.Missing(at.Of(".content"))
 	}
-	blocks, err := contentOf(rd, it.Content, at+".content")
+	blocks, err := contentOf(rd, it.Content, at.In(".content"))
 	if err != nil {
 		return err
 	}

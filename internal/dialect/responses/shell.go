@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -71,12 +72,12 @@ func shellCallOf(it *item, raw jsontext.Value) (llm.Block, bool) {
 }
 
 // shellOutputOf reads what a command gave: the result of the call that r has.
-func shellOutputOf(r *llm.Request, rd *reader, it *item, raw jsontext.Value, at string) (llm.Block, error) {
+func shellOutputOf(r *llm.Request, rd *reader, it *item, raw jsontext.Value, at refusal.Place) (llm.Block, error) {
 	id := it.CallID
 	if id == "" {
 		id = it.ID
 	}
-	content, err := contentOf(rd, it.Output, at+".output")
+	content, err := contentOf(rd, it.Output, at.In(".output"))
 	if err != nil {
 		return llm.Block{}, err
 	}

@@ -43,14 +43,14 @@ func plainName(r *llm.Request, name string) string {
 // tools reads the tools and what is said of their use.
 func (q *request) tools(r *llm.Request) error {
 	for i, raw := range q.Tools {
-		if err := addTool(r, raw, llm.Namespace{}, fmt.Sprintf("tools[%d]", i)); err != nil {
+		if err := addTool(r, raw, llm.Namespace{}, refusal.Place{Within: "tools", Index: i}); err != nil {
 			return err
 		}
 	}
 	return q.choice(r)
 }
 
-func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) error {
+func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at refusal.Place) error {
 	var t tool
 	var err error
 	if !jsonread.Plain(raw, &t, jsonread.Within, (*tool).readPlain) {
@@ -64,7 +64,7 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 	switch kind {
 	case "function", "custom", "namespace":
 	case "":
-		return refusal.Missing(at + ".type")
+		return refusal.Missing(at.Of(".type"))
 	default:
 		one := llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw}
 		if kind == localShell && r.ToolOf(localShell) == nil {
@@ -74,15 +74,15 @@ func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at string) er
 		return nil
 	}
 	if err != nil {
-		return refusal.Undecoded(at, err)
+		return refusal.Undecoded(at.Of(""), err)
 	}
 	if t.Name == "" {
-		return refusal.Missing(at + ".name")
+		return refusal.Missing(at.Of(".name"))
 	}
 	switch kind {
 	case "namespace":
 		for i, member := range t.Tools {
-			if err := addTool(r, member, llm.Namespace{Name: t.Name, Description: t.Description}, fmt.Sprintf("%s.tools[%d]", at, i)); err != nil {
+			if err := addTool(r, member, llm.Namespace{Name: t.Name, Description: t.Description}, at.In(".tools").At(i)); err != nil {
 				return err
 			}
 		}
