@@ -24,10 +24,11 @@ func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error)
 		}
 		facts = scanned.Facts()
 	}
-	var w wireRequest
-	if !jsonread.Plain(body, &w, jsonread.AnyCase, (*wireRequest).readPlain) {
-		w = wireRequest{}
-		if err := json.Unmarshal(body, &w, fromCaller); err != nil {
+	w := requests.Get().(*wireRequest)
+	defer w.free()
+	if !jsonread.Plain(body, w, jsonread.AnyCase, (*wireRequest).readPlain) {
+		*w = wireRequest{}
+		if err := json.Unmarshal(body, w, fromCaller); err != nil {
 			return nil, unreadable(err)
 		}
 	}
@@ -82,7 +83,11 @@ func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
 		r.ServiceTier = tier
 	}
 	r.Messages = make([]llm.Message, 0, len(w.Contents)+1)
-	c := conversation{request: r}
+	n := 0
+	for i := range w.Contents {
+		n += len(w.Contents[i].Parts)
+	}
+	c := conversation{request: r, room: llm.RoomFor(n)}
 	if w.SystemInstruction != nil {
 		c.system(w.SystemInstruction)
 	}
@@ -129,6 +134,7 @@ type conversation struct {
 	made    int
 	signed  []llm.State // thinking of other vendors in the model's turn at hand
 	read    []llm.Block // of the part at hand: memory that is used again
+	room    llm.Room
 }
 
 // place is where a part is.
@@ -163,7 +169,7 @@ func (c *conversation) content(at int, w *wireContent) error {
 	if m.Role != llm.Assistant {
 		c.signed = nil
 	}
-	results, rest := w.room()
+	results, rest := c.lists(w)
 	for i := range w.Parts {
 		var err error
 		if c.read, err = c.part(c.read[:0], place{at, i}, &w.Parts[i]); err != nil {
@@ -199,8 +205,8 @@ func (c *conversation) content(at int, w *wireContent) error {
 	return nil
 }
 
-// room is for what the parts become: blocks are large.
-func (w *wireContent) room() (results, rest []llm.Block) {
+// lists are for what the parts become: blocks are large.
+func (c *conversation) lists(w *wireContent) (results, rest []llm.Block) {
 	n := 0
 	for i := range w.Parts {
 		if w.Parts[i].FunctionResponse != nil {
@@ -208,10 +214,10 @@ func (w *wireContent) room() (results, rest []llm.Block) {
 		}
 	}
 	if n > 0 {
-		results = make([]llm.Block, 0, n)
+		results = c.room.List(n)
 	}
 	if n < len(w.Parts) {
-		rest = make([]llm.Block, 0, len(w.Parts)-n)
+		rest = c.room.List(len(w.Parts) - n)
 	}
 	return results, rest
 }

@@ -5,7 +5,7 @@ package gemini
 import "aihigress/internal/dialect/jsonread"
 
 func (w *wireRequest) readPlain(r *jsonread.Reader) {
-	if *w = (wireRequest{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

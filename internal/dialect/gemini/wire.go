@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"aihigress/internal/llm"
 
@@ -34,6 +35,34 @@ type wireRequest struct {
 	ServiceTier       string            `json:"serviceTier,omitzero"`
 	Labels            map[string]string `json:"labels,omitzero"`
 	Unknown           jsontext.Value    `json:",unknown"`
+}
+
+// requests are kept for the memory of their contents, of which there is much: at most so many contents, and parts of one.
+var requests = sync.Pool{New: func() any { return new(wireRequest) }}
+
+const (
+	keepContents = 512
+	keepParts    = 64
+)
+
+// reset makes all of it empty and keeps the memory of the contents.
+func (w *wireRequest) reset() { *w = wireRequest{Contents: w.Contents[:0]} }
+
+// free gives the memory back. Nothing may point into the contents any more.
+func (w *wireRequest) free() {
+	w.reset()
+	if cap(w.Contents) > keepContents {
+		w.Contents = nil
+	}
+	all := w.Contents[:cap(w.Contents)]
+	for i := range all {
+		all[i].reset()
+		if cap(all[i].Parts) > keepParts {
+			all[i].Parts = nil
+		}
+		clear(all[i].Parts[:cap(all[i].Parts)])
+	}
+	requests.Put(w)
 }
 
 // wireRest is what stands behind all else in a request, and is seldom there.
