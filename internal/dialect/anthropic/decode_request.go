@@ -338,11 +338,8 @@ func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
 	if len(raw) == 0 {
 		return nil
 	}
-	if raw.Kind() == '"' {
-		var text string
-		if jsonread.Plain(raw, &text, 0, jsonread.String) {
-			return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: text})
-		}
+	if text, ok := jsonread.Text(raw); ok {
+		return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: text})
 	}
 	var c content
 	defer func() { c.free() }()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
@@ -152,10 +153,12 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 			value, isError = only, true
 		}
 	}
-	said := string(value)
-	if value.Kind() == '"' {
-		unquoted, _ := jsontext.AppendUnquote(nil, value) // a valid string
-		said = string(unquoted)
+	said, plain := jsonread.Text(value)
+	if !plain {
+		if said = string(value); value.Kind() == '"' {
+			unquoted, _ := jsontext.AppendUnquote(nil, value) // a valid string
+			said = string(unquoted)
+		}
 	}
 	if said == "" {
 		return nil, isError

@@ -16,6 +16,12 @@ func String(to *string, r *Reader) {
 	}
 }
 
+// Text is what a value says that is a plain string, and nothing else.
+func Text(value []byte) (text string, ok bool) {
+	ok = len(value) > 0 && value[0] == '"' && Plain(value, &text, 0, String)
+	return text, ok
+}
+
 // Bool reads a truth.
 func Bool(to *bool, r *Reader) {
 	switch *to = false; r.Kind() {

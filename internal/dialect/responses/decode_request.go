@@ -161,8 +161,7 @@ func (q *request) items(r *llm.Request) error {
 
 // textOf is the text of a JSON string.
 func textOf(raw jsontext.Value) (string, error) {
-	var plain string
-	if raw.Kind() == '"' && jsonread.Plain(raw, &plain, 0, jsonread.String) {
+	if plain, ok := jsonread.Text(raw); ok {
 		return plain, nil
 	}
 	text, err := jsontext.AppendUnquote(nil, raw)
