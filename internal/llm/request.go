@@ -192,6 +192,34 @@ const Dynamic = -1
 // IsZero reports whether the caller said nothing about thinking.
 func (r Reasoning) IsZero() bool { return r == Reasoning{} }
 
+// Size is about how long a body of the request will be, in bytes, so that its memory is taken once.
+func (r *Request) Size() int {
+	n := 1<<10 + r.SizeOfMessages()
+	for i := range r.Tools {
+		n += 128 + len(r.Tools[i].Description) + len(r.Tools[i].Schema)
+	}
+	return n
+}
+
+// SizeOfMessages is about how much of the body will be messages.
+func (r *Request) SizeOfMessages() int {
+	n := 0
+	for i := range r.Messages {
+		n += sizeOf(r.Messages[i].Blocks)
+	}
+	return n
+}
+
+func sizeOf(blocks []Block) int {
+	n := 0
+	for i := range blocks {
+		b := &blocks[i]
+		n += 96 + len(b.Text) + len(b.Text)/8 + len(b.Call.Input) + len(b.Data()) + len(b.Raw) // what is escaped takes more
+		n += sizeOf(b.Content())
+	}
+	return n
+}
+
 // Measured reports whether thinking is to be shown in a certain length, which none but OpenAI's models can be asked for.
 func (r Reasoning) Measured() bool { return r.Summary == "concise" || r.Summary == "detailed" }
 

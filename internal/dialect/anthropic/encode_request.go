@@ -55,34 +55,12 @@ type requestWriter struct {
 }
 
 func newRequestWriter(r *llm.Request, t dialect.Target) *requestWriter {
-	w := &requestWriter{r: r, t: t, model: modelOf(t.Model), out: make([]byte, 0, sizeOf(r))}
+	w := &requestWriter{r: r, t: t, model: modelOf(t.Model), out: make([]byte, 0, r.Size())}
 	w.out = append(w.out, `{"model":`...)
 	w.out = appendString(w.out, t.Model)
 	w.tools, w.choice = slices.Clone(r.Tools), r.Choice
 	w.system, w.turns = split(r, &w.drops)
 	return w
-}
-
-// sizeOf is about how long a body will be, in bytes, so that its memory is taken once.
-func sizeOf(r *llm.Request) int {
-	n := 1 << 10
-	for i := range r.Tools {
-		n += 128 + len(r.Tools[i].Description) + len(r.Tools[i].Schema)
-	}
-	for i := range r.Messages {
-		n += sizeOfBlocks(r.Messages[i].Blocks)
-	}
-	return n
-}
-
-func sizeOfBlocks(blocks []llm.Block) int {
-	n := 0
-	for i := range blocks {
-		b := &blocks[i]
-		n += 96 + len(b.Text) + len(b.Text)/8 + len(b.Call.Input) + len(b.Data()) + len(b.Raw) // what is escaped takes more
-		n += sizeOfBlocks(b.Content())
-	}
-	return n
 }
 
 func (w *requestWriter) member(name string, value []byte) {

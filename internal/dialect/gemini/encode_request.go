@@ -43,6 +43,9 @@ func encode(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 // write writes what was put together.
 func (e *requestEncoder) write() ([]byte, []llm.Field, error) {
 	o, _ := outputs.Get().(*output)
+	if n := e.in.Size(); n > maxKept {
+		o.b = make([]byte, 0, n)
+	}
 	o.request(&e.out)
 	body, err := o.finish()
 	if err != nil {

@@ -28,7 +28,7 @@ type requestWriter struct {
 // that it should not, or said in another that it should; thinking then comes back sealed, for the caller to return. An
 // answer's limit below the API's least is raised to it.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	w := requestWriter{r: r, own: r.Dialect == llm.Responses}
+	w := requestWriter{r: r, own: r.Dialect == llm.Responses, items: make([]byte, 0, r.SizeOfMessages())}
 	w.store = w.own
 	if r.Store != nil {
 		w.store = *r.Store

@@ -150,7 +150,7 @@ func (w *requestWriter) item(b *llm.Block) {
 		}
 		w.next()
 		w.items = append(appendString(append(w.items, kind...), b.Result.CallID), `,"output":`...)
-		w.items = append(append(w.items, w.output(b.Result)...), '}')
+		w.items = append(w.output(w.items, b.Result), '}')
 	case llm.Opaque:
 		w.drops.Add(llm.FieldVendorBlock.With(b.Type))
 	case llm.Text, llm.Refusal, llm.Media:
@@ -191,7 +191,7 @@ func (w *requestWriter) thinking(b *llm.Block) {
 }
 
 // output writes what a tool returned: as a text where it is one. The dialect has no mark for errors, so their text says it.
-func (w *requestWriter) output(r *llm.Result) jsontext.Value {
+func (w *requestWriter) output(dst []byte, r *llm.Result) []byte {
 	content := r.Content
 	if r.IsError {
 		content = append([]llm.Block{{Kind: llm.Text, Text: "Error:"}}, content...)
@@ -201,11 +201,11 @@ func (w *requestWriter) output(r *llm.Result) jsontext.Value {
 		}
 	}
 	if len(content) == 0 {
-		return jsontext.Value(`""`)
+		return append(dst, `""`...)
 	}
 	if len(content) == 1 && content[0].Kind == llm.Text && (content[0].Cache == nil || !w.own) {
 		w.drops.If(content[0].Cache != nil, llm.FieldCache)
-		return appendString(nil, content[0].Text)
+		return appendString(dst, content[0].Text)
 	}
 	parts := []part{}
 	for i := range content {
@@ -222,9 +222,9 @@ func (w *requestWriter) output(r *llm.Result) jsontext.Value {
 		}
 	}
 	if len(parts) == 0 {
-		return jsontext.Value(`""`)
+		return append(dst, `""`...)
 	}
-	return marshal(parts)
+	return append(dst, marshal(parts)...)
 }
 
 // part writes a piece of what is said, if it has a place.
