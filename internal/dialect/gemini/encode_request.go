@@ -30,6 +30,7 @@ func encode(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 		return nil, err
 	}
 	e := &requestEncoder{in: r, target: t, names: map[string]llm.Call{}}
+	e.out.Contents = make(list[wireContent], 0, len(r.Messages))
 	e.messages()
 	e.tools()
 	e.config()
@@ -136,14 +137,14 @@ func (e *requestEncoder) midSystem(m *llm.Message) list[wirePart] {
 
 // user writes what the user says, tool results included.
 func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
-	var parts list[wirePart]
+	parts := make(list[wirePart], 0, len(m.Blocks))
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
 		e.drops.If(b.Cache != nil, llm.FieldCache)
 		switch b.Kind {
 		case llm.Text, llm.Refusal:
 			if b.Text != "" {
-				parts = append(parts, textPart(b.Text))
+				parts = append(parts, wirePart{Text: &b.Text})
 			}
 			e.drops.If(len(b.Citations) > 0, llm.FieldCitations)
 		case llm.Media:
@@ -164,7 +165,7 @@ func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
 
 // model writes what the model said.
 func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
-	var parts list[wirePart]
+	parts := make(list[wirePart], 0, len(m.Blocks))
 	firstCall, signed := -1, false
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
@@ -172,7 +173,7 @@ func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
 		switch b.Kind {
 		case llm.Text, llm.Refusal:
 			if b.Text != "" {
-				parts = append(parts, textPart(b.Text))
+				parts = append(parts, wirePart{Text: &b.Text})
 			}
 			e.drops.If(len(b.Citations) > 0, llm.FieldCitations)
 		case llm.Thinking:

@@ -16,12 +16,16 @@ func (e *requestEncoder) pair() {
 	}
 	in := e.out.Contents
 	var taken []*wireResult
-	e.out.Contents = nil
+	e.out.Contents = make(list[wireContent], 0, len(in)+1)
 	for i := range in {
 		c := &in[i]
 		if c.Role == "model" {
 			e.add(c.Role, c.Parts)
 			e.add("user", answers(c.Parts, in[i+1:], &taken))
+			continue
+		}
+		if !slices.ContainsFunc(c.Parts, func(p wirePart) bool { return p.FunctionResponse != nil }) {
+			e.add(c.Role, c.Parts)
 			continue
 		}
 		parts := make(list[wirePart], 0, len(c.Parts))

@@ -172,8 +172,10 @@ func writeOutput(said string, isError bool) llm.JSON {
 	if isError {
 		return sole("error", said)
 	}
-	if v := llm.JSON(strings.TrimSpace(said)); len(v) > 0 && v[0] == '{' && v.IsValid() && !ambiguous(v) {
-		return v
+	if said := strings.TrimSpace(said); strings.HasPrefix(said, "{") {
+		if v := llm.JSON(said); v.IsValid() && !ambiguous(v) {
+			return v
+		}
 	}
 	return sole("output", said)
 }
