@@ -212,10 +212,10 @@ func (r *Reader) more(closer byte, read int) bool {
 
 // skip passes over a value. Each of its objects has to have each of its names once, unless they may be repeated.
 func (r *Reader) skip() {
-	switch c := r.Kind(); {
-	case c == '"':
+	switch r.Kind() {
+	case '"':
 		r.skipText()
-	case c == '{':
+	case '{':
 		if r.rules&Repeats == 0 {
 			for m := r.Object(); r.Next(&m); {
 				r.skip()
@@ -236,16 +236,16 @@ func (r *Reader) skip() {
 				r.odd = true
 			}
 		}
-	case c == '[':
+	case '[':
 		r.enter('[')
 		for n := 0; r.more(']', n); n++ {
 			r.skip()
 		}
-	case c == 't':
+	case 't':
 		r.literal("true")
-	case c == 'f':
+	case 'f':
 		r.literal("false")
-	case c == 'n':
+	case 'n':
 		r.literal("null")
 	default:
 		r.Digits()
