@@ -191,11 +191,7 @@ func (d *decoder) Usage() (llm.Usage, bool) {
 var decoders = sync.Pool{New: func() any { return newDecoder() }}
 
 func (d *decoder) free() {
-	choices := d.in.Choices[:0]
-	if clear(choices[:cap(choices)]); cap(choices) > 8 {
-		choices = nil
-	}
-	*d = decoder{in: answer{Choices: choices}}
+	*d = decoder{} // choices, too: a whole answer without any is none
 	decoders.Put(d)
 }
 

@@ -350,3 +350,16 @@ func BenchmarkDecoder(b *testing.B) {
 		}
 	}
 }
+
+// The decoder of an answer is used again: what has no choices is no answer whatever was read before.
+func TestNoChoicesBehindAnAnswer(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		if _, err := (openai.Dialect{}).DecodeResponse([]byte(`{"id":"c","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}`)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := (openai.Dialect{}).DecodeResponse([]byte(`{}`)); !errors.Is(err, dialect.ErrMalformed) {
+			t.Fatalf("an empty object is %+v, %v", r, err)
+		}
+	}
+}
