@@ -42,6 +42,12 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), 90, checkAnswer)
 }
 
+// Events of a stream are read into the memory of those before.
+func TestPlainAgain(t *testing.T) {
+	t.Parallel()
+	readtest.Again(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), jsonread.Repeats|jsonread.Small, (*answer).readPlain, func(_, _ *answer) {})
+}
+
 func FuzzPlainRequest(f *testing.F) {
 	readtest.Fuzz(f, readtest.Seeds(f, true, nil, plainRequests...), checkRequest)
 }

@@ -65,6 +65,12 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, false, apis, plainHeads...), 90, checkHead)
 }
 
+// Events of a stream are read into the memory of those before.
+func TestPlainAgain(t *testing.T) {
+	t.Parallel()
+	readtest.Again(t, readtest.Seeds(t, false, []string{"responses"}, plainEvents...), jsonread.Repeats|jsonread.Small, (*event).readPlain, func(_, _ *event) {})
+}
+
 func FuzzPlainRequest(f *testing.F) {
 	readtest.Fuzz(f, readtest.Seeds(f, true, nil, plainRequests...), checkRequest)
 }

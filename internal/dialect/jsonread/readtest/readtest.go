@@ -16,6 +16,7 @@ import (
 	goexp "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -53,6 +54,27 @@ func Of[T any](rules jsonread.Rules, read func(*T, *jsonread.Reader), options ..
 			t.Fatalf("%s is read as something else the second time", before)
 		}
 		return true
+	}
+}
+
+// Again checks that documents which are read one behind the other, in the same memory, are what each is by itself, but that
+// lists may be empty where there are none. Alike makes what else is as good the same.
+func Again[T any](t testing.TB, seeds [][]byte, rules jsonread.Rules, read func(*T, *jsonread.Reader), alike func(want, got *T)) {
+	t.Helper()
+	var kept T
+	for _, seed := range seeds {
+		var want T
+		if !jsonread.Plain(seed, &want, rules, read) {
+			continue
+		}
+		if !jsonread.Plain(seed, &kept, rules, read) {
+			t.Errorf("%s is odd in used memory", seed)
+		}
+		got := kept
+		alike(&want, &got)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Errorf("%s is read into used memory as something else (-want +got):\n%s", seed, diff)
+		}
 	}
 }
 
