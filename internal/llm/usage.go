@@ -12,8 +12,15 @@ const MaxTokens = 100_000_000
 
 // ParseTokens reads a count from the text of a JSON number. False is one that cannot be believed.
 func ParseTokens(raw []byte) (int64, bool) {
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > MaxTokens {
+	n, err := strconv.Atoi(string(raw)) // nearly all are whole, and read so in a fraction of the time
+	if err != nil {
+		f, bad := strconv.ParseFloat(string(raw), 64)
+		if bad != nil || math.IsNaN(f) || f < 0 || f > MaxTokens {
+			return 0, false
+		}
+		n = int(f)
+	}
+	if n < 0 || n > MaxTokens {
 		return 0, false
 	}
 	return int64(n), true
