@@ -166,10 +166,10 @@ func (s *Shape) Match(document []byte, onText func(part []byte)) bool {
 func (s sort) fit(p []byte) (n int, ok bool) {
 	switch s {
 	case ofText:
-		n = plain(p)
+		n = Plain(p)
 		return n, n > 0
 	case ofString:
-		return plain(p), true
+		return Plain(p), true
 	case ofNumber:
 		for n < len(p) && '0' <= p[n] && p[n] <= '9' {
 			n++
