@@ -60,6 +60,7 @@ func (b *Booker) collect() (*batch, error) {
 			part.bookings = append(part.bookings, booking{e, rec.next})
 		}
 	}
+	b.reached = part.to
 	b.usual = len(part.bookings) + len(part.bookings)/4
 	return part, nil
 }

@@ -74,6 +74,7 @@ type Booker struct {
 	start   Position // the spool's end when it was opened, recovered requests included
 	at      Position // the cursor, as Postgres has it
 	done    Position // up to where the spool is booked; where the cursor says, but for begin and recover
+	reached Position // up to where it was read
 	reader  *reader
 	pending *batch // whose commit was the last to be tried
 	live    liveTail
@@ -150,7 +151,7 @@ func (b *Booker) Drain(ctx context.Context) error {
 			return fmt.Errorf("drain spool: %w", ctx.Err())
 		}
 		end, open := b.Spool.tail()
-		if open > 0 {
+		if open > 0 || end != b.reached {
 			select {
 			case <-b.Spool.grown:
 				continue
@@ -173,7 +174,8 @@ func (b *Booker) Drain(ctx context.Context) error {
 	}
 }
 
-// bookAll books up to the spool's end, however often Postgres goes away meanwhile. It is false where ctx ended first.
+// bookAll books what waits, however often Postgres goes away meanwhile. What is finished while the last of it is booked may be
+// left for the next time, with company. It is false where ctx ended first.
 func (b *Booker) bookAll(ctx context.Context) bool {
 	retry, away := minRetry, false
 	for {
@@ -214,7 +216,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// bookSome books one batch; more is false where nothing was left to book.
+// bookSome books one batch; more is false where it was all that waited.
 func (b *Booker) bookSome(ctx context.Context) (more bool, err error) {
 	if err := b.begin(ctx); err != nil {
 		return false, err
@@ -231,7 +233,7 @@ func (b *Booker) bookSome(ctx context.Context) (more bool, err error) {
 	if !part.to.Before(b.start) {
 		b.markCaughtUp()
 	}
-	return len(part.bookings) > 0, nil
+	return len(part.bookings) >= batchSize, nil
 }
 
 func (b *Booker) markCaughtUp() {

@@ -255,6 +255,56 @@ func (l *lossyLedger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charg
 	return l.Ledger.BookTx(ctx, tx, node, charges)
 }
 
+// What ends while the last batch is booked is booked before the spool is marked as drained.
+func TestDrainBooksWhatEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := openSpool(t, h.dir)
+	b := h.booker(s)
+	more := 5
+	b.Ledger = &lossyLedger{b.Ledger, func() error {
+		if more > 0 {
+			more--
+			return s.Finish(h.event(time.Now()))
+		}
+		return nil
+	}}
+	must(t, s.Finish(h.event(time.Now())))
+	must(t, b.Drain(job(t.Context())))
+	h.ledgerAgrees(6)
+	end, _ := s.tail()
+	at := query[int64](h, `SELECT position FROM spool_cursors WHERE drained`)
+	if at != end.Offset {
+		t.Errorf("the spool is drained up to %d of %d", at, end.Offset)
+	}
+}
+
+// While requests end all the time they are booked together, and not one by one as they come.
+func TestBatchesHaveCompany(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := openSpool(t, h.dir)
+	b := h.booker(s)
+	batches := 0
+	b.Ledger = &lossyLedger{b.Ledger, func() error {
+		batches++
+		return s.Finish(h.event(time.Now())) // one comes with each, so that there is always something left
+	}}
+	must(t, s.Finish(h.event(time.Now())))
+	ctx, stop := context.WithCancel(job(t.Context()))
+	ran := make(chan error, 1)
+	began := time.Now()
+	go func() { ran <- b.Run(ctx) }()
+	for query[int](h, `SELECT count(*) FROM requests`) < 3 {
+		<-h.heard.more
+	}
+	stop()
+	must(t, <-ran)
+	if most := int(time.Since(began)/batchWindow) + 1; batches > most {
+		t.Errorf("%d batches in %s, want %d at most", batches, time.Since(began), most)
+	}
+}
+
 func TestFailedBatchIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
