@@ -26,7 +26,7 @@ const (
 	batchSize = 2000
 	// batchWindow is how long the booker waits for company after the first request to book. It must leave most of the
 	// second within which a finished request is listed.
-	batchWindow = 100 * time.Millisecond
+	batchWindow = 200 * time.Millisecond
 	// bookTimeout bounds one transaction.
 	bookTimeout = 30 * time.Second
 	// minRetry and maxRetry bound the wait between attempts while Postgres is away.

@@ -1,6 +1,7 @@
 package jsonscan_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 const (
@@ -190,3 +192,32 @@ type silent struct{}
 func (*silent) Open(jsonscan.ID, jsonscan.Kind, int64)          {}
 func (*silent) Text(jsonscan.ID, []byte)                        {}
 func (*silent) Close(jsonscan.ID, jsonscan.Kind, []byte, int64) {}
+
+// Plain finds the first byte that is not, wherever it is and whatever stands around it.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.SliceOfN(rapid.SampledFrom([]byte("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa !#[]^\x7f\x80\xa2\xdc\xff\"\\\x00\x1f")), 0, 200).Draw(t, "p")
+		want := 0
+		for want < len(p) && p[want] != '"' && p[want] != '\\' && p[want] >= 0x20 {
+			want++
+		}
+		if got := jsonscan.Plain(p); got != want {
+			t.Fatalf("%q: %d, want %d", p, got, want)
+		}
+	})
+	for c := range 256 {
+		p := append(make([]byte, 0, 80), bytes.Repeat([]byte{'a'}, 80)...)
+		for at := range p {
+			p[at] = byte(c)
+			want := len(p)
+			if c == '"' || c == '\\' || c < 0x20 {
+				want = at
+			}
+			if got := jsonscan.Plain(p); got != want {
+				t.Fatalf("%#x at %d: %d, want %d", c, at, got, want)
+			}
+			p[at] = 'a'
+		}
+	}
+}
