@@ -4,7 +4,7 @@ import "aihigress/internal/dialect/jsonread"
 
 // What follows reads the types that read themselves, each as its UnmarshalJSONFrom does, or finds them odd.
 
-//go:generate go run ../readgen wireRequest wireBlock wireTool wireEvent wireMessageOut
+//go:generate go run ../readgen wireRequest wireBlock wireTool wireEvent wireMessageOut wireTier wireSchema
 
 func (c *content) readPlain(r *jsonread.Reader) {
 	switch *c = nil; r.Kind() {

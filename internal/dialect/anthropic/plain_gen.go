@@ -172,6 +172,34 @@ func (w *wireMessageOut) readPlain(r *jsonread.Reader) {
 	}
 }
 
+func (w *wireTier) readPlain(r *jsonread.Reader) {
+	if *w = (wireTier{}); r.Null() {
+		return
+	}
+	for m := r.Object(); r.Next(&m); {
+		switch string(m.Name) {
+		case "service_tier":
+			jsonread.String(&w.Tier, r)
+		default:
+			r.Ignore(m.Name)
+		}
+	}
+}
+
+func (w *wireSchema) readPlain(r *jsonread.Reader) {
+	if *w = (wireSchema{}); r.Null() {
+		return
+	}
+	for m := r.Object(); r.Next(&m); {
+		switch string(m.Name) {
+		case "type":
+			jsonread.Value(&w.Type, r)
+		default:
+			r.Ignore(m.Name)
+		}
+	}
+}
+
 func (w *wireMessage) readPlain(r *jsonread.Reader) {
 	if *w = (wireMessage{}); r.Null() {
 		return

@@ -12,6 +12,8 @@ var (
 	checkTool    = readtest.Of(0, (*wireTool).readPlain)
 	checkEvent   = readtest.Of(jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain, lenient)
 	checkAnswer  = readtest.Of(jsonread.Repeats, (*wireMessageOut).readPlain, lenient)
+	checkTier    = readtest.Of(jsonread.Repeats|jsonread.Small, (*wireTier).readPlain, lenient)
+	checkSchema  = readtest.Of(jsonread.Repeats, (*wireSchema).readPlain, lenient)
 	messagesAPIs = []string{"messages", "rawpredict", "streamrawpredict"}
 )
 
@@ -39,12 +41,18 @@ var plainEvents = []string{
 	`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":5}}`, `{"type":"ping"}`, `{"type":"message_stop"}`,
 }
 
+var plainUsages = []string{`{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":0},"service_tier":"standard"}`, `{"output_tokens":5}`, `{"service_tier":null}`}
+
+var plainSchemas = []string{`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`, `{"anyOf":[{"type":"object"}]}`, `{"type" : ["object", "null"]}`, `{}`}
+
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	readtest.Try(t, readtest.Seeds(t, true, messagesAPIs, plainRequests...), 85, checkRequest)
 	readtest.Try(t, readtest.Seeds(t, true, nil, plainTools...), 100, checkTool)
 	readtest.Try(t, readtest.Seeds(t, false, messagesAPIs, plainEvents...), 95, checkEvent)
 	readtest.Try(t, readtest.Seeds(t, false, messagesAPIs, plainAnswers...), 95, checkAnswer)
+	readtest.Try(t, readtest.Seeds(t, false, nil, plainUsages...), 100, checkTier)
+	readtest.Try(t, readtest.Seeds(t, false, nil, plainSchemas...), 100, checkSchema)
 }
 
 func FuzzPlainRequest(f *testing.F) {

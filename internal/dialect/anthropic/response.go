@@ -179,10 +179,12 @@ func (r usageOf) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) 
 }
 
 func tierOf(usage llm.JSON) string {
-	var u struct {
-		Tier string `json:"service_tier"`
+	if usage.Kind() != '{' {
+		return ""
 	}
-	if usage.Kind() == '{' {
+	var u wireTier
+	if !jsonread.Plain(usage, &u, jsonread.Repeats|jsonread.Small, (*wireTier).readPlain) {
+		u = wireTier{}
 		_ = json.Unmarshal(usage, &u, lenient) // of another type it is none
 	}
 	return u.Tier

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -18,13 +19,21 @@ func objectSchema(schema llm.JSON) llm.JSON {
 	if !ok || strings.TrimSpace(inner) == "}" {
 		return llm.JSON(`{"type":"object","properties":{}}`)
 	}
-	var s struct {
-		Type llm.JSON `json:"type"`
-	}
-	if json.Unmarshal(schema, &s, lenient) == nil && len(s.Type) == 0 {
+	if kind, ok := schemaType(schema); ok && len(kind) == 0 {
 		return llm.JSON(`{"type":"object",` + inner)
 	}
 	return schema
+}
+
+// schemaType is what a schema says at its root of its type, if it can be read.
+func schemaType(schema llm.JSON) (llm.JSON, bool) {
+	var s wireSchema
+	if jsonread.Plain(schema, &s, jsonread.Repeats, (*wireSchema).readPlain) {
+		return s.Type, true
+	}
+	s = wireSchema{}
+	ok := json.Unmarshal(schema, &s, lenient) == nil
+	return s.Type, ok
 }
 
 // strictSchema makes a schema such as structured outputs take it, as Anthropic's own SDKs do: every object closed, anyOf for

@@ -116,10 +116,8 @@ func (w *requestWriter) chooseFormat() {
 }
 
 func isObjectSchema(schema llm.JSON) bool {
-	var s struct {
-		Type llm.JSON `json:"type"`
-	}
-	return json.Unmarshal(schema, &s, lenient) == nil && (len(s.Type) == 0 || string(s.Type) == `"object"`)
+	kind, ok := schemaType(schema)
+	return ok && (len(kind) == 0 || string(kind) == `"object"`)
 }
 
 // writeTools writes tools and tool_choice.
