@@ -67,12 +67,12 @@ type collection struct {
 
 func (c *collection) arm() {
 	runtime.AddCleanup(&struct{ _ *byte }{}, func(c *collection) { // with a pointer, so that no other object lies in the same block
+		if !c.stopped.Load() {
+			c.arm() // before it is told, so that the next run is told of however soon it comes
+		}
 		select {
 		case c.ran <- struct{}{}:
 		default:
-		}
-		if !c.stopped.Load() {
-			c.arm()
 		}
 	}, c)
 }
