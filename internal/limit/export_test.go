@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"aihigress/internal/id"
@@ -32,10 +33,28 @@ func (l *Limiter) By(clock func() int64) *Limiter {
 	return l
 }
 
-// Tend does what Run does every second.
+// Tend does what Run does every second, and waits until all that was asked is answered: what Run itself has on its way may
+// bring a lease that is to be looked after as well.
 func (l *Limiter) Tend() {
+	for l.asks() {
+		runtime.Gosched()
+	}
 	l.tend(false)
-	l.converse(context.Background())
+	for l.converse(context.Background()); l.asks(); {
+		runtime.Gosched()
+	}
+}
+
+// asks reports whether something was asked that is not answered.
+func (l *Limiter) asks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.byKey {
+		if c.asking != nil || c.queued {
+			return true
+		}
+	}
+	return false
 }
 
 // Nodes is how many nodes it has seen.

@@ -59,10 +59,10 @@ func Of[T any](rules jsonread.Rules, read func(*T, *jsonread.Reader), options ..
 
 // Again checks that documents which are read one behind the other, in the same memory, are what each is by itself, but that
 // lists may be empty where there are none. Alike makes what else is as good the same.
-func Again[T any](t testing.TB, seeds [][]byte, rules jsonread.Rules, read func(*T, *jsonread.Reader), alike func(want, got *T)) {
+func Again[T any](t testing.TB, seeds Set, rules jsonread.Rules, read func(*T, *jsonread.Reader), alike func(want, got *T)) {
 	t.Helper()
 	var kept T
-	for _, seed := range seeds {
+	for _, seed := range seeds.All {
 		var want T
 		if !jsonread.Plain(seed, &want, rules, read) {
 			continue
@@ -78,20 +78,38 @@ func Again[T any](t testing.TB, seeds [][]byte, rules jsonread.Rules, read func(
 	}
 }
 
+// A Set is documents to try.
+type Set struct {
+	All [][]byte
+	// Usual are those that Try counts the plain ones of: the recorded ones, where any were asked for.
+	Usual [][]byte
+}
+
 // Seeds are the documents of recorded exchanges with some endpoints, requests or what came back, and those that are given.
 // The recordings are not part of the project: AIHIGRESS_RECORDINGS names their folder, else it is looked for beside the
 // project, and without it there are none.
-func Seeds(t testing.TB, requests bool, apis []string, more ...string) [][]byte {
+func Seeds(t testing.TB, requests bool, apis []string, more ...string) Set {
 	t.Helper()
-	var all [][]byte
+	var own [][]byte
 	for _, one := range more {
-		all = append(all, []byte(one))
+		own = append(own, []byte(one))
 	}
+	if apis == nil {
+		return Set{own, own}
+	}
+	usual := recorded(t, requests, apis)
+	return Set{slices.Concat(own, usual), usual}
+}
+
+func recorded(t testing.TB, requests bool, apis []string) (all [][]byte) {
 	root := os.Getenv("AIHIGRESS_RECORDINGS")
 	for dir, _ := os.Getwd(); root == "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if info, err := os.Stat(filepath.Join(dir, "shared", "recordings")); err == nil && info.IsDir() {
 			root = filepath.Join(dir, "shared", "recordings")
 		}
+	}
+	if root == "" {
+		return nil
 	}
 	files, err := filepath.Glob(filepath.Join(root, "*", "*.json"))
 	if err != nil {
@@ -124,20 +142,26 @@ func Seeds(t testing.TB, requests bool, apis []string, more ...string) [][]byte 
 	return slices.DeleteFunc(all, func(b []byte) bool { return len(b) == 0 || len(b) > 64<<10 })
 }
 
-// Try checks seeds as they are, of which at least so many of a hundred have to be plain, and changed by chance.
-func Try(t *testing.T, seeds [][]byte, share int, check Check) {
+// Try checks seeds as they are, and changed by chance. Of the usual ones at least so many of a hundred have to be plain, and
+// of all at least one.
+func Try(t *testing.T, seeds Set, share int, check Check) {
 	t.Helper()
-	plain := 0
-	for _, seed := range seeds {
-		if check(t, bytes.Clone(seed)) {
-			plain++
+	plain := func(documents [][]byte) (n int) {
+		for _, one := range documents {
+			if check(t, bytes.Clone(one)) {
+				n++
+			}
 		}
+		return n
 	}
-	if plain*100 < share*len(seeds) {
-		t.Errorf("%d of %d are plain", plain, len(seeds))
+	if n := plain(seeds.Usual); n*100 < share*len(seeds.Usual) {
+		t.Fatalf("%d of %d are plain", n, len(seeds.Usual))
+	}
+	if plain(seeds.All) == 0 {
+		t.Fatal("none is plain")
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		check(r, changed(r, rapid.SampledFrom(seeds).Draw(r, "seed")))
+		check(r, changed(r, rapid.SampledFrom(seeds.All).Draw(r, "seed")))
 	})
 }
 
@@ -174,9 +198,9 @@ func changed(t *rapid.T, document []byte) []byte {
 }
 
 // Fuzz is a fuzz target with seeds.
-func Fuzz(f *testing.F, seeds [][]byte, check Check) {
+func Fuzz(f *testing.F, seeds Set, check Check) {
 	f.Helper()
-	for _, seed := range seeds {
+	for _, seed := range seeds.All {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, document []byte) { check(t, bytes.Clone(document)) })
