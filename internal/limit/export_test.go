@@ -33,14 +33,18 @@ func (l *Limiter) By(clock func() int64) *Limiter {
 	return l
 }
 
-// Tend does what Run does every second, and waits until all that was asked is answered: what Run itself has on its way may
-// bring a lease that is to be looked after as well.
+// Tend does what Run does every second, and settles before and behind it: what Run itself has on its way may bring a lease
+// that is to be looked after as well.
 func (l *Limiter) Tend() {
-	for l.asks() {
-		runtime.Gosched()
-	}
+	l.Settle()
 	l.tend(false)
-	for l.converse(context.Background()); l.asks(); {
+	l.Settle()
+}
+
+// Settle has Redis asked what waits, until all of it is answered.
+func (l *Limiter) Settle() {
+	for l.asks() {
+		l.converse(context.Background())
 		runtime.Gosched()
 	}
 }

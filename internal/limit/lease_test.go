@@ -103,7 +103,7 @@ func TestIdleLeasesGoBack(t *testing.T) {
 		t.Errorf("%d limits are known, want 100", n.Known())
 	}
 	eventually(t, func() bool {
-		c.clock.Add(500)
+		c.pass(500)
 		n.Tend()
 		return n.Known() == 0
 	})
@@ -130,11 +130,11 @@ func TestKilledNodesSlotsExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.crash(0)
-	c.clock.Add(limit.Lifetime.Milliseconds() - 1)
+	c.pass(limit.Lifetime.Milliseconds() - 1)
 	if _, err := c.nodes[1].Take(t.Context(), limit.Use{}, claim); err == nil {
 		t.Fatal("the slot is not held")
 	}
-	c.clock.Add(300) // and the node asks again after a while
+	c.pass(300) // and the node asks again after a while
 	if _, err := c.nodes[1].Take(t.Context(), limit.Use{}, claim); err != nil {
 		t.Errorf("an expired slot blocks the limit: %v", err)
 	}

@@ -184,7 +184,7 @@ func TestManyLimitsHoldOverNodes(t *testing.T) {
 						c.end(i, dice, what < 60)
 					}
 				case what < 92:
-					c.clock.Add(dice.Int64N(2000))
+					c.pass(dice.Int64N(2000))
 					for _, n := range c.nodes {
 						n.Tend()
 					}
