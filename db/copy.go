@@ -113,3 +113,37 @@ func (r *Rows) Insert(ctx context.Context, tx pgx.Tx) (bool, error) {
 	}
 	return false, err
 }
+
+// errRaced cannot be where whoever inserts holds a lock on what the rows belong to.
+var errRaced = errors.New("a row was inserted by another at the same time")
+
+// InsertNew inserts the rows of those that are not there yet, each once, and returns these. There tells the keys of which
+// are; it is asked only where one is.
+func InsertNew[T any](ctx context.Context, tx pgx.Tx, all []T, rows func([]T) *Rows, key func(T) uuid.UUID, there func() ([]uuid.UUID, error)) ([]T, error) {
+	inserted, err := rows(all).Insert(ctx, tx)
+	if err != nil || inserted {
+		return all, err
+	}
+	keys, err := there()
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[uuid.UUID]bool, len(all))
+	for _, k := range keys {
+		known[k] = true
+	}
+	var fresh []T
+	for _, one := range all {
+		if k := key(one); !known[k] {
+			known[k] = true
+			fresh = append(fresh, one)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	if inserted, err = rows(fresh).Insert(ctx, tx); err == nil && !inserted {
+		err = errRaced
+	}
+	return fresh, err
+}

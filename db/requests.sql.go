@@ -141,7 +141,7 @@ func (q *Queries) OldestRequest(ctx context.Context, db DBTX) (time.Time, error)
 
 const whichRequests = `-- name: WhichRequests :many
 
-SELECT r.id
+SELECT r.id::uuid AS id
 FROM (
     SELECT unnest($1::timestamptz[]) AS started_at,
         unnest($2::uuid[]) AS id
@@ -160,7 +160,7 @@ type WhichRequestsParams struct {
 }
 
 // Tells which of these requests are there.
-func (q *Queries) WhichRequests(ctx context.Context, db DBTX, arg WhichRequestsParams) ([]id.Request, error) {
+func (q *Queries) WhichRequests(ctx context.Context, db DBTX, arg WhichRequestsParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, whichRequests,
 		arg.StartedAt,
 		arg.Ids,
@@ -171,9 +171,9 @@ func (q *Queries) WhichRequests(ctx context.Context, db DBTX, arg WhichRequestsP
 		return nil, err
 	}
 	defer rows.Close()
-	items := []id.Request{}
+	items := []uuid.UUID{}
 	for rows.Next() {
-		var id id.Request
+		var id uuid.UUID
 		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,7 @@
 -- Tells which of these requests are there.
 
 -- name: WhichRequests :many
-SELECT r.id
+SELECT r.id::uuid AS id
 FROM (
     SELECT unnest(@started_at::timestamptz[]) AS started_at,
         unnest(@ids::uuid[]) AS id

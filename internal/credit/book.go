@@ -2,7 +2,6 @@ package credit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -71,43 +70,17 @@ func (l *Ledger) BookTx(ctx context.Context, tx pgx.Tx, node id.Node, charges []
 
 // insertCharges inserts entries for charges that have none, and tells which these are.
 func (l *Ledger) insertCharges(ctx context.Context, tx pgx.Tx, charges []Charge) ([]Charge, error) {
-	inserted, err := chargeRows(charges).Insert(ctx, tx)
-	if err != nil || inserted {
-		return charges, err
-	}
-	var which db.WhichChargesParams
-	for _, c := range charges {
-		which.AccountIds, which.Keys = append(which.AccountIds, c.Account.UUID), append(which.Keys, chargeKey+c.Request.UUID.String())
-	}
-	booked, err := l.q.WhichCharges(ctx, tx, which)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[uuid.UUID]bool, len(charges))
-	for _, request := range booked {
-		known[request] = true
-	}
-	var fresh []Charge
-	for _, c := range charges {
-		if !known[c.Request.UUID] {
-			known[c.Request.UUID] = true // once, if it comes twice
-			fresh = append(fresh, c)
+	return db.InsertNew(ctx, tx, charges, chargeRows, func(c Charge) uuid.UUID { return c.Request.UUID }, func() ([]uuid.UUID, error) {
+		var which db.WhichChargesParams
+		for _, c := range charges {
+			which.AccountIds, which.Keys = append(which.AccountIds, c.Account.UUID), append(which.Keys, chargeKey+c.Request.UUID.String())
 		}
-	}
-	if len(fresh) == 0 {
-		return nil, nil
-	}
-	if inserted, err = chargeRows(fresh).Insert(ctx, tx); err == nil && !inserted {
-		err = errRebooked
-	}
-	return fresh, err
+		return l.q.WhichCharges(ctx, tx, which)
+	})
 }
 
 // chargeKey begins the idempotency key of a charge; its request's identifier follows.
 const chargeKey = "charge:"
-
-// errRebooked cannot be while the accounts are locked.
-var errRebooked = errors.New("a charge was booked by another at the same time")
 
 var chargeColumns = []string{"id", "account_id", "kind", "amount", "reason", "idempotency_key", "request_id", "created_at"}
 

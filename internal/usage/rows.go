@@ -3,10 +3,10 @@ package usage
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aihigress/db"
-	"aihigress/internal/id"
 	"aihigress/internal/money"
 )
 
@@ -19,41 +19,19 @@ var requestColumns = []string{
 
 // insertRequests inserts the rows of requests and tells which were not there yet, each once.
 func insertRequests(ctx context.Context, tx pgx.Tx, q *db.Queries, events []*Event) (fresh []*Event, err error) {
-	inserted, err := requestRows(events).Insert(ctx, tx)
-	if err != nil || inserted {
-		return events, err
-	}
-	which := db.WhichRequestsParams{FromTime: events[0].StartedAt, ToTime: events[0].StartedAt}
-	for _, e := range events {
-		which.StartedAt, which.Ids = append(which.StartedAt, e.StartedAt), append(which.Ids, e.ID.UUID)
-		if e.StartedAt.Before(which.FromTime) {
-			which.FromTime = e.StartedAt
+	return db.InsertNew(ctx, tx, events, requestRows, func(e *Event) uuid.UUID { return e.ID.UUID }, func() ([]uuid.UUID, error) {
+		which := db.WhichRequestsParams{FromTime: events[0].StartedAt, ToTime: events[0].StartedAt}
+		for _, e := range events {
+			which.StartedAt, which.Ids = append(which.StartedAt, e.StartedAt), append(which.Ids, e.ID.UUID)
+			if e.StartedAt.Before(which.FromTime) {
+				which.FromTime = e.StartedAt
+			}
+			if e.StartedAt.After(which.ToTime) {
+				which.ToTime = e.StartedAt
+			}
 		}
-		if e.StartedAt.After(which.ToTime) {
-			which.ToTime = e.StartedAt
-		}
-	}
-	there, err := q.WhichRequests(ctx, tx, which)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[id.Request]bool, len(events))
-	for _, request := range there {
-		known[request] = true
-	}
-	for _, e := range events {
-		if !known[e.ID] {
-			known[e.ID] = true
-			fresh = append(fresh, e)
-		}
-	}
-	if len(fresh) == 0 {
-		return nil, nil
-	}
-	if inserted, err = requestRows(fresh).Insert(ctx, tx); err == nil && !inserted {
-		err = errMoved // another booked them: a spool is one node's
-	}
-	return fresh, err
+		return q.WhichRequests(ctx, tx, which)
+	})
 }
 
 // requestRows are the rows of requests.
