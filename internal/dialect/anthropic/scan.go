@@ -114,7 +114,7 @@ var requestPaths = func() *jsonscan.Paths {
 }()
 
 // names of the fields that may come once only: two readers of one body must not disagree about them.
-var names = map[jsonscan.ID]string{
+var names = [256]string{
 	idModel:     "model",
 	idStream:    "stream",
 	idMaxTokens: "max_tokens",
@@ -230,7 +230,7 @@ func expects(id jsonscan.ID, kind jsonscan.Kind) (want string, ok bool) {
 
 // Open implements jsonscan.Handler.
 func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
-	if name, once := names[id]; once {
+	if name := names[id]; name != "" {
 		if r.seen&(1<<id) != 0 {
 			r.fail(&llm.RequestError{Param: name, Code: "duplicate_parameter", Message: name + ": given more than once"})
 		}

@@ -90,7 +90,7 @@ var requestPaths = func() *jsonscan.Paths {
 }()
 
 // once are the fields that may come once only, however spelt: two readers of one body must not disagree about them.
-var once = map[jsonscan.ID]string{
+var once = [256]string{
 	idModel:      "model",
 	idInnerModel: "generateContentRequest.model",
 	idInner:      "generateContentRequest",
@@ -237,7 +237,7 @@ func misfit(id jsonscan.ID, kind jsonscan.Kind) string {
 
 // Open implements jsonscan.Handler.
 func (s *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
-	if name, only := once[id]; only {
+	if name := once[id]; name != "" {
 		if s.seen&(1<<id) != 0 {
 			s.fail(name, "Invalid JSON payload received. The field %q is given more than once.", name)
 		}

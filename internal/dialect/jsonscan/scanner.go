@@ -137,6 +137,11 @@ func (s *Scanner) Write(p []byte) (int, error) {
 		return 0, s.err
 	}
 	for i := 0; i < len(p); {
+		if s.shape == nil { // else every byte of white space counts
+			if i += s.run(p[i:], s.base+int64(i)); i == len(p) {
+				break
+			}
+		}
 		n, err := s.step(p[i:], s.base+int64(i))
 		i += n
 		if err != nil {
@@ -419,22 +424,11 @@ func (s *Scanner) flushHigh() {
 
 func (s *Scanner) escape(c byte, at int64) error {
 	s.state = inString
-	switch c {
-	case '"', '\\', '/':
-	case 'b':
-		c = '\b'
-	case 'f':
-		c = '\f'
-	case 'n':
-		c = '\n'
-	case 'r':
-		c = '\r'
-	case 't':
-		c = '\t'
-	case 'u':
+	if c == 'u' {
 		s.state, s.hex, s.hexLeft = inHex, 0, 4
 		return nil
-	default:
+	}
+	if c = escapes[c]; c == 0 {
 		return &SyntaxError{at, "unknown escape"}
 	}
 	s.flushHigh()

@@ -147,7 +147,7 @@ var requestPaths = jsonscan.Compile(map[string]jsonscan.ID{
 })
 
 // names of the fields that may come once only: two readers of one body must not disagree about them.
-var names = map[jsonscan.ID]string{
+var names = [256]string{
 	idModel:         "model",
 	idStream:        "stream",
 	idOptions:       "stream_options",
@@ -211,7 +211,7 @@ func expects(id jsonscan.ID) (jsonscan.Kind, string) {
 }
 
 func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
-	if name, once := names[id]; once {
+	if name := names[id]; name != "" {
 		if r.seen&(1<<id) != 0 {
 			r.fail(refusal.Duplicate(name))
 		}

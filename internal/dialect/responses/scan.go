@@ -87,7 +87,7 @@ var requestPaths = func() *jsonscan.Paths {
 }()
 
 // names of the fields that may come once only: two readers of one body must not disagree about them.
-var names = map[jsonscan.ID]string{
+var names = [256]string{
 	idModel:      "model",
 	idStream:     "stream",
 	idStore:      "store",
@@ -189,7 +189,7 @@ func expects(id jsonscan.ID) (want jsonscan.Kind, name, article string) {
 
 // Open implements jsonscan.Handler.
 func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
-	if name, once := names[id]; once {
+	if name := names[id]; name != "" {
 		if r.seen&(1<<id) != 0 {
 			r.fail(refusal.Duplicate(name))
 		}
