@@ -24,6 +24,9 @@ type StatementQuery struct {
 	ProviderID *id.Provider
 	Model      string
 
+	// Dimension, a name of the code's, is that of the rows of usage_sums which serve days and hours; "" takes them from usage_buckets.
+	Dimension string
+
 	// Hours whose minutes changed since ChangedSince, and that began at Oldest or later, are read from their minutes, and
 	// their days from hours, as are those from DaysEnd on: nothing is missing that has not been folded yet.
 	ChangedSince, Oldest, DaysEnd time.Time
@@ -158,6 +161,10 @@ func (s StatementQuery) buckets(f *filter) string {
 	from, to, daysEnd := f.param(s.From)+"::timestamptz", f.param(s.To)+"::timestamptz", f.param(s.DaysEnd)+"::timestamptz"
 	cut := s.cut(f)
 	columns := "started_at, user_id, api_key_id, provider_id, model, " + strings.Join(statementCounts, ", ")
+	folded := "usage_buckets WHERE"
+	if s.Dimension != "" {
+		folded = "usage_sums WHERE dimension = '" + s.Dimension + "' AND"
+	}
 	return `WITH changed AS MATERIALIZED (
 	SELECT DISTINCT date_trunc('hour', started_at, 'UTC') AS hour
 	FROM usage_buckets
@@ -170,16 +177,14 @@ func (s StatementQuery) buckets(f *filter) string {
 	SELECT generate_series(greatest(` + from + `, ` + daysEnd + `), ` + to + ` - interval '1 day', interval '1 day')
 ), source AS (
 	SELECT ` + columns + `
-	FROM usage_buckets
-	WHERE step_seconds = 86400 AND started_at >= ` + from + ` AND started_at < least(` + to + `, ` + daysEnd + `)
+	FROM ` + folded + ` step_seconds = 86400 AND started_at >= ` + from + ` AND started_at < least(` + to + `, ` + daysEnd + `)
 		AND started_at NOT IN (SELECT day FROM days)` + cut + `
 	UNION ALL
 	SELECT ` + columns + `
 	FROM days
 	CROSS JOIN LATERAL (
 		SELECT ` + columns + `
-		FROM usage_buckets
-		WHERE step_seconds = 3600 AND started_at >= day AND started_at < day + interval '1 day'` + cut + `
+		FROM ` + folded + ` step_seconds = 3600 AND started_at >= day AND started_at < day + interval '1 day'` + cut + `
 		OFFSET 0
 	) AS hours
 	WHERE started_at NOT IN (SELECT hour FROM changed)

@@ -275,6 +275,12 @@ func (s *Statements) each(ctx context.Context, tx pgx.Tx, r reader, in Input, ea
 	}
 	q.ChangedSince, q.Oldest = usage.Unfolded(folded, s.now())
 	q.DaysEnd = usage.FoldedDays(folded, s.now())
+	if !folded.Before(q.Oldest) { // else old hours may have no sums yet
+		q.Dimension = usage.SumsBy(db.UsageBy{
+			User: q.ByUser || q.Owner != nil || q.UserID != nil, Key: q.ByKey || q.KeyID != nil,
+			Provider: q.ByProvider || q.ProviderID != nil, Model: q.ByModel || q.Model != "",
+		})
+	}
 	return s.q.EachStatementRow(ctx, tx, q, func(row db.StatementRow) error {
 		l := Line{Group: groupOf(row, in.GroupBy), Sums: sumsOf(row)}
 		if !r.costs {

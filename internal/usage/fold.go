@@ -162,8 +162,8 @@ const (
 
 var sumDimensions = []string{sumAll, sumUser, sumKey, sumProvider, sumModel, sumUserProvider, sumUserModel}
 
-// sumsBy is the dimension of the sums that tell these columns apart, "" where there are none.
-func sumsBy(by db.UsageBy) string {
+// SumsBy is the dimension of the sums that tell these columns apart, "" where there are none.
+func SumsBy(by db.UsageBy) string {
 	if by.Key { // which is one user's
 		by.User = true
 	}

@@ -179,7 +179,7 @@ func from(c db.UsageCut) db.UsageCut {
 	by.Key = by.Key || c.KeyID != nil
 	by.Provider = by.Provider || c.ProviderID != nil
 	by.Model = by.Model || c.Model != nil
-	if c.Dimension = sumsBy(by); c.Dimension == "" { // which have no quarters
+	if c.Dimension = SumsBy(by); c.Dimension == "" { // which have no quarters
 		c.Minutes, c.Quarters = slices.Concat(c.Minutes, c.Quarters), nil
 	}
 	return c

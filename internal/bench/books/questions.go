@@ -10,6 +10,7 @@ import (
 	"aihigress/internal/authz"
 	"aihigress/internal/id"
 	"aihigress/internal/page"
+	"aihigress/internal/statement"
 	"aihigress/internal/usage"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // questions are those of the log with every kind of filter, its first page and, where there are as many rows, its thousandth;
-// and those of the dashboard and the usage page.
+// those of the dashboard and the usage page, and statements.
 func (w *world) questions(ctx context.Context, pool *pgxpool.Pool, reports *usage.Reports) ([]question, error) {
 	var now time.Time // as of the newest request, however long ago they were made up
 	if err := pool.QueryRow(ctx, "SELECT max(started_at) FROM requests").Scan(&now); err != nil {
@@ -105,6 +106,26 @@ func (w *world) questions(ctx context.Context, pool *pgxpool.Pool, reports *usag
 				return len(set.Series), err
 			}})
 		}
+	}
+	month := statement.Period{From: now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -29), To: now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)}
+	statements := statement.New(pool, 0)
+	for _, g := range []struct {
+		name   string
+		by     []statement.Dimension
+		filter usage.MetricFilter
+	}{
+		{"by user", []statement.Dimension{statement.ByUser}, usage.MetricFilter{}},
+		{"by key", []statement.Dimension{statement.ByKey}, usage.MetricFilter{}},
+		{"by day and provider", []statement.Dimension{statement.ByDay, statement.ByProvider}, usage.MetricFilter{}},
+		{"by user and model", []statement.Dimension{statement.ByUser, statement.ByModel}, usage.MetricFilter{}},
+		{"of a user by model", []statement.Dimension{statement.ByModel}, usage.MetricFilter{UserID: &busy}},
+		{"of a key by model, of which no sums are kept", []statement.Dimension{statement.ByModel}, usage.MetricFilter{KeyID: &w.keys[0]}},
+		{"by model and provider, of which no sums are kept", []statement.Dimension{statement.ByModel, statement.ByProvider}, usage.MetricFilter{}},
+	} {
+		questions = append(questions, question{"statement of a month " + g.name, func(ctx context.Context) (int, error) {
+			found, err := statements.Statement(ctx, statement.Input{Period: month, GroupBy: g.by, Filter: g.filter})
+			return len(found.Lines) + int(found.More), err
+		}})
 	}
 	return questions, nil
 }
