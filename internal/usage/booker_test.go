@@ -492,7 +492,7 @@ func (h *house) act(t *rapid.T, s *Spool) []step {
 	})
 }
 
-// BenchmarkBook books b.N requests of a hundred keys that wait in the spool, as after an outage.
+// BenchmarkBook books b.N requests of a hundred keys to one provider that wait in the spool, as after an outage.
 func BenchmarkBook(b *testing.B) {
 	h := newHouse(b)
 	s := openSpool(b, b.TempDir())
@@ -500,9 +500,10 @@ func BenchmarkBook(b *testing.B) {
 	for i := range keys {
 		keys[i] = id.New[id.Key]()
 	}
+	provider := id.New[id.Provider]()
 	for i := range b.N {
 		e := h.event(noon.Add(time.Duration(i) * time.Millisecond))
-		e.KeyID = keys[i%len(keys)]
+		e.KeyID, e.ProviderID = keys[i%len(keys)], &provider
 		must(b, s.Finish(e))
 	}
 	b.ResetTimer()
