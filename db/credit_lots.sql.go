@@ -168,6 +168,52 @@ func (q *Queries) ListExpiriesDue(ctx context.Context, db DBTX, arg ListExpiries
 	return items, nil
 }
 
+const listExpiringSoon = `-- name: ListExpiringSoon :many
+
+SELECT DISTINCT l.account_id, a.user_id::uuid AS user_id
+FROM credit_lots l
+JOIN credit_accounts a ON a.id = l.account_id
+WHERE l.left_over > 0
+    AND l.expires_at > now()
+    AND l.expires_at <= now() + $1::interval
+    AND l.account_id > $2
+    AND a.user_id IS NOT NULL
+ORDER BY l.account_id
+LIMIT $3
+`
+
+type ListExpiringSoonParams struct {
+	Within   pgtype.Interval
+	After    id.Account
+	RowLimit int32
+}
+
+type ListExpiringSoonRow struct {
+	AccountID id.Account
+	UserID    uuid.UUID
+}
+
+// The accounts with something that expires soon, and whose they are.
+func (q *Queries) ListExpiringSoon(ctx context.Context, db DBTX, arg ListExpiringSoonParams) ([]ListExpiringSoonRow, error) {
+	rows, err := db.Query(ctx, listExpiringSoon, arg.Within, arg.After, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListExpiringSoonRow{}
+	for rows.Next() {
+		var i ListExpiringSoonRow
+		if err := rows.Scan(&i.AccountID, &i.UserID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setCreditLots = `-- name: SetCreditLots :exec
 UPDATE credit_lots l
 SET left_over = s.left_over,

@@ -98,6 +98,10 @@ func (d *domain) SweepLeases(ctx context.Context) (int64, error) {
 	d.note(ctx, "SweepLeases")
 	return 1, nil
 }
+func (d *domain) WarnExpiries(ctx context.Context, _ credit.Inbox) (int, error) {
+	d.note(ctx, "WarnExpiries")
+	return 0, nil
+}
 func (d *domain) AlertBudgets(ctx context.Context, _ credit.Inbox) (int, error) {
 	d.note(ctx, "AlertBudgets")
 	return 1, nil
@@ -204,6 +208,7 @@ func TestEveryWorkerDoesItsWorkAsItself(t *testing.T) {
 		"SweepLeases":         credit.SweepArgs{},
 		"TellMismatches":      credit.VerifyArgs{},
 		"AlertBudgets":        credit.AlertArgs{},
+		"WarnExpiries":        credit.WarnArgs{},
 		"Fold":                usage.FoldArgs{},
 		"EnsurePartitions":    usage.PartitionsArgs{},
 		"DropExpired 72h0m0s": usage.RetentionArgs{},

@@ -15,6 +15,7 @@ type Ledger interface {
 	Expire(ctx context.Context) (entries int, err error)
 	SweepLeases(ctx context.Context) (removed int64, err error)
 	AlertBudgets(ctx context.Context, inbox credit.Inbox) (told int, err error)
+	WarnExpiries(ctx context.Context, inbox credit.Inbox) (told int, err error)
 	TellMismatches(ctx context.Context, inbox credit.Inbox) (differ int, err error)
 }
 

@@ -39,6 +39,7 @@ func (r *registry) addAll(o Options) {
 	register(r, &creditExpire{ledger: o.Ledger, log: o.Log})
 	register(r, &creditVerify{ledger: o.Ledger, inbox: o.Inbox, log: o.Log})
 	register(r, &creditAlert{ledger: o.Ledger, inbox: o.Inbox})
+	register(r, &creditWarn{ledger: o.Ledger, inbox: o.Inbox})
 	register(r, &usageFold{reports: o.Reports})
 	register(r, &usagePartitions{reports: o.Reports})
 	register(r, &usageRetention{reports: o.Reports, retention: o.Retention})

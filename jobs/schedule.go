@@ -31,6 +31,7 @@ func schedule(o Options) []*river.PeriodicJob {
 		every(time.Minute, credit.SweepArgs{}),
 		every(time.Minute, credit.ExpireArgs{}),
 		every(time.Minute, credit.AlertArgs{}),
+		every(time.Hour, credit.WarnArgs{}),
 		every(6*time.Hour, credit.VerifyArgs{}),
 		every(time.Minute, usage.FoldArgs{}),
 		every(time.Hour, usage.PartitionsArgs{}),

@@ -613,6 +613,8 @@ func notificationTitle(ctx context.Context, n notify.Notification) string {
 		return i18n.T(ctx, "The balance of %s is not the sum of its entries", d["account"])
 	case credit.KindPaused:
 		return i18n.T(ctx, "An automatic recharge is paused")
+	case credit.KindExpiring:
+		return i18n.T(ctx, "%s credits expire on %s", d["amount"], d["day"])
 	}
 	return n.Title
 }
@@ -636,6 +638,8 @@ func notificationText(ctx context.Context, n notify.Notification) string {
 		return i18n.T(ctx, "The balance is %s credits, its entries add up to %s. Nothing was changed.", d["balance"], d["entries"])
 	case credit.KindPaused:
 		return pauseText(ctx, d["reason"])
+	case credit.KindExpiring:
+		return i18n.T(ctx, "What expires first is spent first. What is left of it then is taken back.")
 	}
 	return n.Text
 }

@@ -173,13 +173,14 @@ func TestNotificationsOfMoney(t *testing.T) {
 			s.tell(t, notify.Message{To: to, Kind: credit.KindBudget, Title: "x", Details: map[string]string{"window": window, "key": key, "percent": "80", "spent": "4.1", "amount": "5"}})
 		}
 	}
+	s.tell(t, notify.Message{To: to, Kind: credit.KindExpiring, Title: "x", Details: map[string]string{"amount": "12.5", "day": "2026-03-01"}})
 	limit := id.New[id.Limit]()
 	for _, window := range []string{"day", "month"} {
 		s.tell(t, notify.Message{To: to, Kind: credit.KindBudget, Title: "x", Subject: limit.String(), Details: map[string]string{"window": window, "subject": "model", "of": "large", "percent": "50", "spent": "3", "amount": "5"}})
 	}
 	b.get("/notifications").is(200).shows(`href="/limits/`+limit.String()+`"`, "The daily budget of large is spent to 50 %", "The monthly budget of large is spent to 50 %", "The balance of acc_1 is not the sum of its entries", "The balance is 2 credits, its entries add up to 1.", "4.1 of 5 credits",
-		"An automatic recharge is paused", "It recharged six times within an hour.", "It used up its daily cap on three days in a row.",
+		"12.5 credits expire on 2026-03-01", "What is left of it then is taken back.", "An automatic recharge is paused", "It recharged six times within an hour.", "It used up its daily cap on three days in a row.",
 		"Your daily budget is spent to 80 %", "Your monthly budget is spent to 80 %", "The daily budget of the key app is spent to 80 %", "The monthly budget of the key app is spent to 80 %")
 	b.post("/preferences", "lang", "zh-CN", "next", "/notifications").redirects("/notifications")
-	b.get("/notifications").is(200).shows("密钥 app 的每日预算已用 80%", "5 额度中已用 4.1", "账户 acc_1 的余额与明细合计不一致")
+	b.get("/notifications").is(200).shows("密钥 app 的每日预算已用 80%", "5 额度中已用 4.1", "账户 acc_1 的余额与明细合计不一致", "12.5 额度将于 2026-03-01 到期")
 }

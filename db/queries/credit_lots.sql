@@ -46,3 +46,17 @@ WHERE left_over > 0
     AND account_id > @after
 ORDER BY account_id
 LIMIT @row_limit;
+
+-- The accounts with something that expires soon, and whose they are.
+
+-- name: ListExpiringSoon :many
+SELECT DISTINCT l.account_id, a.user_id::uuid AS user_id
+FROM credit_lots l
+JOIN credit_accounts a ON a.id = l.account_id
+WHERE l.left_over > 0
+    AND l.expires_at > now()
+    AND l.expires_at <= now() + @within::interval
+    AND l.account_id > @after
+    AND a.user_id IS NOT NULL
+ORDER BY l.account_id
+LIMIT @row_limit;

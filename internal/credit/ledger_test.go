@@ -180,6 +180,7 @@ func TestWhoMay(t *testing.T) {
 			return err
 		},
 		"TellMismatches": func(ctx context.Context) error { _, err := b.ledger.TellMismatches(ctx, nil); return err },
+		"WarnExpiries":   func(ctx context.Context) error { _, err := b.ledger.WarnExpiries(ctx, nil); return err },
 		"AlertBudgets":   func(ctx context.Context) error { _, err := b.ledger.AlertBudgets(ctx, nil); return err },
 		"SetRechargeRule": func(ctx context.Context) error {
 			_, err := b.ledger.SetRechargeRule(ctx, RuleInput{UserID: user, Target: 2, DailyCap: 1})

@@ -515,6 +515,8 @@ var chinese = map[string]string{
 	"Your daily budget is spent to %s %%":                                       "您的每日预算已用 %s%%",
 	"The monthly budget of the key %s is spent to %s %%":                        "密钥 %s 的每月预算已用 %s%%",
 	"Your monthly budget is spent to %s %%":                                     "您的每月预算已用 %s%%",
+	"%s credits expire on %s":                                                   "%[1]s 额度将于 %[2]s 到期",
+	"What expires first is spent first. What is left of it then is taken back.": "先到期的额度优先使用，到期时剩余的部分将被收回。",
 	"The balance of %s is not the sum of its entries":                           "账户 %s 的余额与明细合计不一致",
 	"The balance is %s credits, its entries add up to %s. Nothing was changed.": "余额为 %s 额度，明细合计为 %s。未作任何更改。",
 	"Redeem a code":                 "兑换额度码",
