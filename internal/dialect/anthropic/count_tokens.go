@@ -2,7 +2,6 @@ package anthropic
 
 import (
 	"fmt"
-	"slices"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -17,10 +16,11 @@ func (Dialect) DecodeCount(body []byte) (*llm.Request, error) { return decodeReq
 // EncodeCount writes a request that counts tokens, and tells what of it the dialect cannot take. It has what adds to the
 // prompt and nothing else, since the endpoint refuses the rest.
 func (Dialect) EncodeCount(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	w := newRequestWriter(r, t)
 	if r.Previous != "" {
 		return nil, nil, &llm.RequestError{Param: string(llm.FieldPrevious), Message: "the earlier answer is kept by another vendor"}
 	}
+	w := newRequestWriter(r, t)
+	defer w.free()
 	w.decide()
 	w.prompt()
 	if w.thinking != nil {
@@ -28,8 +28,8 @@ func (Dialect) EncodeCount(r *llm.Request, t dialect.Target) ([]byte, []llm.Fiel
 	}
 	w.outputConfig()
 	w.out = append(w.out, '}')
-	body, err := w.patched()
-	return body, slices.Clone(w.drops.Fields()), err
+	body, err := w.body()
+	return body, w.drops.Fields(), err
 }
 
 // DecodeCountResponse reads an upstream's answer to that. The error wraps dialect.ErrMalformed.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
 )
 
@@ -14,9 +15,8 @@ const maxMarkers = 4
 // countMarkers finds out how many cache markers are too many. The first ones go: what stands behind a later one covers
 // them.
 func (w *requestWriter) countMarkers() {
-	count := func(blocks []llm.Block) {
-		for i := range blocks {
-			b := &blocks[i]
+	count := func(blocks []*llm.Block) {
+		for _, b := range blocks {
 			if b.Cache != nil {
 				w.markers++
 			}
@@ -66,13 +66,13 @@ func appendCache(dst []byte, c *llm.Cache) []byte {
 }
 
 // blocks writes a list of blocks.
-func (w *requestWriter) blocks(blocks []llm.Block, role llm.Role) {
+func (w *requestWriter) blocks(blocks []*llm.Block, role llm.Role) {
 	w.out = append(w.out, '[')
-	for i := range blocks {
+	for i, b := range blocks {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		w.block(&blocks[i], role)
+		w.block(b, role)
 	}
 	w.out = append(w.out, ']')
 }
@@ -87,7 +87,7 @@ func (w *requestWriter) block(b *llm.Block, role llm.Role) {
 		return
 	}
 	switch b.Kind {
-	case llm.Text:
+	case llm.Text, llm.Refusal:
 		w.out = appendTextBlock(w.out, b.Text)
 		w.citations(b.Citations, role)
 	case llm.Thinking:
@@ -100,7 +100,7 @@ func (w *requestWriter) block(b *llm.Block, role llm.Role) {
 	case llm.Media:
 		w.out = appendMedia(w.out, b.Media)
 		w.drops.If(b.Media.Detail != "" && b.Media.Detail != "auto", llm.FieldDetail)
-	case llm.Refusal, llm.Opaque:
+	case llm.Opaque:
 	}
 	w.cache(b.Cache)
 	w.out = append(w.out, '}')
@@ -112,18 +112,15 @@ func appendTextBlock[T ~string | ~[]byte](dst []byte, text T) []byte {
 }
 
 func (w *requestWriter) citations(list []llm.Citation, role llm.Role) {
-	var own []byte
-	for i := range list {
-		if c := &list[i]; c.Vendor == llm.Anthropic && len(c.Raw) > 0 && role == llm.Assistant {
-			own = append(append(own, ','), c.Raw...)
-		} else {
-			w.drops.Add(llm.FieldCitations)
+	w.container("citations", '[', ']', func() {
+		for i := range list {
+			if c := &list[i]; c.Vendor == llm.Anthropic && len(c.Raw) > 0 && role == llm.Assistant {
+				w.out = append(append(w.out, ','), c.Raw...)
+			} else {
+				w.drops.Add(llm.FieldCitations)
+			}
 		}
-	}
-	if len(own) > 0 {
-		own[0] = '['
-		w.out = append(append(append(w.out, `,"citations":`...), own...), ']')
-	}
+	})
 }
 
 // appendThinking appends a whole thinking block.
@@ -169,22 +166,31 @@ func (w *requestWriter) called(b *llm.Block) string {
 
 // appendInput appends the arguments of a call as an object, which they must be.
 func appendInput(dst []byte, c *llm.Call) []byte {
-	if c.Custom {
+	switch {
+	case c.Custom:
 		dst = appendString(append(dst, `{"`+textInput+`":`...), c.Input)
 		return append(dst, '}')
-	}
-	input := llm.JSON(c.Input)
-	switch {
 	case strings.TrimSpace(c.Input) == "":
 		return append(dst, "{}"...)
-	case !input.IsValid(lenient):
-		dst = appendString(append(dst, `{"invalid_json":`...), c.Input) // the model wrote it so
+	}
+	at := len(dst)
+	dst = append(dst, c.Input...)
+	input := llm.JSON(dst[at:])
+	switch {
+	case !valid(input):
+		dst = appendString(append(dst[:at], `{"invalid_json":`...), c.Input) // the model wrote it so
 		return append(dst, '}')
 	case input.Kind() != '{':
-		dst = append(append(dst, `{"value":`...), input...)
+		dst = append(append(dst[:at], `{"value":`...), c.Input...)
 		return append(dst, '}')
 	}
-	return append(dst, input...)
+	return dst
+}
+
+// valid says that a value is JSON, though its texts may not be UTF-8 and its names repeated.
+func valid(v llm.JSON) bool {
+	var none struct{}
+	return jsonread.Plain(v, &none, jsonread.Repeats, func(_ *struct{}, r *jsonread.Reader) { r.Raw() }) || v.IsValid(lenient)
 }
 
 func (w *requestWriter) result(b *llm.Block) {

@@ -2,9 +2,11 @@ package anthropic
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -12,35 +14,36 @@ import (
 
 // EncodeRequest implements dialect.Dialect.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	w := newRequestWriter(r, t)
 	if err := r.Elsewhere(llm.Anthropic); err != nil {
 		return nil, nil, err
 	}
+	w := newRequestWriter(r, t)
+	defer w.free()
 	w.decide()
 	if r.Dialect == llm.Anthropic && r.Extra[noAnswer] != nil {
 		w.maxTokens = 0
 	}
-	w.member("max_tokens", strconv.AppendInt(nil, w.maxTokens, 10))
+	w.key("max_tokens")
+	w.out = strconv.AppendInt(w.out, w.maxTokens, 10)
 	w.prompt()
 	w.sampling()
 	w.rest()
 	w.unknown()
 	w.out = append(w.out, '}')
-	body, err := w.patched()
+	body, err := w.body()
 	return body, w.drops.Fields(), err
 }
 
 // requestWriter writes one request.
 type requestWriter struct {
-	r     *llm.Request
-	t     dialect.Target
-	model model
-	out   []byte
-	drops llm.Drops
+	r      *llm.Request
+	t      dialect.Target
+	model  model
+	drops  llm.Drops
+	extras []string // the paths of the request's extra fields, in order
 
-	turns  []turn
-	system []llm.Block
-	tools  []llm.Tool
+	system []*llm.Block
+	tools  []llm.Tool // the request's, or a copy of them
 	choice llm.Choice
 
 	maxTokens int64
@@ -52,20 +55,80 @@ type requestWriter struct {
 	format           []byte
 	asTool, instruct bool
 	markers          int // cache markers that are too many: the first ones are left out
+
+	// What follows keeps its memory for the next request.
+	out          []byte
+	list         []*llm.Block // of the system prompt and the turns, behind one another
+	turns, spare []turn
+	pairing      pairing
 }
 
+const (
+	maxKept   = 64 << 10 // the most bytes of a body whose memory is used again
+	keepTurns = 1 << 10  // the most turns, blocks and calls
+)
+
+var writers = sync.Pool{New: func() any { return &requestWriter{pairing: pairing{used: map[string]int{}}} }}
+
 func newRequestWriter(r *llm.Request, t dialect.Target) *requestWriter {
-	w := &requestWriter{r: r, t: t, model: modelOf(t.Model), out: make([]byte, 0, r.Size())}
-	w.out = append(w.out, `{"model":`...)
+	w := writers.Get().(*requestWriter)
+	w.r, w.t, w.model = r, t, modelOf(t.Model)
+	w.out = append(slices.Grow(w.out, r.Size()), `{"model":`...)
 	w.out = appendString(w.out, t.Model)
-	w.tools, w.choice = slices.Clone(r.Tools), r.Choice
-	w.system, w.turns = split(r, &w.drops)
+	w.tools, w.choice = slices.Clip(r.Tools), r.Choice
+	if len(r.Extra) > 0 {
+		w.extras = slices.Sorted(maps.Keys(r.Extra))
+	}
+	w.split()
 	return w
 }
 
-func (w *requestWriter) member(name string, value []byte) {
+// free gives the memory back, with nothing in it that leads to the request.
+func (w *requestWriter) free() {
+	clear(w.pairing.used)
+	*w = requestWriter{
+		out: w.out[:0], list: emptied(w.list), turns: emptied(w.turns), spare: emptied(w.spare),
+		pairing: pairing{used: w.pairing.used, open: emptied(w.pairing.open)},
+	}
+	if cap(w.out) <= maxKept && cap(w.list) <= keepTurns && cap(w.turns) <= keepTurns {
+		writers.Put(w)
+	}
+}
+
+// emptied is the memory of a list.
+func emptied[T any](list []T) []T {
+	clear(list[:cap(list)])
+	return list[:0]
+}
+
+// key writes the name of a member whose value comes next.
+func (w *requestWriter) key(name string) {
 	w.out = append(append(append(w.out, `,"`...), name...), `":`...)
+}
+
+// member writes a member.
+func (w *requestWriter) member(name string, value []byte) {
+	w.key(name)
 	w.out = append(w.out, value...)
+}
+
+// text writes a member that is a text.
+func (w *requestWriter) text(name, value string) {
+	w.key(name)
+	w.out = appendString(w.out, value)
+}
+
+// container writes a member whose value has others in it, each written with a comma in front, or nothing where none is.
+func (w *requestWriter) container(name string, opener, closer byte, write func()) {
+	before := len(w.out)
+	w.key(name)
+	from := len(w.out)
+	if write(); len(w.out) == from {
+		w.out = w.out[:before]
+		return
+	}
+	w.out[from] = opener
+	w.out = append(w.out, closer)
 }
 
 // decide settles what depends on one another: limit, thinking, format, tools and the choice of them.
@@ -74,11 +137,11 @@ func (w *requestWriter) decide() {
 	w.chooseFormat()
 	w.chooseThinking()
 	if w.instruct {
-		w.system = append(w.system, llm.Block{Kind: llm.Text, Text: jsonInstruction + string(w.r.Format.Schema)})
+		w.system = append(w.system, &llm.Block{Kind: llm.Text, Text: jsonInstruction + string(w.r.Format.Schema)})
 		w.drops.Add(llm.FieldFormat)
 	}
-	w.turns = paired(w.turns, &w.drops)
-	w.turns = w.ended(w.turns)
+	w.pair()
+	w.end()
 	w.countMarkers()
 }
 
@@ -133,33 +196,33 @@ func (w *requestWriter) sampling() {
 		topP = nil
 	}
 	if temperature != nil {
-		w.member("temperature", strconv.AppendFloat(nil, max(0, *temperature), 'f', -1, 64))
+		w.key("temperature")
+		w.out = strconv.AppendFloat(w.out, max(0, *temperature), 'f', -1, 64)
 	}
 	if topP != nil {
-		w.member("top_p", strconv.AppendFloat(nil, *topP, 'f', -1, 64))
+		w.key("top_p")
+		w.out = strconv.AppendFloat(w.out, *topP, 'f', -1, 64)
 	}
 	if topK != nil && *topK > 0 {
-		w.member("top_k", strconv.AppendInt(nil, *topK, 10))
+		w.key("top_k")
+		w.out = strconv.AppendInt(w.out, *topK, 10)
 	}
-	var stop []byte
-	for _, s := range r.Stop {
-		if strings.TrimSpace(s) == "" { // which the API refuses
-			w.drops.Add(llm.FieldStop)
-			continue
+	w.container("stop_sequences", '[', ']', func() {
+		for _, s := range r.Stop {
+			if strings.TrimSpace(s) == "" { // which the API refuses
+				w.drops.Add(llm.FieldStop)
+				continue
+			}
+			w.out = appendString(append(w.out, ','), s)
 		}
-		stop = appendString(append(stop, ','), s)
-	}
-	if len(stop) > 0 {
-		stop[0] = '['
-		w.member("stop_sequences", append(stop, ']'))
-	}
+	})
 }
 
 // rest writes the other fields, and notes those that the API has nothing for.
 func (w *requestWriter) rest() {
 	r := w.r
 	if w.t.Stream {
-		w.member("stream", []byte("true"))
+		w.out = append(w.out, `,"stream":true`...)
 	}
 	if w.thinking != nil {
 		w.member("thinking", w.thinking)
@@ -169,16 +232,17 @@ func (w *requestWriter) rest() {
 	switch r.ServiceTier {
 	case "":
 	case "auto", "standard_only":
-		w.member("service_tier", quote(r.ServiceTier))
+		w.text("service_tier", r.ServiceTier)
 	case "default":
-		w.member("service_tier", []byte(`"standard_only"`))
+		w.text("service_tier", "standard_only")
 	case "priority":
-		w.member("service_tier", []byte(`"auto"`)) // which takes the priority that the account has
+		w.text("service_tier", "auto") // which takes the priority that the account has
 	default:
 		w.drops.Add(llm.FieldServiceTier)
 	}
 	if r.CacheAll != nil {
-		w.member("cache_control", appendCache(nil, r.CacheAll))
+		w.key("cache_control")
+		w.out = appendCache(w.out, r.CacheAll)
 	}
 	if len(r.ContextEdits) > 0 {
 		w.member("context_management", r.ContextEdits)
@@ -205,47 +269,39 @@ func (w *requestWriter) rest() {
 }
 
 func (w *requestWriter) outputConfig() {
-	var fields [][]byte
-	if w.effort != "" {
-		fields = append(fields, append([]byte(`"effort":`), quote(w.effort)...))
-	}
-	if w.format != nil {
-		fields = append(fields, append([]byte(`"format":`), w.format...))
-	}
-	fields = append(fields, w.extrasBelow("output_config.")...)
-	if len(fields) > 0 {
-		w.member("output_config", slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")))
-	}
+	w.container("output_config", '{', '}', func() {
+		if w.effort != "" {
+			w.text("effort", w.effort)
+		}
+		if w.format != nil {
+			w.member("format", w.format)
+		}
+		w.extrasBelow("output_config.")
+	})
 }
 
 func (w *requestWriter) metadata() {
-	fields := w.extrasBelow("metadata.")
-	if user := w.drops.OneUser(w.r); user != "" {
-		fields = append(fields, append([]byte(`"user_id":`), quote(user)...))
-	}
-	if len(fields) > 0 {
-		w.member("metadata", slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")))
-	}
+	w.container("metadata", '{', '}', func() {
+		w.extrasBelow("metadata.")
+		if user := w.drops.OneUser(w.r); user != "" {
+			w.text("user_id", user)
+		}
+	})
 }
 
-// extrasBelow are the extra fields of a caller of this dialect that stand within an object.
-func (w *requestWriter) extrasBelow(prefix string) [][]byte {
-	var fields [][]byte
-	for _, path := range w.extras() {
+// extrasBelow writes the extra fields of a caller of this dialect that stand within an object.
+func (w *requestWriter) extrasBelow(prefix string) {
+	for _, path := range w.extras {
 		if name, ok := strings.CutPrefix(path, prefix); ok {
-			fields = append(fields, slices.Concat(quote(name), []byte(":"), w.r.Extra[path]))
+			w.extra(name, w.r.Extra[path])
 		}
 	}
-	return fields
 }
 
-func (w *requestWriter) extras() []string {
-	paths := make([]string, 0, len(w.r.Extra))
-	for path := range w.r.Extra {
-		paths = append(paths, path)
-	}
-	slices.Sort(paths)
-	return paths
+// extra writes a member whose name is the caller's.
+func (w *requestWriter) extra(name string, value llm.JSON) {
+	w.out = append(appendString(append(w.out, ','), name), ':')
+	w.out = append(w.out, value...)
 }
 
 // native are fields that the neutral model has no place for. Only callers of this dialect send them.
@@ -253,23 +309,27 @@ var native = []string{"container", "mcp_servers", "inference_geo", "speed", "dia
 
 // unknown writes or notes what the caller's codec did not know.
 func (w *requestWriter) unknown() {
-	for _, path := range w.extras() {
+	for _, path := range w.extras {
 		switch {
 		case path == noAnswer && w.r.Dialect == llm.Anthropic:
 		case strings.HasPrefix(path, toolExtra), strings.HasPrefix(path, "output_config."), strings.HasPrefix(path, "metadata."):
 		case slices.Contains(native, path), w.t.KeepExtra && !strings.ContainsAny(path, ".["):
-			w.out = append(append(append(w.out, ','), quote(path)...), ':')
-			w.out = append(w.out, w.r.Extra[path]...)
+			w.extra(path, w.r.Extra[path])
 		default:
 			w.drops.Add(llm.FieldExtra.With(path))
 		}
 	}
 }
 
-// patched does to the body what is done to one that passes through.
-func (w *requestWriter) patched() ([]byte, error) {
+// body is what was written, with done to it what is done to one that passes through. Where it is small it has memory of
+// its own.
+func (w *requestWriter) body() ([]byte, error) {
 	if !w.t.OmitModel && w.t.AnthropicVersion == "" && !w.t.ClaudeCLI {
-		return w.out, nil
+		if body := w.out; cap(body) > maxKept {
+			w.out = nil
+			return body, nil
+		}
+		return bytes.Clone(w.out), nil
 	}
 	s, err := scan(w.out, false)
 	if err != nil {

@@ -35,20 +35,21 @@ func modelOf(name string) model {
 	m := model{claude: true, version: newest}
 	m.alwaysThinks = strings.Contains(name, "fable") || strings.Contains(name, "mythos")
 	m.opus = strings.Contains(name, "opus")
-	var numbers []int
-	for _, part := range strings.FieldsFunc(name[at:], func(r rune) bool { return strings.ContainsRune("-@.:_/", r) }) {
-		n, err := strconv.Atoi(part)
-		if err == nil && len(part) <= 2 {
-			numbers = append(numbers, n)
-		} else if len(numbers) > 0 {
+	var numbers [2]int
+	found := 0
+	for part := range strings.FieldsFuncSeq(name[at:], func(r rune) bool { return strings.ContainsRune("-@.:_/", r) }) {
+		n, err := 0, strconv.ErrSyntax
+		if len(part) <= 2 {
+			n, err = strconv.Atoi(part)
+		}
+		if err == nil && found < len(numbers) {
+			numbers[found] = n
+			found++
+		} else if found > 0 {
 			break
 		}
 	}
-	switch len(numbers) {
-	case 0:
-	case 1:
-		m.version = numbers[0] * 100
-	default:
+	if found > 0 {
 		m.version = numbers[0]*100 + numbers[1]
 	}
 	return m

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
-	"strings"
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
@@ -15,12 +14,15 @@ import (
 
 // objectSchema is a schema for a tool's input, which must say that it is an object.
 func objectSchema(schema llm.JSON) llm.JSON {
-	inner, ok := strings.CutPrefix(strings.TrimSpace(string(schema)), "{")
-	if !ok || strings.TrimSpace(inner) == "}" {
+	if bytes.HasPrefix(schema, []byte(`{"type":`)) {
+		return schema // whatever it says
+	}
+	inner, ok := bytes.CutPrefix(bytes.TrimSpace(schema), []byte("{"))
+	if !ok || string(bytes.TrimSpace(inner)) == "}" {
 		return llm.JSON(`{"type":"object","properties":{}}`)
 	}
 	if kind, ok := schemaType(schema); ok && len(kind) == 0 {
-		return llm.JSON(`{"type":"object",` + inner)
+		return slices.Concat(llm.JSON(`{"type":"object",`), inner)
 	}
 	return schema
 }

@@ -153,8 +153,8 @@ func (w *requestWriter) unsigned() bool {
 			return false
 		}
 		said := w.turns[i-1].blocks
-		for j := range said {
-			if b := &said[j]; b.Kind != llm.Thinking || signed(b) {
+		for _, b := range said {
+			if b.Kind != llm.Thinking || signed(b) {
 				return b.Kind != llm.Thinking
 			}
 		}

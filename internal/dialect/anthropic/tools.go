@@ -51,13 +51,13 @@ func toolOf(name string) (plain string, custom bool) {
 
 // chooseTools settles which tools are offered. A choice of several by name leaves the others out.
 func (w *requestWriter) chooseTools() {
-	w.tools = slices.DeleteFunc(w.tools, func(t llm.Tool) bool {
+	w.tools = without(w.tools, func(t llm.Tool) bool {
 		foreign := t.Vendor != "" && t.Vendor != llm.Anthropic
 		w.drops.If(foreign, llm.FieldVendorTool.With(t.Type))
 		return foreign
 	})
 	if names := w.choice.Names; len(names) > 1 || w.choice.Mode == llm.Auto && len(names) > 0 {
-		w.tools = slices.DeleteFunc(w.tools, func(t llm.Tool) bool { return !slices.Contains(names, t.Name) })
+		w.tools = without(w.tools, func(t llm.Tool) bool { return !slices.Contains(names, t.Name) })
 		w.choice.Names = nil
 	}
 	if len(w.tools) > 0 {
@@ -67,8 +67,7 @@ func (w *requestWriter) chooseTools() {
 	w.choice = llm.Choice{}
 	// Calls in the conversation need their tools defined, though none may be called any more.
 	for i := range w.turns {
-		for j := range w.turns[i].blocks {
-			b := &w.turns[i].blocks[j]
+		for _, b := range w.turns[i].blocks {
 			if b.Kind == llm.ToolCall && !slices.ContainsFunc(w.tools, func(t llm.Tool) bool { return t.Name == b.Call.Name }) {
 				t := llm.Tool{Name: b.Call.Name}
 				if b.Call.Custom {
@@ -79,6 +78,14 @@ func (w *requestWriter) chooseTools() {
 			}
 		}
 	}
+}
+
+// without is a list without some of its tools: the same where all stay, else a copy.
+func without(tools []llm.Tool, out func(llm.Tool) bool) []llm.Tool {
+	if !slices.ContainsFunc(tools, out) {
+		return tools
+	}
+	return slices.DeleteFunc(slices.Clone(tools), out)
 }
 
 // chooseFormat settles how JSON is asked for.
@@ -122,7 +129,7 @@ func isObjectSchema(schema llm.JSON) bool {
 
 // writeTools writes tools and tool_choice.
 func (w *requestWriter) writeTools() {
-	for _, path := range w.extras() {
+	for _, path := range w.extras {
 		if name, ok := strings.CutPrefix(path, toolExtra); ok && !w.toolsHave(path) {
 			w.drops.Add(llm.FieldExtra.With(toolExtra + name))
 		}
@@ -212,12 +219,11 @@ func (w *requestWriter) tool(t *llm.Tool, format bool) {
 	if strict {
 		w.out = append(w.out, `,"strict":true`...)
 	}
-	for _, path := range w.extras() {
+	for _, path := range w.extras {
 		if field, ok := strings.CutPrefix(path, toolExtra); ok {
 			var values map[string]llm.JSON
 			if json.Unmarshal(w.r.Extra[path], &values, lenient) == nil && values[t.Name] != nil {
-				w.out = append(append(append(w.out, ','), quote(field)...), ':')
-				w.out = append(w.out, values[t.Name]...)
+				w.extra(field, values[t.Name])
 			}
 		}
 	}

@@ -8,10 +8,11 @@ import (
 	"aihigress/internal/llm"
 )
 
-// A turn is what one side says until the other does.
+// A turn is what one side says until the other does. Its blocks are the request's, which is the caller's: who changes one
+// makes a copy of it first.
 type turn struct {
 	role   llm.Role
-	blocks []llm.Block
+	blocks []*llm.Block
 }
 
 // split parts the system prompt from the turns. System messages at the start are the prompt; later ones stay in their
@@ -21,14 +22,15 @@ type turn struct {
 // Later system messages of a caller of this dialect stay what they are. Other callers' do not become such: models before
 // Opus 4.8 refuse them, and the rest but behind what the user says and in front of an answer (platform.claude.com,
 // "Mid-conversation system messages").
-func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
-	leading := true
-	turns = make([]turn, 0, len(r.Messages))
+func (w *requestWriter) split() {
+	r, d := w.r, &w.drops
 	total := 0
 	for i := range r.Messages {
 		total += len(r.Messages[i].Blocks)
 	}
-	room := llm.RoomFor(total)
+	// The lists of the prompt and of the turns follow one another in one, so that the last of them can grow.
+	all, begins := slices.Grow(w.list, total), 0
+	leading := true
 	for i := range r.Messages {
 		m := &r.Messages[i]
 		d.If(m.Name != "", llm.FieldName)
@@ -41,31 +43,31 @@ func split(r *llm.Request, d *llm.Drops) (system []llm.Block, turns []turn) {
 		case isSystem:
 			role, wrapped = llm.User, !leading
 		}
-		blocks := room.List(len(m.Blocks))
+		from := len(all)
 		for j := range m.Blocks {
-			b := m.Blocks[j] // a copy: the request is the caller's
-			if !keep(&b, m.Role, d) {
+			b := &m.Blocks[j]
+			if !keep(b, m.Role, d) {
 				continue
 			}
 			if wrapped {
-				b.Text = "<system>\n" + b.Text + "\n</system>"
+				told := *b
+				told.Text = "<system>\n" + b.Text + "\n</system>"
+				b = &told
 			}
-			blocks = append(blocks, b)
+			all = append(all, b)
 		}
-		switch {
-		case len(blocks) == 0:
-		case leading && len(system) == 0:
-			system = blocks
+		switch n := len(w.turns); {
+		case len(all) == from:
 		case leading:
-			system = append(system, blocks...)
-		case len(turns) > 0 && turns[len(turns)-1].role == role:
-			last := &turns[len(turns)-1]
-			last.blocks = append(last.blocks, blocks...)
+			w.system = slices.Clip(all)
+		case n > 0 && w.turns[n-1].role == role:
+			w.turns[n-1].blocks = slices.Clip(all[begins:])
 		default:
-			turns = append(turns, turn{role, blocks})
+			begins = from
+			w.turns = append(w.turns, turn{role, slices.Clip(all[begins:])})
 		}
 	}
-	return system, turns
+	w.list = all
 }
 
 // keep says whether a block can be written, and notes it where not.
@@ -73,7 +75,6 @@ func keep(b *llm.Block, role llm.Role, d *llm.Drops) bool {
 	system := role == llm.System || role == llm.Developer
 	switch b.Kind {
 	case llm.Refusal:
-		b.Kind = llm.Text
 		return strings.TrimSpace(b.Text) != ""
 	case llm.Text:
 		empty := strings.TrimSpace(b.Text) == ""
@@ -105,33 +106,31 @@ func keep(b *llm.Block, role llm.Role, d *llm.Drops) bool {
 	return false
 }
 
-// paired gives every call of a tool its result, at the head of the turn behind it, which the API demands. A result that
+// pair gives every call of a tool its result, at the head of the turn behind it, which the API demands. A result that
 // came later is moved; where there is none one is made up that says so; a result without a call becomes text. Ids are
 // made such as the API takes, and no two calls the same.
-func paired(turns []turn, d *llm.Drops) []turn {
-	p := pairing{used: map[string]bool{}}
-	out := make([]turn, 0, len(turns)+1)
-	for i := range turns {
-		t := turns[i]
-		if t.role == llm.System {
+func (w *requestWriter) pair() {
+	p, out := &w.pairing, w.spare
+	for i, t := range w.turns {
+		switch t.role {
+		case llm.System:
 			if len(p.open) > 0 { // the results come first
-				out = append(out, p.user(turn{role: llm.User}))
+				out = append(out, turn{llm.User, p.user(nil)})
 			}
 			out = append(out, t)
-			continue
-		}
-		if t.role == llm.Assistant {
-			out = append(out, p.assistant(t, turns[i+1:]))
-			if i+1 == len(turns) && len(p.open) > 0 {
-				out = append(out, p.user(turn{role: llm.User}))
-			}
-			continue
-		}
-		if t = p.user(t); len(t.blocks) > 0 {
+		case llm.Assistant:
+			p.assistant(t.blocks, w.turns[i+1:])
 			out = append(out, t)
+			if i+1 == len(w.turns) && len(p.open) > 0 {
+				out = append(out, turn{llm.User, p.user(nil)})
+			}
+		default:
+			if t.blocks = p.user(t.blocks); len(t.blocks) > 0 {
+				out = append(out, t)
+			}
 		}
 	}
-	return joined(out)
+	w.turns, w.spare = joined(out), w.turns
 }
 
 // joined puts turns of one side together that came to stand behind one another, in the memory of the list.
@@ -147,49 +146,49 @@ func joined(turns []turn) []turn {
 	return out
 }
 
-// pairing is the state of paired.
+// pairing is the state of pair.
 type pairing struct {
-	used map[string]bool // ids that stand in the request
-	open []llm.Block     // the results that the next turn has to begin with
-	took []*llm.Block    // results of the caller's that have found their call
+	used map[string]int // ids that stand in the request, with the last number that was given to one like it
+	open []*llm.Block   // the results that the next turn has to begin with
 }
 
-// assistant names the calls of a turn and finds their results in what follows.
-func (p *pairing) assistant(t turn, later []turn) turn {
+// assistant names the calls of a turn and takes their results out of what follows.
+func (p *pairing) assistant(blocks []*llm.Block, later []turn) {
 	p.open = p.open[:0]
-	for i := range t.blocks {
-		b := &t.blocks[i]
+	for i, b := range blocks {
 		if b.Kind != llm.ToolCall {
 			continue
 		}
-		found := p.find(b.Call.ID, later)
-		b.Call.ID = p.id(b.Call.ID)
+		found, id := p.take(b.Call.ID, later), p.id(b.Call.ID)
+		if id != b.Call.ID {
+			named := *b
+			named.Call.ID = id
+			blocks[i] = &named
+		}
 		switch {
 		case found == nil:
-			p.open = append(p.open, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: b.Call.ID, IsError: true,
-				Content: []llm.Block{{Kind: llm.Text, Text: "The tool gave no result."}}}})
-			continue
-		case found.Result.CallID != b.Call.ID:
-			named := *found.Result // a copy: the request is the caller's
-			named.CallID = b.Call.ID
-			p.open = append(p.open, *found)
-			p.open[len(p.open)-1].Result = &named
-		default:
-			p.open = append(p.open, *found)
+			found = &llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, IsError: true,
+				Content: []llm.Block{{Kind: llm.Text, Text: "The tool gave no result."}}}}
+		case found.Result.CallID != id:
+			named, result := *found, *found.Result
+			result.CallID = id
+			named.Result = &result
+			found = &named
 		}
-		p.took = append(p.took, found)
+		p.open = append(p.open, found)
 	}
-	return t
 }
 
-func (p *pairing) find(id string, later []turn) *llm.Block {
+// take is the result of a call, which leaves nil in its place.
+func (p *pairing) take(id string, later []turn) *llm.Block {
 	for i := range later {
-		for j := range later[i].blocks {
-			b := &later[i].blocks[j]
-			if b.Kind == llm.ToolResult && b.Result.CallID == id && !slices.Contains(p.took, b) {
+		for j, b := range later[i].blocks {
+			switch {
+			case b == nil:
+			case b.Kind == llm.ToolResult && b.Result.CallID == id:
+				later[i].blocks[j] = nil
 				return b
-			}
-			if b.Kind == llm.ToolCall && b.Call.ID == id {
+			case b.Kind == llm.ToolCall && b.Call.ID == id:
 				return nil // the id is used anew
 			}
 		}
@@ -197,23 +196,37 @@ func (p *pairing) find(id string, later []turn) *llm.Block {
 	return nil
 }
 
-// id makes an id such as the API takes.
+// id makes an id such as the API takes, and that no other call has.
 func (p *pairing) id(id string) string {
+	id = plainID(id)
+	unique, n := id, p.used[id]
+	for n > 0 && p.used[unique] > 0 {
+		n++
+		unique = id + "_" + strconv.Itoa(n)
+	}
+	p.used[unique] = max(p.used[unique], 1)
+	p.used[id] = max(p.used[id], n)
+	return unique
+}
+
+func plainID(id string) string {
+	if id == "" {
+		return "call"
+	}
+	plain := 0
+	for plain < len(id) && plainName(id[plain]) {
+		plain++
+	}
+	if plain == len(id) {
+		return id
+	}
 	clean := []byte(id)
 	for i, c := range clean {
 		if !plainName(c) {
 			clean[i] = '_'
 		}
 	}
-	if len(clean) == 0 {
-		clean = []byte("call")
-	}
-	unique := string(clean)
-	for n := 2; p.used[unique]; n++ {
-		unique = string(clean) + "_" + strconv.Itoa(n)
-	}
-	p.used[unique] = true
-	return unique
+	return string(clean)
 }
 
 func plainName(c byte) bool {
@@ -221,32 +234,38 @@ func plainName(c byte) bool {
 }
 
 // user puts the results that are due in front of what the user says.
-func (p *pairing) user(t turn) turn {
-	if len(p.open) == 0 && !slices.ContainsFunc(t.blocks, func(b llm.Block) bool { return b.Kind == llm.ToolResult }) {
-		return t
+func (p *pairing) user(blocks []*llm.Block) []*llm.Block {
+	taken := 0
+	for taken < len(blocks) && blocks[taken] == nil {
+		taken++
 	}
-	blocks := append(make([]llm.Block, 0, len(p.open)+len(t.blocks)), p.open...)
+	moves := func(b *llm.Block) bool { return b == nil || b.Kind == llm.ToolResult }
+	if taken == len(p.open) && !slices.ContainsFunc(blocks[taken:], moves) {
+		copy(blocks, p.open)
+		p.open = p.open[:0]
+		return blocks
+	}
+	all := append(make([]*llm.Block, 0, len(p.open)+len(blocks)), p.open...)
 	p.open = p.open[:0]
-	for i := range t.blocks {
-		b := &t.blocks[i]
+	for _, b := range blocks {
 		switch {
+		case b == nil:
 		case b.Kind != llm.ToolResult:
-			blocks = append(blocks, *b)
-		case !slices.Contains(p.took, b):
+			all = append(all, b)
+		default:
 			name := b.Result.Name
 			if name == "" {
 				name = "a tool"
 			}
-			blocks = append(blocks, llm.Block{Kind: llm.Text, Text: "Result of " + name + ":"})
-			for _, c := range b.Result.Content {
-				if c.Kind != llm.Text || strings.TrimSpace(c.Text) != "" {
-					blocks = append(blocks, c)
+			all = append(all, &llm.Block{Kind: llm.Text, Text: "Result of " + name + ":"})
+			for i := range b.Result.Content {
+				if c := &b.Result.Content[i]; c.Kind != llm.Text || strings.TrimSpace(c.Text) != "" {
+					all = append(all, c)
 				}
 			}
 		}
 	}
-	t.blocks = blocks
-	return t
+	return all
 }
 
 // Words that stand in for a turn which the API demands and the caller does not have.
@@ -255,26 +274,29 @@ const (
 	untitled = "(The conversation begins.)"
 )
 
-// ended sees to it that the user speaks first, and last where the model cannot go on with what it began to say.
-func (w *requestWriter) ended(turns []turn) []turn {
-	if len(turns) == 0 && len(w.system) > 0 && w.r.Messages[0].Role != llm.User {
-		turns, w.system = []turn{{llm.User, w.system}}, nil
+// end sees to it that the user speaks first, and last where the model cannot go on with what it began to say.
+func (w *requestWriter) end() {
+	if len(w.turns) == 0 && len(w.system) > 0 && w.r.Messages[0].Role != llm.User {
+		w.turns, w.system = append(w.turns, turn{llm.User, w.system}), nil
 	}
-	said := func(text string) turn { return turn{llm.User, []llm.Block{{Kind: llm.Text, Text: text}}} }
-	if len(turns) == 0 {
-		return []turn{said(goOn)}
+	said := func(text string) turn { return turn{llm.User, []*llm.Block{{Kind: llm.Text, Text: text}}} }
+	if len(w.turns) == 0 {
+		w.turns = append(w.turns, said(goOn))
+		return
 	}
-	if turns[0].role == llm.Assistant {
-		turns = slices.Insert(turns, 0, said(untitled))
+	if w.turns[0].role == llm.Assistant {
+		w.turns = slices.Insert(w.turns, 0, said(untitled))
 	}
-	last := &turns[len(turns)-1]
+	last := &w.turns[len(w.turns)-1]
 	if last.role != llm.Assistant {
-		return turns
+		return
 	}
 	end := &last.blocks[len(last.blocks)-1]
-	if w.thinks || !w.model.prefills() || end.Kind != llm.Text {
-		return append(turns, said(goOn))
+	if w.thinks || !w.model.prefills() || (*end).Kind != llm.Text && (*end).Kind != llm.Refusal {
+		w.turns = append(w.turns, said(goOn))
+		return
 	}
-	end.Text = strings.TrimRight(end.Text, " \t\r\n") // which the API refuses at the end
-	return turns
+	begun := **end
+	begun.Text = strings.TrimRight(begun.Text, " \t\r\n") // which the API refuses at the end
+	*end = &begun
 }
