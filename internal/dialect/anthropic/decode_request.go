@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,14 +18,12 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 }
 
 func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
-	var w wireRequest
-	defer w.free()
-	if !jsonread.Plain(body, &w, 0, (*wireRequest).readPlain) {
-		w = wireRequest{}
-		if err := json.Unmarshal(body, &w); err != nil {
-			return nil, wrongJSON(err)
-		}
+	reader, err := readRequest(body)
+	if err != nil {
+		return nil, err
 	}
+	defer reader.free()
+	w := &reader.wire
 	switch {
 	case w.Model == "":
 		return nil, missing("model")
@@ -57,7 +54,7 @@ func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 	for name, value := range w.Metadata.Extra {
 		extra(r, "metadata."+name, value)
 	}
-	if err := decodeMessages(r, &w); err != nil {
+	if err := reader.messages(r); err != nil {
 		return nil, err
 	}
 	if err := decodeTools(r, w.Tools); err != nil {
@@ -66,7 +63,7 @@ func decodeRequest(body []byte, limited bool) (*llm.Request, error) {
 	if err := decodeChoice(r, w.ToolChoice); err != nil {
 		return nil, err
 	}
-	return r, decodeOutput(r, &w)
+	return r, decodeOutput(r, w)
 }
 
 // noAnswer is the path of a max_tokens of zero.
@@ -79,16 +76,17 @@ func extra(r *llm.Request, path string, value llm.JSON) {
 	r.Extra[path] = value
 }
 
-func decodeMessages(r *llm.Request, w *wireRequest) error {
+// messages decodes the conversation.
+func (p *requestReader) messages(r *llm.Request) error {
+	w := &p.wire
 	n := len(w.System)
 	for i := range w.Messages {
 		for j := range w.Messages[i].Content {
-			if n++; w.Messages[i].Content[j].ToolUseID != "" {
-				n++ // the result has others in it
-			}
+			n += 1 + len(w.Messages[i].Content[j].Content.blocks)
 		}
 	}
-	d := blockDecoder{tools: map[string]string{}, room: llm.RoomFor(n)}
+	d := &p.blocks
+	d.room = llm.RoomFor(n)
 	if blocks := d.blocks(w.System); len(blocks) > 0 {
 		for i := range blocks {
 			hideBilling(&blocks[i])
@@ -129,20 +127,20 @@ func hideBilling(b *llm.Block) {
 	}
 }
 
-func decodeTools(r *llm.Request, tools []llm.JSON) error {
-	extras := map[string]map[string]llm.JSON{}
-	for i, raw := range tools {
-		var w wireTool
-		if !jsonread.Plain(raw, &w, 0, (*wireTool).readPlain) {
-			w = wireTool{}
-			if err := json.Unmarshal(raw, &w); err != nil {
-				e := wrongJSON(err)
-				e.Param = strings.TrimSuffix("tools."+e.Param, ".")
-				return e
-			}
+func decodeTools(r *llm.Request, tools []toolValue) error {
+	var extras map[string]map[string]llm.JSON
+	if len(tools) > 0 {
+		r.Tools = make([]llm.Tool, 0, len(tools))
+	}
+	for i := range tools {
+		w := &tools[i]
+		if w.err != nil {
+			e := wrongJSON(w.err)
+			e.Param = strings.TrimSuffix("tools."+e.Param, ".")
+			return e
 		}
-		if w.Type != "" && w.Type != "custom" {
-			r.Tools = append(r.Tools, llm.Tool{Name: w.Name, Vendor: llm.Anthropic, Type: w.Type, Raw: raw, Cache: w.Cache.neutral()})
+		if !w.own() {
+			r.Tools = append(r.Tools, llm.Tool{Name: w.Name, Vendor: llm.Anthropic, Type: w.Type, Raw: w.raw, Cache: w.Cache.neutral()})
 			continue
 		}
 		if w.Name == "" {
@@ -150,6 +148,9 @@ func decodeTools(r *llm.Request, tools []llm.JSON) error {
 		}
 		r.Tools = append(r.Tools, llm.Tool{Name: w.Name, Description: w.Description, Schema: w.Schema, Strict: w.Strict, Cache: w.Cache.neutral()})
 		for name, value := range w.Extra {
+			if extras == nil {
+				extras = map[string]map[string]llm.JSON{}
+			}
 			if extras[name] == nil {
 				extras[name] = map[string]llm.JSON{}
 			}
@@ -260,23 +261,26 @@ func (d *blockDecoder) blocks(from content) []llm.Block {
 }
 
 func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
-	b := llm.Block{Cache: w.Cache.neutral()}
-	switch w.Type {
-	case "text":
-		b.Kind, b.Text, b.Citations = llm.Text, w.Text, decodeCitations(w.Citations)
-	case "image", "document":
-		d.media(&b, w)
-	case "search_result":
-		b.Kind, b.Vendor, b.Type, b.Raw = llm.Media, llm.Anthropic, w.Type, w.raw
-		var source string
-		_ = json.Unmarshal(w.Source, &source) // of another type it is no text to show
-		b.Media = &llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Name: w.Title, Context: source, Text: textsOf(w.Content), Cite: wantsCitations(w.Citations)}
-	case "thinking":
+	if w.Type == "thinking" {
 		if carried, ok := llm.Uncarry(w.Signature); ok {
 			if all := appendCarried(to, carried, w.Thinking); len(all) > len(to) {
 				return all
 			}
 		}
+	}
+	to = append(to, llm.Block{Cache: w.Cache.neutral()})
+	b := &to[len(to)-1]
+	switch w.Type {
+	case "text":
+		b.Kind, b.Text, b.Citations = llm.Text, w.Text, decodeCitations(w.Citations)
+	case "image", "document":
+		d.media(b, w)
+	case "search_result":
+		b.Kind, b.Vendor, b.Type, b.Raw = llm.Media, llm.Anthropic, w.Type, w.raw
+		var source string
+		_ = json.Unmarshal(w.Source, &source) // of another type it is no text to show
+		b.Media = &llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Name: w.Title, Context: source, Text: textsOf(&w.Content), Cite: wantsCitations(w.Citations)}
+	case "thinking":
 		b.Kind, b.Text = llm.Thinking, w.Thinking
 		if w.Signature != "" {
 			b.State = llm.State{Origin: llm.Anthropic, Data: w.Signature}
@@ -299,11 +303,11 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 		}
 	case "tool_result":
 		id, _ := llm.UncarryID(w.ToolUseID)
-		b.Kind, b.Result = llm.ToolResult, &llm.Result{CallID: id, Name: d.tools[id], Content: d.nested(w.Content), IsError: w.IsError}
+		b.Kind, b.Result = llm.ToolResult, &llm.Result{CallID: id, Name: d.tools[id], Content: d.nested(&w.Content), IsError: w.IsError}
 	default:
 		b.Kind, b.Vendor, b.Type, b.Raw = llm.Opaque, llm.Anthropic, w.Type, w.raw
 	}
-	return append(to, b)
+	return to
 }
 
 // appendCarried puts back thinking of another vendor. Its text travels in the block itself.
@@ -321,31 +325,23 @@ func appendCarried(to, carried []llm.Block, text string) []llm.Block {
 }
 
 // inputText is the arguments of a call; the empty object is "".
-func inputText(input llm.JSON) string {
-	if len(input) == 0 || input.Kind() == 'n' || emptyObject(input) {
+func inputText(input asText) string {
+	if input == "" || input == "null" || emptyObject(input) {
 		return ""
 	}
 	return string(input)
 }
 
-func emptyObject(v llm.JSON) bool {
-	inner, ok := bytes.CutPrefix(bytes.TrimSpace(v), []byte("{"))
-	return ok && string(bytes.TrimSpace(inner)) == "}"
+func emptyObject(v asText) bool {
+	inner, ok := strings.CutPrefix(string(v), "{")
+	return ok && strings.TrimSpace(inner) == "}"
 }
 
 // nested is the content of a tool's result.
-func (d *blockDecoder) nested(raw llm.JSON) []llm.Block {
-	if len(raw) == 0 {
-		return nil
-	}
-	if text, ok := jsonread.Text(raw); ok {
-		return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: text})
-	}
-	var c content
-	defer func() { c.free() }()
-	if !jsonread.Plain(raw, &c, 0, (*content).readPlain) {
-		c = nil
-		if err := json.Unmarshal(raw, &c); err != nil {
+func (d *blockDecoder) nested(in *inside) []llm.Block {
+	c := in.blocks
+	if in.raw != nil {
+		if err := json.Unmarshal(in.raw, &c); err != nil {
 			d.fail(within("content", wrongJSON(err)))
 			return nil
 		}
@@ -375,9 +371,9 @@ func within(place string, err *llm.RequestError) *llm.RequestError {
 }
 
 // textsOf joins the texts of a list of blocks, or is the text itself.
-func textsOf(raw llm.JSON) string {
-	var c content
-	if len(raw) == 0 || json.Unmarshal(raw, &c, lenient) != nil {
+func textsOf(in *inside) string {
+	c := in.blocks
+	if in.raw != nil && json.Unmarshal(in.raw, &c, lenient) != nil {
 		return ""
 	}
 	texts := make([]string, 0, len(c))
@@ -403,7 +399,9 @@ func (d *blockDecoder) media(b *llm.Block, w *wireBlock) {
 		b.Media.Kind, b.Media.Cite = llm.Document, wantsCitations(w.Citations)
 	}
 	var s wireSource
-	if err := json.Unmarshal(w.Source, &s); err != nil {
+	if jsonread.Plain(w.Source, &s, 0, (*wireSource).readPlain) {
+		// as nearly all are
+	} else if s = (wireSource{}); json.Unmarshal(w.Source, &s) != nil {
 		d.fail(invalid("source", "the source of the %s cannot be read", w.Type))
 		return
 	}
@@ -418,7 +416,7 @@ func (d *blockDecoder) media(b *llm.Block, w *wireBlock) {
 	case "text":
 		b.Media.Text = s.Data
 	case "content":
-		b.Media.MIMEType, b.Media.Text = "text/plain", textsOf(s.Content)
+		b.Media.MIMEType, b.Media.Text = "text/plain", textsOf(&s.Content)
 		b.Vendor, b.Type, b.Raw = llm.Anthropic, w.Type, w.raw
 	default:
 		d.fail(invalid("source.type", "the source of the %s should be base64, url, text, content or file", w.Type))

@@ -4,15 +4,14 @@ import "aihigress/internal/dialect/jsonread"
 
 // What follows reads the types that read themselves, each as its UnmarshalJSONFrom does, or finds them odd.
 
-//go:generate go run ../readgen wireRequest wireBlock wireTool wireEvent wireMessageOut wireTier wireSchema
+//go:generate go run ../readgen wireRequest wireBlock wireSource wireTool wireEvent wireMessageOut wireTier wireSchema
 
 func (c *content) readPlain(r *jsonread.Reader) {
-	switch *c = nil; r.Kind() {
+	switch *c = (*c)[:0]; r.Kind() {
 	case '"':
-		*c = append(newContent(), wireBlock{Type: "text"})
+		*c = append(*c, wireBlock{Type: "text"})
 		jsonread.String(&(*c)[0].Text, r)
 	case '[':
-		*c = newContent()
 		jsonread.List((*[]wireBlock)(c), r, (*wireBlock).readWhole)
 	case 'n':
 		r.Null()
@@ -27,5 +26,23 @@ func (b *wireBlock) readWhole(r *jsonread.Reader) {
 	b.readPlain(r)
 	if b.check(r.From(at)) != nil {
 		r.Odd()
+	}
+}
+
+func (t *toolValue) readPlain(r *jsonread.Reader) {
+	*t = toolValue{}
+	at := r.Place()
+	t.wireTool.readPlain(r)
+	t.check(r.From(at))
+}
+
+func (t *asText) readPlain(r *jsonread.Reader) { *t = asText(r.Raw()) }
+
+func (c *inside) readPlain(r *jsonread.Reader) {
+	switch c.raw = nil; r.Kind() {
+	case '"', '[', 'n':
+		c.blocks.readPlain(r)
+	default:
+		jsonread.Value(&c.raw, r)
 	}
 }

@@ -5,7 +5,7 @@ package anthropic
 import "aihigress/internal/dialect/jsonread"
 
 func (w *wireRequest) readPlain(r *jsonread.Reader) {
-	if *w = (wireRequest{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -21,7 +21,7 @@ func (w *wireRequest) readPlain(r *jsonread.Reader) {
 		case "stream":
 			jsonread.Bool(&w.Stream, r)
 		case "tools":
-			jsonread.List(&w.Tools, r, jsonread.Value)
+			jsonread.List(&w.Tools, r, (*toolValue).readPlain)
 		case "tool_choice":
 			jsonread.Optional(&w.ToolChoice, r, (*wireChoice).readPlain)
 		case "thinking":
@@ -53,7 +53,7 @@ func (w *wireRequest) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireBlock) readPlain(r *jsonread.Reader) {
-	if *w = (wireBlock{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -83,15 +83,39 @@ func (w *wireBlock) readPlain(r *jsonread.Reader) {
 		case "name":
 			jsonread.String(&w.Name, r)
 		case "input":
-			jsonread.Value(&w.Input, r)
+			w.Input.readPlain(r)
 		case "tool_use_id":
 			jsonread.String(&w.ToolUseID, r)
 		case "content":
-			jsonread.Value(&w.Content, r)
+			w.Content.readPlain(r)
 		case "is_error":
 			jsonread.Bool(&w.IsError, r)
 		default:
 			r.Rest(&w.Extra, m.Name)
+		}
+	}
+}
+
+func (w *wireSource) readPlain(r *jsonread.Reader) {
+	if *w = (wireSource{}); r.Null() {
+		return
+	}
+	for m := r.Object(); r.Next(&m); {
+		switch string(m.Name) {
+		case "type":
+			jsonread.String(&w.Type, r)
+		case "media_type":
+			jsonread.String(&w.MediaType, r)
+		case "data":
+			jsonread.String(&w.Data, r)
+		case "url":
+			jsonread.String(&w.URL, r)
+		case "file_id":
+			jsonread.String(&w.FileID, r)
+		case "content":
+			w.Content.readPlain(r)
+		default:
+			r.Ignore(m.Name)
 		}
 	}
 }
@@ -201,7 +225,7 @@ func (w *wireSchema) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireMessage) readPlain(r *jsonread.Reader) {
-	if *w = (wireMessage{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/llm"
@@ -24,7 +23,7 @@ type wireRequest struct {
 	Messages      []wireMessage `json:"messages"`
 	System        content       `json:"system"`
 	Stream        bool          `json:"stream"`
-	Tools         []llm.JSON    `json:"tools"`
+	Tools         []toolValue   `json:"tools"`
 	ToolChoice    *wireChoice   `json:"tool_choice"`
 	Thinking      *wireThinking `json:"thinking"`
 	OutputConfig  *wireOutput   `json:"output_config"`
@@ -41,10 +40,18 @@ type wireRequest struct {
 	Extra map[string]llm.JSON `json:",unknown"`
 }
 
+// reset makes all of it empty and keeps the memory of the lists.
+func (w *wireRequest) reset() {
+	*w = wireRequest{Messages: w.Messages[:0], System: w.System[:0], Tools: w.Tools[:0]}
+}
+
 type wireMessage struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`
 }
+
+// reset makes both empty and keeps the memory of the blocks.
+func (w *wireMessage) reset() { w.Role, w.Content = "", w.Content[:0] }
 
 type wireChoice struct {
 	Type            string `json:"type"`
@@ -96,40 +103,39 @@ type wireTool struct {
 	Extra       map[string]llm.JSON `json:",unknown"`
 }
 
+// toolValue is the definition of a tool of any type.
+type toolValue struct {
+	wireTool
+	raw llm.JSON // the whole definition, where the vendor runs the tool
+	err error    // why it cannot be read
+}
+
+// own says that the caller runs the tool.
+func (t *toolValue) own() bool { return t.Type == "" || t.Type == "custom" }
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. What is wrong with the tool is told once its turn comes.
+func (t *toolValue) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if !jsonread.Plain(raw, t, 0, (*toolValue).readPlain) {
+		*t = toolValue{}
+		t.err = json.Unmarshal(raw, &t.wireTool)
+		t.check(raw)
+	}
+	return nil
+}
+
+// check completes a tool that was read.
+func (t *toolValue) check(raw llm.JSON) {
+	if !t.own() {
+		t.raw = raw.Clone()
+	}
+}
+
 // content is a list of blocks, or a text that stands for one.
 type content []wireBlock
-
-// Blocks are large and live no longer than it takes to read them: their memory is used again.
-const keepBlocks = 64 // the most of one list that are kept
-
-var contentPool = sync.Pool{New: func() any { return new(content) }}
-
-// newContent is an empty list with room. The caller may give it back with free.
-func newContent() content {
-	c := (*contentPool.Get().(*content))[:0]
-	if c == nil {
-		c = make(content, 0, 4)
-	}
-	return c
-}
-
-// free gives the memory back. Nothing may point into the list any more.
-func (c content) free() {
-	if cap(c) == 0 || cap(c) > keepBlocks {
-		return
-	}
-	clear(c)
-	c = c[:0]
-	contentPool.Put(&c)
-}
-
-// free gives the memory of all blocks back.
-func (w *wireRequest) free() {
-	w.System.free()
-	for i := range w.Messages {
-		w.Messages[i].Content.free()
-	}
-}
 
 // wireBlock is a block of any type, of requests and answers alike. The fields have the meaning of its type.
 type wireBlock struct {
@@ -146,12 +152,12 @@ type wireBlock struct {
 	Signature string `json:"signature"`
 	Data      string `json:"data"`
 
-	ID        string   `json:"id"`
-	Name      string   `json:"name"`
-	Input     llm.JSON `json:"input"`
-	ToolUseID string   `json:"tool_use_id"`
-	Content   llm.JSON `json:"content"`
-	IsError   bool     `json:"is_error"`
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Input     asText `json:"input"`
+	ToolUseID string `json:"tool_use_id"`
+	Content   inside `json:"content"`
+	IsError   bool   `json:"is_error"`
 
 	Extra llm.JSON `json:",unknown"`
 
@@ -159,12 +165,40 @@ type wireBlock struct {
 }
 
 type wireSource struct {
-	Type      string   `json:"type"`
-	MediaType string   `json:"media_type"`
-	Data      string   `json:"data"`
-	URL       string   `json:"url"`
-	FileID    string   `json:"file_id"`
-	Content   llm.JSON `json:"content"`
+	Type      string `json:"type"`
+	MediaType string `json:"media_type"`
+	Data      string `json:"data"`
+	URL       string `json:"url"`
+	FileID    string `json:"file_id"`
+	Content   inside `json:"content"`
+}
+
+// reset makes all of it empty and keeps the memory of what is in it.
+func (b *wireBlock) reset() { *b = wireBlock{Content: inside{blocks: b.Content.blocks[:0]}} }
+
+// asText is a value as it stands.
+type asText string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (t *asText) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	*t = asText(raw)
+	return err
+}
+
+// inside is what is in a block: blocks, or a text that stands for one.
+type inside struct {
+	blocks content
+	raw    llm.JSON // what is neither, as it stands
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (c *inside) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	if err == nil && !jsonread.Plain(raw, c, 0, (*inside).readPlain) {
+		*c = inside{raw: raw.Clone()}
+	}
+	return err
 }
 
 // parted are the types of block that have a meaning outside of this dialect.
@@ -184,7 +218,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err := json.UnmarshalDecode(d, &text); err != nil {
 			return err
 		}
-		*c = append(newContent(), wireBlock{Type: "text", Text: text})
+		*c = content{{Type: "text", Text: text}}
 		return nil
 	case '[':
 	case 'n':
@@ -196,7 +230,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	*c = newContent()
+	*c = content{}
 	for d.PeekKind() != ']' {
 		rest, start := d.UnreadBuffer(), d.InputOffset()
 		*c = append(*c, wireBlock{})

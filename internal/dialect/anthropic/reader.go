@@ -1,0 +1,69 @@
+package anthropic
+
+import (
+	"sync"
+
+	"aihigress/internal/dialect/jsonread"
+
+	"github.com/go-json-experiment/json"
+)
+
+// requestReader reads a request. What it takes apart is large and lives no longer than that: its memory is used again, and
+// nothing of what it makes points there.
+type requestReader struct {
+	wire   wireRequest
+	blocks blockDecoder
+}
+
+// The most of each list that are kept.
+const (
+	keepMessages = 256
+	keepBlocks   = 8 // of one message, and in one block
+	keepTools    = 128
+	keepCalls    = 256
+)
+
+var requestReaders = sync.Pool{New: func() any { return &requestReader{blocks: blockDecoder{tools: map[string]string{}}} }}
+
+// readRequest reads a body. The caller gives the reader back with free.
+func readRequest(body []byte) (*requestReader, error) {
+	p := requestReaders.Get().(*requestReader)
+	if !jsonread.Plain(body, &p.wire, 0, (*wireRequest).readPlain) {
+		p.wire = wireRequest{}
+		if err := json.Unmarshal(body, &p.wire); err != nil {
+			return nil, wrongJSON(err)
+		}
+	}
+	return p, nil
+}
+
+// free gives the memory back, with nothing of the request in it.
+func (p *requestReader) free() {
+	w, d := &p.wire, &p.blocks
+	for i := range w.Messages {
+		w.Messages[i].Content = w.Messages[i].Content.emptied(true)
+	}
+	w.System = w.System.emptied(false)
+	clear(w.Tools)
+	w.reset()
+	if cap(w.Messages) > keepMessages || cap(w.Tools) > keepTools || len(d.tools) > keepCalls {
+		return
+	}
+	clear(d.tools)
+	p.blocks = blockDecoder{tools: d.tools}
+	requestReaders.Put(p)
+}
+
+// emptied is the memory of the list, and of those in its blocks if it is deep, but for long ones.
+func (c content) emptied(deep bool) content {
+	if cap(c) > keepBlocks {
+		return nil
+	}
+	for i := range c {
+		in := c[i].Content.blocks
+		if c[i] = (wireBlock{}); deep {
+			c[i].Content.blocks = in.emptied(false)
+		}
+	}
+	return c[:0]
+}
