@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -268,8 +269,9 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 			}
 		}
 	}
-	to = append(to, llm.Block{Cache: w.Cache.neutral()})
+	to = slices.Grow(to, 1)[:len(to)+1] // the memory was not used before
 	b := &to[len(to)-1]
+	b.Cache = w.Cache.neutral()
 	switch w.Type {
 	case "text":
 		b.Kind, b.Text, b.Citations = llm.Text, w.Text, decodeCitations(w.Citations)

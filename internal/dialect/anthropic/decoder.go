@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"fmt"
+	"slices"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -18,11 +19,11 @@ func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
 type decoder struct {
 	event  wireEvent
 	report report
-	blocks []openBlock // that are open, seldom more than one
-	next   int         // index of the next block
-	told   llm.Event   // events escape to their consumer: one for all
-	said   llm.Event   // a Delta, of which only the place and the text change
-	plain  []byte      // the text of a custom tool's input, as far as the event at hand tells it
+	blocks []*openBlock // that are open, seldom more than one
+	closed *openBlock   // one whose memory the next may have
+	next   int          // index of the next block
+	told   llm.Event    // events escape to their consumer: one for all
+	plain  []byte       // the text of a custom tool's input, as far as the event at hand tells it
 
 	started, called, answered, finished bool
 }
@@ -31,8 +32,9 @@ type decoder struct {
 type openBlock struct {
 	wire, index int // its index there and here, where it has none before it was told
 	kind        llm.Kind
-	open        llm.Block
+	open        *llm.Block
 	raw         wireBlock
+	own         [1]llm.Block // memory for open
 	// answer says that it is the call of the tool that stands for the answer's format; text reads a custom tool's input.
 	answer bool
 	text   *jsonscan.Scanner
@@ -64,6 +66,12 @@ type wireDelta struct {
 	Encrypted   llm.JSON `json:"encrypted_content"`
 
 	wireStop
+}
+
+// reset makes all of it empty and keeps the memory of values that are passed on as copies.
+func (w *wireEvent) reset() {
+	message := wireMessageOut{Usage: w.Message.Usage[:0]}
+	*w = wireEvent{Message: message, Block: w.Block[:0], Usage: w.Usage[:0]}
 }
 
 // Decode implements dialect.Decoder.
@@ -129,9 +137,9 @@ func (d *decoder) start(emit dialect.Emit) error {
 }
 
 func (d *decoder) block(wire int) *openBlock {
-	for i := range d.blocks {
-		if d.blocks[i].wire == wire {
-			return &d.blocks[i]
+	for _, b := range d.blocks {
+		if b.wire == wire {
+			return b
 		}
 	}
 	return nil
@@ -141,10 +149,14 @@ func (d *decoder) open(emit dialect.Emit) error {
 	if d.block(d.event.Index) != nil {
 		return fmt.Errorf("%w: block %d begins twice", dialect.ErrMalformed, d.event.Index)
 	}
-	b := openBlock{wire: d.event.Index, index: -1}
 	if len(d.event.Block) == 0 {
 		return fmt.Errorf("%w: a block begins without its type", dialect.ErrMalformed)
 	}
+	b := d.closed
+	if d.closed = nil; b == nil {
+		b = new(openBlock)
+	}
+	b.wire, b.index, b.open = d.event.Index, -1, &b.own[0]
 	if err := b.raw.read(d.event.Block); err != nil {
 		return malformed(err)
 	}
@@ -153,7 +165,7 @@ func (d *decoder) open(emit dialect.Emit) error {
 		d.answered, b.answer, b.kind = true, true, llm.Text
 	} else {
 		var decoder blockDecoder
-		b.open = decoder.append(nil, w)[0]
+		b.open = &decoder.append(b.own[:0], w)[0]
 		if decoder.err != nil {
 			return malformed(decoder.err)
 		}
@@ -161,7 +173,7 @@ func (d *decoder) open(emit dialect.Emit) error {
 		d.called = d.called || b.kind == llm.ToolCall
 	}
 	d.blocks = append(d.blocks, b)
-	return d.begin(&d.blocks[len(d.blocks)-1], emit)
+	return d.begin(b, emit)
 }
 
 // begin tells the beginning of a block, but for one that is told as a whole at its end.
@@ -175,7 +187,7 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 		text = b.open.Text
 		b.held = append(b.held, b.open.State.Data...)
 	case llm.ToolCall:
-		event.Block = b.open
+		event.Block = *b.open
 		event.Block.Call.Input = ""
 		event.Block.Call.Name, event.Block.Call.Custom = toolOf(b.open.Call.Name)
 		if event.Block.Call.Custom {
@@ -187,7 +199,6 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 	if err := d.closeOthers(b.wire, b.kind, emit); err != nil {
 		return err
 	}
-	b = d.block(b.wire) // those before it may be gone
 	b.index = d.next
 	d.next++
 	event.Index = b.index
@@ -205,7 +216,7 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 // closeOthers ends blocks whose vendor forgot to before the next one begins. Calls may be open side by side.
 func (d *decoder) closeOthers(wire int, kind llm.Kind, emit dialect.Emit) error {
 	for i := 0; i < len(d.blocks); i++ {
-		o := &d.blocks[i]
+		o := d.blocks[i]
 		if o.wire == wire || o.index < 0 || o.kind == llm.ToolCall && kind == llm.ToolCall {
 			continue
 		}
@@ -217,14 +228,17 @@ func (d *decoder) closeOthers(wire int, kind llm.Kind, emit dialect.Emit) error 
 	return nil
 }
 
-// piece hands on a piece of text. Events are large: nothing of this one is written that is not new.
+// piece hands on a piece of text. Events are large: behind another piece, nothing is written that is not new.
 func (d *decoder) piece(b *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	b.said = true
-	d.said.Kind, d.said.Index, d.said.Text = llm.Delta, b.index, text
-	return emit(&d.said)
+	if d.told.Kind != llm.Delta {
+		d.told = llm.Event{Kind: llm.Delta}
+	}
+	d.told.Index, d.told.Text = b.index, text
+	return emit(&d.told)
 }
 
 // tell emits an event.
@@ -273,11 +287,13 @@ func (d *decoder) custom(b *openBlock, piece string, emit dialect.Emit) error {
 }
 
 func (d *decoder) close(wire int, emit dialect.Emit) error {
-	for i := range d.blocks {
-		if d.blocks[i].wire == wire {
-			b := d.blocks[i]
-			d.blocks = append(d.blocks[:i], d.blocks[i+1:]...)
-			return d.finish(&b, emit)
+	for i, b := range d.blocks {
+		if b.wire == wire {
+			d.blocks = slices.Delete(d.blocks, i, i+1)
+			err := d.finish(b, emit)
+			*b = openBlock{}
+			d.closed = b
+			return err
 		}
 	}
 	return nil
@@ -304,7 +320,7 @@ func (d *decoder) finish(b *openBlock, emit dialect.Emit) error {
 		if b.open.Kind == llm.Opaque {
 			b.open.Raw = b.whole()
 		}
-		err = d.tell(emit, llm.Event{Kind: llm.Open, Index: b.index, Block: b.open})
+		err = d.tell(emit, llm.Event{Kind: llm.Open, Index: b.index, Block: *b.open})
 	}
 	if err != nil {
 		return err

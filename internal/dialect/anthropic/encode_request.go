@@ -321,15 +321,10 @@ func (w *requestWriter) unknown() {
 	}
 }
 
-// body is what was written, with done to it what is done to one that passes through. Where it is small it has memory of
-// its own.
+// body is what was written, with done to it what is done to one that passes through.
 func (w *requestWriter) body() ([]byte, error) {
 	if !w.t.OmitModel && w.t.AnthropicVersion == "" && !w.t.ClaudeCLI {
-		if body := w.out; cap(body) > maxKept {
-			w.out = nil
-			return body, nil
-		}
-		return bytes.Clone(w.out), nil
+		return taken(&w.out), nil
 	}
 	s, err := scan(w.out, false)
 	if err != nil {
@@ -337,4 +332,14 @@ func (w *requestWriter) body() ([]byte, error) {
 	}
 	return bytes.Join(s.Patch(w.out, dialect.Patch{Model: w.t.Model, OmitModel: w.t.OmitModel,
 		AnthropicVersion: w.t.AnthropicVersion, ClaudeCLI: w.t.ClaudeCLI}), nil), nil
+}
+
+// taken is what was written into memory that is used again: a copy, or where it is large the memory itself.
+func taken(out *[]byte) []byte {
+	written := *out
+	if cap(written) > maxKept {
+		*out = nil
+		return written
+	}
+	return bytes.Clone(written)
 }

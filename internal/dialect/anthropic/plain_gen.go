@@ -145,7 +145,7 @@ func (w *wireTool) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireEvent) readPlain(r *jsonread.Reader) {
-	if *w = (wireEvent{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

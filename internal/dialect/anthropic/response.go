@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -58,12 +60,29 @@ func (s *wireStop) finish(called, answered bool) llm.Finish {
 	return f
 }
 
+// answerReader reads a whole answer. Its memory is used again.
+type answerReader struct {
+	wire   wireMessageOut
+	block  wireBlock
+	report report
+}
+
+var answerReaders = sync.Pool{New: func() any { return new(answerReader) }}
+
+// free gives the memory back, with nothing of the answer in it.
+func (p *answerReader) free() {
+	*p = answerReader{}
+	answerReaders.Put(p)
+}
+
 // DecodeResponse implements dialect.Dialect.
 func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
-	var w wireMessageOut
-	if !jsonread.Plain(body, &w, jsonread.Repeats, (*wireMessageOut).readPlain) {
-		w = wireMessageOut{}
-		if err := json.Unmarshal(body, &w, lenient); err != nil {
+	p := answerReaders.Get().(*answerReader)
+	defer p.free()
+	w := &p.wire
+	if !jsonread.Plain(body, w, jsonread.Repeats, (*wireMessageOut).readPlain) {
+		*w = wireMessageOut{}
+		if err := json.Unmarshal(body, w, lenient); err != nil {
 			return nil, malformed(err)
 		}
 	}
@@ -75,15 +94,15 @@ func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	if w.Content == nil && w.Reason == "" {
 		return nil, fmt.Errorf("%w: neither content nor an end", dialect.ErrMalformed)
 	}
-	r := &llm.Response{ID: w.ID, Model: w.Model, ServiceTier: tierOf(w.Usage)}
-	var report report
-	report.read(w.Usage)
-	r.Usage, r.HasUsage, _ = report.usage()
-	c := llm.Candidate{}
+	r := &llm.Response{ID: w.ID, Model: w.Model, ServiceTier: tierOf(w.Usage), Candidates: make([]llm.Candidate, 1)}
+	p.report.read(w.Usage)
+	r.Usage, r.HasUsage, _ = p.report.usage()
+	c := &r.Candidates[0]
+	c.Blocks = slices.Grow(c.Blocks, len(w.Content))
 	called, answered := false, false
 	var decoder blockDecoder
 	for _, raw := range w.Content {
-		var b wireBlock
+		b := &p.block
 		if err := b.read(raw); err != nil {
 			return nil, malformed(err)
 		}
@@ -93,7 +112,7 @@ func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 			continue
 		}
 		called = called || b.Type == "tool_use"
-		c.Blocks = decoder.append(c.Blocks, &b)
+		c.Blocks = decoder.append(c.Blocks, b)
 		ours(&c.Blocks[len(c.Blocks)-1])
 	}
 	if decoder.err != nil {
@@ -103,7 +122,6 @@ func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 		c.Blocks = append(c.Blocks, llm.Block{Kind: llm.Refusal, Text: text})
 	}
 	c.Finish, c.Reason, c.StopSequence = w.finish(called, answered), w.Reason, w.Sequence
-	r.Candidates = []llm.Candidate{c}
 	return r, nil
 }
 
@@ -193,38 +211,49 @@ func tierOf(usage llm.JSON) string {
 // EncodeResponse implements dialect.Dialect. The dialect has one answer; further candidates are left out. Thinking of another
 // vendor that has no text and nothing behind it is left out, as Encoder says.
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
+	o := answers.Get().(*answerWriter)
+	defer o.free()
+	dst := append(appendMessage(o.out, r.ID, model0(r.Model, to)), '[')
 	var s sum
-	content := []byte{'['}
-	var held []byte // what waits for another block
+	first, held := len(dst), 0 // where content begins, and how much at its end waits for another block
 	if len(r.Candidates) > 0 {
 		c := &r.Candidates[0]
 		for i := range c.Blocks {
 			b := &c.Blocks[i]
 			s.saw(b)
+			before := len(dst)
+			if dst = appendAnswerBlock(dst, b); len(dst) == before {
+				continue
+			}
+			dst = append(dst, ',')
 			if sealed(b) {
-				held = append(appendAnswerBlock(held, b), ',')
-				continue
+				held += len(dst) - before
+			} else {
+				held = 0
 			}
-			before := len(content)
-			content = append(content, held...)
-			if content = appendAnswerBlock(content, b); len(content) == before+len(held) {
-				content = content[:before]
-				continue
-			}
-			content, held = append(content, ','), nil
 		}
 		s.finish, s.sequence = c.Finish, c.StopSequence
 	} else if r.Filter != "" {
 		s.finish = llm.FinishFilter
 	}
-	if content[len(content)-1] == ',' {
-		content = content[:len(content)-1]
+	if dst = dst[:len(dst)-held]; len(dst) > first {
+		dst = dst[:len(dst)-1] // the comma
 	}
-	dst := appendMessage(make([]byte, 0, len(content)+512), r.ID, model0(r.Model, to))
-	dst = append(append(dst, content...), ']', ',')
-	dst = s.appendStop(dst)
+	dst = s.appendStop(append(dst, ']', ','))
 	dst = appendUsage(append(dst, `,"usage":`...), r.Usage, r.ServiceTier)
-	return append(dst, '}')
+	o.out = append(dst, '}')
+	return taken(&o.out)
+}
+
+// answerWriter is memory to write an answer in.
+type answerWriter struct{ out []byte }
+
+var answers = sync.Pool{New: func() any { return new(answerWriter) }}
+
+func (o *answerWriter) free() {
+	if o.out = o.out[:0]; cap(o.out) <= maxKept {
+		answers.Put(o)
+	}
 }
 
 // sealed says that a block has nothing but the state of another vendor.
