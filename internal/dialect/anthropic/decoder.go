@@ -77,7 +77,7 @@ func (w *wireEvent) reset() {
 // Decode implements dialect.Decoder.
 func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	e := &d.event
-	if !jsonread.Plain(data, e, jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain) {
+	if !e.readPiece(data) && !jsonread.Plain(data, e, jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain) {
 		*e = wireEvent{}
 		if err := json.Unmarshal(data, e, lenient); err != nil {
 			return false, malformed(err)

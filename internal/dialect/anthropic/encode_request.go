@@ -83,19 +83,25 @@ func newRequestWriter(r *llm.Request, t dialect.Target) *requestWriter {
 	return w
 }
 
-// free gives the memory back, with nothing in it that leads to the request.
+// free gives the memory back.
 func (w *requestWriter) free() {
+	if w.empty() {
+		writers.Put(w)
+	}
+}
+
+// empty leaves nothing that leads to the request, and reports whether the memory is worth to be kept.
+func (w *requestWriter) empty() bool {
+	worth := cap(w.out) <= maxKept && cap(w.list) <= keepTurns && cap(w.turns) <= keepTurns && len(w.pairing.used) <= keepTurns
 	clear(w.pairing.used)
 	*w = requestWriter{
 		out: w.out[:0], list: emptied(w.list), turns: emptied(w.turns), spare: emptied(w.spare),
 		pairing: pairing{used: w.pairing.used, open: emptied(w.pairing.open)},
 	}
-	if cap(w.out) <= maxKept && cap(w.list) <= keepTurns && cap(w.turns) <= keepTurns {
-		writers.Put(w)
-	}
+	return worth
 }
 
-// emptied is the memory of a list.
+// emptied is the memory of a list, with nothing in it.
 func emptied[T any](list []T) []T {
 	clear(list[:cap(list)])
 	return list[:0]

@@ -1,10 +1,15 @@
 package anthropic
 
 import (
+	"bytes"
 	"testing"
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonread/readtest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 )
 
 var (
@@ -38,6 +43,8 @@ var plainEvents = []string{
 	`{"type":"message_start","message":{"id":"m","type":"message","model":"c","content":[],"stop_reason":null,"usage":{"input_tokens":1}}}`,
 	`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}`,
 	`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" a\n"}}`, `{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a"}}`,
+	`{"type":"content_block_delta","index":99,"delta":{"type":"thinking_delta","thinking":"hm"}} `, `{"type":"content_block_delta","index":100,"delta":{"type":"text_delta","text":"a"}}`,
+	`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\"}  }"} 	} `, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"},"x":{}}`,
 	`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":5}}`, `{"type":"ping"}`, `{"type":"message_stop"}`,
 }
 
@@ -50,9 +57,36 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, true, messagesAPIs, plainRequests...), 85, checkRequest)
 	readtest.Try(t, readtest.Seeds(t, true, nil, plainTools...), 100, checkTool)
 	readtest.Try(t, readtest.Seeds(t, false, messagesAPIs, plainEvents...), 95, checkEvent)
+	readtest.Try(t, readtest.Seeds(t, false, messagesAPIs, plainEvents...), 80, checkPiece)
 	readtest.Try(t, readtest.Seeds(t, false, messagesAPIs, plainAnswers...), 95, checkAnswer)
 	readtest.Try(t, readtest.Seeds(t, false, nil, plainUsages...), 100, checkTier)
 	readtest.Try(t, readtest.Seeds(t, false, nil, plainSchemas...), 100, checkSchema)
+}
+
+// Requests, and events of a stream, are read into the memory of those before. What is empty is as good as what is not there.
+func TestPlainAgain(t *testing.T) {
+	t.Parallel()
+	readtest.Again(t, readtest.Seeds(t, true, messagesAPIs, plainRequests...), 0, (*wireRequest).readPlain, func(_, _ *wireRequest) {})
+	readtest.Again(t, readtest.Seeds(t, false, messagesAPIs, plainEvents...), jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain, func(_, _ *wireEvent) {})
+}
+
+// checkPiece checks that an event which readPiece takes is what readPlain makes of it, whatever was read before.
+func checkPiece(t rapid.TB, event []byte) bool {
+	t.Helper()
+	event = bytes.TrimPrefix(event, []byte(" ")) // which stands in front of it in a stream
+	var got, want wireEvent
+	if !jsonread.Plain([]byte(plainEvents[0]), &got, jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain) || !got.readPiece(event) {
+		return false
+	}
+	if !jsonread.Plain(event, &want, jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain) {
+		t.Fatalf("%s is read, but it is odd", event)
+	}
+	before := string(event)
+	clear(event) // texts must have memory of their own
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.AllowUnexported(wireEvent{}, wireMessageOut{}, wireDelta{})); diff != "" {
+		t.Fatalf("%s is read as something else (-want +got):\n%s", before, diff)
+	}
+	return true
 }
 
 func FuzzPlainRequest(f *testing.F) {
@@ -61,4 +95,8 @@ func FuzzPlainRequest(f *testing.F) {
 
 func FuzzPlainEvent(f *testing.F) {
 	readtest.Fuzz(f, readtest.Seeds(f, false, nil, plainEvents...), checkEvent)
+}
+
+func FuzzPiece(f *testing.F) {
+	readtest.Fuzz(f, readtest.Seeds(f, false, nil, plainEvents...), checkPiece)
 }

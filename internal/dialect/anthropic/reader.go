@@ -37,21 +37,26 @@ func readRequest(body []byte) (*requestReader, error) {
 	return p, nil
 }
 
-// free gives the memory back, with nothing of the request in it.
+// free gives the memory back.
 func (p *requestReader) free() {
+	if p.empty() {
+		requestReaders.Put(p)
+	}
+}
+
+// empty leaves nothing of the request, and reports whether the memory is worth to be kept.
+func (p *requestReader) empty() bool {
 	w, d := &p.wire, &p.blocks
 	for i := range w.Messages {
-		w.Messages[i].Content = w.Messages[i].Content.emptied(true)
+		w.Messages[i].Role, w.Messages[i].Content = "", w.Messages[i].Content.emptied(true)
 	}
 	w.System = w.System.emptied(false)
 	clear(w.Tools)
 	w.reset()
-	if cap(w.Messages) > keepMessages || cap(w.Tools) > keepTools || len(d.tools) > keepCalls {
-		return
-	}
+	worth := cap(w.Messages) <= keepMessages && cap(w.Tools) <= keepTools && len(d.tools) <= keepCalls
 	clear(d.tools)
-	p.blocks = blockDecoder{tools: d.tools}
-	requestReaders.Put(p)
+	*d = blockDecoder{tools: d.tools}
+	return worth
 }
 
 // emptied is the memory of the list, and of those in its blocks if it is deep, but for long ones.

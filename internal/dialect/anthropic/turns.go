@@ -276,7 +276,7 @@ const (
 
 // end sees to it that the user speaks first, and last where the model cannot go on with what it began to say.
 func (w *requestWriter) end() {
-	if len(w.turns) == 0 && len(w.system) > 0 && w.r.Messages[0].Role != llm.User {
+	if len(w.turns) == 0 && len(w.system) > 0 && len(w.r.Messages) > 0 && w.r.Messages[0].Role != llm.User {
 		w.turns, w.system = append(w.turns, turn{llm.User, w.system}), nil
 	}
 	said := func(text string) turn { return turn{llm.User, []*llm.Block{{Kind: llm.Text, Text: text}}} }
