@@ -53,6 +53,8 @@ type wireEvent struct {
 	Block   llm.JSON       `json:"content_block"`
 	Delta   wireDelta      `json:"delta"`
 	Usage   llm.JSON       `json:"usage"`
+
+	piece bool // readPiece read it
 }
 
 type wireDelta struct {
@@ -70,8 +72,8 @@ type wireDelta struct {
 
 // reset makes all of it empty and keeps the memory of values that are passed on as copies.
 func (w *wireEvent) reset() {
-	message := wireMessageOut{Usage: w.Message.Usage[:0]}
-	*w = wireEvent{Message: message, Block: w.Block[:0], Usage: w.Usage[:0]}
+	w.Message.reset()
+	*w = wireEvent{Message: w.Message, Block: w.Block[:0], Usage: w.Usage[:0]}
 }
 
 // Decode implements dialect.Decoder.
@@ -133,7 +135,7 @@ func (d *decoder) start(emit dialect.Emit) error {
 	m := &d.event.Message
 	d.report.read(m.Usage)
 	u, _, _ := d.report.usage()
-	return d.tell(emit, llm.Event{Kind: llm.Start, ID: m.ID, Model: m.Model, ServiceTier: tierOf(m.Usage), Usage: u})
+	return d.tell(emit, llm.Event{Kind: llm.Start, ID: m.ID, Model: m.Model, ServiceTier: d.report.tierName(), Usage: u})
 }
 
 func (d *decoder) block(wire int) *openBlock {

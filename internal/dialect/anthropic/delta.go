@@ -38,8 +38,11 @@ func (w *wireEvent) readPiece(event []byte) bool {
 		if !closesTwo(rest[end:]) {
 			return false
 		}
-		w.reset()
-		w.Type, w.Index, w.Delta.Type = "content_block_delta", index, p.kind
+		if !w.piece || w.Delta.Type != p.kind { // or else all is as it was, but for the text
+			w.reset()
+			w.piece, w.Type, w.Delta.Type = true, "content_block_delta", p.kind
+		}
+		w.Index = index
 		return jsonread.Plain(rest[:end], p.text(&w.Delta), jsonread.Repeats|jsonread.Small, jsonread.String)
 	}
 	return false

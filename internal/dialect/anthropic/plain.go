@@ -4,7 +4,7 @@ import "aihigress/internal/dialect/jsonread"
 
 // What follows reads the types that read themselves, each as its UnmarshalJSONFrom does, or finds them odd.
 
-//go:generate go run ../readgen wireRequest wireBlock wireSource wireTool wireEvent wireMessageOut wireTier wireSchema
+//go:generate go run ../readgen wireRequest wireBlock wireSource wireTool wireEvent wireMessageOut wireSchema
 
 func (c *content) readPlain(r *jsonread.Reader) {
 	switch *c = (*c)[:0]; r.Kind() {

@@ -169,7 +169,7 @@ func (w *wireEvent) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireMessageOut) readPlain(r *jsonread.Reader) {
-	if *w = (wireMessageOut{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -190,20 +190,6 @@ func (w *wireMessageOut) readPlain(r *jsonread.Reader) {
 			jsonread.String(&w.Sequence, r)
 		case "stop_details":
 			w.Details.readPlain(r)
-		default:
-			r.Ignore(m.Name)
-		}
-	}
-}
-
-func (w *wireTier) readPlain(r *jsonread.Reader) {
-	if *w = (wireTier{}); r.Null() {
-		return
-	}
-	for m := r.Object(); r.Next(&m); {
-		switch string(m.Name) {
-		case "service_tier":
-			jsonread.String(&w.Tier, r)
 		default:
 			r.Ignore(m.Name)
 		}

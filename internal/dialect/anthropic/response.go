@@ -28,6 +28,9 @@ type wireMessageOut struct {
 	wireStop
 }
 
+// reset makes all of it empty and keeps the memory of the usage.
+func (w *wireMessageOut) reset() { *w = wireMessageOut{Usage: w.Usage[:0]} }
+
 // wireStop says why an answer ended.
 type wireStop struct {
 	Reason   string  `json:"stop_reason"`
@@ -71,7 +74,8 @@ var answerReaders = sync.Pool{New: func() any { return new(answerReader) }}
 
 // free gives the memory back, with nothing of the answer in it.
 func (p *answerReader) free() {
-	*p = answerReader{}
+	p.wire.reset()
+	*p = answerReader{wire: p.wire, report: report{tier: p.report.tier[:0]}}
 	answerReaders.Put(p)
 }
 
@@ -94,8 +98,8 @@ func (d Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	if w.Content == nil && w.Reason == "" {
 		return nil, fmt.Errorf("%w: neither content nor an end", dialect.ErrMalformed)
 	}
-	r := &llm.Response{ID: w.ID, Model: w.Model, ServiceTier: tierOf(w.Usage), Candidates: make([]llm.Candidate, 1)}
 	p.report.read(w.Usage)
+	r := &llm.Response{ID: w.ID, Model: w.Model, ServiceTier: p.report.tierName(), Candidates: make([]llm.Candidate, 1)}
 	r.Usage, r.HasUsage, _ = p.report.usage()
 	c := &r.Candidates[0]
 	c.Blocks = slices.Grow(c.Blocks, len(w.Content))
@@ -164,7 +168,7 @@ func (r *report) read(usage llm.JSON) {
 }
 
 var usagePaths = func() *jsonscan.Paths {
-	paths := map[string]jsonscan.ID{"iterations": idIterations}
+	paths := map[string]jsonscan.ID{"iterations": idIterations, "service_tier": idTier}
 	for name, f := range countNames {
 		paths[name] = idCount + jsonscan.ID(f)
 		paths["iterations[]."+name] = idIteration + jsonscan.ID(f)
@@ -177,13 +181,20 @@ type usageOf struct{ *report }
 
 // Open implements jsonscan.Handler.
 func (r usageOf) Open(id jsonscan.ID, _ jsonscan.Kind, _ int64) {
-	if id == idIterations {
+	switch id {
+	case idIterations:
 		r.iterations = [countFields]int64{} // told anew, and as a whole
+	case idTier:
+		r.tier = r.tier[:0]
 	}
 }
 
 // Text implements jsonscan.Handler.
-func (usageOf) Text(jsonscan.ID, []byte) {}
+func (r usageOf) Text(id jsonscan.ID, part []byte) {
+	if id == idTier {
+		r.tier = append(r.tier, part...)
+	}
+}
 
 // Close implements jsonscan.Handler.
 func (r usageOf) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) {
@@ -194,18 +205,6 @@ func (r usageOf) Close(id jsonscan.ID, kind jsonscan.Kind, raw []byte, _ int64) 
 	case id >= idCount:
 		r.set(count(id-idCount), raw)
 	}
-}
-
-func tierOf(usage llm.JSON) string {
-	if usage.Kind() != '{' {
-		return ""
-	}
-	var u wireTier
-	if !jsonread.Plain(usage, &u, jsonread.Repeats|jsonread.Small, (*wireTier).readPlain) {
-		u = wireTier{}
-		_ = json.Unmarshal(usage, &u, lenient) // of another type it is none
-	}
-	return u.Tier
 }
 
 // EncodeResponse implements dialect.Dialect. The dialect has one answer; further candidates are left out. Thinking of another

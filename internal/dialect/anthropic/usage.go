@@ -14,6 +14,15 @@ type report struct {
 	counts [countFields]int64
 	// iterations are the sums over usage.iterations, where there are any.
 	iterations [countFields]int64
+	tier       []byte // the name of the class of service, where read found one
+}
+
+// tierName is the class of service, or empty where none was told.
+func (r *report) tierName() string {
+	if string(r.tier) == "standard" {
+		return "standard" // nearly always, and without memory
+	}
+	return string(r.tier)
 }
 
 type count uint8

@@ -336,11 +336,6 @@ func kindOf(kind string) string {
 	return "an object"
 }
 
-// wireTier is of usage what is not counted.
-type wireTier struct {
-	Tier string `json:"service_tier"`
-}
-
 // wireSchema is what is looked at of a schema.
 type wireSchema struct {
 	Type llm.JSON `json:"type"`
