@@ -53,7 +53,9 @@ func toolOf(name string) (plain string, custom bool) {
 func (w *requestWriter) chooseTools() {
 	w.tools = without(w.tools, func(t llm.Tool) bool {
 		foreign := t.Vendor != "" && t.Vendor != llm.Anthropic
-		w.drops.If(foreign, llm.FieldVendorTool.With(t.Type))
+		if foreign {
+			w.drops.Add(llm.FieldVendorTool.With(t.Type))
+		}
 		return foreign
 	})
 	if names := w.choice.Names; len(names) > 1 || w.choice.Mode == llm.Auto && len(names) > 0 {
