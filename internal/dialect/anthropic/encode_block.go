@@ -154,12 +154,10 @@ func (w *requestWriter) call(b *llm.Block) {
 	}
 }
 
-// called is the name under which a tool was called, which for those of the vendor's own making is as it stands.
+// called is the name under which a tool was called, which for those that the vendor runs is as it stands.
 func (w *requestWriter) called(b *llm.Block) string {
-	for i := range w.tools {
-		if t := &w.tools[i]; t.Name == b.Call.Name && t.Vendor != "" {
-			return b.Call.Name
-		}
+	if w.hosted[b.Call.Name] {
+		return b.Call.Name
 	}
 	return toolName(b.Call.Name, b.Call.Custom)
 }

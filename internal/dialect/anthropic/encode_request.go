@@ -43,7 +43,8 @@ type requestWriter struct {
 	extras []string // the paths of the request's extra fields, in order
 
 	system []*llm.Block
-	tools  []llm.Tool // the request's, or a copy of them
+	tools  []llm.Tool      // the request's, or a copy of them
+	hosted map[string]bool // the names of those that the vendor runs
 	choice llm.Choice
 
 	maxTokens int64
@@ -145,6 +146,15 @@ func (w *requestWriter) decide() {
 	if w.instruct {
 		w.system = append(w.system, &llm.Block{Kind: llm.Text, Text: jsonInstruction + string(w.r.Format.Schema)})
 		w.drops.Add(llm.FieldFormat)
+	}
+	for i := range w.tools {
+		if w.tools[i].Vendor == "" {
+			continue
+		}
+		if w.hosted == nil {
+			w.hosted = map[string]bool{}
+		}
+		w.hosted[w.tools[i].Name] = true
 	}
 	w.pair()
 	w.end()

@@ -2,6 +2,8 @@ package anthropic
 
 import (
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,4 +114,45 @@ func TestObjectSchemas(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// TestManyCalls: a result that is far from its call is found by an index, and is the one that is found by looking.
+func TestManyCalls(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ids := rapid.SampledFrom([]string{"a", "b", "c", ""})
+		var near, far []turn
+		for range rapid.IntRange(1, 8).Draw(t, "turns") {
+			var blocks []*llm.Block
+			for range rapid.IntRange(0, 6).Draw(t, "blocks") {
+				id := ids.Draw(t, "id")
+				blocks = append(blocks, rapid.SampledFrom([]*llm.Block{
+					{Kind: llm.Text}, {Kind: llm.ToolCall, Call: llm.Call{ID: id}}, {Kind: llm.ToolResult, Result: &llm.Result{CallID: id}},
+				}).Draw(t, "block"))
+			}
+			near, far = append(near, turn{blocks: blocks}), append(far, turn{blocks: slices.Clone(blocks)})
+		}
+		var one, other pairing
+		for i := range near {
+			for _, b := range slices.Clone(near[i].blocks) {
+				if b == nil || b.Kind != llm.ToolCall {
+					continue
+				}
+				if want, got := one.take(b.Call.ID, near, i+1), other.takeFar(b.Call.ID, far, i+1); got != want {
+					t.Fatalf("the result of a call of turn %d is %p, want %p", i, got, want)
+				}
+			}
+		}
+	})
+
+	const n = 20_000 // looked for one by one, they would take seconds
+	calls, results := llm.Message{Role: llm.Assistant}, llm.Message{Role: llm.User}
+	for i := range n {
+		calls.Blocks = append(calls.Blocks, llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: strconv.Itoa(i), Name: "f"}})
+		results.Blocks = append(results.Blocks, llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: strconv.Itoa(n - 1 - i)}})
+	}
+	body, _, err := (Dialect{}).EncodeRequest(&llm.Request{Messages: []llm.Message{calls, results}}, dialect.Target{Model: "m"})
+	if made := strings.Count(string(body), "gave no result"); err != nil || made > 0 {
+		t.Errorf("%d of %d results are made up, %v", made, n, err)
+	}
 }

@@ -68,9 +68,11 @@ func (w *requestWriter) chooseTools() {
 	w.drops.If(w.choice.Mode == llm.Required, llm.FieldChoice)
 	w.choice = llm.Choice{}
 	// Calls in the conversation need their tools defined, though none may be called any more.
+	defined := map[string]bool{}
 	for i := range w.turns {
 		for _, b := range w.turns[i].blocks {
-			if b.Kind == llm.ToolCall && !slices.ContainsFunc(w.tools, func(t llm.Tool) bool { return t.Name == b.Call.Name }) {
+			if b.Kind == llm.ToolCall && !defined[b.Call.Name] {
+				defined[b.Call.Name] = true
 				t := llm.Tool{Name: b.Call.Name}
 				if b.Call.Custom {
 					t.Grammar = llm.JSON("{}")
@@ -131,11 +133,7 @@ func isObjectSchema(schema llm.JSON) bool {
 
 // writeTools writes tools and tool_choice.
 func (w *requestWriter) writeTools() {
-	for _, path := range w.extras {
-		if name, ok := strings.CutPrefix(path, toolExtra); ok && !w.toolsHave(path) {
-			w.drops.Add(llm.FieldExtra.With(toolExtra + name))
-		}
-	}
+	more := w.toolExtras()
 	if len(w.tools) == 0 {
 		return
 	}
@@ -144,7 +142,7 @@ func (w *requestWriter) writeTools() {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		w.tool(&w.tools[i], w.asTool && i == len(w.tools)-1)
+		w.tool(&w.tools[i], w.asTool && i == len(w.tools)-1, more[w.tools[i].Name])
 	}
 	w.out = append(w.out, ']')
 	single := w.r.Parallel != nil && !*w.r.Parallel
@@ -170,11 +168,43 @@ func (w *requestWriter) writeTools() {
 	w.out = append(w.out, '}')
 }
 
-// toolsHave says that what is extra of tools belongs to one that is offered.
-func (w *requestWriter) toolsHave(path string) bool {
-	var values map[string]llm.JSON
-	return json.Unmarshal(w.r.Extra[path], &values, lenient) == nil &&
-		slices.ContainsFunc(w.tools, func(t llm.Tool) bool { return values[t.Name] != nil })
+// extraField is a field that only callers of this dialect know.
+type extraField struct {
+	name  string
+	value llm.JSON
+}
+
+// toolExtras are those of the tools that are offered, by the tool's name. Those that no tool has are noted.
+func (w *requestWriter) toolExtras() map[string][]extraField {
+	var more map[string][]extraField
+	offered := map[string]bool{}
+	for _, path := range w.extras {
+		field, ok := strings.CutPrefix(path, toolExtra)
+		if !ok {
+			continue
+		}
+		if more == nil {
+			more = map[string][]extraField{}
+			for i := range w.tools {
+				offered[w.tools[i].Name] = true
+			}
+		}
+		var values map[string]llm.JSON
+		if json.Unmarshal(w.r.Extra[path], &values, lenient) != nil {
+			values = nil
+		}
+		known := false
+		for tool, value := range values {
+			if offered[tool] {
+				more[tool] = append(more[tool], extraField{field, value})
+				known = true
+			}
+		}
+		if !known {
+			w.drops.Add(llm.FieldExtra.With(path))
+		}
+	}
+	return more
 }
 
 // calledAs is the upstream's name of a tool that a choice names.
@@ -189,7 +219,7 @@ func (w *requestWriter) calledAs(name string) string {
 	return toolName(name, false)
 }
 
-func (w *requestWriter) tool(t *llm.Tool, format bool) {
+func (w *requestWriter) tool(t *llm.Tool, format bool, more []extraField) {
 	if t.Vendor != "" {
 		w.out = append(w.out, t.Raw...)
 		return
@@ -221,13 +251,8 @@ func (w *requestWriter) tool(t *llm.Tool, format bool) {
 	if strict {
 		w.out = append(w.out, `,"strict":true`...)
 	}
-	for _, path := range w.extras {
-		if field, ok := strings.CutPrefix(path, toolExtra); ok {
-			var values map[string]llm.JSON
-			if json.Unmarshal(w.r.Extra[path], &values, lenient) == nil && values[t.Name] != nil {
-				w.extra(field, values[t.Name])
-			}
-		}
+	for _, f := range more {
+		w.extra(f.name, f.value)
 	}
 	w.cache(t.Cache)
 	w.out = append(w.out, '}')

@@ -119,7 +119,7 @@ func (w *requestWriter) pair() {
 			}
 			out = append(out, t)
 		case llm.Assistant:
-			p.assistant(t.blocks, w.turns[i+1:])
+			p.assistant(w.turns, i)
 			out = append(out, t)
 			if i+1 == len(w.turns) && len(p.open) > 0 {
 				out = append(out, turn{llm.User, p.user(nil)})
@@ -150,16 +150,21 @@ func joined(turns []turn) []turn {
 type pairing struct {
 	used map[string]int // ids that stand in the request, with the last number that was given to one like it
 	open []*llm.Block   // the results that the next turn has to begin with
+	far  map[string][]place
 }
 
+// place is where a block is.
+type place struct{ turn, block int }
+
 // assistant names the calls of a turn and takes their results out of what follows.
-func (p *pairing) assistant(blocks []*llm.Block, later []turn) {
+func (p *pairing) assistant(turns []turn, at int) {
 	p.open = p.open[:0]
+	blocks := turns[at].blocks
 	for i, b := range blocks {
 		if b.Kind != llm.ToolCall {
 			continue
 		}
-		found, id := p.take(b.Call.ID, later), p.id(b.Call.ID)
+		found, id := p.take(b.Call.ID, turns, at+1), p.id(b.Call.ID)
 		if id != b.Call.ID {
 			named := *b
 			named.Call.ID = id
@@ -179,14 +184,21 @@ func (p *pairing) assistant(blocks []*llm.Block, later []turn) {
 	}
 }
 
-// take is the result of a call, which leaves nil in its place.
-func (p *pairing) take(id string, later []turn) *llm.Block {
-	for i := range later {
-		for j, b := range later[i].blocks {
+// maxLooks is how many blocks are looked at for a result, which mostly stands right behind its call.
+const maxLooks = 64
+
+// take is the result of a call, in a turn from a place on. It leaves nil where it was.
+func (p *pairing) take(id string, turns []turn, from int) *llm.Block {
+	looks := 0
+	for i := from; i < len(turns); i++ {
+		for j, b := range turns[i].blocks {
+			if looks++; looks > maxLooks {
+				return p.takeFar(id, turns, from)
+			}
 			switch {
 			case b == nil:
 			case b.Kind == llm.ToolResult && b.Result.CallID == id:
-				later[i].blocks[j] = nil
+				turns[i].blocks[j] = nil
 				return b
 			case b.Kind == llm.ToolCall && b.Call.ID == id:
 				return nil // the id is used anew
@@ -194,6 +206,39 @@ func (p *pairing) take(id string, later []turn) *llm.Block {
 		}
 	}
 	return nil
+}
+
+// takeFar does the same by where all calls and results are that follow: of many calls, each would look at all that follows.
+func (p *pairing) takeFar(id string, turns []turn, from int) *llm.Block {
+	if p.far == nil {
+		p.far = map[string][]place{}
+		for i := from; i < len(turns); i++ {
+			for j, b := range turns[i].blocks {
+				switch {
+				case b == nil:
+				case b.Kind == llm.ToolResult:
+					p.far[b.Result.CallID] = append(p.far[b.Result.CallID], place{i, j})
+				case b.Kind == llm.ToolCall:
+					p.far[b.Call.ID] = append(p.far[b.Call.ID], place{i, j})
+				}
+			}
+		}
+	}
+	places := p.far[id]
+	for len(places) > 0 && (places[0].turn < from || turns[places[0].turn].blocks[places[0].block] == nil) {
+		places = places[1:] // it is behind us, or taken
+	}
+	p.far[id] = places
+	if len(places) == 0 {
+		return nil
+	}
+	b := &turns[places[0].turn].blocks[places[0].block]
+	found := *b
+	if found.Kind != llm.ToolResult {
+		return nil
+	}
+	*b = nil
+	return found
 }
 
 // id makes an id such as the API takes, and that no other call has.
