@@ -196,14 +196,7 @@ func (w *requestWriter) result(b *llm.Block) {
 	first := true
 	for i := range b.Result.Content {
 		c := &b.Result.Content[i]
-		own := c.Vendor == llm.Anthropic && c.Type != ""
-		switch {
-		case own:
-		case c.Kind == llm.Text && strings.TrimSpace(c.Text) == "":
-			continue
-		case c.Kind == llm.Text, c.Kind == llm.Media && sourceOf(c.Media) != "":
-		default:
-			w.drops.Add(llm.FieldResultMedia)
+		if !inResult(c, &w.drops) {
 			continue
 		}
 		if first {
@@ -220,6 +213,19 @@ func (w *requestWriter) result(b *llm.Block) {
 	if b.Result.IsError {
 		w.out = append(w.out, `,"is_error":true`...)
 	}
+}
+
+// inResult says whether what is in a result can be written, and notes it where not.
+func inResult(b *llm.Block, d *llm.Drops) bool {
+	switch {
+	case b.Vendor == llm.Anthropic && b.Type != "":
+	case b.Kind == llm.Text:
+		return strings.TrimSpace(b.Text) != ""
+	case b.Kind != llm.Media || sourceOf(b.Media) == "":
+		d.Add(llm.FieldResultMedia)
+		return false
+	}
+	return true
 }
 
 // sourceOf is the type of source that an image or a document is written with, or empty where the API does not take it.

@@ -115,17 +115,17 @@ func (w *requestWriter) pair() {
 		switch t.role {
 		case llm.System:
 			if len(p.open) > 0 { // the results come first
-				out = append(out, turn{llm.User, p.user(nil)})
+				out = append(out, turn{llm.User, p.user(nil, &w.drops)})
 			}
 			out = append(out, t)
 		case llm.Assistant:
 			p.assistant(w.turns, i)
 			out = append(out, t)
 			if i+1 == len(w.turns) && len(p.open) > 0 {
-				out = append(out, turn{llm.User, p.user(nil)})
+				out = append(out, turn{llm.User, p.user(nil, &w.drops)})
 			}
 		default:
-			if t.blocks = p.user(t.blocks); len(t.blocks) > 0 {
+			if t.blocks = p.user(t.blocks, &w.drops); len(t.blocks) > 0 {
 				out = append(out, t)
 			}
 		}
@@ -279,7 +279,7 @@ func plainName(c byte) bool {
 }
 
 // user puts the results that are due in front of what the user says.
-func (p *pairing) user(blocks []*llm.Block) []*llm.Block {
+func (p *pairing) user(blocks []*llm.Block, d *llm.Drops) []*llm.Block {
 	taken := 0
 	for taken < len(blocks) && blocks[taken] == nil {
 		taken++
@@ -304,7 +304,7 @@ func (p *pairing) user(blocks []*llm.Block) []*llm.Block {
 			}
 			all = append(all, &llm.Block{Kind: llm.Text, Text: "Result of " + name + ":"})
 			for i := range b.Result.Content {
-				if c := &b.Result.Content[i]; c.Kind != llm.Text || strings.TrimSpace(c.Text) != "" {
+				if c := &b.Result.Content[i]; inResult(c, d) {
 					all = append(all, c)
 				}
 			}
