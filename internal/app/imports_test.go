@@ -78,7 +78,7 @@ var allowed = map[string][]string{
 	// Assembly.
 	"app":         words("account affinity apikey audit auth authz backlog catalog config credit db devstack egress event graph health jobs keypool limit migrations notify overload pin plan pricing provider quota proxy simulator snapshot statement upstream usage views web"),
 	"bench":       words("db devstack id limit money proxy secret simulator snapshot sse upstream usage web dialect dialect/openai dialect/responses dialect/anthropic dialect/gemini"),
-	"bench/books": words("authz db devstack event id llm migrations money page usage"),
+	"bench/books": words("authz db devstack event id llm migrations money page statement usage"),
 	"main":        words("app"),
 }
 
