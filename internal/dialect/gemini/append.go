@@ -3,7 +3,12 @@ package gemini
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"sync"
+
+	"aihigress/internal/dialect/jsonread"
+	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,9 +68,64 @@ func (o *output) raw(before string, v jsontext.Value) {
 	if v == nil {
 		return
 	}
+	o.b = append(o.b, before...)
+	if tight(v) {
+		o.b = append(o.b, v...)
+		return
+	}
 	var err error
-	o.b, err = jsontext.AppendFormat(append(o.b, before...), v, written)
+	o.b, err = jsontext.AppendFormat(o.b, v, written)
 	o.fail(err)
+}
+
+// sole writes an object of one text.
+func (o *output) sole(name, text string) {
+	o.b = append(quote(append(quote(append(o.b, '{'), name), ':'), text), '}')
+}
+
+// input writes the arguments of a call. Those that are no object, which models of other vendors make, are wrapped.
+func (o *output) input(c *llm.Call) {
+	switch {
+	case c.Custom:
+		o.sole(customField, c.Input)
+		return
+	case strings.TrimSpace(c.Input) == "":
+		o.b = append(o.b, '{', '}')
+		return
+	}
+	from := len(o.b)
+	o.b = append(o.b, c.Input...)
+	if o.b[from] == '{' && tight(o.b[from:]) {
+		return
+	}
+	o.b = o.b[:from]
+	if args := jsontext.Value(c.Input); args.IsValid(written) && args.Kind() == '{' {
+		o.raw("", args)
+		return
+	}
+	o.sole(customField, c.Input)
+}
+
+// tight reports whether a value is written as raw writes it, and is valid. Of those that are some may be found not to be.
+func tight(v []byte) bool {
+	for at := 0; at < len(v); at++ {
+		switch {
+		case v[at] <= ' ':
+			return false
+		case v[at] != '"':
+			continue
+		}
+		for at++; ; at += 2 {
+			at += jsonscan.Plain(v[at:])
+			if at < len(v) && v[at] == '"' {
+				break
+			}
+			if at+1 >= len(v) || v[at] != '\\' || strings.IndexByte(`"\bfnrt`, v[at+1]) < 0 {
+				return false
+			}
+		}
+	}
+	return jsonread.Plain(v, new(struct{}), jsonread.Repeats, func(_ *struct{}, r *jsonread.Reader) { r.Raw() })
 }
 
 // object ends an object whose members, each with a comma in front, begin at a place.
@@ -107,20 +167,82 @@ func (o *output) request(w *wireRequest) {
 		before := len(o.b)
 		o.b = append(o.b, `,"generationConfig":`...)
 		from := len(o.b)
-		if o.any(w.GenerationConfig); string(o.b[from:]) == "{}" {
+		if o.config(w.GenerationConfig); string(o.b[from:]) == "{}" {
 			o.b = o.b[:before]
 		}
 	}
-	rest := wireRest{w.SafetySettings, w.ServiceTier, w.Labels, w.Unknown}
-	if rest.SafetySettings != nil || rest.ServiceTier != "" || rest.Labels != nil || rest.Unknown != nil {
-		at := len(o.b)
-		if o.any(&rest); len(o.b) > at+len("{}") {
-			o.b[at] = ','
-			return
-		}
-		o.b = o.b[:at]
+	if w.SafetySettings == nil && w.ServiceTier == "" && w.Labels == nil && w.Unknown == nil {
+		o.b = append(o.b, '}')
+		return
 	}
-	o.b = append(o.b, '}')
+	rest := wireRest{w.SafetySettings, w.ServiceTier, w.Labels, w.Unknown}
+	at := len(o.b)
+	if o.any(&rest); len(o.b) == at+len("{}") {
+		o.b = append(o.b[:at], '}')
+		return
+	}
+	o.b[at] = ','
+}
+
+func (o *output) config(w *wireConfig) {
+	if w.ResponseLogprobs || w.Logprobs != 0 || w.ResponseModalities != nil || w.SpeechConfig != nil || w.Unknown != nil {
+		o.any(w)
+		return
+	}
+	from := len(o.b)
+	o.float(`,"temperature":`, w.Temperature)
+	o.float(`,"topP":`, w.TopP)
+	o.float(`,"topK":`, w.TopK)
+	o.whole(`,"candidateCount":`, w.CandidateCount)
+	o.whole(`,"maxOutputTokens":`, w.MaxOutputTokens)
+	if w.StopSequences != nil {
+		appendList(o, `,"stopSequences":`, w.StopSequences, func(o *output, s *string) { o.text("", *s) })
+	}
+	if w.Seed != nil {
+		o.b = strconv.AppendInt(append(o.b, `,"seed":`...), int64(*w.Seed), 10)
+	}
+	o.float(`,"presencePenalty":`, w.PresencePenalty)
+	o.float(`,"frequencyPenalty":`, w.FrequencyPenalty)
+	o.said(`,"responseMimeType":`, w.ResponseMIMEType)
+	o.raw(`,"responseSchema":`, w.ResponseSchema)
+	o.raw(`,"responseJsonSchema":`, w.ResponseJSONSchema)
+	if t := w.ThinkingConfig; t != nil {
+		o.b = append(o.b, `,"thinkingConfig":`...)
+		o.thinking(t)
+	}
+	o.object(from)
+}
+
+func (o *output) thinking(w *wireThinking) {
+	from := len(o.b)
+	if w.IncludeThoughts {
+		o.b = append(o.b, `,"includeThoughts":true`...)
+	}
+	if w.ThinkingBudget != nil {
+		o.b = strconv.AppendInt(append(o.b, `,"thinkingBudget":`...), int64(*w.ThinkingBudget), 10)
+	}
+	o.said(`,"thinkingLevel":`, w.ThinkingLevel)
+	o.object(from)
+}
+
+// whole writes a whole number behind what stands before it, unless it is zero.
+func (o *output) whole(before string, n integer) {
+	if n != 0 {
+		o.b = strconv.AppendInt(append(o.b, before...), int64(n), 10)
+	}
+}
+
+// float writes a number behind what stands before it, if there is one.
+func (o *output) float(before string, n *float) {
+	switch {
+	case n == nil:
+		return
+	case *n >= 0.001 && *n < 1e6: // as nearly all are
+		o.b = strconv.AppendFloat(append(o.b, before...), float64(*n), 'f', -1, 64)
+	default:
+		o.b = append(o.b, before...)
+		o.any(*n)
+	}
 }
 
 func (o *output) content(w *wireContent) {
@@ -160,6 +282,10 @@ func (o *output) part(w *wirePart) {
 		o.said(`,"id":`, c.ID)
 		o.text(`,"name":`, c.Name)
 		o.raw(`,"args":`, c.Args)
+		if c.of != nil {
+			o.b = append(o.b, `,"args":`...)
+			o.input(c.of)
+		}
 		o.object(from)
 	}
 	if r != nil {
@@ -168,6 +294,10 @@ func (o *output) part(w *wirePart) {
 		o.said(`,"id":`, r.ID)
 		o.text(`,"name":`, r.Name)
 		o.raw(`,"response":`, r.Response)
+		if r.under != "" {
+			o.b = append(o.b, `,"response":`...)
+			o.sole(r.under, r.said)
+		}
 		if r.Parts != nil {
 			appendList(o, `,"parts":`, r.Parts, (*output).part)
 		}

@@ -93,7 +93,8 @@ func (w *wireConfig) readVoice(r *llm.Request) {
 // config writes generationConfig.
 func (e *requestEncoder) config() {
 	r, d := e.in, &e.drops
-	w := &wireConfig{
+	w := &e.room.config
+	*w = wireConfig{
 		Temperature: (*float)(r.Temperature), TopP: (*float)(r.TopP),
 		PresencePenalty: penalty(r.Presence), FrequencyPenalty: penalty(r.Frequency),
 		MaxOutputTokens: integer(r.MaxTokens), ResponseLogprobs: r.Logprobs, Logprobs: integer(r.TopLogprobs),
@@ -120,7 +121,7 @@ func (e *requestEncoder) config() {
 	for _, m := range r.Modalities {
 		w.ResponseModalities = append(w.ResponseModalities, strings.ToUpper(m))
 	}
-	if slices.Equal(w.ResponseModalities, []string{"TEXT"}) {
+	if len(w.ResponseModalities) == 1 && w.ResponseModalities[0] == "TEXT" {
 		w.ResponseModalities = nil
 	}
 	if r.AudioOut.Voice != "" {
@@ -148,12 +149,12 @@ func (e *requestEncoder) format(w *wireConfig) {
 		return
 	}
 	f.Schema = f.Described()
-	v := versionOf(e.target.Model)
+	v := e.version
 	if len(e.out.Tools) > 0 && !v.atLeast(3, 0) {
 		if e.in.Choice.Mode != llm.None {
 			e.drops.Add(llm.FieldFormat)
 			if !isNull(f.Schema) {
-				e.instruct(f.Schema)
+				e.instruct(list[wirePart]{inWords(f.Schema)})
 			}
 			return
 		}
@@ -174,13 +175,9 @@ var tiers = map[string]string{
 	"": "", "auto": "", "default": "", "standard": "", "standard_only": "", "flex": "flex", "priority": "priority",
 }
 
-// instruct tells the model what its answer must be.
-func (e *requestEncoder) instruct(schema llm.JSON) {
-	if e.out.SystemInstruction == nil {
-		e.out.SystemInstruction = &wireContent{Role: "user"}
-	}
-	e.out.SystemInstruction.Parts = append(e.out.SystemInstruction.Parts,
-		textPart("As soon as no function needs to be called any more, answer with a single JSON value that satisfies this JSON schema, and with nothing else: "+string(schema)))
+// inWords tells the model what its answer must be.
+func inWords(schema llm.JSON) wirePart {
+	return textPart("As soon as no function needs to be called any more, answer with a single JSON value that satisfies this JSON schema, and with nothing else: " + string(schema))
 }
 
 // others notes what has no place here, and writes what has one at the top.

@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"slices"
 	"sync"
 
 	"aihigress/internal/llm"
@@ -21,15 +20,15 @@ type conversions struct {
 
 var fromSchemas, toSchemas conversions
 
-// get is what a schema became before, for the caller to keep.
+// get is what a schema became before. Nobody may change it.
 func (c *conversions) get(schema llm.JSON) (llm.JSON, bool) {
 	c.mu.RLock()
 	out, ok := c.done[string(schema)]
 	c.mu.RUnlock()
-	return slices.Clone(out), ok
+	return out, ok
 }
 
-// put keeps what a schema became. Where there is no room all are forgotten.
+// put keeps what a schema became, which nobody may change any more. Where there is no room all are forgotten.
 func (c *conversions) put(schema, out llm.JSON) {
 	if len(schema)+len(out) > maxConvertedLength {
 		return
@@ -39,5 +38,5 @@ func (c *conversions) put(schema, out llm.JSON) {
 	if c.done == nil || len(c.done) >= maxConverted {
 		c.done = make(map[string]llm.JSON)
 	}
-	c.done[string(schema)] = slices.Clone(out)
+	c.done[string(schema)] = out
 }

@@ -38,8 +38,9 @@ func (d Dialect) DecodeCount(body []byte, at dialect.At) (*llm.Request, error) {
 // wants the request that is to be counted as a whole, Vertex AI those of its fields that count. The error is an
 // *llm.RequestError.
 func (Dialect) EncodeCount(r *llm.Request, t dialect.Target) (body []byte, dropped []llm.Field, err error) {
-	e, err := encode(r, t)
-	if err != nil {
+	e := newRequestEncoder(r, t)
+	defer e.free()
+	if err = e.encode(); err != nil {
 		return nil, nil, err
 	}
 	if onVertex(t.Host) {

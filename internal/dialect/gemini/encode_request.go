@@ -3,6 +3,7 @@ package gemini
 import (
 	"encoding/base64"
 	"strings"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -17,28 +18,27 @@ import (
 // later ones stay in their place as the user's words between <system> lines, so that the prefix that a cache holds does not
 // change.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	e, err := encode(r, t)
-	if err != nil {
+	e := newRequestEncoder(r, t)
+	defer e.free()
+	if err := e.encode(); err != nil {
 		return nil, nil, err
 	}
 	return e.write()
 }
 
 // encode puts the request together.
-func encode(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
-	if err := r.Elsewhere(llm.Gemini); err != nil {
-		return nil, err
+func (e *requestEncoder) encode() error {
+	if err := e.in.Elsewhere(llm.Gemini); err != nil {
+		return err
 	}
-	e := &requestEncoder{in: r, target: t, names: map[string]llm.Call{}}
-	e.out.Contents = make(list[wireContent], 0, len(r.Messages))
 	e.messages()
 	e.tools()
 	e.config()
 	e.others()
 	if len(e.out.Contents) == 0 {
-		return nil, &llm.RequestError{Message: "The request has no messages."}
+		return &llm.RequestError{Message: "The request has no messages."}
 	}
-	return e, nil
+	return nil
 }
 
 // write writes what was put together.
@@ -56,11 +56,35 @@ func (e *requestEncoder) write() ([]byte, []llm.Field, error) {
 }
 
 type requestEncoder struct {
-	in     *llm.Request
-	target dialect.Target
-	out    wireRequest
-	drops  llm.Drops
-	names  map[string]llm.Call // calls of the conversation by id: results are paired by name
+	in      *llm.Request
+	target  dialect.Target
+	version version // of the target's model
+	out     wireRequest
+	drops   llm.Drops
+	names   map[string]*llm.Call // calls of the conversation by id: results are paired by name
+
+	room wireRoom // what out is made of
+}
+
+// requestEncoders are kept for their memory.
+var requestEncoders = sync.Pool{New: func() any { return &requestEncoder{names: map[string]*llm.Call{}} }}
+
+func newRequestEncoder(r *llm.Request, t dialect.Target) *requestEncoder {
+	e, _ := requestEncoders.Get().(*requestEncoder)
+	e.in, e.target, e.version = r, t, versionOf(t.Model)
+	e.out.Contents = e.room.contents.list(len(r.Messages) + 1)
+	return e
+}
+
+// free gives the memory back, with nothing of the request in it.
+func (e *requestEncoder) free() {
+	e.in, e.target, e.out, e.drops = nil, dialect.Target{}, wireRequest{}, llm.Drops{}
+	e.room.reset()
+	if len(e.names) > keepList {
+		e.names = map[string]*llm.Call{}
+	}
+	clear(e.names)
+	requestEncoders.Put(e)
 }
 
 // messages writes the conversation.
@@ -114,12 +138,17 @@ func (e *requestEncoder) add(role string, parts list[wirePart]) {
 func textPart(s string) wirePart { return wirePart{Text: &s} }
 
 func (e *requestEncoder) system(m *llm.Message) {
-	parts := e.user(m)
-	if len(parts) == 0 {
-		return
+	if parts := e.user(m); len(parts) > 0 {
+		e.instruct(parts)
 	}
+}
+
+// instruct adds to the system instruction.
+func (e *requestEncoder) instruct(parts list[wirePart]) {
 	if e.out.SystemInstruction == nil {
-		e.out.SystemInstruction = &wireContent{Role: "user"}
+		e.out.SystemInstruction = &e.room.system
+		*e.out.SystemInstruction = wireContent{Role: "user", Parts: parts}
+		return
 	}
 	e.out.SystemInstruction.Parts = append(e.out.SystemInstruction.Parts, parts...)
 }
@@ -137,7 +166,7 @@ func (e *requestEncoder) midSystem(m *llm.Message) list[wirePart] {
 
 // user writes what the user says, tool results included.
 func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
-	parts := make(list[wirePart], 0, len(m.Blocks))
+	var parts list[wirePart] = e.room.parts.list(len(m.Blocks))
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
 		e.drops.If(b.Cache != nil, llm.FieldCache)
@@ -152,7 +181,7 @@ func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
 				parts = append(parts, p)
 			}
 		case llm.ToolResult:
-			parts = append(parts, e.result(b.Result)...)
+			parts = e.result(parts, b.Result)
 		case llm.Opaque:
 			parts = e.opaque(parts, b)
 		case llm.Thinking:
@@ -165,7 +194,7 @@ func (e *requestEncoder) user(m *llm.Message) list[wirePart] {
 
 // model writes what the model said.
 func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
-	parts := make(list[wirePart], 0, len(m.Blocks))
+	var parts list[wirePart] = e.room.parts.list(len(m.Blocks))
 	firstCall, signed := -1, false
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
@@ -179,8 +208,8 @@ func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
 		case llm.Thinking:
 			parts = e.thinking(parts, b)
 		case llm.ToolCall:
-			e.names[b.Call.ID] = b.Call
-			p := wirePart{FunctionCall: writeCall(&b.Call, b.Call.ID)}
+			e.names[b.Call.ID] = &b.Call
+			p := wirePart{FunctionCall: e.room.calls.one(writeCall(&b.Call))}
 			if b.State.Origin == llm.Gemini {
 				p.ThoughtSignature, signed = b.State.Data, true
 			} else {
@@ -199,7 +228,7 @@ func (e *requestEncoder) model(m *llm.Message) list[wirePart] {
 		case llm.ToolResult:
 		}
 	}
-	if firstCall >= 0 && !signed && versionOf(e.target.Model).atLeast(3, 0) {
+	if firstCall >= 0 && !signed && e.version.atLeast(3, 0) {
 		parts[firstCall].ThoughtSignature = dummySignature // the first of parallel calls is the one that must be signed
 	}
 	return parts
@@ -317,7 +346,7 @@ func guess(name string, kind llm.MediaKind) string {
 
 // result writes what a function returned. From generation 3 on files stand within the response; before, they follow it as
 // parts of their own.
-func (e *requestEncoder) result(r *llm.Result) list[wirePart] {
+func (e *requestEncoder) result(parts list[wirePart], r *llm.Result) list[wirePart] {
 	name, custom := r.Name, r.Custom
 	if call, ok := e.names[r.CallID]; ok {
 		name, custom = call.Name, call.Custom
@@ -328,18 +357,24 @@ func (e *requestEncoder) result(r *llm.Result) list[wirePart] {
 	if custom {
 		name += customSuffix
 	}
-	w := &wireResult{ID: r.CallID, Name: name}
-	var said strings.Builder
+	w := e.room.results.one(wireResult{ID: r.CallID, Name: name})
+	said := ""
+	var more strings.Builder // where there is a second text
 	var files list[wirePart]
 	for i := range r.Content {
 		b := &r.Content[i]
 		e.drops.If(b.Cache != nil, llm.FieldCache)
 		switch b.Kind {
 		case llm.Text:
-			if said.Len() > 0 {
-				said.WriteByte('\n')
+			switch {
+			case said == "":
+				said = b.Text
+				continue
+			case more.Len() == 0:
+				more.WriteString(said)
 			}
-			said.WriteString(b.Text)
+			more.WriteByte('\n')
+			more.WriteString(b.Text)
 		case llm.Media:
 			if p, ok := e.file(b); ok {
 				files = append(files, p)
@@ -349,9 +384,12 @@ func (e *requestEncoder) result(r *llm.Result) list[wirePart] {
 		case llm.Thinking, llm.ToolCall, llm.ToolResult, llm.Refusal:
 		}
 	}
-	w.Response = writeOutput(said.String(), r.IsError)
-	parts := list[wirePart]{{FunctionResponse: w}}
-	if versionOf(e.target.Model).atLeast(3, 0) {
+	if more.Len() > 0 {
+		said = more.String()
+	}
+	w.write(said, r.IsError)
+	parts = append(parts, wirePart{FunctionResponse: w})
+	if e.version.atLeast(3, 0) {
 		w.Parts = files
 		return parts
 	}

@@ -9,8 +9,6 @@ import (
 	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 const maxDelay = time.Hour // a longer wait is not believed
@@ -156,10 +154,4 @@ func (d Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
 	dst = append(dst, "data: "...)
 	dst = append(dst, d.EncodeError(e)...)
 	return append(dst, "\n\n"...)
-}
-
-// quote appends a JSON string; bytes that are not UTF-8 become U+FFFD.
-func quote(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
 }

@@ -11,9 +11,47 @@ import (
 // demands. A response that came later is moved; where there is none one is made up that says so; a response without a call
 // becomes text. A caller of this dialect hears it from Google.
 func (e *requestEncoder) pair() {
-	if e.in.Dialect == llm.Gemini {
-		return
+	if e.in.Dialect != llm.Gemini && !paired(e.out.Contents) {
+		e.repair()
 	}
+}
+
+// paired reports whether all is as it should be already, which it nearly always is. Neighbours have different roles.
+func paired(all list[wireContent]) bool {
+	var calls list[wirePart] // of the turn before, among others
+	for i := range all {
+		parts := all[i].Parts
+		if all[i].Role == "model" {
+			calls = parts
+			continue
+		}
+		for j := range calls {
+			call := calls[j].FunctionCall
+			if call == nil {
+				continue
+			}
+			if len(parts) == 0 || parts[0].FunctionResponse == nil || parts[0].FunctionResponse.ID != call.ID {
+				return false
+			}
+			parts = parts[1+files(parts[1:]):]
+		}
+		for j := range parts {
+			if parts[j].FunctionResponse != nil {
+				return false
+			}
+		}
+		calls = nil
+	}
+	for j := range calls {
+		if calls[j].FunctionCall != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// repair brings responses to their calls.
+func (e *requestEncoder) repair() {
 	in := e.out.Contents
 	var taken []*wireResult
 	e.out.Contents = make(list[wireContent], 0, len(in)+1)
@@ -55,7 +93,7 @@ func answers(calls list[wirePart], later list[wireContent], taken *[]*wireResult
 		}
 		answer := response(call.ID, later, *taken)
 		if answer == nil {
-			answer = list[wirePart]{{FunctionResponse: &wireResult{ID: call.ID, Name: call.Name, Response: writeOutput("The function gave no result.", true)}}}
+			answer = list[wirePart]{{FunctionResponse: &wireResult{ID: call.ID, Name: call.Name, said: "The function gave no result.", under: "error"}}}
 		}
 		*taken = append(*taken, answer[0].FunctionResponse)
 		out = append(out, answer...)
@@ -95,6 +133,9 @@ func lost(w *wireResult) wirePart {
 	content, _ := readOutput(w.Response)
 	for i := range content {
 		said.WriteString("\n" + content[i].Text)
+	}
+	if w.said != "" {
+		said.WriteString("\n" + w.said)
 	}
 	return textPart(said.String())
 }

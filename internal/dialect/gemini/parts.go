@@ -118,19 +118,11 @@ func (w *wireCall) neutral(id string) llm.Call {
 	return call
 }
 
-// writeCall is the call on the wire. Arguments that are no object, which models of other vendors make, are wrapped.
-func writeCall(c *llm.Call, id string) *wireCall {
-	w := &wireCall{ID: id, Name: c.Name}
-	switch args := llm.JSON(c.Input); {
-	case c.Custom:
+// writeCall is the call on the wire, which lives no longer than the other.
+func writeCall(c *llm.Call) wireCall {
+	w := wireCall{ID: c.ID, Name: c.Name, of: c}
+	if c.Custom {
 		w.Name += customSuffix
-		w.Args = sole(customField, c.Input)
-	case strings.TrimSpace(c.Input) == "":
-		w.Args = llm.JSON("{}")
-	case args.IsValid(written) && args.Kind() == '{':
-		w.Args = args
-	default:
-		w.Args = sole(customField, c.Input)
 	}
 	return w
 }
@@ -166,24 +158,19 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 	return []llm.Block{{Kind: llm.Text, Text: said}}, isError
 }
 
-// writeOutput is the response of a function: an object that the tool returned goes as it is, a text as "output", and an
-// error as "error".
-func writeOutput(said string, isError bool) llm.JSON {
+// write sets the response of a function: an object that the tool returned goes as it is, a text as "output", and an error
+// as "error".
+func (w *wireResult) write(said string, isError bool) {
+	w.said, w.under = said, "output"
 	if isError {
-		return sole("error", said)
+		w.under = "error"
+		return
 	}
 	if said := strings.TrimSpace(said); strings.HasPrefix(said, "{") {
 		if v := llm.JSON(said); v.IsValid() && !ambiguous(v) {
-			return v
+			w.Response, w.said, w.under = v, "", ""
 		}
 	}
-	return sole("output", said)
-}
-
-// sole is an object of one text.
-func sole(name, text string) llm.JSON {
-	b := make([]byte, 0, len(`{"":""}`)+len(name)+len(text)+len(text)/16) // some have to be escaped
-	return append(quote(append(quote(append(b, '{'), name), ':'), text), '}')
 }
 
 // ambiguous reports whether an object would be read back as something else.

@@ -147,7 +147,8 @@ func spread(cites []llm.Citation, begin, end int) {
 // callPart is a call for a caller. The first one of an answer carries the thinking before it that other vendors signed:
 // clients drop thoughts and keep calls.
 func callPart(thoughts []llm.Block, b *llm.Block) wirePart {
-	return wirePart{FunctionCall: writeCall(&b.Call, b.Call.ID), ThoughtSignature: pack(append(thoughts[:len(thoughts):len(thoughts)], *b)...)}
+	call := writeCall(&b.Call)
+	return wirePart{FunctionCall: &call, ThoughtSignature: pack(append(thoughts[:len(thoughts):len(thoughts)], *b)...)}
 }
 
 // lonePart is a block that is a part of its own: a file, or a part that Google itself made.

@@ -415,17 +415,17 @@ func (c *cleaner) items(in, out *tree, within []string) {
 // fromOpenAPI is the JSON schema of one in Google's subset: types in lower case, nullable as a type, enums of numbers as
 // numbers, counts that are strings as numbers.
 func fromOpenAPI(schema llm.JSON) (llm.JSON, error) {
-	if out, ok := fromSchemas.get(schema); ok {
-		return out, nil
+	out, ok := fromSchemas.get(schema)
+	if !ok {
+		t, err := parseTree(schema)
+		if err != nil {
+			return nil, err
+		}
+		plain(t)
+		out = t.append(nil)
+		fromSchemas.put(schema, out)
 	}
-	t, err := parseTree(schema)
-	if err != nil {
-		return nil, err
-	}
-	plain(t)
-	out := t.append(nil)
-	fromSchemas.put(schema, out)
-	return out, nil
+	return slices.Clone(out), nil // which is the caller's
 }
 
 // plain changes a schema of the subset to a JSON schema in place.

@@ -89,8 +89,13 @@ func plainNames(names []string) []string {
 
 // tools writes the tools of a request.
 func (e *requestEncoder) tools() {
-	r, v := e.in, versionOf(e.target.Model)
-	var functions []wireFunction
+	r, v := e.in, e.version
+	if len(r.Tools) == 0 {
+		e.choice(false)
+		return
+	}
+	tools := e.room.tools.list(len(r.Tools) + 1)[:1] // the first is for all functions
+	functions := e.room.functions.list(len(r.Tools))
 	for i := range r.Tools {
 		t := &r.Tools[i]
 		e.drops.If(t.Cache != nil, llm.FieldCache)
@@ -98,7 +103,7 @@ func (e *requestEncoder) tools() {
 		case t.Vendor == llm.Gemini:
 			var own wireTool
 			own.Unknown = t.Raw
-			e.out.Tools = append(e.out.Tools, own)
+			tools = append(tools, own)
 			continue
 		case t.Vendor != "":
 			e.drops.Add(llm.FieldVendorTool.With(t.Type))
@@ -121,8 +126,11 @@ func (e *requestEncoder) tools() {
 		}
 		functions = append(functions, f)
 	}
-	if len(functions) > 0 {
-		e.out.Tools = append([]wireTool{{FunctionDeclarations: functions}}, e.out.Tools...)
+	switch tools[0].FunctionDeclarations = functions; {
+	case len(functions) > 0:
+		e.out.Tools = tools
+	case len(tools) > 1:
+		e.out.Tools = tools[1:]
 	}
 	e.choice(len(functions) > 0)
 }

@@ -113,6 +113,8 @@ type wireCall struct {
 
 	PartialArgs  list[wirePartial] `json:"partialArgs,omitzero"` // of a call that comes in pieces
 	WillContinue bool              `json:"willContinue,omitzero"`
+
+	of *llm.Call // whose input is written in place of Args
 }
 
 type wireResult struct {
@@ -120,6 +122,8 @@ type wireResult struct {
 	Name     string         `json:"name"`
 	Response llm.JSON       `json:"response,omitzero"`
 	Parts    list[wirePart] `json:"parts,omitzero"` // media alone
+
+	said, under string // a text, which is written in place of Response, and the name that it stands under
 }
 
 type wireTool struct {
