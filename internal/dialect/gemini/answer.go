@@ -16,12 +16,12 @@ type wireResponse struct {
 	ModelVersion   string              `json:"modelVersion,omitzero"`
 	CreateTime     string              `json:"createTime,omitzero"`
 	ResponseID     string              `json:"responseId,omitzero"`
-	Error          jsontext.Value      `json:"error,omitzero"`
+	Error          borrowed            `json:"error,omitzero"`
 }
 
 type wireFeedback struct {
-	BlockReason        jsontext.Value `json:"blockReason,omitzero"`
-	BlockReasonMessage string         `json:"blockReasonMessage,omitzero"`
+	BlockReason        borrowed `json:"blockReason,omitzero"`
+	BlockReasonMessage string   `json:"blockReasonMessage,omitzero"`
 }
 
 // reset makes all of it empty and keeps the memory that comes with every event of a stream.
@@ -34,7 +34,7 @@ func (w *wireResponse) reset() {
 
 type wireCandidate struct {
 	Content           *wireContent   `json:"content,omitzero"`
-	FinishReason      jsontext.Value `json:"finishReason,omitzero"`
+	FinishReason      borrowed       `json:"finishReason,omitzero"`
 	Index             integer        `json:"index"`
 	CitationMetadata  *wireCitations `json:"citationMetadata,omitzero"`
 	GroundingMetadata *wireGrounding `json:"groundingMetadata,omitzero"`
@@ -46,7 +46,7 @@ func (w *wireCandidate) reset() {
 	if w.Content != nil {
 		w.Content.reset()
 	}
-	*w = wireCandidate{Content: w.Content, FinishReason: w.FinishReason[:0]}
+	*w = wireCandidate{Content: w.Content}
 }
 
 type wireCitations struct {
@@ -106,12 +106,12 @@ type wireLogprob struct {
 
 // wireUsage is usageMetadata. Its counts are read like those of an answer that passes by.
 type wireUsage struct {
-	PromptTokenCount           jsontext.Value     `json:"promptTokenCount,omitzero"`
-	CachedContentTokenCount    jsontext.Value     `json:"cachedContentTokenCount,omitzero"`
-	ToolUsePromptTokenCount    jsontext.Value     `json:"toolUsePromptTokenCount,omitzero"`
-	CandidatesTokenCount       jsontext.Value     `json:"candidatesTokenCount,omitzero"`
-	ThoughtsTokenCount         jsontext.Value     `json:"thoughtsTokenCount,omitzero"`
-	TotalTokenCount            jsontext.Value     `json:"totalTokenCount,omitzero"`
+	PromptTokenCount           borrowed           `json:"promptTokenCount,omitzero"`
+	CachedContentTokenCount    borrowed           `json:"cachedContentTokenCount,omitzero"`
+	ToolUsePromptTokenCount    borrowed           `json:"toolUsePromptTokenCount,omitzero"`
+	CandidatesTokenCount       borrowed           `json:"candidatesTokenCount,omitzero"`
+	ThoughtsTokenCount         borrowed           `json:"thoughtsTokenCount,omitzero"`
+	TotalTokenCount            borrowed           `json:"totalTokenCount,omitzero"`
 	PromptTokensDetails        list[wireModality] `json:"promptTokensDetails,omitzero"`
 	CacheTokensDetails         list[wireModality] `json:"cacheTokensDetails,omitzero"`
 	ToolUsePromptTokensDetails list[wireModality] `json:"toolUsePromptTokensDetails,omitzero"`
@@ -120,23 +120,14 @@ type wireUsage struct {
 }
 
 type wireModality struct {
-	Modality   jsontext.Value `json:"modality"`
-	TokenCount jsontext.Value `json:"tokenCount"`
+	Modality   borrowed `json:"modality"`
+	TokenCount borrowed `json:"tokenCount"`
 }
 
-// reset makes both empty and keeps their memory.
-func (w *wireModality) reset() { w.Modality, w.TokenCount = w.Modality[:0], w.TokenCount[:0] }
-
-// reset makes the counts empty and keeps their memory.
+// reset makes all of it empty and keeps the memory of the details.
 func (w *wireUsage) reset() {
-	for _, v := range []*jsontext.Value{&w.PromptTokenCount, &w.CachedContentTokenCount, &w.ToolUsePromptTokenCount,
-		&w.CandidatesTokenCount, &w.ThoughtsTokenCount, &w.TotalTokenCount} {
-		*v = (*v)[:0]
-	}
-	for _, l := range []*list[wireModality]{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
-		*l = (*l)[:0]
-	}
-	w.ServiceTier = ""
+	*w = wireUsage{PromptTokensDetails: w.PromptTokensDetails[:0], CacheTokensDetails: w.CacheTokensDetails[:0],
+		ToolUsePromptTokensDetails: w.ToolUsePromptTokensDetails[:0], CandidatesTokensDetails: w.CandidatesTokensDetails[:0]}
 }
 
 // read fills a report.

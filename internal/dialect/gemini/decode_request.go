@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -83,11 +84,9 @@ func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
 		r.ServiceTier = tier
 	}
 	r.Messages = make([]llm.Message, 0, len(w.Contents)+1)
-	n := 0
-	for i := range w.Contents {
-		n += len(w.Contents[i].Parts)
-	}
-	c := conversation{request: r, room: llm.RoomFor(n)}
+	c := conversations.Get().(*conversation)
+	defer c.free()
+	c.begin(r, w)
 	if w.SystemInstruction != nil {
 		c.system(w.SystemInstruction)
 	}
@@ -95,6 +94,13 @@ func (w *wireRequest) request(model string, stream bool) (*llm.Request, error) {
 		if err := c.content(i, &w.Contents[i]); err != nil {
 			return nil, err
 		}
+	}
+	functions := 0
+	for i := range w.Tools {
+		functions += len(w.Tools[i].FunctionDeclarations)
+	}
+	if functions > 0 {
+		r.Tools = make([]llm.Tool, 0, functions)
 	}
 	for i := range w.Tools {
 		if err := w.Tools[i].read(r); err != nil {
@@ -135,6 +141,50 @@ type conversation struct {
 	signed  []llm.State // thinking of other vendors in the model's turn at hand
 	read    []llm.Block // of the part at hand: memory that is used again
 	room    llm.Room
+	results []llm.Result // memory for those that are to come
+}
+
+// conversations are kept for the memory of their lists.
+var conversations = sync.Pool{New: func() any { return new(conversation) }}
+
+// begin gets ready for a request.
+func (c *conversation) begin(r *llm.Request, w *wireRequest) {
+	blocks, results := 0, 0
+	if w.SystemInstruction != nil {
+		blocks = len(w.SystemInstruction.Parts)
+	}
+	for i := range w.Contents {
+		n := w.Contents[i].results()
+		results += n
+		blocks += len(w.Contents[i].Parts) + n // each with a text
+	}
+	c.request, c.room = r, llm.RoomFor(blocks)
+	if results > 0 {
+		c.results = make([]llm.Result, results)
+	}
+}
+
+// results counts the results among the parts.
+func (w *wireContent) results() (n int) {
+	for i := range w.Parts {
+		if w.Parts[i].FunctionResponse != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *conversation) free() {
+	waiting, signed, read := c.waiting[:cap(c.waiting)], c.signed[:cap(c.signed)], c.read[:cap(c.read)]
+	if cap(waiting)+cap(signed)+cap(read) > keepParts {
+		*c = conversation{}
+	} else {
+		clear(waiting)
+		clear(signed)
+		clear(read)
+		*c = conversation{waiting: waiting[:0], signed: signed[:0], read: read[:0]}
+	}
+	conversations.Put(c)
 }
 
 // place is where a part is.
@@ -144,7 +194,7 @@ type place struct{ content, part int }
 func (p place) String() string { return fmt.Sprintf("contents[%d].parts[%d]", p.content, p.part) }
 
 func (c *conversation) system(w *wireContent) {
-	m := llm.Message{Role: llm.System}
+	m := llm.Message{Role: llm.System, Blocks: c.room.List(len(w.Parts))}
 	for i := range w.Parts {
 		if p := &w.Parts[i]; p.Text != nil && *p.Text != "" {
 			m.Blocks = append(m.Blocks, llm.Block{Kind: llm.Text, Text: *p.Text})
@@ -167,12 +217,19 @@ func (c *conversation) content(at int, w *wireContent) error {
 		return &llm.RequestError{Param: fmt.Sprintf("contents[%d].role", at), Message: "Please use a valid role: user, model."}
 	}
 	if m.Role != llm.Assistant {
-		c.signed = nil
+		c.signed = c.signed[:0]
 	}
 	results, rest := c.lists(w)
 	for i := range w.Parts {
 		var err error
-		if c.read, err = c.part(c.read[:0], place{at, i}, &w.Parts[i]); err != nil {
+		p := &w.Parts[i]
+		if p.FunctionResponse == nil && p.ThoughtSignature == "" { // nothing to look at twice
+			if rest, err = c.part(rest, place{at, i}, p); err != nil {
+				return err
+			}
+			continue
+		}
+		if c.read, err = c.part(c.read[:0], place{at, i}, p); err != nil {
 			return err
 		}
 		for j := range c.read {
@@ -207,12 +264,7 @@ func (c *conversation) content(at int, w *wireContent) error {
 
 // lists are for what the parts become: blocks are large.
 func (c *conversation) lists(w *wireContent) (results, rest []llm.Block) {
-	n := 0
-	for i := range w.Parts {
-		if w.Parts[i].FunctionResponse != nil {
-			n++
-		}
-	}
+	n := w.results()
 	if n > 0 {
 		results = c.room.List(n)
 	}
@@ -345,7 +397,7 @@ func (c *conversation) result(at place, w *wireResult) (llm.Block, error) {
 	for i, call := range c.waiting {
 		if id == call.ID || id == "" && call.Name == name {
 			id, name, custom = call.ID, call.Name, call.Custom
-			c.waiting = append(c.waiting[:i:i], c.waiting[i+1:]...)
+			c.waiting = slices.Delete(c.waiting, i, i+1)
 			break
 		}
 	}
@@ -353,8 +405,13 @@ func (c *conversation) result(at place, w *wireResult) (llm.Block, error) {
 		id = "call_" + strconv.Itoa(c.made)
 		c.made++
 	}
-	result := &llm.Result{CallID: id, Name: name, Custom: custom}
-	result.Content, result.IsError = readOutput(w.Response)
+	result := &c.results[0]
+	c.results = c.results[1:]
+	*result = llm.Result{CallID: id, Name: name, Custom: custom}
+	said, isError := readOutput(w.Response)
+	if result.IsError = isError; said != "" {
+		result.Content = append(c.room.List(1), llm.Block{Kind: llm.Text, Text: said})
+	}
 	for i := range w.Parts {
 		switch p := &w.Parts[i]; {
 		case p.InlineData != nil:

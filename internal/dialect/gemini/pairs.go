@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"slices"
-	"strings"
 
 	"aihigress/internal/llm"
 )
@@ -128,14 +127,12 @@ func response(id string, later list[wireContent], taken []*wireResult) list[wire
 
 // lost is a response without a call, in words.
 func lost(w *wireResult) wirePart {
-	var said strings.Builder
-	said.WriteString("Result of " + w.Name + ":")
-	content, _ := readOutput(w.Response)
-	for i := range content {
-		said.WriteString("\n" + content[i].Text)
+	said := w.said
+	if w.under == "" {
+		said, _ = readOutput(w.Response)
 	}
-	if w.said != "" {
-		said.WriteString("\n" + w.said)
+	if said != "" {
+		said = "\n" + said
 	}
-	return textPart(said.String())
+	return textPart("Result of " + w.Name + ":" + said)
 }

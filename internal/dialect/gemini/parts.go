@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -102,12 +103,8 @@ func customName(name string) (string, bool) {
 
 // neutral is the call with an id. A call of a tool that takes free text is unwrapped.
 func (w *wireCall) neutral(id string) llm.Call {
-	call := llm.Call{ID: id, Name: w.Name}
-	if !isNull(w.Args) {
-		_ = w.Args.Compact() // it was valid when it was read
-		call.Input = string(w.Args)
-	}
-	if name, custom := customName(w.Name); custom {
+	name, custom := customName(w.Name)
+	if custom {
 		var args struct {
 			Input *string `json:"input"`
 		}
@@ -115,7 +112,26 @@ func (w *wireCall) neutral(id string) llm.Call {
 			return llm.Call{ID: id, Name: name, Input: *args.Input, Custom: true}
 		}
 	}
+	call := llm.Call{ID: id, Name: w.Name}
+	if !isNull(w.Args) {
+		call.Input = compact(w.Args)
+	}
 	return call
+}
+
+// compact is the text of a value, which is valid, without the spaces in it.
+func compact(v borrowed) string {
+	for at := 0; at < len(v); at++ {
+		switch c := v[at]; {
+		case c == '"':
+			at = jsonscan.After(v, at) - 1
+		case c <= ' ':
+			v = v.Clone()
+			_ = v.Compact() // it was valid when it was read
+			return string(v)
+		}
+	}
+	return string(v)
 }
 
 // writeCall is the call on the wire, which lives no longer than the other.
@@ -128,17 +144,17 @@ func writeCall(c *llm.Call) wireCall {
 }
 
 // readOutput reads the response of a function: its "output" or "result", or the whole object; an "error" is one.
-func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
+func readOutput(response borrowed) (said string, isError bool) {
 	if isNull(response) {
-		return nil, false
+		return "", false
 	}
 	value := response
 	name, only, members := soleMember(response)
 	if members == 0 && response.Kind() == '{' {
-		return nil, false
+		return "", false
 	}
 	if members == 1 {
-		switch name {
+		switch string(name) {
 		case "output", "result":
 			value = only
 		case "error":
@@ -152,10 +168,7 @@ func readOutput(response llm.JSON) (content []llm.Block, isError bool) {
 			said = string(unquoted)
 		}
 	}
-	if said == "" {
-		return nil, isError
-	}
-	return []llm.Block{{Kind: llm.Text, Text: said}}, isError
+	return said, isError
 }
 
 // write sets the response of a function: an object that the tool returned goes as it is, a text as "output", and an error
@@ -179,19 +192,21 @@ func ambiguous(v llm.JSON) bool {
 	case 0:
 		return true
 	case 1:
-		return name == "output" || name == "result" || name == "error"
+		return string(name) == "output" || string(name) == "result" || string(name) == "error"
 	}
 	return false
 }
 
 // soleMember is the first member of an object that is valid, and how many there are: none, one, or two for more.
-func soleMember(object llm.JSON) (name string, value llm.JSON, members int) {
+func soleMember(object llm.JSON) (name []byte, value llm.JSON, members int) {
 	for quoted, v := range jsonscan.Members(object) {
 		if members == 1 {
 			return name, value, 2
 		}
-		text, _ := jsontext.AppendUnquote(nil, quoted)
-		name, value, members = string(text), v, 1
+		if name = quoted[1 : len(quoted)-1]; bytes.IndexByte(name, '\\') >= 0 {
+			name, _ = jsontext.AppendUnquote(nil, quoted)
+		}
+		value, members = v, 1
 	}
 	return name, value, members
 }

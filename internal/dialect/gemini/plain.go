@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect/jsonread"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What follows reads the types that read themselves, each as its UnmarshalJSONFrom does, or finds them odd.
@@ -19,6 +21,12 @@ func readList[T any](l *list[T], r *jsonread.Reader, one func(*T, *jsonread.Read
 	*l = make([]T, 1)
 	one(&(*l)[0], r)
 }
+
+// borrowed is a value as it stands in the document that it was read from, or in memory of its own: it is valid as long as
+// the document is, and who changes or keeps it makes a copy.
+type borrowed = jsontext.Value
+
+func readBorrowed(v *borrowed, r *jsonread.Reader) { *v = r.Raw() }
 
 func (n *integer) readPlain(r *jsonread.Reader) {
 	f := plainNumber(r)

@@ -51,7 +51,7 @@ func (w *wireResponse) readPlain(r *jsonread.Reader) {
 		case "responseId":
 			jsonread.String(&w.ResponseID, r)
 		case "error":
-			jsonread.Value(&w.Error, r)
+			readBorrowed(&w.Error, r)
 		default:
 			r.Ignore(m.Name, "candidates", "promptFeedback", "usageMetadata", "modelVersion", "createTime", "responseId", "error")
 		}
@@ -75,7 +75,7 @@ func (w *wireContent) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireTool) readPlain(r *jsonread.Reader) {
-	if *w = (wireTool{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -157,7 +157,7 @@ func (w *wireCandidate) readPlain(r *jsonread.Reader) {
 		case "content":
 			jsonread.Optional(&w.Content, r, (*wireContent).readPlain)
 		case "finishReason":
-			jsonread.Value(&w.FinishReason, r)
+			readBorrowed(&w.FinishReason, r)
 		case "index":
 			w.Index.readPlain(r)
 		case "citationMetadata":
@@ -179,7 +179,7 @@ func (w *wireFeedback) readPlain(r *jsonread.Reader) {
 	for m := r.Object(); r.Next(&m); {
 		switch string(m.Name) {
 		case "blockReason":
-			jsonread.Value(&w.BlockReason, r)
+			readBorrowed(&w.BlockReason, r)
 		case "blockReasonMessage":
 			jsonread.String(&w.BlockReasonMessage, r)
 		default:
@@ -195,17 +195,17 @@ func (w *wireUsage) readPlain(r *jsonread.Reader) {
 	for m := r.Object(); r.Next(&m); {
 		switch string(m.Name) {
 		case "promptTokenCount":
-			jsonread.Value(&w.PromptTokenCount, r)
+			readBorrowed(&w.PromptTokenCount, r)
 		case "cachedContentTokenCount":
-			jsonread.Value(&w.CachedContentTokenCount, r)
+			readBorrowed(&w.CachedContentTokenCount, r)
 		case "toolUsePromptTokenCount":
-			jsonread.Value(&w.ToolUsePromptTokenCount, r)
+			readBorrowed(&w.ToolUsePromptTokenCount, r)
 		case "candidatesTokenCount":
-			jsonread.Value(&w.CandidatesTokenCount, r)
+			readBorrowed(&w.CandidatesTokenCount, r)
 		case "thoughtsTokenCount":
-			jsonread.Value(&w.ThoughtsTokenCount, r)
+			readBorrowed(&w.ThoughtsTokenCount, r)
 		case "totalTokenCount":
-			jsonread.Value(&w.TotalTokenCount, r)
+			readBorrowed(&w.TotalTokenCount, r)
 		case "promptTokensDetails":
 			readList(&w.PromptTokensDetails, r, (*wireModality).readPlain)
 		case "cacheTokensDetails":
@@ -263,9 +263,9 @@ func (w *wireFunction) readPlain(r *jsonread.Reader) {
 		case "description":
 			jsonread.String(&w.Description, r)
 		case "parameters":
-			jsonread.Value(&w.Parameters, r)
+			readBorrowed(&w.Parameters, r)
 		case "parametersJsonSchema":
-			jsonread.Value(&w.ParametersJSONSchema, r)
+			readBorrowed(&w.ParametersJSONSchema, r)
 		default:
 			r.Rest(&w.Unknown, m.Name, "name", "description", "parameters", "parametersJsonSchema")
 		}
@@ -355,15 +355,15 @@ func (w *wireLogprobs) readPlain(r *jsonread.Reader) {
 }
 
 func (w *wireModality) readPlain(r *jsonread.Reader) {
-	if w.reset(); r.Null() {
+	if *w = (wireModality{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
 		switch string(m.Name) {
 		case "modality":
-			jsonread.Value(&w.Modality, r)
+			readBorrowed(&w.Modality, r)
 		case "tokenCount":
-			jsonread.Value(&w.TokenCount, r)
+			readBorrowed(&w.TokenCount, r)
 		default:
 			r.Ignore(m.Name, "modality", "tokenCount")
 		}
@@ -417,7 +417,7 @@ func (w *wireCall) readPlain(r *jsonread.Reader) {
 		case "name":
 			jsonread.String(&w.Name, r)
 		case "args":
-			jsonread.Value(&w.Args, r)
+			readBorrowed(&w.Args, r)
 		case "partialArgs":
 			readList(&w.PartialArgs, r, (*wirePartial).readPlain)
 		case "willContinue":
@@ -439,7 +439,7 @@ func (w *wireResult) readPlain(r *jsonread.Reader) {
 		case "name":
 			jsonread.String(&w.Name, r)
 		case "response":
-			jsonread.Value(&w.Response, r)
+			readBorrowed(&w.Response, r)
 		case "parts":
 			readList(&w.Parts, r, (*wirePart).readPlain)
 		default:

@@ -17,16 +17,16 @@ func (w *wireTool) read(r *llm.Request) error {
 		if f.Name == "" {
 			return &llm.RequestError{Param: "tools", Message: fmt.Sprintf("The function declaration %d has no name.", i)}
 		}
-		t := llm.Tool{Name: f.Name, Description: f.Description, Schema: f.ParametersJSONSchema}
-		if isNull(t.Schema) {
-			t.Schema = nil
-			if !isNull(f.Parameters) {
-				schema, err := fromOpenAPI(f.Parameters)
-				if err != nil {
-					return &llm.RequestError{Param: "tools", Message: fmt.Sprintf("The parameters of the function %q are no schema: %s.", f.Name, err)}
-				}
-				t.Schema = schema
+		t := llm.Tool{Name: f.Name, Description: f.Description}
+		switch {
+		case !isNull(f.ParametersJSONSchema):
+			t.Schema = f.ParametersJSONSchema.Clone()
+		case !isNull(f.Parameters):
+			schema, err := fromOpenAPI(f.Parameters)
+			if err != nil {
+				return &llm.RequestError{Param: "tools", Message: fmt.Sprintf("The parameters of the function %q are no schema: %s.", f.Name, err)}
 			}
+			t.Schema = schema
 		}
 		if name, custom := customName(f.Name); custom {
 			t = llm.Tool{Name: name, Description: f.Description, Grammar: llm.JSON("{}")}

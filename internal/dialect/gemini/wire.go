@@ -45,24 +45,39 @@ const (
 	keepParts    = 64
 )
 
-// reset makes all of it empty and keeps the memory of the contents.
-func (w *wireRequest) reset() { *w = wireRequest{Contents: w.Contents[:0]} }
+// reset makes all of it empty and keeps the memory of what most requests have. What is empty is as good as what is not
+// there.
+func (w *wireRequest) reset() {
+	system, config := w.SystemInstruction, w.GenerationConfig
+	if system != nil {
+		system.reset()
+	}
+	if config != nil {
+		*config = wireConfig{}
+	}
+	*w = wireRequest{Contents: w.Contents[:0], SystemInstruction: system, Tools: w.Tools[:0], GenerationConfig: config}
+}
 
-// free gives the memory back. Nothing may point into the contents any more.
+// free gives the memory back. Nothing may point into it any more.
 func (w *wireRequest) free() {
+	if w.SystemInstruction != nil {
+		w.SystemInstruction.free()
+	}
+	w.Contents = freed(w.Contents, keepContents, (*wireContent).free)
+	w.Tools = freed(w.Tools, keepParts, (*wireTool).free)
 	w.reset()
-	if cap(w.Contents) > keepContents {
-		w.Contents = nil
-	}
-	all := w.Contents[:cap(w.Contents)]
-	for i := range all {
-		all[i].reset()
-		if cap(all[i].Parts) > keepParts {
-			all[i].Parts = nil
-		}
-		clear(all[i].Parts[:cap(all[i].Parts)])
-	}
 	requests.Put(w)
+}
+
+// freed is a list's memory with nothing in it. That of a long one is given up.
+func freed[T any](l list[T], keep int, free func(*T)) list[T] {
+	if cap(l) > keep {
+		return nil
+	}
+	for i := range l { // what is behind them has nothing in it
+		free(&l[i])
+	}
+	return l[:0]
 }
 
 // wireRest is what stands behind all else in a request, and is seldom there.
@@ -80,6 +95,11 @@ type wireContent struct {
 
 // reset makes both empty and keeps the memory of the parts.
 func (w *wireContent) reset() { w.Role, w.Parts = "", w.Parts[:0] }
+
+func (w *wireContent) free() {
+	w.Parts = freed(w.Parts, keepParts, func(p *wirePart) { *p = wirePart{} })
+	w.reset()
+}
 
 type wirePart struct {
 	Text             *string        `json:"text,omitzero"`
@@ -109,7 +129,7 @@ type wireFile struct {
 type wireCall struct {
 	ID   string   `json:"id,omitzero"`
 	Name string   `json:"name"`
-	Args llm.JSON `json:"args,omitzero"`
+	Args borrowed `json:"args,omitzero"`
 
 	PartialArgs  list[wirePartial] `json:"partialArgs,omitzero"` // of a call that comes in pieces
 	WillContinue bool              `json:"willContinue,omitzero"`
@@ -120,7 +140,7 @@ type wireCall struct {
 type wireResult struct {
 	ID       string         `json:"id,omitzero"`
 	Name     string         `json:"name"`
-	Response llm.JSON       `json:"response,omitzero"`
+	Response borrowed       `json:"response,omitzero"`
 	Parts    list[wirePart] `json:"parts,omitzero"` // media alone
 
 	said, under string // a text, which is written in place of Response, and the name that it stands under
@@ -131,11 +151,19 @@ type wireTool struct {
 	Unknown              jsontext.Value     `json:",unknown"` // the vendor's own tools, by their names
 }
 
+// reset makes all of it empty and keeps the memory of the functions.
+func (w *wireTool) reset() { w.FunctionDeclarations, w.Unknown = w.FunctionDeclarations[:0], nil }
+
+func (w *wireTool) free() {
+	w.FunctionDeclarations = freed(w.FunctionDeclarations, keepParts, func(f *wireFunction) { *f = wireFunction{} })
+	w.reset()
+}
+
 type wireFunction struct {
 	Name                 string         `json:"name"`
 	Description          string         `json:"description,omitzero"`
-	Parameters           llm.JSON       `json:"parameters,omitzero"`
-	ParametersJSONSchema llm.JSON       `json:"parametersJsonSchema,omitzero"`
+	Parameters           borrowed       `json:"parameters,omitzero"`
+	ParametersJSONSchema borrowed       `json:"parametersJsonSchema,omitzero"`
 	Unknown              jsontext.Value `json:",unknown"`
 }
 

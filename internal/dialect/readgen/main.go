@@ -6,6 +6,7 @@
 //     written to.
 //   - A type with a method UnmarshalJSONFrom reads itself with a method readPlain, which has to do the same or find the value
 //     odd. A generic one, such as list[T], has a function for that, readList, which is given the reader of its T.
+//   - Another name for a type, type raw = T, has a function that reads it, readRaw.
 //
 // With -anycase names match in any spelling.
 package main
@@ -251,8 +252,11 @@ func (g *generator) plain(e ast.Expr) (string, error) {
 		case "string", "bool", "float64", "int", "int64":
 			return "jsonread." + strings.ToUpper(e.Name[:1]) + e.Name[1:], nil
 		}
-		if g.types[e.Name] == nil {
+		switch t := g.types[e.Name]; {
+		case t == nil:
 			return "", fmt.Errorf("%s has no reader", e.Name)
+		case t.Assign.IsValid():
+			return "read" + strings.ToUpper(e.Name[:1]) + e.Name[1:], nil
 		}
 		if !g.methods[e.Name+".UnmarshalJSONFrom"] && !slices.Contains(g.queue, e.Name) {
 			g.queue = append(g.queue, e.Name)
