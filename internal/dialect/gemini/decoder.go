@@ -31,6 +31,7 @@ type decoder struct {
 	tools      int64
 	told       llm.Usage // the last that was emitted
 	tier       string
+	alike      alike
 }
 
 // reading is a candidate that is being read.
@@ -56,9 +57,17 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	if dialect.IsDone(data) {
 		return true, nil
 	}
+	if taken, err := d.alike.take(d, data, emit); taken {
+		return false, err
+	}
+	d.alike.known = false
 	target := &d.wire
 	if jsonread.Plain(data, target, jsonread.Repeats|jsonread.AnyCase|jsonread.Small, (*wireResponse).readPlain) {
-		return d.response(target, data, emit)
+		done, err := d.response(target, data, emit)
+		if !done && err == nil {
+			d.alike.learn(d, data)
+		}
+		return done, err
 	}
 	*target = wireResponse{}
 	if err := json.Unmarshal(data, target, fromUpstream); err != nil {
@@ -85,10 +94,7 @@ func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (boo
 	if w.UsageMetadata != nil {
 		var now report
 		w.UsageMetadata.read(&now)
-		d.last.settle(&now)
-		if w.UsageMetadata.ServiceTier != "" {
-			d.tier = w.UsageMetadata.ServiceTier
-		}
+		d.report(&now, w.UsageMetadata.ServiceTier)
 	}
 	if err := d.start(w, emit); err != nil {
 		return false, err
@@ -115,6 +121,14 @@ func (d *decoder) response(w *wireResponse, data []byte, emit dialect.Emit) (boo
 		return false, d.use(emit)
 	}
 	return false, nil
+}
+
+// report takes over a usage.
+func (d *decoder) report(now *report, tier string) {
+	d.last.settle(now)
+	if tier != "" {
+		d.tier = tier
+	}
 }
 
 // start tells the beginning once.
@@ -239,12 +253,8 @@ func (d *decoder) part(c *reading, p *wirePart, emit dialect.Emit) error {
 			return d.lone(c, b, llm.State{}, emit) // its signature is part of it
 		}
 	}
-	kind := llm.Text
-	if p.Thought {
-		kind = llm.Thinking
-	}
 	if said := text(p.Text); said != "" {
-		if err := d.write(c, kind, said, emit); err != nil {
+		if err := d.write(c, p.kind(), said, emit); err != nil {
 			return err
 		}
 	}
@@ -261,6 +271,14 @@ func (d *decoder) part(c *reading, p *wirePart, emit dialect.Emit) error {
 	}
 	c.pending = state
 	return nil
+}
+
+// kind is that of a part's text.
+func (p *wirePart) kind() llm.Kind {
+	if p.Thought {
+		return llm.Thinking
+	}
+	return llm.Text
 }
 
 // write adds to the text or thinking that is open, or opens it.

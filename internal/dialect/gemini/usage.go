@@ -12,6 +12,9 @@ type report struct {
 	fields uint8
 	counts [reportFields]int64
 	parts  [partFields]int64
+
+	credible bool  // what usage says, where the report was settled
+	total    int64 // of it
 }
 
 type reportField uint8
@@ -130,9 +133,9 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 // undo one of something. One of less does, since the last word is what the vendor bills, but is odd.
 func (r *report) settle(now *report) {
 	u, credible, _ := now.usage()
-	if last, before, _ := r.usage(); credible || !before && now.seen {
-		shrunk := r.shrunk || before && u.Total() < last.Total()
+	if total := u.Total(); credible || !r.credible && now.seen {
+		shrunk := r.shrunk || r.credible && total < r.total
 		*r = *now
-		r.shrunk = shrunk
+		r.shrunk, r.credible, r.total = shrunk, credible, total
 	}
 }
