@@ -32,6 +32,15 @@ func (w *wireResponse) reset() {
 	*w = wireResponse{Candidates: w.Candidates[:0], UsageMetadata: w.UsageMetadata}
 }
 
+// free makes all of it empty, and points to nothing of what was read.
+func (w *wireResponse) free() {
+	if w.UsageMetadata != nil {
+		w.UsageMetadata.free()
+	}
+	w.Candidates = freed(w.Candidates, keepParts, (*wireCandidate).free)
+	w.reset()
+}
+
 type wireCandidate struct {
 	Content           *wireContent   `json:"content,omitzero"`
 	FinishReason      borrowed       `json:"finishReason,omitzero"`
@@ -47,6 +56,13 @@ func (w *wireCandidate) reset() {
 		w.Content.reset()
 	}
 	*w = wireCandidate{Content: w.Content}
+}
+
+func (w *wireCandidate) free() {
+	if w.Content != nil {
+		w.Content.free()
+	}
+	w.reset()
 }
 
 type wireCitations struct {
@@ -128,6 +144,13 @@ type wireModality struct {
 func (w *wireUsage) reset() {
 	*w = wireUsage{PromptTokensDetails: w.PromptTokensDetails[:0], CacheTokensDetails: w.CacheTokensDetails[:0],
 		ToolUsePromptTokensDetails: w.ToolUsePromptTokensDetails[:0], CandidatesTokensDetails: w.CandidatesTokensDetails[:0]}
+}
+
+func (w *wireUsage) free() {
+	for _, l := range []*list[wireModality]{&w.PromptTokensDetails, &w.CacheTokensDetails, &w.ToolUsePromptTokensDetails, &w.CandidatesTokensDetails} {
+		*l = freed(*l, keepParts, func(m *wireModality) { *m = wireModality{} })
+	}
+	w.reset()
 }
 
 // read fills a report.

@@ -14,15 +14,42 @@ type chars struct {
 
 // add appends text; pieces may end inside a character.
 func (c *chars) add(text string) {
-	for i := 0; i < len(text) && c.n < maxIndexed; i++ {
-		if c.n%64 == 0 {
-			c.begins = append(c.begins, 0)
+	text = text[:min(len(text), maxIndexed-c.n)]
+	for ; len(text) >= 8; text = text[8:] {
+		if text[0]|text[1]|text[2]|text[3]|text[4]|text[5]|text[6]|text[7] < 0x80 { // a character each
+			c.put(0xFF, 8)
+			continue
 		}
-		if text[i]&0xC0 != 0x80 {
-			c.begins[c.n/64] |= 1 << (c.n % 64)
+		var begins uint64
+		for i := range 8 {
+			begins |= begin(text[i]) << i
 		}
-		c.n++
+		c.put(begins, 8)
 	}
+	for i := range len(text) {
+		c.put(begin(text[i]), 1)
+	}
+}
+
+// begin is 1 where a byte begins a character.
+func begin(b byte) uint64 {
+	if b&0xC0 == 0x80 {
+		return 0
+	}
+	return 1
+}
+
+// put appends the bits of n bytes.
+func (c *chars) put(begins uint64, n int) {
+	at := c.n % 64
+	if at == 0 {
+		c.begins = append(c.begins, 0)
+	}
+	c.begins[len(c.begins)-1] |= begins << at
+	if at+n > 64 {
+		c.begins = append(c.begins, begins>>(64-at))
+	}
+	c.n += n
 }
 
 // charsAt is how many characters begin before an offset in bytes; false where it is beyond the text.

@@ -15,23 +15,31 @@ import (
 // maxCandidates bounds how many answers of a stream are kept apart.
 const maxCandidates = 128
 
+// keepReadings is how many are kept for their memory.
+const keepReadings = 8
+
 // decoder reads a stream: each event is a whole response with what is new.
 type decoder struct {
 	wire       wireResponse
-	event      llm.Event // events escape to their consumer: one for all
-	piece      llm.Event // a Delta, of which only the place and the text change
-	started    bool
-	failed     bool
-	blocked    bool // the prompt was refused
-	next       int  // index of the next block
-	calls      int  // calls that had no id
-	id         string
 	candidates []*reading
-	last       report
-	tools      int64
-	told       llm.Usage // the last that was emitted
-	tier       string
-	alike      alike
+	progress
+}
+
+// progress is how far a stream was read.
+type progress struct {
+	event   llm.Event // events escape to their consumer: one for all
+	piece   llm.Event // a Delta, of which only the place and the text change
+	started bool
+	failed  bool
+	blocked bool // the prompt was refused
+	next    int  // index of the next block
+	calls   int  // calls that had no id
+	id      string
+	last    report
+	tools   int64
+	told    llm.Usage // the last that was emitted
+	tier    string
+	alike   alike
 }
 
 // reading is a candidate that is being read.
@@ -47,6 +55,21 @@ type reading struct {
 	grounding *wireGrounding
 	citations *wireCitations
 	partial   *partial // the call that comes in pieces
+}
+
+// free makes all of it empty and keeps the memory of what is read.
+func (d *decoder) free() {
+	d.wire.free()
+	d.candidates, d.progress = freed(d.candidates, keepReadings, func(c **reading) { (*c).free() }), progress{}
+}
+
+// free makes all of it empty and keeps the memory of its text.
+func (c *reading) free() {
+	c.text.reset()
+	if cap(c.text.begins) > keepParts {
+		c.text = chars{}
+	}
+	*c = reading{text: c.text}
 }
 
 // Decoder implements dialect.Dialect.
@@ -191,7 +214,14 @@ func (d *decoder) at(index int) (*reading, error) {
 	if len(d.candidates) >= maxCandidates || index < 0 {
 		return nil, fmt.Errorf("%w: a candidate %d", dialect.ErrMalformed, index)
 	}
-	c := &reading{index: index, open: -1}
+	var c *reading
+	if n := len(d.candidates); n < cap(d.candidates) {
+		c = d.candidates[:n+1][n] // of an answer before
+	}
+	if c == nil {
+		c = &reading{}
+	}
+	c.index, c.open = index, -1
 	d.candidates = append(d.candidates, c)
 	return c, nil
 }

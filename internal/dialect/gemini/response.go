@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"fmt"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
@@ -10,38 +11,62 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// whole reads an answer that is not streamed: as the only event of a stream.
+type whole struct {
+	decoder
+	emit   dialect.Emit // take, made once: a method value is an allocation
+	fold   *llm.Fold
+	failed *llm.Error
+	filter string
+}
+
+// wholes are kept for their memory, which is much.
+var wholes = sync.Pool{New: func() any {
+	w := &whole{}
+	w.emit = w.take
+	return w
+}}
+
+// take takes an event.
+func (w *whole) take(e *llm.Event) error {
+	switch e.Kind {
+	case llm.Failed:
+		w.failed = e.Err
+	case llm.Finished:
+		if w.blocked {
+			w.filter = e.Reason
+		}
+	}
+	w.fold.Add(e)
+	return nil
+}
+
+// free gives the memory back, with nothing of the answer in it.
+func (w *whole) free() {
+	w.decoder.free()
+	w.fold, w.failed, w.filter = nil, nil, ""
+	wholes.Put(w)
+}
+
 // DecodeResponse implements dialect.Dialect. A body is one answer, or the list of a stream's.
 func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
-	var fold llm.Fold
-	var failed *llm.Error
-	filter := ""
-	d := decoder{}
-	emit := func(e *llm.Event) error {
-		switch e.Kind {
-		case llm.Failed:
-			failed = e.Err
-		case llm.Finished:
-			if d.blocked {
-				filter = e.Reason
-			}
-		}
-		fold.Add(e)
-		return nil
-	}
-	_, err := d.Decode(body, emit)
+	w := wholes.Get().(*whole)
+	defer w.free()
+	w.fold = new(llm.Fold)
+	_, err := w.Decode(body, w.emit)
 	if err == nil {
-		_, err = d.End(emit)
+		_, err = w.End(w.emit)
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case failed != nil:
-		return nil, failed
-	case len(d.candidates) == 0:
+	case w.failed != nil:
+		return nil, w.failed
+	case len(w.candidates) == 0:
 		return nil, fmt.Errorf("%w: no candidates", dialect.ErrMalformed)
 	}
-	r := fold.Response()
-	r.Filter = filter
+	r := w.fold.Response()
+	r.Filter = w.filter
 	return r, nil
 }
 

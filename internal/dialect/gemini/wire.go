@@ -70,7 +70,7 @@ func (w *wireRequest) free() {
 }
 
 // freed is a list's memory with nothing in it. That of a long one is given up.
-func freed[T any](l list[T], keep int, free func(*T)) list[T] {
+func freed[T any, L ~[]T](l L, keep int, free func(*T)) L {
 	if cap(l) > keep {
 		return nil
 	}
