@@ -328,20 +328,3 @@ func (o *output) function(w *wireFunction) {
 	o.raw(`,"parametersJsonSchema":`, w.ParametersJSONSchema)
 	o.object(from)
 }
-
-// candidate writes one that has a content and a reason for its end.
-func (o *output) candidate(w *wireCandidate) {
-	o.b = append(o.b, `{"content":`...)
-	o.content(w.Content)
-	o.b = append(append(o.b, `,"finishReason":`...), w.FinishReason...)
-	o.b = strconv.AppendInt(append(o.b, `,"index":`...), int64(w.Index), 10)
-	if w.GroundingMetadata != nil {
-		o.b = append(o.b, `,"groundingMetadata":`...)
-		o.any(w.GroundingMetadata)
-	}
-	if w.LogprobsResult != nil {
-		o.b = append(o.b, `,"logprobsResult":`...)
-		o.any(w.LogprobsResult)
-	}
-	o.b = append(o.b, '}')
-}

@@ -227,7 +227,8 @@ func (e *encoder) close(dst []byte, ev *llm.Event) []byte {
 	case llm.ToolCall:
 		e.held -= len(b.text)
 		b.block.Call.Input = string(b.text)
-		p := callPart(c.thoughts, &b.block)
+		call := writeCall(&b.block.Call)
+		p := callPart(c.thoughts, &b.block, &call)
 		for _, t := range c.thoughts {
 			e.held -= len(t.Text)
 		}

@@ -2,13 +2,14 @@ package gemini
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // whole reads an answer that is not streamed: as the only event of a stream.
@@ -73,54 +74,74 @@ func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 // EncodeResponse implements dialect.Dialect.
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	show := showThoughts(to)
-	b := []byte(`{"candidates":[`)
+	o, _ := outputs.Get().(*output)
+	room, _ := answerRooms.Get().(*wireRoom)
+	o.b = append(o.b, `{"candidates":[`...)
 	for i := range r.Candidates {
-		c := &r.Candidates[i]
 		if i > 0 {
-			b = append(b, ',')
+			o.b = append(o.b, ',')
 		}
-		w := wireCandidate{Content: &wireContent{Role: "model"}, Index: integer(c.Index), LogprobsResult: wireProbs(c.Logprobs),
-			FinishReason: jsontext.Value(quote(nil, wireFinish(c.Finish, c.Reason)))}
-		w.Content.Parts, w.GroundingMetadata = answerParts(c.Blocks, show)
-		o := output{b: b}
-		o.candidate(&w)
-		b = o.b
+		o.candidate(&r.Candidates[i], room, show)
 	}
-	b = append(b, ']')
+	o.b = append(o.b, ']')
 	if r.Filter != "" {
 		reason := r.Filter
 		if reasons[reason] != llm.FinishFilter {
 			reason = "OTHER"
 		}
-		b = append(quote(append(b, `,"promptFeedback":{"blockReason":`...), reason), '}')
+		o.text(`,"promptFeedback":{"blockReason":`, reason)
+		o.b = append(o.b, '}')
 	}
 	if r.HasUsage {
-		b = appendUsage(append(b, `,"usageMetadata":`...), r.Usage, r.ServiceTier)
+		o.b = appendUsage(append(o.b, `,"usageMetadata":`...), r.Usage, r.ServiceTier)
 	}
-	if r.Model != "" {
-		b = quote(append(b, `,"modelVersion":`...), r.Model)
+	o.said(`,"modelVersion":`, r.Model)
+	o.said(`,"responseId":`, r.ID)
+	o.b = append(o.b, '}')
+	room.reset()
+	answerRooms.Put(room)
+	b, _ := o.finish() // what cannot be written is left out
+	return b
+}
+
+// answerRooms are kept for their memory.
+var answerRooms = sync.Pool{New: func() any { return new(wireRoom) }}
+
+// candidate writes one.
+func (o *output) candidate(c *llm.Candidate, room *wireRoom, show bool) {
+	content := &room.system
+	*content = wireContent{Role: "model"}
+	var grounding *wireGrounding
+	content.Parts, grounding = answerParts(c.Blocks, room, show)
+	o.b = append(o.b, `{"content":`...)
+	o.content(content)
+	o.text(`,"finishReason":`, wireFinish(c.Finish, c.Reason))
+	o.b = strconv.AppendInt(append(o.b, `,"index":`...), int64(c.Index), 10)
+	if grounding != nil {
+		o.b = append(o.b, `,"groundingMetadata":`...)
+		o.any(grounding)
 	}
-	if r.ID != "" {
-		b = quote(append(b, `,"responseId":`...), r.ID)
+	if probs := wireProbs(c.Logprobs); probs != nil {
+		o.b = append(o.b, `,"logprobsResult":`...)
+		o.any(probs)
 	}
-	return append(b, '}')
+	o.b = append(o.b, '}')
 }
 
 // answerParts are the parts of a whole candidate, and what its text rests on.
-func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding *wireGrounding) {
+func answerParts(blocks []llm.Block, room *wireRoom, show bool) (parts list[wirePart], grounding *wireGrounding) {
+	parts = room.parts.list(max(len(blocks), 1))
 	var thoughts []llm.Block
-	var text chars
+	var text chars // where there are citations
 	var cites []llm.Citation
+	cited := slices.ContainsFunc(blocks, func(b llm.Block) bool { return len(b.Citations) > 0 })
 	for i := range blocks {
 		switch b := &blocks[i]; b.Kind {
 		case llm.Text, llm.Refusal:
-			parts = append(parts, textPart(b.Text))
-			begin, cited := text.count(), len(cites)
-			text.add(b.Text)
-			for _, c := range b.Citations[:min(len(b.Citations), maxCitations-cited)] {
-				cites = append(cites, moved(c, begin))
+			parts = append(parts, wirePart{Text: &b.Text})
+			if cited {
+				cites = text.cite(b, cites)
 			}
-			spread(cites[cited:], begin, text.count())
 		case llm.Thinking:
 			switch {
 			case b.State.Origin == llm.Gemini && (show || b.Text == ""):
@@ -137,7 +158,7 @@ func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding
 				parts = append(parts, p)
 			}
 		case llm.ToolCall:
-			parts = append(parts, callPart(thoughts, b))
+			parts = append(parts, callPart(thoughts, b, room.calls.one(writeCall(&b.Call))))
 			thoughts = nil
 		case llm.Media, llm.Opaque:
 			if p, ok := lonePart(b); ok {
@@ -146,10 +167,21 @@ func answerParts(blocks []llm.Block, show bool) (parts list[wirePart], grounding
 		case llm.ToolResult:
 		}
 	}
-	if parts == nil {
-		parts = list[wirePart]{textPart("")}
+	if len(parts) == 0 {
+		parts = append(parts, textPart(""))
 	}
 	return parts, ground(cites, &text)
+}
+
+// cite adds the text of a block, and its citations to those of the texts before.
+func (c *chars) cite(b *llm.Block, cites []llm.Citation) []llm.Citation {
+	begin, cited := c.count(), len(cites)
+	c.add(b.Text)
+	for _, one := range b.Citations[:min(len(b.Citations), maxCitations-cited)] {
+		cites = append(cites, moved(one, begin))
+	}
+	spread(cites[cited:], begin, c.count())
+	return cites
 }
 
 // moved is a citation of a text that begins at a character of the whole.
@@ -171,9 +203,12 @@ func spread(cites []llm.Citation, begin, end int) {
 
 // callPart is a call for a caller. The first one of an answer carries the thinking before it that other vendors signed:
 // clients drop thoughts and keep calls.
-func callPart(thoughts []llm.Block, b *llm.Block) wirePart {
-	call := writeCall(&b.Call)
-	return wirePart{FunctionCall: &call, ThoughtSignature: pack(append(thoughts[:len(thoughts):len(thoughts)], *b)...)}
+func callPart(thoughts []llm.Block, b *llm.Block, call *wireCall) wirePart {
+	p := wirePart{FunctionCall: call}
+	if len(thoughts) > 0 || !b.State.IsZero() {
+		p.ThoughtSignature = pack(append(thoughts[:len(thoughts):len(thoughts)], *b)...)
+	}
+	return p
 }
 
 // lonePart is a block that is a part of its own: a file, or a part that Google itself made.
