@@ -27,8 +27,7 @@ type decoder struct {
 
 // progress is how far a stream was read.
 type progress struct {
-	event   llm.Event // events escape to their consumer: one for all
-	piece   llm.Event // a Delta, of which only the place and the text change
+	event   llm.Event // events escape to their consumer, and are large: one for all
 	started bool
 	failed  bool
 	blocked bool // the prompt was refused
@@ -336,10 +335,14 @@ func (d *decoder) tell(emit dialect.Emit, e llm.Event) error {
 	return emit(&d.event)
 }
 
-// delta emits a piece of what is open. Events are large: nothing of this one is written that is not new.
+// delta emits a piece of what is open. Behind another nothing is written but what is new.
 func (d *decoder) delta(c *reading, text string, emit dialect.Emit) error {
-	d.piece.Kind, d.piece.Index, d.piece.Candidate, d.piece.Text = llm.Delta, c.open, c.index, text
-	return emit(&d.piece)
+	e := &d.event
+	if e.Kind != llm.Delta {
+		*e = llm.Event{Kind: llm.Delta}
+	}
+	e.Index, e.Candidate, e.Text = c.open, c.index, text
+	return emit(e)
 }
 
 func (d *decoder) openBlock(c *reading, b llm.Block, emit dialect.Emit) error {

@@ -21,6 +21,9 @@ type encoder struct {
 	held       int // bytes
 }
 
+// maxTail is room for most tails, in bytes.
+const maxTail = 96
+
 // writing is an open block.
 type writing struct {
 	index int
@@ -44,7 +47,7 @@ type answering struct {
 // Encoder implements dialect.Dialect. Thoughts are shown to a caller who asked for them; their signatures come in any case.
 // Blocks that only another vendor knows are left out: what its own tools found is in the text behind them.
 func (Dialect) Encoder(to *llm.Request) dialect.Encoder {
-	return &encoder{show: showThoughts(to), tail: []byte("}\n\n")}
+	return &encoder{show: showThoughts(to), tail: append(make([]byte, 0, maxTail), "}\n\n"...)}
 }
 
 // showThoughts reports whether a caller asked for thoughts.

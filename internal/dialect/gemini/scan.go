@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
@@ -161,8 +162,10 @@ func isRaw(id jsonscan.ID, kind jsonscan.Kind) bool {
 
 // Scan implements dialect.Dialect. It takes the bodies of countTokens too.
 func (Dialect) Scan(body []byte, at dialect.At) (dialect.Scanned, error) {
-	s := requestScan{req: &request{facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}}
-	err := jsonscan.Check(requestPaths, body, &s)
+	s, _ := requestScans.Get().(*requestScan)
+	defer s.free()
+	s.req = &request{facts: dialect.Facts{Model: at.Model, Stream: at.Stream, N: 1}}
+	err := jsonscan.Check(requestPaths, body, s)
 	facts := &s.req.facts
 	if s.thinks && !s.idle {
 		facts.Needs |= llm.NeedReasoning
@@ -199,6 +202,14 @@ type requestScan struct {
 	model bool   // the message at hand is a model's
 
 	thinks, idle bool // what is said of thinking: some way of it, and none at all
+}
+
+// requestScans are kept for their memory.
+var requestScans = sync.Pool{New: func() any { return new(requestScan) }}
+
+func (s *requestScan) free() {
+	*s = requestScan{text: s.text[:0]}
+	requestScans.Put(s)
 }
 
 func (s *requestScan) fail(param, format string, args ...any) {
