@@ -78,6 +78,9 @@ func (p *wirePart) saysText() bool {
 
 // keep keeps what is not in holes.
 func (a *alike) keep(data []byte) bool {
+	if a.fixed == nil {
+		a.fixed = make([]byte, 0, min(len(data), maxAlike)) // or else grown a piece at a time
+	}
 	a.fixed = a.fixed[:0]
 	from := 0
 	for i := range a.count + 1 {
