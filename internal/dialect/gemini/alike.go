@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"bytes"
+	"slices"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -78,24 +79,19 @@ func (p *wirePart) saysText() bool {
 
 // keep keeps what is not in holes.
 func (a *alike) keep(data []byte) bool {
-	if a.fixed == nil {
-		a.fixed = make([]byte, 0, min(len(data), maxAlike)) // or else grown a piece at a time
+	holes, size, from := a.holes[:a.count], len(data), 0
+	for i := range holes {
+		size -= holes[i].to - holes[i].from
 	}
-	a.fixed = a.fixed[:0]
-	from := 0
-	for i := range a.count + 1 {
-		to := len(data)
-		if i < a.count {
-			to = a.holes[i].from
-		}
-		if len(a.fixed)+to-from > maxAlike {
-			return false
-		}
-		a.fixed = append(a.fixed, data[from:to]...)
-		if i < a.count {
-			a.holes[i].at, from = len(a.fixed), a.holes[i].to
-		}
+	if size > maxAlike {
+		return false
 	}
+	a.fixed = slices.Grow(a.fixed[:0], size)
+	for i := range holes {
+		a.fixed = append(a.fixed, data[from:holes[i].from]...)
+		holes[i].at, from = len(a.fixed), holes[i].to
+	}
+	a.fixed = append(a.fixed, data[from:]...)
 	return true
 }
 

@@ -26,7 +26,10 @@ func (d Dialect) DecodeRequest(body []byte, at dialect.At) (*llm.Request, error)
 		facts = scanned.Facts()
 	}
 	w := requests.Get().(*wireRequest)
-	defer w.free()
+	defer func() {
+		w.free()
+		requests.Put(w)
+	}()
 	if !jsonread.Plain(body, w, jsonread.AnyCase, (*wireRequest).readPlain) {
 		*w = wireRequest{}
 		if err := json.Unmarshal(body, w, fromCaller); err != nil {

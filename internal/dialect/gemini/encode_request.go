@@ -76,15 +76,19 @@ func newRequestEncoder(r *llm.Request, t dialect.Target) *requestEncoder {
 	return e
 }
 
-// free gives the memory back, with nothing of the request in it.
 func (e *requestEncoder) free() {
+	e.empty()
+	requestEncoders.Put(e)
+}
+
+// empty keeps the memory, with nothing of the request in it.
+func (e *requestEncoder) empty() {
 	e.in, e.target, e.out, e.drops = nil, dialect.Target{}, wireRequest{}, llm.Drops{}
 	e.room.reset()
 	if len(e.names) > keepList {
 		e.names = map[string]*llm.Call{}
 	}
 	clear(e.names)
-	requestEncoders.Put(e)
 }
 
 // messages writes the conversation.

@@ -58,7 +58,7 @@ func (w *wireRequest) reset() {
 	*w = wireRequest{Contents: w.Contents[:0], SystemInstruction: system, Tools: w.Tools[:0], GenerationConfig: config}
 }
 
-// free gives the memory back. Nothing may point into it any more.
+// free makes all of it empty, and points to nothing of what was read.
 func (w *wireRequest) free() {
 	if w.SystemInstruction != nil {
 		w.SystemInstruction.free()
@@ -66,7 +66,6 @@ func (w *wireRequest) free() {
 	w.Contents = freed(w.Contents, keepContents, (*wireContent).free)
 	w.Tools = freed(w.Tools, keepParts, (*wireTool).free)
 	w.reset()
-	requests.Put(w)
 }
 
 // freed is a list's memory with nothing in it. That of a long one is given up.
