@@ -16,7 +16,7 @@ import (
 
 // drawnText is a text of a few pieces, some of which have to be escaped or are long.
 func drawnText(t *rapid.T) string {
-	pieces := []string{"plain words", "é日本😀", "\n", `"`, `\`, "\x00\x1f\b\f\r\t", "\x7f\u2028<&>", "\xff", "\xe6\x97", "\ufffd", strings.Repeat("x", quoted-3), strings.Repeat("long ", 60)}
+	pieces := []string{"plain words", "é日本😀", "\n", `"`, `\`, "\x00\x1f\b\f\r\t", "\x7f\u2028<&>", "\xff", "\xe6\x97", "\ufffd", strings.Repeat("x", quotedBytes-1), strings.Repeat("y", quotedPiece-3), strings.Repeat("long ", 60)}
 	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "text"), "")
 }
 
