@@ -302,10 +302,14 @@ func dropUnsigned(blocks []llm.Block) []llm.Block {
 
 // part reads one part: its blocks come behind those given.
 func (c *conversation) part(blocks []llm.Block, at place, p *wirePart) ([]llm.Block, error) {
-	carried, native := unpack(p.ThoughtSignature)
-	for _, b := range carried {
-		if b.Kind == llm.Thinking {
-			blocks = append(blocks, b)
+	var carried []llm.Block
+	var native llm.State
+	if p.ThoughtSignature != "" {
+		carried, native = unpack(p.ThoughtSignature)
+	}
+	for i := range carried {
+		if carried[i].Kind == llm.Thinking {
+			blocks = append(blocks, carried[i])
 		}
 	}
 	switch {
