@@ -17,7 +17,7 @@ type candidate struct {
 	open   int      // the block that is open and no tool call, -1 for none
 	kind   llm.Kind // of it
 	signed bool     // it has its state
-	detail *count   // the reasoning_details entry that it is of
+	detail position // the reasoning_details entry that it is of
 	calls  []*call
 	held   []reasoningDetail // sealed thinking that came while calls were open
 
@@ -88,9 +88,8 @@ func (c *candidate) delta(in *delta) error {
 			return err
 		}
 	}
-	if f := in.FunctionCall; f != nil && (f.Name != "" || f.Arguments != "") {
-		index := count(0)
-		return c.toolCall(&toolCall{Index: &index, Function: f})
+	if f := &in.FunctionCall; f.Name != "" || f.Arguments != "" {
+		return c.toolCall(&toolCall{Index: position{said: true}, Function: *f})
 	}
 	return nil
 }
@@ -106,7 +105,7 @@ func (c *candidate) thinking(in *delta) {
 		d := &in.ReasoningDetails[i]
 		if d.text() != "" {
 			told = true
-			if c.open >= 0 && c.kind == llm.Thinking && c.detail != nil && d.Index != nil && *c.detail != *d.Index {
+			if c.open >= 0 && c.kind == llm.Thinking && c.detail.said && d.Index.said && c.detail != d.Index {
 				c.close()
 			}
 			c.say(llm.Thinking, d.text())
@@ -183,7 +182,7 @@ func (c *candidate) say(kind llm.Kind, text string) {
 // begin opens a block that is no tool call, once all others are closed.
 func (c *candidate) begin(b llm.Block) {
 	c.closeAll()
-	c.open, c.kind, c.signed, c.detail = c.d.next, b.Kind, false, nil
+	c.open, c.kind, c.signed, c.detail = c.d.next, b.Kind, false, position{}
 	c.d.next++
 	c.d.put(llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
 }
@@ -269,10 +268,9 @@ func (c *candidate) hear(in *audioPiece) error {
 // toolCall takes a call or a piece of one.
 func (c *candidate) toolCall(in *toolCall) error {
 	name, input, custom := "", "", in.Custom != nil
-	switch {
-	case custom:
+	if custom {
 		name, input = in.Custom.Name, in.Custom.Input
-	case in.Function != nil:
+	} else {
 		name, input = in.Function.Name, string(in.Function.Arguments)
 	}
 	one := c.callOf(in, name)
@@ -282,8 +280,8 @@ func (c *candidate) toolCall(in *toolCall) error {
 		}
 		c.close()
 		one = &call{key: -1, id: string(in.ID), custom: custom}
-		if in.Index != nil {
-			one.key = int(*in.Index)
+		if in.Index.said {
+			one.key = int(in.Index.at)
 		}
 		c.calls = append(c.calls, one)
 	}
@@ -325,14 +323,14 @@ func (c *candidate) callOf(in *toolCall, name string) *call {
 			return one
 		}
 	}
-	if in.Index == nil {
+	if !in.Index.said {
 		if id != "" || name != "" {
 			return nil
 		}
 		return last
 	}
 	for i := len(c.calls) - 1; i >= 0; i-- {
-		if one := c.calls[i]; one.key == int(*in.Index) {
+		if one := c.calls[i]; one.key == int(in.Index.at) {
 			if id != "" && one.id != "" && name != "" {
 				return nil // another id: another call under the same index
 			}

@@ -103,13 +103,13 @@ func (Completions) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []ll
 	if err != nil {
 		return nil, nil, err
 	}
+	defer e.free()
 	w := &e.out
-	w.Messages = nil
-	e.drops.If(len(w.Tools) > 0, llm.FieldVendorTool.With("function"))
-	w.Tools, w.ToolChoice, w.ParallelToolCalls = nil, nil, nil
+	e.drops.If(len(e.tools) > 0, llm.FieldVendorTool.With("function"))
+	w.ToolChoice, w.ParallelToolCalls = nil, nil
 	e.drops.If(w.ResponseFormat != nil, llm.FieldFormat)
 	w.ResponseFormat = nil
-	w.MaxTokens, w.MaxCompletionTokens = number(r.MaxTokens), nil
+	w.MaxTokens, w.MaxCompletionTokens = number(&r.MaxTokens), nil
 	body := struct {
 		request
 		Prompt   string `json:"prompt"`
@@ -120,7 +120,7 @@ func (Completions) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []ll
 	}
 	raw, err := json.Marshal(&body, jsonOut)
 	if err != nil {
-		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
+		return nil, nil, unwritten(err)
 	}
 	return raw, e.drops.Fields(), nil
 }

@@ -287,7 +287,7 @@ func (d *requestDecoder) toolCalls(m *message, at refusal.Place) ([]carriedCall,
 		switch {
 		case c.Custom != nil:
 			call.Name, call.Input, call.Custom = c.Custom.Name, c.Custom.Input, true
-		case c.Function != nil:
+		default:
 			call.Name, call.Input = c.Function.Name, string(c.Function.Arguments)
 		}
 		if call.Name == "" {

@@ -137,7 +137,7 @@ func appendThinking(b []byte, blocks []llm.Block) []byte {
 }
 
 func appendDetail(b []byte, d *reasoningDetail, index int) []byte {
-	d.Index = pointer(count(index))
+	d.Index = position{true, count(index)}
 	raw, err := json.Marshal(d, jsonOut)
 	if err != nil { // fields of a caller's own making that are no JSON
 		d.Extra = nil

@@ -168,12 +168,17 @@ func (e *encoder) speaker(candidate int) (s *speaker, first bool) {
 	return s, true
 }
 
-// field begins a field of the delta.
+// field begins a member of an object.
 func field(b []byte, name string) []byte {
-	if b[len(b)-1] != '{' {
-		b = append(b, ',')
+	return append(append(append(comma(b), '"'), name...), `":`...)
+}
+
+// comma parts what comes from what stands before it in an object or a list, if anything does.
+func comma(b []byte) []byte {
+	if last := b[len(b)-1]; last == '{' || last == '[' {
+		return b
 	}
-	return append(append(append(b, '"'), name...), `":`...)
+	return append(b, ',')
 }
 
 // ended ends a chunk behind its delta's fields.

@@ -94,6 +94,11 @@ func (l *loose) readPlain(r *jsonread.Reader) {
 
 func (c *count) readPlain(r *jsonread.Reader) { jsonread.Int64((*int64)(c), r) }
 
+func (p *position) readPlain(r *jsonread.Reader) {
+	p.said = r.Kind() != 'n'
+	p.at.readPlain(r)
+}
+
 func (p *present) readPlain(r *jsonread.Reader) {
 	*p = r.Kind() != 'n'
 	r.Raw()

@@ -355,13 +355,13 @@ func (w *toolCall) readPlain(r *jsonread.Reader) {
 	for m := r.Object(); r.Next(&m); {
 		switch string(m.Name) {
 		case "index":
-			jsonread.Optional(&w.Index, r, (*count).readPlain)
+			w.Index.readPlain(r)
 		case "id":
 			w.ID.readPlain(r)
 		case "type":
 			jsonread.String(&w.Type, r)
 		case "function":
-			jsonread.Optional(&w.Function, r, (*functionCall).readPlain)
+			w.Function.readPlain(r)
 		case "custom":
 			jsonread.Optional(&w.Custom, r, (*customCall).readPlain)
 		case "extra_content":
@@ -409,7 +409,7 @@ func (w *reasoningDetail) readPlain(r *jsonread.Reader) {
 		case "format":
 			jsonread.String(&w.Format, r)
 		case "index":
-			jsonread.Optional(&w.Index, r, (*count).readPlain)
+			w.Index.readPlain(r)
 		default:
 			r.Extra(&w.Extra, m.Name)
 		}
@@ -585,7 +585,7 @@ func (w *delta) readPlain(r *jsonread.Reader) {
 		case "tool_calls":
 			jsonread.List(&w.ToolCalls, r, (*toolCall).readPlain)
 		case "function_call":
-			jsonread.Optional(&w.FunctionCall, r, (*functionCall).readPlain)
+			w.FunctionCall.readPlain(r)
 		case "audio":
 			jsonread.Optional(&w.Audio, r, (*audioPiece).readPlain)
 		case "images":

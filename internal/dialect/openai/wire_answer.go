@@ -56,7 +56,7 @@ type delta struct {
 	Reasoning        loose             `json:"reasoning"`
 	ReasoningDetails []reasoningDetail `json:"reasoning_details"`
 	ToolCalls        []toolCall        `json:"tool_calls"`
-	FunctionCall     *functionCall     `json:"function_call"`
+	FunctionCall     functionCall      `json:"function_call"`
 	Audio            *audioPiece       `json:"audio"`
 	Images           []part            `json:"images"` // OpenRouter
 	Annotations      []annotation      `json:"annotations"`
@@ -72,11 +72,11 @@ type audioPiece struct {
 
 // toolCall is one call of a message, or a piece of it in a chunk.
 type toolCall struct {
-	Index    *count        `json:"index,omitzero"`
-	ID       loose         `json:"id,omitzero"`
-	Type     string        `json:"type,omitzero"`
-	Function *functionCall `json:"function,omitzero"`
-	Custom   *customCall   `json:"custom,omitzero"`
+	Index    position     `json:"index,omitzero"`
+	ID       loose        `json:"id,omitzero"`
+	Type     string       `json:"type,omitzero"`
+	Function functionCall `json:"function,omitzero"`
+	Custom   *customCall  `json:"custom,omitzero"`
 	// ExtraContent is where Gemini's compatibility layer signs a call, and wants the signature back.
 	ExtraContent jsontext.Value `json:"extra_content,omitzero"`
 }
@@ -168,6 +168,23 @@ func (c *count) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*c = count(f)
 	}
 	return nil
+}
+
+// position is a count that may be missing.
+type position struct {
+	said bool
+	at   count
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *position) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	p.said = d.PeekKind() != 'n'
+	return p.at.UnmarshalJSONFrom(d)
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (p position) MarshalJSONTo(e *jsontext.Encoder) error {
+	return e.WriteToken(jsontext.Int(int64(p.at)))
 }
 
 // present is true where there is something other than null.

@@ -341,17 +341,6 @@ func refuse(d *jsontext.Decoder, why string) error {
 	return errors.New(why)
 }
 
-// MarshalJSONTo implements json.MarshalerTo.
-func (c content) MarshalJSONTo(e *jsontext.Encoder) error {
-	switch {
-	case c.parts != nil:
-		return json.MarshalEncode(e, c.parts)
-	case c.set:
-		return e.WriteToken(jsontext.String(c.text))
-	}
-	return e.WriteToken(jsontext.Null)
-}
-
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (a *addressed) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() == '"' {
