@@ -78,7 +78,7 @@ func (Completions) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error
 	if w.Model == "" {
 		return nil, refusal.Missing("model")
 	}
-	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
+	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}}
 	d.scalars(&w)
 	d.keep("messages", c.Messages)
 	if err := d.limits(&w); err != nil {

@@ -25,6 +25,9 @@ func (c content) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteToken(jsontext.Null)
 }
 
+// MarshalJSONTo implements json.MarshalerTo, for the same.
+func (m messages) MarshalJSONTo(e *jsontext.Encoder) error { return json.MarshalEncode(e, m.list) }
+
 // settingsOf sets each field that stands behind the messages to a few values.
 var settingsOf = func() (all []request) {
 	samples := []any{

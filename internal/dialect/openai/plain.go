@@ -12,13 +12,8 @@ import (
 //go:generate go run ../readgen request message addressedObject answer
 
 func (m *messages) readPlain(r *jsonread.Reader) {
-	if *m = nil; r.Kind() == '[' {
-		*m = newMessages()
-		if *m == nil {
-			*m = make(messages, 0, 8)
-		}
-	}
-	jsonread.List((*[]message)(m), r, (*message).readPlain)
+	m.said = r.Kind() == '['
+	jsonread.List(&m.list, r, (*message).readPlain)
 }
 
 func (i *integer) readPlain(r *jsonread.Reader) {
@@ -39,13 +34,14 @@ func (t *texts) readPlain(r *jsonread.Reader) {
 }
 
 func (c *content) readPlain(r *jsonread.Reader) {
-	*c = content{set: true}
+	*c = content{set: true, parts: c.parts[:0]}
 	switch r.Kind() {
 	case 'n':
 		c.set = !r.Null()
 	case '"':
 		jsonread.String(&c.text, r)
 	default:
+		c.list = true
 		jsonread.List(&c.parts, r, (*part).readPlain)
 	}
 }

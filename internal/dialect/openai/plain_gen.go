@@ -5,7 +5,7 @@ package openai
 import "aihigress/internal/dialect/jsonread"
 
 func (w *request) readPlain(r *jsonread.Reader) {
-	if *w = (request{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -105,7 +105,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 }
 
 func (w *message) readPlain(r *jsonread.Reader) {
-	if *w = (message{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {

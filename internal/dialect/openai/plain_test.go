@@ -42,9 +42,10 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), 90, checkAnswer)
 }
 
-// Events of a stream are read into the memory of those before.
+// Requests and the events of a stream are read into the memory of those before.
 func TestPlainAgain(t *testing.T) {
 	t.Parallel()
+	readtest.Again(t, readtest.Seeds(t, true, chatAPIs, plainRequests...), 0, (*request).readPlain, func(_, _ *request) {})
 	readtest.Again(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), jsonread.Repeats|jsonread.Small, (*answer).readPlain, func(_, _ *answer) {})
 }
 
