@@ -13,7 +13,7 @@ import (
 // message reads one message. Messages of tools in a row become one turn of the user's, and what the user says behind them
 // is part of it.
 func (d *requestDecoder) message(i int) error {
-	m, at := &d.in.Messages.list[i], refusal.Place{Within: "messages", Index: i}
+	m, at := &d.in.Messages.all[i], refusal.Place{Within: "messages", Index: i}
 	d.extra("messages.", m.Extra)
 	role := llm.User
 	switch m.Role {
@@ -31,7 +31,7 @@ func (d *requestDecoder) message(i int) error {
 	default:
 		return refusal.Invalid(at.Of(".role"), "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
 	}
-	blocks, err := d.content(&m.Content, 0, at.In(".content"))
+	blocks, err := d.content(&m.Content, 0, at)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func markLast(blocks []llm.Block, c *cacheControl) {
 	}
 }
 
-// content reads a message's content into a list that has room for more.
+// content reads the content of a message into a list that has room for more.
 func (d *requestDecoder) content(c *content, more int, at refusal.Place) ([]llm.Block, error) {
 	if !c.list {
 		if c.text == "" {
@@ -85,7 +85,7 @@ func (d *requestDecoder) content(c *content, more int, at refusal.Place) ([]llm.
 	}
 	blocks := d.blocks(len(c.parts) + more)
 	for i := range c.parts {
-		p, at := &c.parts[i], at.At(i)
+		p, at := &c.parts[i], at.In(".content").At(i)
 		if p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
 				return nil, refusal.Invalid(at.Of(".cachePoint"), "there is nothing before it in the message.")
@@ -224,7 +224,7 @@ func document(f *file, at refusal.Place) (*llm.Attachment, error) {
 // assistant reads what the model said before.
 func (d *requestDecoder) assistant(m *message, at refusal.Place) error {
 	front, signed := thinkingOf(m)
-	blocks, err := d.content(&m.Content, len(m.ToolCalls), at.In(".content"))
+	blocks, err := d.content(&m.Content, len(m.ToolCalls), at)
 	if err != nil {
 		return err
 	}
@@ -343,7 +343,7 @@ func (d *requestDecoder) called(call llm.Call) *carriedCall {
 
 // result reads what a tool returned.
 func (d *requestDecoder) result(i int, at refusal.Place) error {
-	m := &d.in.Messages.list[i]
+	m := &d.in.Messages.all[i]
 	id, _ := llm.UncarryID(m.ToolCallID)
 	if m.Role == "function" {
 		id = d.old
@@ -357,7 +357,7 @@ func (d *requestDecoder) result(i int, at refusal.Place) error {
 		r.Name, r.Custom = call.name, call.custom
 	}
 	var err error
-	if r.Content, err = d.content(&m.Content, 0, at.In(".content")); err != nil {
+	if r.Content, err = d.content(&m.Content, 0, at); err != nil {
 		return err
 	}
 	if !d.answering {
@@ -388,7 +388,7 @@ func (d *requestDecoder) newResult() *llm.Result {
 // answers counts the results in a row from a message on.
 func (d *requestDecoder) answers(i int) int {
 	n := 0
-	for _, m := range d.in.Messages.list[i:] {
+	for _, m := range d.in.Messages.all[i:] {
 		if m.Role != "tool" && m.Role != "function" {
 			break
 		}

@@ -28,7 +28,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		return nil, refusal.Missing("model")
 	case !w.Messages.said:
 		return nil, refusal.Missing("messages")
-	case len(w.Messages.list) == 0:
+	case len(w.Messages.all) == 0:
 		return nil, emptyMessages()
 	}
 	d.out = &llm.Request{Dialect: llm.OpenAI}
@@ -40,7 +40,7 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		return nil, err
 	}
 	d.makeRoom()
-	for i := range w.Messages.list {
+	for i := range w.Messages.all {
 		if err := d.message(i); err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ type called struct {
 
 // makeRoom takes memory for about what the messages will be.
 func (d *requestDecoder) makeRoom() {
-	list := d.in.Messages.list
+	list := d.in.Messages.all
 	blocks := 0
 	for i := range list {
 		m := &list[i]

@@ -26,7 +26,7 @@ func (c content) MarshalJSONTo(e *jsontext.Encoder) error {
 }
 
 // MarshalJSONTo implements json.MarshalerTo, for the same.
-func (m messages) MarshalJSONTo(e *jsontext.Encoder) error { return json.MarshalEncode(e, m.list) }
+func (l list[T]) MarshalJSONTo(e *jsontext.Encoder) error { return json.MarshalEncode(e, l.all) }
 
 // settingsOf sets each field that stands behind the messages to a few values.
 var settingsOf = func() (all []request) {

@@ -13,7 +13,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 		case "model":
 			jsonread.String(&w.Model, r)
 		case "messages":
-			w.Messages.readPlain(r)
+			readList(&w.Messages, r, (*message).readPlain)
 		case "tools":
 			jsonread.List(&w.Tools, r, (*tool).readPlain)
 		case "tool_choice":
@@ -175,7 +175,7 @@ func (w *answer) readPlain(r *jsonread.Reader) {
 		case "system_fingerprint":
 			w.SystemFingerprint.readPlain(r)
 		case "choices":
-			jsonread.List(&w.Choices, r, (*choice).readPlain)
+			readList(&w.Choices, r, (*choice).readPlain)
 		case "usage":
 			w.Usage.readPlain(r)
 		case "x_groq":

@@ -12,19 +12,23 @@ import (
 
 // answer is a chat completion or a chunk of one, in any of the forms that vendors give it.
 type answer struct {
-	ID                loose    `json:"id"`
-	Created           count    `json:"created"`
-	Model             loose    `json:"model"`
-	ServiceTier       loose    `json:"service_tier"`
-	SystemFingerprint loose    `json:"system_fingerprint"`
-	Choices           []choice `json:"choices"`
-	Usage             report   `json:"usage"`
-	Groq              groq     `json:"x_groq"`
-	Error             present  `json:"error"`
+	ID                loose        `json:"id"`
+	Created           count        `json:"created"`
+	Model             loose        `json:"model"`
+	ServiceTier       loose        `json:"service_tier"`
+	SystemFingerprint loose        `json:"system_fingerprint"`
+	Choices           list[choice] `json:"choices"`
+	Usage             report       `json:"usage"`
+	Groq              groq         `json:"x_groq"`
+	Error             present      `json:"error"`
 }
 
 // reset makes all of it empty and keeps the memory that comes with every chunk of a stream.
-func (a *answer) reset() { *a = answer{Choices: a.Choices[:0]} }
+func (a *answer) reset() {
+	choices := a.Choices.all[:0]
+	*a = answer{}
+	a.Choices.all = choices
+}
 
 type groq struct {
 	Usage report `json:"usage"`

@@ -11,8 +11,8 @@ import (
 
 // request is the body of a chat completion request: OpenAI's fields, and those that compatible vendors have added.
 type request struct {
-	Model    string   `json:"model,omitzero"`
-	Messages messages `json:"messages,omitzero"`
+	Model    string        `json:"model,omitzero"`
+	Messages list[message] `json:"messages,omitzero"`
 
 	Tools             []tool         `json:"tools,omitzero"`
 	ToolChoice        *toolChoice    `json:"tool_choice,omitzero"`
@@ -110,19 +110,19 @@ const (
 
 // reset makes all of it empty and keeps the memory of what most requests have.
 func (w *request) reset() {
-	list, tools := w.Messages.list[:0], w.Tools[:0]
+	messages, tools := w.Messages.all[:0], w.Tools[:0]
 	*w = request{}
-	w.Messages.list, w.Tools = list, tools
+	w.Messages.all, w.Tools = messages, tools
 }
 
 // forget is reset for a request that is done with: nothing of it is left in the memory that is kept, and not much is kept.
 func (w *request) forget() {
-	if cap(w.Messages.list) > keepMessages || cap(w.Tools) > keepMessages {
+	if cap(w.Messages.all) > keepMessages || cap(w.Tools) > keepMessages {
 		*w = request{}
 		return
 	}
-	for i := range w.Messages.list {
-		m := &w.Messages.list[i]
+	for i := range w.Messages.all {
+		m := &w.Messages.all[i]
 		m.ToolCalls, m.Content.parts = emptied(m.ToolCalls), emptied(m.Content.parts)
 		m.reset()
 	}
@@ -139,16 +139,16 @@ func emptied[T any](list []T) []T {
 	return list[:0]
 }
 
-// messages are a list that may be missing.
-type messages struct {
+// list is a list that may be missing.
+type list[T any] struct {
 	said bool
-	list []message
+	all  []T
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (m *messages) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	m.said = d.PeekKind() == '['
-	return json.UnmarshalDecode(d, &m.list)
+func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	l.said = d.PeekKind() == '['
+	return json.UnmarshalDecode(d, &l.all)
 }
 
 type message struct {
