@@ -66,7 +66,7 @@ func (d *decoder) learn(document []byte, text string, again bool) {
 		return
 	}
 	*l = like{front: l.front[:0], after: l.after[:0], back: l.back[:0], block: e.Index, candidate: e.Candidate, said: e.Text}
-	if len(document)-len(e.Text) > maxLike {
+	if len(document)-len(e.Text) > maxLike || len(document) > maxKept {
 		return
 	}
 	quoted := append(append(append(l.front, '"'), e.Text...), '"')
