@@ -255,7 +255,7 @@ func (e *requestEncoder) mark(c *llm.Cache) {
 	switch {
 	case c == nil:
 	case e.vendor.cache:
-		e.b = append(append(e.b, `,"cache_control":`...), e.marshal(e.cacheControl(c))...)
+		e.b = appendCache(e.b, c)
 	case e.breakpoints:
 		e.b = append(e.b, `,"prompt_cache_breakpoint":{"mode":"explicit"}`...)
 	}

@@ -58,14 +58,23 @@ func (e *requestEncoder) tool(t *llm.Tool) {
 		}
 		b = append(b, '}')
 	}
-	if t.Cache != nil {
-		if c := e.cacheControl(t.Cache); c != nil {
-			b = append(append(b, `,"cache_control":`...), e.marshal(c)...)
-		} else {
-			e.drops.Add(llm.FieldCache)
-		}
+	switch {
+	case t.Cache == nil:
+	case e.vendor.cache:
+		b = appendCache(b, t.Cache)
+	default:
+		e.drops.Add(llm.FieldCache)
 	}
 	e.tools = append(b, '}')
+}
+
+// appendCache appends a cache marker as cacheControl has it.
+func appendCache(b []byte, c *llm.Cache) []byte {
+	b = append(b, `,"cache_control":{"type":"ephemeral"`...)
+	if c.TTL != "" {
+		b = appendString(append(b, `,"ttl":`...), c.TTL)
+	}
+	return append(b, '}')
 }
 
 // appendFunction appends a tool that is a function, up to what comes beside it.
