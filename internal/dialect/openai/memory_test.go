@@ -2,10 +2,13 @@ package openai
 
 import (
 	"bytes"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonread/readtest"
 	"aihigress/internal/llm"
 
@@ -57,6 +60,48 @@ func checkMemory[T any](t *testing.T, documents [][]byte, both func([]byte) (*T,
 		again, out := both(document)
 		if diff := cmp.Diff(again, read[i]); diff != "" || !bytes.Equal(out, written[i]) {
 			t.Errorf("%s has changed (-now +then):\n%s\n%s\n%s", document, diff, out, written[i])
+		}
+	}
+}
+
+// Memory that is kept has nothing of a request in it, and not much is kept.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	var w request
+	many := []byte(`{"model":"m","messages":[{"role":"user","content":[` + strings.Repeat(`{"type":"text","text":"a"},`, keepCalls) + `{"type":"text","text":"b"}]}]}`)
+	for _, document := range append(readtest.Seeds(t, true, chatAPIs, plainRequests...).All, many) {
+		if !jsonread.Plain(document, &w, 0, (*request).readPlain) {
+			w = request{}
+			continue
+		}
+		w.forget()
+		if len(w.Messages.all)+len(w.Tools) > 0 {
+			t.Fatalf("%s is not forgotten", document)
+		}
+		for _, one := range w.Tools[:cap(w.Tools)] {
+			if !reflect.ValueOf(one).IsZero() {
+				t.Errorf("%s leaves a tool: %+v", document, one)
+			}
+		}
+		for _, m := range w.Messages.all[:cap(w.Messages.all)] {
+			calls, parts := m.ToolCalls, m.Content.parts
+			if m.ToolCalls, m.Content.parts = nil, nil; !reflect.ValueOf(m).IsZero() || cap(calls) > keepCalls || cap(parts) > keepCalls {
+				t.Errorf("%s leaves a message: %+v", document, m)
+			}
+			for _, one := range calls[:cap(calls)] {
+				if !reflect.ValueOf(one).IsZero() {
+					t.Errorf("%s leaves a call: %+v", document, one)
+				}
+			}
+			for _, one := range parts[:cap(parts)] {
+				if !reflect.ValueOf(one).IsZero() {
+					t.Errorf("%s leaves a part: %+v", document, one)
+				}
+			}
+		}
+		rest := w
+		if rest.Messages.all, rest.Tools = nil, nil; !reflect.ValueOf(rest).IsZero() {
+			t.Errorf("%s leaves %+v", document, rest)
 		}
 	}
 }
