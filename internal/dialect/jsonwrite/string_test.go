@@ -40,18 +40,20 @@ func FuzzString(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) { check(t, s) })
 }
 
-var text = "You are a careful engineer.\n" + strings.Repeat("- Read before you write, and say \"I do not know\" where you do not.\n", 6)
-
 func BenchmarkString(b *testing.B) {
-	var buf []byte
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		buf = jsonwrite.String(buf[:0], text)
-	}
-}
-func BenchmarkShort(b *testing.B) {
-	var buf []byte
-	for b.Loop() {
-		buf = jsonwrite.String(buf[:0], "call_00000001")
+	for name, text := range map[string]string{
+		"id": "call_00000001", "lines": strings.Repeat("- Read before you write, and say \"I do not know\" where you do not.\n", 6), "file": strings.Repeat("iVBORw0KGgo", 1000),
+	} {
+		var buf []byte
+		b.Run(name+"/jsonwrite", func(b *testing.B) {
+			for b.Loop() {
+				buf = jsonwrite.String(buf[:0], text)
+			}
+		})
+		b.Run(name+"/jsontext", func(b *testing.B) {
+			for b.Loop() {
+				buf, _ = jsontext.AppendQuote(buf[:0], text)
+			}
+		})
 	}
 }

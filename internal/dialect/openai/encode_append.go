@@ -23,8 +23,9 @@ var requestEncoders = sync.Pool{New: func() any { return new(requestEncoder) }}
 // free gives the encoder back, with nothing of the request in it.
 func (e *requestEncoder) free() {
 	clear(e.calls[:cap(e.calls)])
+	clear(e.thought[:cap(e.thought)])
 	kept := requestEncoder{b: e.b[:0], tools: e.tools[:0], thought: e.thought[:0], calls: e.calls[:0]}
-	if cap(e.b)+cap(e.tools)+cap(e.thought) > maxKept || cap(e.calls) > maxCalls {
+	if cap(e.b)+cap(e.tools) > maxKept || cap(e.calls)+cap(e.thought) > maxCalls {
 		kept = requestEncoder{}
 	}
 	*e = kept
@@ -177,4 +178,4 @@ func (e *requestEncoder) fail(err error) {
 }
 
 // appendString appends a text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
-func appendString[T ~string | ~[]byte](dst []byte, s T) []byte { return jsonwrite.String(dst, s) }
+func appendString(dst []byte, s string) []byte { return jsonwrite.String(dst, s) }

@@ -338,7 +338,7 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 	}
 	e.toolCalls()
 	if len(e.thought) > 0 {
-		e.b = appendString(append(e.b, `,"reasoning_content":`...), e.thought)
+		e.b = appendString(append(e.b, `,"reasoning_content":`...), strings.Join(e.thought, ""))
 	}
 	e.other("reasoning_details", len(e.details) > 0, e.details)
 	e.b = append(e.b, '}')
@@ -381,7 +381,7 @@ func (e *requestEncoder) think(b *llm.Block) {
 			}
 			e.out.Thinking.Clear = pointer(false)
 		}
-		e.thought = append(e.thought, b.Text...)
+		e.thought = append(e.thought, b.Text)
 		e.drops.If(b.State.Data != "", llm.FieldThinking)
 	default:
 		e.drops.If(b.Text != "" || b.State.Data != "", llm.FieldThinking)

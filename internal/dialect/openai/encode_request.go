@@ -71,7 +71,7 @@ type requestEncoder struct {
 
 	// Of the assistant's message at hand, what stands behind its content.
 	calls   []toolCall
-	thought []byte
+	thought []string
 	details []reasoningDetail
 }
 
