@@ -16,7 +16,7 @@ var leaves = words("fault id money page reach reqid secret llm sheet")
 // that are not doors or storage stand for internal/NAME.
 var allowed = map[string][]string{
 	"authz": {}, "sse": {}, "tokens": {}, "config": {}, "web": {}, "simulator": {}, "dialect/jsonscan": {}, "dialect/readgen": {},
-	"dialect/jsonread": words("dialect/jsonscan"), "dialect/jsonread/readtest": words("dialect/jsonread"),
+	"dialect/jsonwrite": {}, "dialect/jsonread": words("dialect/jsonscan"), "dialect/jsonread/readtest": words("dialect/jsonread"),
 	"migrations":         {},
 	"pin":                {},
 	"page":               words("fault"),
@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"dialect/form":       words("dialect dialect/jsonscan dialect/refusal"),
 	"dialect/formdata":   words("dialect/refusal"),
 	"dialect/gemini":     words("dialect dialect/failure dialect/form dialect/jsonread dialect/jsonscan"),
-	"dialect/openai":     words("dialect dialect/failure dialect/form dialect/jsonread dialect/jsonscan dialect/refusal"),
+	"dialect/openai":     words("dialect dialect/failure dialect/form dialect/jsonread dialect/jsonscan dialect/jsonwrite dialect/refusal"),
 	"dialect/refusal":    words("dialect/jsonscan"),
 	"dialect/replay":     {},
 	"dialect/responses":  words("dialect dialect/failure dialect/jsonread dialect/jsonscan dialect/openai dialect/refusal"),

@@ -17,7 +17,7 @@ type candidate struct {
 	open   int      // the block that is open and no tool call, -1 for none
 	kind   llm.Kind // of it
 	signed bool     // it has its state
-	detail *count   // the reasoning_details entry that it is of
+	detail position // the reasoning_details entry that it is of
 	calls  []*call
 	held   []reasoningDetail // sealed thinking that came while calls were open
 
@@ -59,7 +59,8 @@ func (c *candidate) choice(in *choice) error {
 	}
 	c.say(llm.Text, in.Text)
 	if probs := in.Logprobs.neutral(); len(probs) > 0 {
-		c.d.put(llm.Event{Kind: llm.Probs, Candidate: c.index, Logprobs: probs})
+		c.d.next(llm.Probs, 0, c.index).Logprobs = probs
+		c.d.tell()
 	}
 	if in.FinishReason != "" {
 		c.reason = string(in.FinishReason)
@@ -88,9 +89,8 @@ func (c *candidate) delta(in *delta) error {
 			return err
 		}
 	}
-	if f := in.FunctionCall; f != nil && (f.Name != "" || f.Arguments != "") {
-		index := count(0)
-		return c.toolCall(&toolCall{Index: &index, Function: f})
+	if f := &in.FunctionCall; f.Name != "" || f.Arguments != "" {
+		return c.toolCall(&toolCall{Index: position{said: true}, Function: *f})
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (c *candidate) thinking(in *delta) {
 		d := &in.ReasoningDetails[i]
 		if d.text() != "" {
 			told = true
-			if c.open >= 0 && c.kind == llm.Thinking && c.detail != nil && d.Index != nil && *c.detail != *d.Index {
+			if c.open >= 0 && c.kind == llm.Thinking && c.detail.said && d.Index.said && c.detail != d.Index {
 				c.close()
 			}
 			c.say(llm.Thinking, d.text())
@@ -127,7 +127,7 @@ func (c *candidate) thinking(in *delta) {
 func (c *candidate) sign(d *reasoningDetail) {
 	if c.open >= 0 && c.kind == llm.Thinking && !c.signed && d.Data == "" {
 		c.signed = true
-		c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: d.state()})
+		c.seal(d.state())
 		c.close()
 		return
 	}
@@ -135,10 +135,15 @@ func (c *candidate) sign(d *reasoningDetail) {
 		c.held = append(c.held, *d)
 		return
 	}
-	c.begin(llm.Block{Kind: llm.Thinking})
+	c.begin(llm.Thinking, nil)
 	c.signed = true
-	c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: d.state()})
+	c.seal(d.state())
 	c.close()
+}
+
+func (c *candidate) seal(s llm.State) {
+	c.d.next(llm.Sign, c.open, c.index).State = s
+	c.d.tell()
 }
 
 // content reads the text, or the parts that Mistral has instead.
@@ -169,10 +174,10 @@ func (c *candidate) say(kind llm.Kind, text string) {
 		return
 	}
 	if c.open < 0 || c.kind != kind {
-		c.begin(llm.Block{Kind: kind})
+		c.begin(kind, nil)
 	}
 	c.refused = c.refused || kind == llm.Refusal
-	c.d.delta(c.open, c.index, text)
+	c.d.say(llm.Delta, c.open, c.index, text)
 	if kind == llm.Text && len(c.notes) > 0 {
 		notes := c.notes
 		c.notes = nil
@@ -181,11 +186,13 @@ func (c *candidate) say(kind llm.Kind, text string) {
 }
 
 // begin opens a block that is no tool call, once all others are closed.
-func (c *candidate) begin(b llm.Block) {
+func (c *candidate) begin(kind llm.Kind, file *llm.Attachment) {
 	c.closeAll()
-	c.open, c.kind, c.signed, c.detail = c.d.next, b.Kind, false, nil
-	c.d.next++
-	c.d.put(llm.Event{Kind: llm.Open, Index: c.open, Candidate: c.index, Block: b})
+	c.open, c.kind, c.signed, c.detail = c.d.blocks, kind, false, position{}
+	c.d.blocks++
+	b := &c.d.next(llm.Open, c.open, c.index).Block
+	b.Kind, b.Media = kind, file
+	c.d.tell()
 }
 
 // close ends the open block.
@@ -194,9 +201,9 @@ func (c *candidate) close() {
 		return
 	}
 	if c.kind == llm.Thinking && !c.signed {
-		c.d.put(llm.Event{Kind: llm.Sign, Index: c.open, Candidate: c.index, State: unsigned})
+		c.seal(unsigned)
 	}
-	c.d.put(llm.Event{Kind: llm.Close, Index: c.open, Candidate: c.index})
+	c.d.say(llm.Close, c.open, c.index, "")
 	c.open = -1
 }
 
@@ -210,7 +217,7 @@ func (c *candidate) closeAll() {
 			c.openCall(one) // it never got a name, but what it says is not lost
 		}
 		if one.opened {
-			c.d.put(llm.Event{Kind: llm.Close, Index: one.block, Candidate: c.index})
+			c.d.say(llm.Close, one.block, c.index, "")
 		}
 		one.closed = true
 	}
@@ -233,7 +240,8 @@ func (c *candidate) cite(list []annotation) {
 				c.notes = append(c.notes, list[i])
 			}
 		} else {
-			c.d.put(llm.Event{Kind: llm.Cite, Index: c.open, Candidate: c.index, Citation: list[i].citation()})
+			c.d.next(llm.Cite, c.open, c.index).Citation = list[i].citation()
+			c.d.tell()
 		}
 	}
 }
@@ -247,7 +255,7 @@ func (c *candidate) picture(p *part) {
 	if err != nil {
 		return // no picture that anybody could show
 	}
-	c.begin(llm.Block{Kind: llm.Media, Media: a})
+	c.begin(llm.Media, a)
 	c.close()
 }
 
@@ -269,10 +277,9 @@ func (c *candidate) hear(in *audioPiece) error {
 // toolCall takes a call or a piece of one.
 func (c *candidate) toolCall(in *toolCall) error {
 	name, input, custom := "", "", in.Custom != nil
-	switch {
-	case custom:
+	if custom {
 		name, input = in.Custom.Name, in.Custom.Input
-	case in.Function != nil:
+	} else {
 		name, input = in.Function.Name, string(in.Function.Arguments)
 	}
 	one := c.callOf(in, name)
@@ -282,8 +289,8 @@ func (c *candidate) toolCall(in *toolCall) error {
 		}
 		c.close()
 		one = &call{key: -1, id: string(in.ID), custom: custom}
-		if in.Index != nil {
-			one.key = int(*in.Index)
+		if in.Index.said {
+			one.key = int(in.Index.at)
 		}
 		c.calls = append(c.calls, one)
 	}
@@ -309,7 +316,7 @@ func (c *candidate) toolCall(in *toolCall) error {
 		return nil
 	}
 	if input != "" {
-		c.d.delta(one.block, c.index, input)
+		c.d.say(llm.Delta, one.block, c.index, input)
 	}
 	return nil
 }
@@ -325,14 +332,14 @@ func (c *candidate) callOf(in *toolCall, name string) *call {
 			return one
 		}
 	}
-	if in.Index == nil {
+	if !in.Index.said {
 		if id != "" || name != "" {
 			return nil
 		}
 		return last
 	}
 	for i := len(c.calls) - 1; i >= 0; i-- {
-		if one := c.calls[i]; one.key == int(*in.Index) {
+		if one := c.calls[i]; one.key == int(in.Index.at) {
 			if id != "" && one.id != "" && name != "" {
 				return nil // another id: another call under the same index
 			}
@@ -347,13 +354,14 @@ func (c *candidate) openCall(one *call) {
 	if one.id == "" {
 		one.id = c.d.madeUpID(c.index, len(c.calls))
 	}
-	one.opened, one.block = true, c.d.next
-	c.d.next++
+	one.opened, one.block = true, c.d.blocks
+	c.d.blocks++
 	c.used = true
-	c.d.put(llm.Event{Kind: llm.Open, Index: one.block, Candidate: c.index,
-		Block: llm.Block{Kind: llm.ToolCall, Call: llm.Call{ID: one.id, Name: one.name, Custom: one.custom}, State: one.state}})
+	b := &c.d.next(llm.Open, one.block, c.index).Block
+	b.Kind, b.Call, b.State = llm.ToolCall, llm.Call{ID: one.id, Name: one.name, Custom: one.custom}, one.state
+	c.d.tell()
 	if one.early != "" {
-		c.d.delta(one.block, c.index, one.early)
+		c.d.say(llm.Delta, one.block, c.index, one.early)
 		one.early = ""
 	}
 }
@@ -369,7 +377,7 @@ func (c *candidate) end() {
 		c.sign(&c.held[i])
 	}
 	if s := c.sound; s != nil {
-		c.begin(llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: s.id, Origin: llm.OpenAI, Data: s.data.String(), Text: s.transcript.String()}})
+		c.begin(llm.Media, &llm.Attachment{Kind: llm.Audio, FileID: s.id, Origin: llm.OpenAI, Data: s.data.String(), Text: s.transcript.String()})
 		c.close()
 	}
 	finish := finishOf(c.reason)
@@ -383,9 +391,10 @@ func (c *candidate) end() {
 	case c.reason == "":
 		finish = llm.FinishStop
 	}
-	e := llm.Event{Kind: llm.Finished, Candidate: c.index, Finish: finish, Reason: c.reason, ServiceTier: c.d.tier}
+	e := c.d.next(llm.Finished, 0, c.index)
+	e.Finish, e.Reason, e.ServiceTier = finish, c.reason, c.d.tier
 	if finish == llm.FinishStopSequence {
 		e.StopSequence = c.stop
 	}
-	c.d.put(e)
+	c.d.tell()
 }

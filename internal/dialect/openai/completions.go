@@ -78,7 +78,7 @@ func (Completions) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error
 	if w.Model == "" {
 		return nil, refusal.Missing("model")
 	}
-	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
+	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}}
 	d.scalars(&w)
 	d.keep("messages", c.Messages)
 	if err := d.limits(&w); err != nil {
@@ -103,13 +103,13 @@ func (Completions) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []ll
 	if err != nil {
 		return nil, nil, err
 	}
+	defer e.free()
 	w := &e.out
-	w.Messages = nil
-	e.drops.If(len(w.Tools) > 0, llm.FieldVendorTool.With("function"))
-	w.Tools, w.ToolChoice, w.ParallelToolCalls = nil, nil, nil
+	e.drops.If(len(e.tools) > 0, llm.FieldVendorTool.With("function"))
+	w.ToolChoice, w.ParallelToolCalls = nil, nil
 	e.drops.If(w.ResponseFormat != nil, llm.FieldFormat)
 	w.ResponseFormat = nil
-	w.MaxTokens, w.MaxCompletionTokens = number(r.MaxTokens), nil
+	w.MaxTokens, w.MaxCompletionTokens = number(&r.MaxTokens), nil
 	body := struct {
 		request
 		Prompt   string `json:"prompt"`
@@ -120,32 +120,26 @@ func (Completions) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []ll
 	}
 	raw, err := json.Marshal(&body, jsonOut)
 	if err != nil {
-		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
+		return nil, nil, unwritten(err)
 	}
 	return raw, e.drops.Fields(), nil
 }
 
 // EncodeResponse implements dialect.Dialect.
 func (Completions) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
-	b := append(appendHead(nil, "text_completion", to, r), '[')
+	m := buffers.Get().(*buffer)
+	b := append(appendHead(m.b, "text_completion", to, openingOf(r)), '[')
 	for i := range r.Candidates {
 		c := &r.Candidates[i]
-		if i > 0 {
-			b = append(b, ',')
-		}
 		text := ""
 		for j := range c.Blocks {
 			if k := c.Blocks[j].Kind; k == llm.Text || k == llm.Refusal {
 				text += c.Blocks[j].Text
 			}
 		}
-		b, _ = appendCompletion(b, c.Index, text, c.Logprobs, 0, plainFinish(c.Finish))
+		b, _ = appendCompletion(comma(b), c.Index, text, c.Logprobs, 0, plainFinish(c.Finish))
 	}
-	b = append(b, ']')
-	if r.HasUsage {
-		b = appendUsage(append(b, `,"usage":`...), &r.Usage)
-	}
-	return append(b, '}')
+	return m.finish(appendEnd(b, r))
 }
 
 // plainFinish is why a text ended; there are no tools here.
@@ -243,7 +237,7 @@ func (e *completionEncoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
 	switch ev.Kind {
 	case llm.Start:
 		e.begin(ev)
-		e.head = appendHead([]byte("data: "), "text_completion", e.to, &llm.Response{ID: ev.ID, Model: ev.Model, Created: ev.Created, Fingerprint: ev.Fingerprint})
+		e.head = appendHead([]byte("data: "), "text_completion", e.to, opening{ev.ID, ev.Model, "", ev.Fingerprint, ev.Created})
 	case llm.Open:
 		if ev.Block.Kind == llm.Text || ev.Block.Kind == llm.Refusal {
 			e.texts = append(e.texts, ev.Index)

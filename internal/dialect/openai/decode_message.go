@@ -12,54 +12,57 @@ import (
 
 // message reads one message. Messages of tools in a row become one turn of the user's, and what the user says behind them
 // is part of it.
-func (d *requestDecoder) message(m *message, at refusal.Place) error {
+func (d *requestDecoder) message(i int) error {
+	m, at := &d.in.Messages.all[i], refusal.Place{Within: "messages", Index: i}
 	d.extra("messages.", m.Extra)
-	out := llm.Message{Name: m.Name}
+	role := llm.User
 	switch m.Role {
 	case "system":
-		out.Role = llm.System
+		role = llm.System
 	case "developer":
-		out.Role = llm.Developer
+		role = llm.Developer
 	case "user":
-		out.Role = llm.User
 	case "assistant":
-		out.Role = llm.Assistant
-		return d.assistant(m, &out, at)
+		return d.assistant(m, at)
 	case "tool", "function":
-		return d.result(m, at)
+		return d.result(i, at)
 	case "":
 		return refusal.Missing(at.Of(".role"))
 	default:
 		return refusal.Invalid(at.Of(".role"), "expected one of 'system', 'developer', 'user', 'assistant' and 'tool', but got '%.40s'.", m.Role)
 	}
-	blocks, err := d.content(&m.Content, at.In(".content"))
+	blocks, err := d.content(&m.Content, 0, at)
 	if err != nil {
 		return err
 	}
-	out.Blocks = blocks
-	markLast(out.Blocks, m.CacheControl)
-	if last := d.last(); out.Role == llm.User && last != nil && last.Role == llm.User && onlyResults(last.Blocks) {
-		last.Name, last.Blocks = out.Name, append(last.Blocks, out.Blocks...)
+	markLast(blocks, m.CacheControl)
+	if d.answering && role == llm.User {
+		last := d.last()
+		last.Name, last.Blocks = m.Name, append(last.Blocks, blocks...)
+		d.answering = len(blocks) == 0
 		return nil
 	}
-	d.out.Messages = append(d.out.Messages, out)
+	d.turn(role, m.Name, blocks)
 	return nil
 }
 
-func (d *requestDecoder) last() *llm.Message {
-	if n := len(d.out.Messages); n > 0 {
-		return &d.out.Messages[n-1]
-	}
-	return nil
+// turn adds a message.
+func (d *requestDecoder) turn(role llm.Role, name string, blocks []llm.Block) {
+	d.out.Messages = append(d.out.Messages, llm.Message{Role: role, Name: name, Blocks: blocks})
+	d.answering = false
 }
 
-func onlyResults(blocks []llm.Block) bool {
-	for i := range blocks {
-		if blocks[i].Kind != llm.ToolResult {
-			return false
-		}
+func (d *requestDecoder) last() *llm.Message { return &d.out.Messages[len(d.out.Messages)-1] }
+
+// add adds a block to a list and returns it to be filled. Blocks are large: where there is memory for one it is empty.
+func add(list *[]llm.Block) *llm.Block {
+	n := len(*list)
+	if n < cap(*list) {
+		*list = (*list)[:n+1]
+	} else {
+		*list = append(*list, llm.Block{})
 	}
-	return len(blocks) > 0
+	return &(*list)[n]
 }
 
 // markLast puts the cache marker of a message on its last block.
@@ -69,34 +72,45 @@ func markLast(blocks []llm.Block, c *cacheControl) {
 	}
 }
 
-// content reads a message's content.
-func (d *requestDecoder) content(c *content, at refusal.Place) ([]llm.Block, error) {
-	if c.parts == nil {
-		if !c.set || c.text == "" {
-			return nil, nil
+// content reads the content of a message into a list that has room for more.
+func (d *requestDecoder) content(c *content, more int, at refusal.Place) ([]llm.Block, error) {
+	if !c.list {
+		if c.text == "" {
+			return d.blocks(more), nil
 		}
-		return append(d.room.List(1), llm.Block{Kind: llm.Text, Text: c.text}), nil
+		blocks := d.blocks(1 + more)
+		b := add(&blocks)
+		b.Kind, b.Text = llm.Text, c.text
+		return blocks, nil
 	}
-	blocks := d.room.List(len(c.parts))
+	blocks := d.blocks(len(c.parts) + more)
 	for i := range c.parts {
-		if p := &c.parts[i]; p.Type == "" && p.CachePoint != nil {
+		p, at := &c.parts[i], at.In(".content").At(i)
+		if p.Type == "" && p.CachePoint != nil {
 			if len(blocks) == 0 {
-				return nil, refusal.Invalid(at.At(i).Of(".cachePoint"), "there is nothing before it in the message.")
+				return nil, refusal.Invalid(at.Of(".cachePoint"), "there is nothing before it in the message.")
 			}
 			markLast(blocks, (*cacheControl)(p.CachePoint))
 			continue
 		}
-		b, err := d.part(&c.parts[i], at.At(i))
-		if err != nil {
+		if err := d.part(add(&blocks), p, at); err != nil {
 			return nil, err
 		}
-		blocks = append(blocks, b)
 	}
 	return blocks, nil
 }
 
-func (d *requestDecoder) part(p *part, at refusal.Place) (llm.Block, error) {
-	b := llm.Block{Kind: llm.Media, Cache: p.CacheControl.cache()}
+// blocks is a list with room for so many, nil for none.
+func (d *requestDecoder) blocks(n int) []llm.Block {
+	if n == 0 {
+		return nil
+	}
+	return d.room.List(n)
+}
+
+// part reads a part into a block that is empty.
+func (d *requestDecoder) part(b *llm.Block, p *part, at refusal.Place) error {
+	b.Kind, b.Cache = llm.Media, p.CacheControl.cache()
 	if p.Breakpoint != nil && b.Cache == nil {
 		b.Cache = &llm.Cache{}
 	}
@@ -123,16 +137,16 @@ func (d *requestDecoder) part(p *part, at refusal.Place) (llm.Block, error) {
 	case p.Type == "file" && p.File != nil:
 		b.Media, err = document(p.File, at.In(".file"))
 	case p.Type == "":
-		return b, refusal.Missing(at.Of(".type"))
+		return refusal.Missing(at.Of(".type"))
 	case p.Type == "text" || p.Type == "refusal" || p.Type == "image_url" || p.Type == "video_url" || p.Type == "input_audio" || p.Type == "file":
-		return b, refusal.Missing(at.Of("." + p.Type))
+		return refusal.Missing(at.Of("." + p.Type))
 	default:
 		b.Kind, b.Vendor, b.Type = llm.Opaque, llm.OpenAI, p.Type
 		b.Raw, err = json.Marshal(p, jsonOut)
-		return b, err
+		return err
 	}
 	d.extra("messages.content.", p.Extra)
-	return b, err
+	return err
 }
 
 // located is a file by its address, which may hold the file itself.
@@ -208,22 +222,22 @@ func document(f *file, at refusal.Place) (*llm.Attachment, error) {
 }
 
 // assistant reads what the model said before.
-func (d *requestDecoder) assistant(m *message, out *llm.Message, at refusal.Place) error {
+func (d *requestDecoder) assistant(m *message, at refusal.Place) error {
 	front, signed := thinkingOf(m)
-	said, err := d.content(&m.Content, at.In(".content"))
+	blocks, err := d.content(&m.Content, len(m.ToolCalls), at)
 	if err != nil {
 		return err
 	}
 	if m.Refusal != nil && *m.Refusal != "" {
-		said = append(said, llm.Block{Kind: llm.Refusal, Text: *m.Refusal})
+		blocks = append(blocks, llm.Block{Kind: llm.Refusal, Text: *m.Refusal})
 	}
 	if m.Audio != nil && m.Audio.ID != "" {
-		said = append(said, llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: m.Audio.ID, Origin: llm.OpenAI}})
+		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: m.Audio.ID, Origin: llm.OpenAI}})
 	}
 	for i := range m.Annotations {
-		for j := range said {
-			if said[j].Kind == llm.Text {
-				said[j].Citations = append(said[j].Citations, m.Annotations[i].citation())
+		for j := range blocks {
+			if blocks[j].Kind == llm.Text {
+				blocks[j].Citations = append(blocks[j].Citations, m.Annotations[i].citation())
 				break
 			}
 		}
@@ -247,47 +261,50 @@ func (d *requestDecoder) assistant(m *message, out *llm.Message, at refusal.Plac
 			calls[i].thinking = nil
 		}
 	}
+	if len(front) > 0 {
+		blocks = around(front, blocks, len(calls))
+	}
+	for i := range calls {
+		c := &calls[i]
+		blocks = append(blocks, c.thinking...)
+		b := add(&blocks)
+		b.Kind, b.Call, b.State = llm.ToolCall, c.call, c.state
+	}
+	markLast(blocks, m.CacheControl)
+	d.turn(llm.Assistant, m.Name, blocks)
+	return nil
+}
+
+// around puts thinking in front of what was said, or behind it where it stands there. The list has room for more.
+func around(front, said []llm.Block, more int) []llm.Block {
+	blocks := make([]llm.Block, 0, len(front)+len(said)+more)
 	var behind []llm.Block
 	for i := range front {
 		if behindText(&front[i]) {
 			behind = append(behind, front[i])
 		} else {
-			out.Blocks = append(out.Blocks, front[i])
+			blocks = append(blocks, front[i])
 		}
 	}
-	switch {
-	case len(out.Blocks) > 0 || len(behind) > 0:
-		out.Blocks = append(append(out.Blocks, said...), behind...)
-	case len(said) == 0:
-		out.Blocks = d.room.List(len(calls))
-	default:
-		out.Blocks = said
-	}
-	for i := range calls {
-		out.Blocks = append(append(out.Blocks, calls[i].thinking...), calls[i].block)
-	}
-	markLast(out.Blocks, m.CacheControl)
-	d.out.Messages = append(d.out.Messages, *out)
-	return nil
+	return append(append(blocks, said...), behind...)
 }
 
-// carriedCall is a call with the thinking that its id carried.
+// carriedCall is a call with its state and the thinking that its id carried.
 type carriedCall struct {
-	block    llm.Block
+	call     llm.Call
+	state    llm.State
 	thinking []llm.Block
 }
 
 func (d *requestDecoder) toolCalls(m *message, at refusal.Place) ([]carriedCall, error) {
-	list := d.list[:0]
-	defer func() { d.list = list }()
+	d.list = d.list[:0]
 	for i := range m.ToolCalls {
 		c := &m.ToolCalls[i]
 		id, carried := llm.UncarryID(string(c.ID))
 		call := llm.Call{ID: id}
-		switch {
-		case c.Custom != nil:
+		if c.Custom != nil {
 			call.Name, call.Input, call.Custom = c.Custom.Name, c.Custom.Input, true
-		case c.Function != nil:
+		} else {
 			call.Name, call.Input = c.Function.Name, string(c.Function.Arguments)
 		}
 		if call.Name == "" {
@@ -296,35 +313,37 @@ func (d *requestDecoder) toolCalls(m *message, at refusal.Place) ([]carriedCall,
 		if call.ID == "" {
 			return nil, refusal.Missing(at.In(".tool_calls").At(i).Of(".id"))
 		}
-		if call.Input == "{}" && !call.Custom {
-			call.Input = ""
-		}
-		one := carriedCall{block: llm.Block{Kind: llm.ToolCall, Call: call, State: c.state()}}
+		one := d.called(call)
+		one.state = c.state()
 		for _, b := range carried {
 			if b.Kind == llm.ToolCall {
-				one.block.State = b.State
+				one.state = b.State
 			} else {
 				one.thinking = append(one.thinking, b)
 			}
 		}
-		d.calls[call.ID] = call
-		list = append(list, one)
 	}
 	if f := m.FunctionCall; f != nil && f.Name != "" {
 		d.made++
 		d.old = fmt.Sprintf("call_function_%d", d.made)
-		call := llm.Call{ID: d.old, Name: f.Name, Input: string(f.Arguments)}
-		if call.Input == "{}" {
-			call.Input = ""
-		}
-		d.calls[d.old] = call
-		list = append(list, carriedCall{block: llm.Block{Kind: llm.ToolCall, Call: call}})
+		d.called(llm.Call{ID: d.old, Name: f.Name, Input: string(f.Arguments)})
 	}
-	return list, nil
+	return d.list, nil
+}
+
+// called adds a call to those of the message, and to all for their results.
+func (d *requestDecoder) called(call llm.Call) *carriedCall {
+	if call.Input == "{}" && !call.Custom {
+		call.Input = ""
+	}
+	d.calls[call.ID] = called{call.Name, call.Custom}
+	d.list = append(d.list, carriedCall{call: call})
+	return &d.list[len(d.list)-1]
 }
 
 // result reads what a tool returned.
-func (d *requestDecoder) result(m *message, at refusal.Place) error {
+func (d *requestDecoder) result(i int, at refusal.Place) error {
+	m := &d.in.Messages.all[i]
 	id, _ := llm.UncarryID(m.ToolCallID)
 	if m.Role == "function" {
 		id = d.old
@@ -332,26 +351,50 @@ func (d *requestDecoder) result(m *message, at refusal.Place) error {
 	if id == "" {
 		return refusal.Missing(at.Of(".tool_call_id"))
 	}
-	r := &llm.Result{CallID: id, Name: m.Name}
+	r := d.newResult()
+	r.CallID, r.Name = id, m.Name
 	if call, ok := d.calls[id]; ok {
-		r.Name, r.Custom = call.Name, call.Custom
+		r.Name, r.Custom = call.name, call.custom
 	}
 	var err error
-	if r.Content, err = d.content(&m.Content, at.In(".content")); err != nil {
+	if r.Content, err = d.content(&m.Content, 0, at); err != nil {
 		return err
 	}
-	b := llm.Block{Kind: llm.ToolResult, Result: r, Cache: m.CacheControl.cache()}
+	if !d.answering {
+		d.turn(llm.User, "", d.room.List(d.answers(i)))
+		d.answering = true
+	}
+	b := add(&d.last().Blocks)
+	b.Kind, b.Result, b.Cache = llm.ToolResult, r, m.CacheControl.cache()
 	for i := range r.Content {
 		if c := r.Content[i].Cache; c != nil { // the breakpoint stands behind the result as a whole
 			b.Cache, r.Content[i].Cache = c, nil
 		}
 	}
-	if last := d.last(); last != nil && last.Role == llm.User && onlyResults(last.Blocks) {
-		last.Blocks = append(last.Blocks, b)
-		return nil
-	}
-	d.out.Messages = append(d.out.Messages, llm.Message{Role: llm.User, Blocks: append(d.room.List(1), b)})
 	return nil
+}
+
+// newResult is memory for a result, which is taken for several at once.
+func (d *requestDecoder) newResult() *llm.Result {
+	if len(d.results) == 0 {
+		d.results = make([]llm.Result, max(1, min(d.left, maxResults)))
+	}
+	r := &d.results[0]
+	d.results = d.results[1:]
+	d.left--
+	return r
+}
+
+// answers counts the results in a row from a message on.
+func (d *requestDecoder) answers(i int) int {
+	n := 0
+	for _, m := range d.in.Messages.all[i:] {
+		if m.Role != "tool" && m.Role != "function" {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // citation is the neutral form of an annotation.

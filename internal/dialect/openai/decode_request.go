@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"sync"
+
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
@@ -12,33 +14,34 @@ import (
 
 // DecodeRequest implements dialect.Dialect.
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
-	var w request
-	if !jsonread.Plain(body, &w, 0, (*request).readPlain) {
-		w = request{}
-		if err := json.Unmarshal(body, &w); err != nil {
+	d := requestDecoder{scratch: scratches.Get().(*scratch)}
+	defer d.free()
+	w := &d.in
+	if !jsonread.Plain(body, w, 0, (*request).readPlain) {
+		*w = request{}
+		if err := json.Unmarshal(body, w); err != nil {
 			return nil, refusal.Undecoded("", err)
 		}
 	}
-	defer w.Messages.free()
 	switch {
 	case w.Model == "":
 		return nil, refusal.Missing("model")
-	case w.Messages == nil:
+	case !w.Messages.said:
 		return nil, refusal.Missing("messages")
-	case len(w.Messages) == 0:
+	case len(w.Messages.all) == 0:
 		return nil, emptyMessages()
 	}
-	d := requestDecoder{out: &llm.Request{Dialect: llm.OpenAI}, calls: map[string]llm.Call{}}
-	d.scalars(&w)
-	if err := d.limits(&w); err != nil {
+	d.out = &llm.Request{Dialect: llm.OpenAI}
+	d.scalars(w)
+	if err := d.limits(w); err != nil {
 		return nil, err
 	}
-	if err := d.tools(&w); err != nil {
+	if err := d.tools(w); err != nil {
 		return nil, err
 	}
-	d.out.Messages, d.room = make([]llm.Message, 0, len(w.Messages)), llm.RoomFor(w.Messages.blocks())
-	for i := range w.Messages {
-		if err := d.message(&w.Messages[i], refusal.Place{Within: "messages", Index: i}); err != nil {
+	d.makeRoom()
+	for i := range w.Messages.all {
+		if err := d.message(i); err != nil {
 			return nil, err
 		}
 	}
@@ -47,31 +50,69 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 
 // requestDecoder turns a body into a neutral request.
 type requestDecoder struct {
-	out   *llm.Request
-	calls map[string]llm.Call // those made so far, by id
-	old   string              // id that was made up for the last function_call
-	made  int                 // ids that were made up
-	room  llm.Room
-	list  []carriedCall // memory of toolCalls
+	*scratch
+	out     *llm.Request
+	old     string // id that was made up for the last function_call
+	made    int    // ids that were made up
+	room    llm.Room
+	results []llm.Result // memory for some of those to come
+	left    int          // how many these are, about
+	// answering says that the last message is a turn of the user's with nothing but results, to which more can come.
+	answering bool
 }
 
-// blocks is about how many blocks the messages will have.
-func (m messages) blocks() int {
-	n := 0
-	for i := range m {
-		n += len(m[i].Content.parts) + len(m[i].ToolCalls)
-		if m[i].Content.text != "" {
-			n++
+// scratch is the memory of a decoder that is needed for a short time: it is kept for the next.
+type scratch struct {
+	in    request
+	calls map[string]called // those made so far, by id
+	list  []carriedCall     // those of one message
+}
+
+var scratches = sync.Pool{New: func() any { return &scratch{calls: map[string]called{}} }}
+
+// free gives the memory back, with nothing of the request in it.
+func (s *scratch) free() {
+	if len(s.calls) > keepMessages || cap(s.list) > keepMessages {
+		return
+	}
+	clear(s.calls)
+	clear(s.list[:cap(s.list)])
+	s.in.forget()
+	scratches.Put(s)
+}
+
+// maxResults is how many results' memory is taken at once.
+const maxResults = 32
+
+// called is what the result of a call has to know of it.
+type called struct {
+	name   string
+	custom bool
+}
+
+// makeRoom takes memory for about what the messages will be.
+func (d *requestDecoder) makeRoom() {
+	list := d.in.Messages.all
+	blocks := 0
+	for i := range list {
+		m := &list[i]
+		blocks += len(m.Content.parts) + len(m.ToolCalls)
+		if m.Content.text != "" {
+			blocks++
 		}
-		if m[i].ToolCallID != "" {
-			n++ // the result, which has others in it
+		if m.ToolCallID != "" {
+			blocks++ // the result, which has others in it
+			d.left++
 		}
 	}
-	return n
+	d.out.Messages, d.room = make([]llm.Message, 0, len(list)), llm.RoomFor(blocks)
 }
 
 // extra keeps fields that mean nothing elsewhere.
 func (d *requestDecoder) extra(prefix string, fields map[string]jsontext.Value) {
+	if len(fields) == 0 {
+		return
+	}
 	for name, value := range fields {
 		d.keep(prefix+name, value)
 	}

@@ -12,6 +12,9 @@ const webSearch = "web_search_options"
 
 // tools reads tools and functions, and how free the model is to use them.
 func (d *requestDecoder) tools(w *request) error {
+	if n := len(w.Tools) + len(w.Functions); n > 0 {
+		d.out.Tools = make([]llm.Tool, 0, n)
+	}
 	for i := range w.Tools {
 		if err := d.tool(&w.Tools[i], refusal.Place{Within: "tools", Index: i}); err != nil {
 			return err

@@ -33,18 +33,20 @@ func newDecoder() *decoder { return &decoder{} }
 // give the reason before the last of the answer, and some twice.
 type decoder struct {
 	in      answer
+	like    like // the documents before
 	emit    dialect.Emit
-	err     error // that emit returned
-	event   llm.Event
-	piece   llm.Event // a Delta, of which only the place and the text change
+	err     error     // that emit returned
+	told    int       // events of the document at hand
+	event   llm.Event // one for all: they escape to the consumer, and are large
+	small   bool      // the event has nothing but its kind, its place and a text
 	started bool
 	ended   bool // [DONE], an error or the end
 	failed  bool
 	id      string
 	tier    string // as it was told last
-	next    int    // index of the next block
+	blocks  int    // so far
 	usage   report
-	cands   []*candidate
+	cands   []candidate
 }
 
 // Decode implements dialect.Decoder.
@@ -59,16 +61,25 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 		d.finish(true)
 		return true, d.err
 	}
+	text, again := d.like.text(data)
+	if again && d.like.proven {
+		d.say(llm.Delta, d.like.block, d.like.candidate, text)
+		return false, d.err
+	}
 	if err := d.read(data); err != nil {
 		return false, err
 	}
 	if d.in.Error {
 		d.ended, d.failed = true, true
 		e, _ := parseError(0, data)
-		d.put(llm.Event{Kind: llm.Failed, Err: e})
+		d.next(llm.Failed, 0, 0).Err = e
+		d.tell()
 		return true, d.err
 	}
-	return false, d.take()
+	d.told = 0
+	err := d.take()
+	d.learn(data, text, again)
+	return false, err
 }
 
 // read parses a document into d.in.
@@ -89,17 +100,19 @@ func (d *decoder) read(data []byte) error {
 // take tells what the document at hand says.
 func (d *decoder) take() error {
 	in := &d.in
-	if !d.started && (in.ID != "" || len(in.Choices) > 0 || in.Usage.seen) {
+	if !d.started && (in.ID != "" || len(in.Choices.all) > 0 || in.Usage.seen) {
 		d.started = true
 		d.id, d.tier = string(in.ID), string(in.ServiceTier)
-		d.put(llm.Event{Kind: llm.Start, ID: d.id, Model: string(in.Model), Created: int64(in.Created), ServiceTier: d.tier, Fingerprint: string(in.SystemFingerprint)})
+		e := d.next(llm.Start, 0, 0)
+		e.ID, e.Model, e.Created, e.ServiceTier, e.Fingerprint = d.id, string(in.Model), int64(in.Created), d.tier, string(in.SystemFingerprint)
+		d.tell()
 	}
-	for i := range in.Choices {
-		c := d.candidate(int(in.Choices[i].Index))
+	for i := range in.Choices.all {
+		c := d.candidate(int(in.Choices.all[i].Index))
 		if c == nil {
 			return fmt.Errorf("%w: too many choices", dialect.ErrMalformed)
 		}
-		if err := c.choice(&in.Choices[i]); err != nil {
+		if err := c.choice(&in.Choices.all[i]); err != nil {
 			return err
 		}
 	}
@@ -113,8 +126,8 @@ func (d *decoder) count() {
 	if !place.seen {
 		place = &d.in.Groq.Usage
 	}
-	for i := 0; !place.seen && i < len(d.in.Choices); i++ {
-		place = &d.in.Choices[i].Usage
+	for i := 0; !place.seen && i < len(d.in.Choices.all); i++ {
+		place = &d.in.Choices.all[i].Usage
 	}
 	if tier := string(d.in.ServiceTier); tier != "" {
 		d.tier = tier
@@ -125,44 +138,54 @@ func (d *decoder) count() {
 	before := d.usage
 	d.usage.settle(place)
 	if u, credible := d.Usage(); credible && d.usage != before {
-		d.put(llm.Event{Kind: llm.Used, Usage: u, ServiceTier: d.tier})
+		e := d.next(llm.Used, 0, 0)
+		e.Usage, e.ServiceTier = u, d.tier
+		d.tell()
 	}
 }
 
-// put emits an event, unless one was refused before.
-func (d *decoder) put(e llm.Event) {
-	if d.err == nil {
-		d.event = e // the event escapes to the consumer: one for all
+// next is an event to be filled and told.
+func (d *decoder) next(kind llm.EventKind, block, candidate int) *llm.Event {
+	d.event, d.small = llm.Event{}, false
+	d.event.Kind, d.event.Index, d.event.Candidate = kind, block, candidate
+	return &d.event
+}
+
+// tell emits the event at hand, unless one was refused before.
+func (d *decoder) tell() {
+	if d.told++; d.err == nil {
 		d.err = d.emit(&d.event)
 	}
 }
 
-// delta emits a piece of a block. Events are large: nothing of this one is written that is not new.
-func (d *decoder) delta(block, candidate int, text string) {
-	if d.err == nil {
-		d.piece.Kind, d.piece.Index, d.piece.Candidate, d.piece.Text = llm.Delta, block, candidate, text
-		d.err = d.emit(&d.piece)
+// say emits an event of a block that has at most a text. Most are such, and nothing of the last one is written again.
+func (d *decoder) say(kind llm.EventKind, block, candidate int, text string) {
+	if !d.small {
+		d.event, d.small = llm.Event{}, true
 	}
+	d.event.Kind, d.event.Index, d.event.Candidate, d.event.Text = kind, block, candidate, text
+	d.tell()
 }
 
+// candidate finds one of the answers, valid until another begins; nil where there are too many.
 func (d *decoder) candidate(index int) *candidate {
-	for _, c := range d.cands {
-		if c.index == index {
-			return c
+	for i := range d.cands {
+		if d.cands[i].index == index {
+			return &d.cands[i]
 		}
 	}
 	if len(d.cands) == maxCandidates {
 		return nil
 	}
-	c := &candidate{d: d, index: index, open: -1}
-	d.cands = append(d.cands, c)
-	return c
+	d.cands = append(d.cands, candidate{d: d, index: index, open: -1})
+	return &d.cands[len(d.cands)-1]
 }
 
 // finish ends the candidates that have a reason to, or all of them, and reports whether these were all.
 func (d *decoder) finish(all bool) bool {
 	every := len(d.cands) > 0
-	for _, c := range d.cands {
+	for i := range d.cands {
+		c := &d.cands[i]
 		if c.reason != "" || all {
 			c.end()
 		}
@@ -190,8 +213,11 @@ func (d *decoder) Usage() (llm.Usage, bool) {
 // decoders are kept for whole answers: they are large.
 var decoders = sync.Pool{New: func() any { return newDecoder() }}
 
+// free gives the decoder back, with nothing of the answer in it.
 func (d *decoder) free() {
-	*d = decoder{} // choices, too: a whole answer without any is none
+	choices, cands := emptied(d.in.Choices.all), emptied(d.cands)
+	*d = decoder{cands: cands}
+	d.in.Choices.all = choices
 	decoders.Put(d)
 }
 
@@ -206,7 +232,7 @@ func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 		e, _ := parseError(0, body)
 		return nil, e
 	}
-	if d.in.Choices == nil {
+	if !d.in.Choices.said {
 		return nil, fmt.Errorf("%w: no choices", dialect.ErrMalformed)
 	}
 	var fold llm.Fold

@@ -1,133 +1,181 @@
 package openai
 
 import (
+	"bytes"
+	"math"
+	"strconv"
+	"sync"
+
+	"aihigress/internal/dialect/jsonwrite"
+
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// appendRequest appends a body. Most of one are its messages, and most of these a role and a text: they are written by hand,
-// all else by reflection.
-func appendRequest(b []byte, w *request) ([]byte, error) {
-	rest := *w
-	rest.Model, rest.Messages = "", nil
-	others, err := json.Marshal(&rest, jsonOut)
-	if err != nil {
-		return nil, err
+// What follows writes the parts of a body as package json writes the structs of wire_request.go, most of them by hand.
+
+// maxKept is the largest memory that encoders are kept with, in bytes.
+const maxKept = 64 << 10
+
+// requestEncoders are kept for their memory.
+var requestEncoders = sync.Pool{New: func() any { return new(requestEncoder) }}
+
+// free gives the encoder back, with nothing of the request in it.
+func (e *requestEncoder) free() {
+	clear(e.calls[:cap(e.calls)])
+	clear(e.thought[:cap(e.thought)])
+	kept := requestEncoder{b: e.b[:0], tools: e.tools[:0], thought: e.thought[:0], calls: e.calls[:0]}
+	if cap(e.b)+cap(e.tools) > maxKept || cap(e.calls)+cap(e.thought) > maxCalls {
+		kept = requestEncoder{}
 	}
-	b = append(b, '{')
-	if w.Model != "" {
-		b = append(appendString(append(b, `"model":`...), w.Model), ',')
-	}
-	if w.Messages != nil {
-		b = append(b, `"messages":[`...)
-		for i := range w.Messages {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			if b, err = appendMessage(b, &w.Messages[i]); err != nil {
-				return nil, err
-			}
-		}
-		b = append(b, `],`...)
-	}
-	if len(others) == len("{}") && len(b) > 1 {
-		b = b[:len(b)-1] // the comma
-	}
-	return append(b, others[1:]...), nil
+	*e = kept
+	requestEncoders.Put(e)
 }
 
-func appendMessage(b []byte, m *message) ([]byte, error) {
-	if !m.plain() {
-		raw, err := json.Marshal(m, jsonOut)
-		return append(b, raw...), err
+// body ends the body. A small one gets memory of its own, a large one has what was taken for it.
+func (e *requestEncoder) body() ([]byte, error) {
+	e.settings()
+	e.b = append(e.b, '}')
+	if cap(e.b) <= maxKept {
+		return bytes.Clone(e.b), e.err
 	}
-	b = appendString(append(b, `{"role":`...), m.Role)
-	if m.Name != "" {
-		b = appendString(append(b, `,"name":`...), m.Name)
-	}
-	b = append(b, `,"content":`...)
-	switch {
-	case m.Content.parts != nil:
-		b = appendParts(b, m.Content.parts)
-	case m.Content.set:
-		b = appendString(b, m.Content.text)
-	default:
-		b = append(b, "null"...)
-	}
-	for i := range m.ToolCalls {
-		if i == 0 {
-			b = append(b, `,"tool_calls":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		c := &m.ToolCalls[i]
-		b = appendString(append(b, `{"id":`...), string(c.ID))
-		b = appendString(append(b, `,"type":"function","function":{"name":`...), c.Function.Name)
-		b = appendString(append(b, `,"arguments":`...), string(c.Function.Arguments))
-		b = append(b, "}}"...)
-	}
-	if len(m.ToolCalls) > 0 {
-		b = append(b, ']')
-	}
-	if m.ToolCallID != "" {
-		b = appendString(append(b, `,"tool_call_id":`...), m.ToolCallID)
-	}
-	if m.ReasoningContent != nil {
-		b = appendString(append(b, `,"reasoning_content":`...), *m.ReasoningContent)
-	}
-	return append(b, '}'), nil
+	b := e.b
+	e.b = nil
+	return b, e.err
 }
 
-// plain reports whether a message has nothing but what appendMessage writes by hand.
-func (m *message) plain() bool {
-	if m.Refusal != nil || m.Audio != nil || m.FunctionCall != nil || m.Reasoning != nil || m.ReasoningDetails != nil ||
-		m.Annotations != nil || m.CacheControl != nil || len(m.Extra) > 0 {
-		return false
+// settings writes what stands behind the messages.
+func (e *requestEncoder) settings() {
+	w := &e.out
+	if len(e.tools) > 0 {
+		e.b = append(append(append(field(e.b, "tools"), '['), e.tools...), ']')
 	}
-	for i := range m.Content.parts {
-		p := &m.Content.parts[i]
-		media := p.ImageURL != nil || p.InputAudio != nil || p.File != nil || p.VideoURL != nil
-		if p.Type != "text" || p.Text == nil || media || p.Refusal != nil || p.Thinking != nil ||
-			p.CacheControl != nil || p.Breakpoint != nil || p.CachePoint != nil || len(p.Extra) > 0 {
-			return false
+	e.other("tool_choice", w.ToolChoice != nil, w.ToolChoice)
+	e.truth("parallel_tool_calls", w.ParallelToolCalls)
+	e.value("web_search_options", w.WebSearchOptions)
+	if w.Stream {
+		e.b = append(field(e.b, "stream"), "true"...)
+	}
+	e.other("stream_options", w.StreamOptions != nil, w.StreamOptions)
+	e.whole("max_tokens", w.MaxTokens)
+	e.whole("max_completion_tokens", w.MaxCompletionTokens)
+	e.whole("n", w.N)
+	e.texts("stop", w.Stop)
+	e.float("temperature", w.Temperature)
+	e.float("top_p", w.TopP)
+	e.float("frequency_penalty", w.FrequencyPenalty)
+	e.float("presence_penalty", w.PresencePenalty)
+	e.whole("seed", w.Seed)
+	e.value("logit_bias", w.LogitBias)
+	e.truth("logprobs", w.Logprobs)
+	e.whole("top_logprobs", w.TopLogprobs)
+	e.other("response_format", w.ResponseFormat != nil, w.ResponseFormat)
+	e.texts("modalities", w.Modalities)
+	e.other("audio", w.Audio != nil, w.Audio)
+	e.text("reasoning_effort", w.ReasoningEffort)
+	e.text("verbosity", w.Verbosity)
+	e.text("service_tier", w.ServiceTier)
+	e.text("user", w.User)
+	e.text("safety_identifier", w.SafetyIdentifier)
+	e.other("metadata", w.Metadata != nil, w.Metadata)
+	e.truth("store", w.Store)
+	e.text("prompt_cache_key", w.PromptCacheKey)
+	e.text("prompt_cache_retention", w.PromptCacheRetention)
+	e.value("prediction", w.Prediction)
+	e.whole("top_k", w.TopK)
+	e.float("min_p", w.MinP)
+	e.float("repetition_penalty", w.RepetitionPenalty)
+	e.other("reasoning", w.Reasoning != nil, w.Reasoning)
+	e.other("thinking", w.Thinking != nil, w.Thinking)
+	e.truth("enable_thinking", w.EnableThinking)
+	e.whole("thinking_budget", w.ThinkingBudget)
+	e.whole("random_seed", w.RandomSeed)
+	e.other("cache_control", w.CacheControl != nil, w.CacheControl)
+	if len(w.Extra) > 0 {
+		if object := e.marshal(&request{Extra: w.Extra}); e.err == nil {
+			e.b = append(comma(e.b), object[1:len(object)-1]...)
 		}
 	}
-	for i := range m.ToolCalls {
-		c := &m.ToolCalls[i]
-		if c.Index != nil || c.ID == "" || c.Type != "function" || c.Function == nil || c.Function.Name == "" || c.Custom != nil || len(c.ExtraContent) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
-// appendParts appends parts that are texts.
-func appendParts(b []byte, parts []part) []byte {
-	b = append(b, '[')
-	for i := range parts {
+func (e *requestEncoder) text(name, s string) {
+	if s != "" {
+		e.b = appendString(field(e.b, name), s)
+	}
+}
+
+func (e *requestEncoder) texts(name string, list []string) {
+	if list == nil {
+		return
+	}
+	e.b = append(field(e.b, name), '[')
+	for i, s := range list {
 		if i > 0 {
-			b = append(b, ',')
+			e.b = append(e.b, ',')
 		}
-		b = append(appendString(append(b, `{"type":"text","text":`...), *parts[i].Text), '}')
+		e.b = appendString(e.b, s)
 	}
-	return append(b, ']')
+	e.b = append(e.b, ']')
 }
 
-// sizeOf is about how long a body will be, in bytes, so that its memory is taken once.
-func sizeOf(w *request) int {
-	n := 1 << 10
-	for i := range w.Messages {
-		m := &w.Messages[i]
-		n += 64 + len(m.Content.text) + len(m.Content.text)/4 // what is escaped takes more
-		for j := range m.Content.parts {
-			if text := m.Content.parts[j].Text; text != nil {
-				n += 32 + len(*text) + len(*text)/4
-			}
-		}
-		for j := range m.ToolCalls {
-			if f := m.ToolCalls[j].Function; f != nil {
-				n += 96 + len(f.Name) + len(f.Arguments) + len(f.Arguments)/4
-			}
-		}
+func (e *requestEncoder) truth(name string, t *bool) {
+	if t != nil {
+		e.b = strconv.AppendBool(field(e.b, name), *t)
 	}
-	return n
 }
+
+func (e *requestEncoder) whole(name string, n *integer) {
+	if n != nil {
+		e.b = strconv.AppendInt(field(e.b, name), int64(*n), 10)
+	}
+}
+
+func (e *requestEncoder) float(name string, f *float64) {
+	if f == nil {
+		return
+	}
+	if size := math.Abs(*f); size != 0 && !(size >= 1e-6 && size < 1e21) { // with an exponent, or no number that JSON has
+		e.other(name, true, f)
+		return
+	}
+	e.b = strconv.AppendFloat(field(e.b, name), *f, 'f', -1, 64)
+}
+
+// value writes a member that came as JSON.
+func (e *requestEncoder) value(name string, v jsontext.Value) {
+	if v != nil {
+		e.b = e.appendValue(field(e.b, name), v)
+	}
+}
+
+// written writes a value as jsonOut does: in one line, as short as it can be.
+var written = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(false), jsontext.PreserveRawStrings(false))
+
+func (e *requestEncoder) appendValue(b []byte, v jsontext.Value) []byte {
+	b, err := jsontext.AppendFormat(b, v, written)
+	e.fail(err)
+	return b
+}
+
+// other writes a member that is rare, if it is said.
+func (e *requestEncoder) other(name string, said bool, v any) {
+	if said {
+		e.b = append(field(e.b, name), e.marshal(v)...)
+	}
+}
+
+func (e *requestEncoder) marshal(v any) []byte {
+	raw, err := json.Marshal(v, jsonOut)
+	e.fail(err)
+	return raw
+}
+
+// fail keeps the first error.
+func (e *requestEncoder) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// appendString appends a text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte { return jsonwrite.String(dst, s) }

@@ -1,8 +1,12 @@
 package openai
 
 import (
+	"math"
+	"reflect"
+	"strings"
 	"testing"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -10,57 +14,150 @@ import (
 	"pgregory.net/rapid"
 )
 
+// MarshalJSONTo implements json.MarshalerTo, for what is written by hand to be held against.
+func (c content) MarshalJSONTo(e *jsontext.Encoder) error {
+	switch {
+	case c.parts != nil:
+		return json.MarshalEncode(e, c.parts)
+	case c.set:
+		return e.WriteToken(jsontext.String(c.text))
+	}
+	return e.WriteToken(jsontext.Null)
+}
+
+// MarshalJSONTo implements json.MarshalerTo, for the same.
+func (l list[T]) MarshalJSONTo(e *jsontext.Encoder) error { return json.MarshalEncode(e, l.all) }
+
+// settingsOf sets each field that stands behind the messages to a few values.
+var settingsOf = func() (all []request) {
+	samples := []any{
+		jsontext.Value(`{"a": [1.50, "\u00e9\/"]}`), pointer(true), pointer(false), true, &streamOptions{IncludeUsage: true}, pointer(integer(7)), pointer(integer(-1)), texts{"a\n", "b"}, texts{},
+		pointer(0.0), pointer(math.Copysign(0, -1)), pointer(0.1), pointer(-1.5), pointer(1e21), pointer(123456789e12), pointer(1e-6), pointer(9.9e-7), []string{"text"}, "w\"ord", map[string]string{"b": "1", "a": "\xff"},
+		&toolChoice{Word: "auto"}, &toolChoice{Type: "function", Name: "f"}, &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{Name: "n", Schema: jsontext.Value(`{ }`)}},
+		&audioOut{Voice: "v"}, &reasoning{Effort: "low"}, &thinking{Type: "enabled", Clear: pointer(false)}, &cacheControl{Type: "ephemeral", TTL: "1h"},
+		map[string]jsontext.Value{"z": jsontext.Value(`{ "a":{}}`), "b": jsontext.Value(`1`)},
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[request]()) {
+		switch f.Name {
+		case "Messages", "Tools": // are written elsewhere
+			continue
+		case "Functions", "FunctionCall": // are read only
+			continue
+		}
+		before := len(all)
+		for _, sample := range samples {
+			if v := reflect.ValueOf(sample); v.Type() == f.Type {
+				var w request
+				reflect.ValueOf(&w).Elem().FieldByIndex(f.Index).Set(v)
+				all = append(all, w)
+			}
+		}
+		if len(all) == before {
+			panic(f.Name + " has no sample")
+		}
+	}
+	return all
+}()
+
 // What is written by hand is what reflection would write.
-func TestAppendRequest(t *testing.T) {
+func TestSettingsAreWrittenAsByReflection(t *testing.T) {
 	t.Parallel()
-	text := rapid.SampledFrom([]string{"", "a", "\"quoted\"\n\t<é \u2028", "\xff"})
-	some := rapid.SampledFrom([]*string{nil, nil, pointer(""), pointer("x\ny")})
 	rapid.Check(t, func(t *rapid.T) {
-		w := request{Model: text.Draw(t, "model"), Stream: rapid.Bool().Draw(t, "stream")}
-		if rapid.Bool().Draw(t, "extra") {
-			w.Extra = map[string]jsontext.Value{"x": jsontext.Value(`{"a": 1}`)}
-		}
-		if n := rapid.IntRange(-1, 3).Draw(t, "messages"); n >= 0 {
-			w.Messages = make(messages, n)
-		}
-		for i := range w.Messages {
-			w.Messages[i] = drawMessage(t, text, some)
+		var w request
+		to := reflect.ValueOf(&w).Elem()
+		for _, one := range rapid.SliceOfN(rapid.SampledFrom(settingsOf), 1, 8).Draw(t, "settings") {
+			for i, from := 0, reflect.ValueOf(one); i < to.NumField(); i++ {
+				if !from.Field(i).IsZero() {
+					to.Field(i).Set(from.Field(i))
+				}
+			}
 		}
 		want, err := json.Marshal(&w, jsonOut)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := appendRequest(nil, &w)
-		if err != nil || string(got) != string(want) {
+		e := requestEncoder{out: w, b: []byte("{")}
+		e.text("model", w.Model)
+		if got, err := e.body(); err != nil || string(got) != string(want) {
 			t.Fatalf("%s, %v, want\n%s", got, err, want)
 		}
 	})
 }
 
-func drawMessage(t *rapid.T, text *rapid.Generator[string], some *rapid.Generator[*string]) message {
-	m := message{Role: rapid.SampledFrom([]string{"user", "assistant", "tool"}).Draw(t, "role"), Name: text.Draw(t, "name"),
-		Content:    content{set: rapid.Bool().Draw(t, "content"), text: text.Draw(t, "text")},
-		ToolCallID: text.Draw(t, "id"), Refusal: some.Draw(t, "refusal"), ReasoningContent: some.Draw(t, "reasoning")}
-	for range rapid.IntRange(0, 2).Draw(t, "parts") {
-		p := part{Type: rapid.SampledFrom([]string{"text", "refusal"}).Draw(t, "type"), Text: some.Draw(t, "part")}
-		if rapid.Bool().Draw(t, "marked") {
-			p.CacheControl = &cacheControl{Type: "ephemeral"}
+// Messages and tools are written as reflection writes them, whoever the vendor is: reading a body and writing it so changes
+// nothing.
+func TestMessagesAreWrittenAsByReflection(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := &llm.Request{Model: "m"}
+		for range rapid.IntRange(1, 4).Draw(t, "messages") {
+			m := llm.Message{Role: rapid.SampledFrom([]llm.Role{llm.System, llm.Developer, llm.User, llm.Assistant, llm.Assistant}).Draw(t, "role"), Name: rapid.SampledFrom([]string{"", "", "n"}).Draw(t, "name")}
+			for range rapid.IntRange(0, 3).Draw(t, "blocks") {
+				m.Blocks = append(m.Blocks, drawBlock(t, m.Role == llm.User))
+			}
+			r.Messages = append(r.Messages, m)
 		}
-		m.Content.parts = append(m.Content.parts, p)
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "calls") {
-		c := toolCall{ID: loose(text.Draw(t, "call")), Type: "function",
-			Function: &functionCall{Name: text.Draw(t, "function"), Arguments: arguments(text.Draw(t, "arguments"))}}
-		switch rapid.IntRange(0, 3).Draw(t, "form") {
+		for range rapid.IntRange(0, 2).Draw(t, "tools") {
+			r.Tools = append(r.Tools, drawTool(t))
+		}
+		host := strings.TrimPrefix(rapid.SampledFrom(append([]vendor{{hosts: []string{""}}}, vendors...)).Draw(t, "vendor").hosts[0], ".")
+		body, _, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: rapid.SampledFrom([]string{"m", "gpt-5.6"}).Draw(t, "model"), Host: host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w request
+		if err := json.Unmarshal(body, &w); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		want, err := json.Marshal(&w, jsonOut)
+		if err != nil || string(body) != string(want) {
+			t.Fatalf("%s, %v, want\n%s", body, err, want)
+		}
+	})
+}
+
+var drawnText = rapid.SampledFrom([]string{"", "a", "\"quoted\"\n\t<é \u2028", "\xff"})
+
+// drawBlock draws a block of any kind; within says that a result may be one.
+func drawBlock(t *rapid.T, within bool) llm.Block {
+	b := llm.Block{Kind: rapid.SampledFrom([]llm.Kind{llm.Text, llm.Text, llm.Thinking, llm.ToolCall, llm.ToolResult, llm.Media, llm.Refusal, llm.Opaque}).Draw(t, "kind"), Text: drawnText.Draw(t, "text")}
+	b.Cache = rapid.SampledFrom([]*llm.Cache{nil, nil, {}, {TTL: "1h"}}).Draw(t, "cache")
+	b.State = rapid.SampledFrom([]llm.State{{}, {Origin: llm.OpenAI}, {Origin: llm.OpenAI, Data: `{"type":"reasoning.text","signature":"s","x":1}`}, {Origin: llm.OpenAI, Data: `{"google":{"thought_signature":"s"}}`}, {Origin: llm.Anthropic, Data: "s"}}).Draw(t, "state")
+	switch b.Kind {
+	case llm.ToolCall:
+		b.Call = llm.Call{ID: drawnText.Draw(t, "id"), Name: "f", Input: drawnText.Draw(t, "input"), Custom: rapid.Bool().Draw(t, "custom")}
+	case llm.ToolResult:
+		if !within {
+			return llm.Block{Kind: llm.Text}
+		}
+		b.Result = &llm.Result{CallID: drawnText.Draw(t, "id"), IsError: rapid.Bool().Draw(t, "error")}
+		for range rapid.IntRange(0, 2).Draw(t, "content") {
+			b.Result.Content = append(b.Result.Content, drawBlock(t, false))
+		}
+	case llm.Media:
+		b.Media = &llm.Attachment{Kind: rapid.SampledFrom([]llm.MediaKind{llm.Image, llm.Audio, llm.Video, llm.Document}).Draw(t, "media"), Detail: rapid.SampledFrom([]string{"", "low"}).Draw(t, "detail")}
+		switch rapid.IntRange(0, 3).Draw(t, "place") {
 		case 0:
-			c = toolCall{ID: "c", Type: "custom", Custom: &customCall{Name: "n", Input: "x"}}
+			b.Media.URL = "https://x.example/\"<"
 		case 1:
-			c.ExtraContent = jsontext.Value(`{"google": {}}`)
+			b.Media.Data, b.Media.MIMEType = "AAAA", "audio/wav"
+		case 2:
+			b.Media.FileID, b.Media.Origin = "f", llm.OpenAI
+		case 3:
+			b.Media.Text = drawnText.Draw(t, "document")
 		}
-		m.ToolCalls = append(m.ToolCalls, c)
+	case llm.Opaque:
+		b.Vendor, b.Type, b.Raw = llm.OpenAI, "x", llm.JSON(`{"type":"x","z":{"a": "\/"}}`)
+	case llm.Text, llm.Thinking, llm.Refusal:
 	}
-	if rapid.Bool().Draw(t, "detailed") {
-		m.ReasoningDetails = []reasoningDetail{detailOf("t", llm.State{Origin: llm.OpenAI, Data: `{"type":"reasoning.text"}`})}
-	}
-	return m
+	return b
+}
+
+func drawTool(t *rapid.T) llm.Tool {
+	schema := rapid.SampledFrom([]llm.JSON{nil, llm.JSON(`{ "type":"object","description":"\u00e9\n" }`)}).Draw(t, "schema")
+	return rapid.SampledFrom([]llm.Tool{
+		{Name: "f", Description: drawnText.Draw(t, "description"), Schema: schema, Cache: &llm.Cache{TTL: "5m"}}, {Name: "odd name", Schema: schema, Strict: pointer(true)},
+		{Name: "g", Grammar: llm.JSON("{}")}, {Name: "g", Grammar: llm.JSON(`{"type": "text"}`), Description: "d", Cache: &llm.Cache{}},
+		{Vendor: llm.OpenAI, Type: "x", Raw: llm.JSON(`{"type":"x", "z":[]}`)},
+	}).Draw(t, "tool")
 }

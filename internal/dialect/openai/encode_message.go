@@ -14,9 +14,18 @@ import (
 // maxCallID is the longest id of a tool call that OpenAI takes.
 const maxCallID = 40
 
+// messages writes the model and the messages.
 func (e *requestEncoder) messages() {
-	if len(e.in.Messages) > 0 {
-		e.out.Messages = newMessages()
+	e.b = append(e.b, '{')
+	e.text("model", e.out.Model)
+	lead := e.formatInWords()
+	if len(e.in.Messages) == 0 && lead == "" {
+		return
+	}
+	e.b = append(field(e.b, "messages"), '[')
+	if lead != "" {
+		e.begin("system", "")
+		e.b = append(appendString(e.b, lead), '}')
 	}
 	for i := range e.in.Messages {
 		m := &e.in.Messages[i]
@@ -35,31 +44,42 @@ func (e *requestEncoder) messages() {
 			e.assistant(m)
 		}
 	}
-	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role == "assistant" && len(last.ToolCalls) == 0 {
-		last.Extra = map[string]jsontext.Value{"prefix": jsontext.Value("true")}
+	if e.vendor.strictOrder && e.last == "assistant" && !e.calling {
+		e.b = append(e.b[:len(e.b)-1], `,"prefix":true}`...)
 	}
+	e.b = append(e.b, ']')
 }
 
-// last is the last message that was written, or nil.
-func (e *requestEncoder) last() *message {
-	if n := len(e.out.Messages); n > 0 {
-		return &e.out.Messages[n-1]
+// begin begins a message, up to its content. The name of who speaks is left out where the vendor does not want to know.
+func (e *requestEncoder) begin(role, name string) {
+	e.b = append(append(append(comma(e.b), `{"role":"`...), role...), '"')
+	if name != "" && e.takes(llm.FieldName) {
+		e.b = appendString(append(e.b, `,"name":`...), name)
 	}
-	return nil
+	e.b = append(e.b, `,"content":`...)
 }
 
 // say writes a message of the user's or of the system's, in the order that the vendor wants.
-func (e *requestEncoder) say(role, name string, c content) {
-	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role == "tool" {
-		e.out.Messages = append(e.out.Messages, message{Role: "assistant", Content: content{set: true, text: "Understood."}})
+func (e *requestEncoder) say(role, name string, blocks []llm.Block) {
+	from := len(e.b)
+	if e.vendor.strictOrder && e.last == "tool" {
+		e.begin("assistant", "")
+		e.b = append(e.b, `"Understood."}`...)
 	}
-	e.out.Messages = append(e.out.Messages, message{Role: role, Name: e.participant(name), Content: c})
+	e.begin(role, name)
+	if !e.content(blocks, "\n\n") {
+		e.b = e.b[:from]
+		return
+	}
+	e.b = append(e.b, '}')
+	e.last = role
+	e.take(name != "", llm.FieldName)
 }
 
 // instruction writes what a system or a developer says. Where that may stand at the head alone, the user says it later on.
 func (e *requestEncoder) instruction(role string, m *llm.Message) {
 	blocks := m.Blocks
-	if last := e.last(); e.vendor.strictOrder && last != nil && last.Role != "system" {
+	if e.vendor.strictOrder && e.last != "" && e.last != "system" {
 		role, blocks = "user", slices.Clone(blocks)
 		for i := range blocks {
 			if blocks[i].Kind == llm.Text {
@@ -67,17 +87,7 @@ func (e *requestEncoder) instruction(role string, m *llm.Message) {
 			}
 		}
 	}
-	if c, ok := e.content(blocks, "\n\n"); ok {
-		e.say(role, m.Name, c)
-	}
-}
-
-// participant is the name of who speaks, where the vendor wants to know.
-func (e *requestEncoder) participant(name string) string {
-	if e.take(name != "", llm.FieldName) {
-		return name
-	}
-	return ""
+	e.say(role, m.Name, blocks)
 }
 
 // user writes a turn of the user's: the results of tools as messages of their own, then what else there is. Tools return
@@ -91,9 +101,7 @@ func (e *requestEncoder) user(m *llm.Message) {
 			rest = appendBlock(rest, m.Blocks, i)
 		}
 	}
-	if c, ok := e.content(rest, "\n\n"); ok {
-		e.say("user", m.Name, c)
-	}
+	e.say("user", m.Name, rest)
 }
 
 // appendBlock appends one block of a list. Where it is the first, the list's memory is shared: blocks are large, and mostly
@@ -144,17 +152,20 @@ func (e *requestEncoder) result(b *llm.Block) []llm.Block {
 		texts = slices.Clone(texts)
 		texts[len(texts)-1].Cache = b.Cache
 	}
-	c, ok := e.content(texts, "\n\n")
-	if !ok {
-		c = content{set: true}
+	e.begin("tool", "")
+	if !e.content(texts, "\n\n") {
+		e.b = append(e.b, `""`...)
 	}
-	e.out.Messages = append(e.out.Messages, message{Role: "tool", ToolCallID: e.callID(r.CallID), Content: c})
+	if id := e.callID(r.CallID); id != "" {
+		e.b = appendString(append(e.b, `,"tool_call_id":`...), id)
+	}
+	e.b, e.last = append(e.b, '}'), "tool"
 	return rest
 }
 
-// content writes blocks as a text where they are one, else as a list. OpenAI takes lists of texts anywhere; for others
-// they are joined.
-func (e *requestEncoder) content(blocks []llm.Block, join string) (content, bool) {
+// content writes blocks as a text where they are one, else as a list, and reports whether there were any. OpenAI takes lists
+// of texts anywhere; for others they are joined.
+func (e *requestEncoder) content(blocks []llm.Block, join string) bool {
 	plain, marked := true, false
 	for i := range blocks {
 		plain = plain && blocks[i].Kind == llm.Text
@@ -165,41 +176,70 @@ func (e *requestEncoder) content(blocks []llm.Block, join string) (content, bool
 		marked = false
 	}
 	if plain && !marked && (len(blocks) < 2 || !e.vendor.openAI) {
-		if len(blocks) == 1 {
-			e.drops.If(len(blocks[0].Citations) > 0, llm.FieldCitations)
-			return content{set: true, text: blocks[0].Text}, true
-		}
+		return e.joined(blocks, join)
+	}
+	from := len(e.b)
+	e.b = append(e.b, '[')
+	for i := range blocks {
+		e.part(&blocks[i])
+	}
+	if len(e.b) == from+1 {
+		e.b = e.b[:from]
+		return false
+	}
+	e.b = append(e.b, ']')
+	return true
+}
+
+// joined writes texts as one, and reports whether there were any.
+func (e *requestEncoder) joined(blocks []llm.Block, join string) bool {
+	if len(blocks) == 0 {
+		return false
+	}
+	text := blocks[0].Text
+	e.drops.If(len(blocks[0].Citations) > 0, llm.FieldCitations)
+	if len(blocks) > 1 {
 		texts := make([]string, len(blocks))
 		for i := range blocks {
 			e.drops.If(len(blocks[i].Citations) > 0, llm.FieldCitations)
 			texts[i] = blocks[i].Text
 		}
-		return content{set: true, text: strings.Join(texts, join)}, len(blocks) > 0
+		text = strings.Join(texts, join)
 	}
-	parts := make([]part, 0, len(blocks))
-	for i := range blocks {
-		if p, ok := e.part(&blocks[i]); ok {
-			parts = append(parts, p)
-		}
-	}
-	return content{set: true, parts: parts}, len(parts) > 0
+	e.b = appendString(e.b, text)
+	return true
 }
 
 // part writes one block, or notes that it cannot be.
-func (e *requestEncoder) part(b *llm.Block) (p part, ok bool) {
+func (e *requestEncoder) part(b *llm.Block) {
+	var p part
+	ok := false
 	switch b.Kind {
 	case llm.Text:
 		e.drops.If(len(b.Citations) > 0, llm.FieldCitations)
-		p, ok = part{Type: "text", Text: &b.Text}, true
+		e.b = appendString(append(comma(e.b), `{"type":"text","text":`...), b.Text)
+		e.mark(b.Cache)
+		return
 	case llm.Refusal:
 		p, ok = part{Type: "refusal", Refusal: &b.Text}, true
 	case llm.Media:
-		p, ok = e.media(b.Media)
+		if p, ok = e.media(b.Media); p.ImageURL != nil {
+			e.b = appendString(append(comma(e.b), `{"type":"image_url","image_url":{"url":`...), p.ImageURL.URL)
+			if p.ImageURL.Detail != "" {
+				e.b = appendString(append(e.b, `,"detail":`...), p.ImageURL.Detail)
+			}
+			e.b = append(e.b, '}')
+			e.mark(b.Cache)
+			return
+		}
 	case llm.Opaque:
 		p, ok = e.opaque(b)
 	case llm.Thinking, llm.ToolCall, llm.ToolResult: // have their places in the message
 	}
-	if ok && b.Cache != nil {
+	if !ok {
+		return
+	}
+	if b.Cache != nil {
 		switch {
 		case e.vendor.cache:
 			p.CacheControl = e.cacheControl(b.Cache)
@@ -207,7 +247,19 @@ func (e *requestEncoder) part(b *llm.Block) (p part, ok bool) {
 			p.Breakpoint = &breakpoint{Mode: "explicit"}
 		}
 	}
-	return p, ok
+	e.b = append(comma(e.b), e.marshal(&p)...)
+}
+
+// mark ends a part that is written by hand, with its cache marker.
+func (e *requestEncoder) mark(c *llm.Cache) {
+	switch {
+	case c == nil:
+	case e.vendor.cache:
+		e.b = appendCache(e.b, c)
+	case e.breakpoints:
+		e.b = append(e.b, `,"prompt_cache_breakpoint":{"mode":"explicit"}`...)
+	}
+	e.b = append(e.b, '}')
 }
 
 // callID is an id of a tool call as the vendor takes it, the same for the call and its result.
@@ -233,19 +285,20 @@ func hashed(s string) string {
 
 // assistant writes what the model said before.
 func (e *requestEncoder) assistant(m *llm.Message) {
-	w := message{Role: "assistant", Name: e.participant(m.Name)}
+	e.take(m.Name != "", llm.FieldName)
+	e.calls, e.thought, e.details = e.calls[:0], e.thought[:0], nil
 	var said []llm.Block
-	var thought strings.Builder
+	sound := ""
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
 		switch b.Kind {
 		case llm.Thinking:
-			e.thought(&w, &thought, b)
+			e.think(b)
 		case llm.ToolCall:
-			w.ToolCalls = append(w.ToolCalls, e.call(b))
+			e.calls = append(e.calls, e.call(b))
 		case llm.Media:
-			if b.Media.FileID != "" && b.Media.Kind == llm.Audio && ours(b.Media.Origin) && w.Audio == nil {
-				w.Audio = &audioRef{ID: b.Media.FileID}
+			if b.Media.FileID != "" && b.Media.Kind == llm.Audio && ours(b.Media.Origin) && sound == "" {
+				sound = b.Media.FileID
 				continue
 			}
 			e.drops.Add(b.Media.Kind.Field()) // the model's own pictures are not taken back
@@ -253,39 +306,73 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 			said = appendBlock(said, m.Blocks, i)
 		}
 	}
-	if thought.Len() > 0 {
-		w.ReasoningContent = pointer(thought.String())
-	}
 	for i := range said {
 		if said[i].Kind == llm.Refusal && !e.vendor.openAI { // a word of OpenAI's
 			said = slices.Clone(said)
 			said[i].Kind = llm.Text
 		}
 	}
-	if len(said) == 1 && said[0].Kind == llm.Refusal {
-		w.Refusal, said = &said[0].Text, nil
+	refused := len(said) == 1 && said[0].Kind == llm.Refusal
+	refusal := ""
+	if refused {
+		refusal, said = said[0].Text, nil
 	}
-	if c, ok := e.content(said, ""); ok {
-		w.Content = c
+	from := len(e.b)
+	e.begin("assistant", m.Name)
+	if !e.content(said, "") {
+		switch {
+		case refused || sound != "" || len(e.calls) > 0:
+			e.b = append(e.b, "null"...)
+		case len(e.thought) > 0 || len(e.details) > 0:
+			e.b = append(e.b, `""`...)
+		default:
+			e.b = e.b[:from]
+			return
+		}
 	}
-	switch {
-	case w.Content.set || w.Refusal != nil || w.Audio != nil || len(w.ToolCalls) > 0:
-	case w.ReasoningContent != nil || len(w.ReasoningDetails) > 0:
-		w.Content = content{set: true}
-	default:
-		return
+	if refused {
+		e.b = appendString(append(e.b, `,"refusal":`...), refusal)
 	}
-	e.out.Messages = append(e.out.Messages, w)
+	if sound != "" {
+		e.b = append(appendString(append(e.b, `,"audio":{"id":`...), sound), '}')
+	}
+	e.toolCalls()
+	if len(e.thought) > 0 {
+		e.b = appendString(append(e.b, `,"reasoning_content":`...), strings.Join(e.thought, ""))
+	}
+	e.other("reasoning_details", len(e.details) > 0, e.details)
+	e.b = append(e.b, '}')
+	e.last, e.calling = "assistant", len(e.calls) > 0
 }
 
-// thought gives thinking back to who wants it.
-func (e *requestEncoder) thought(w *message, text *strings.Builder, b *llm.Block) {
+// toolCalls writes the calls of a message.
+func (e *requestEncoder) toolCalls() {
+	for i := range e.calls {
+		if i == 0 {
+			e.b = append(e.b, `,"tool_calls":[`...)
+		}
+		c := &e.calls[i]
+		if c.Custom != nil || len(c.ExtraContent) > 0 || c.ID == "" {
+			e.b = append(comma(e.b), e.marshal(c)...)
+			continue
+		}
+		e.b = appendString(append(comma(e.b), `{"id":`...), string(c.ID))
+		e.b = appendString(append(e.b, `,"type":"function","function":{"name":`...), c.Function.Name)
+		e.b = append(appendString(append(e.b, `,"arguments":`...), string(c.Function.Arguments)), "}}"...)
+	}
+	if len(e.calls) > 0 {
+		e.b = append(e.b, ']')
+	}
+}
+
+// think gives thinking back to who wants it.
+func (e *requestEncoder) think(b *llm.Block) {
 	own := b.State.Origin == llm.OpenAI
 	switch {
 	case own && b.State.Data != "" && e.vendor.details:
 		d := detailOf(b.Text, b.State)
-		d.Index = pointer(count(len(w.ReasoningDetails)))
-		w.ReasoningDetails = append(w.ReasoningDetails, d)
+		d.Index = position{true, count(len(e.details))}
+		e.details = append(e.details, d)
 	case e.vendor.reasoning && b.Text != "" && (own || b.State.IsZero() || e.vendor != &anyVendor):
 		// Thinking is only text to these, whoever thought it; in a tool loop some refuse a turn that has none.
 		if e.vendor.keep {
@@ -294,7 +381,7 @@ func (e *requestEncoder) thought(w *message, text *strings.Builder, b *llm.Block
 			}
 			e.out.Thinking.Clear = pointer(false)
 		}
-		text.WriteString(b.Text)
+		e.thought = append(e.thought, b.Text)
 		e.drops.If(b.State.Data != "", llm.FieldThinking)
 	default:
 		e.drops.If(b.Text != "" || b.State.Data != "", llm.FieldThinking)
@@ -312,7 +399,7 @@ func (e *requestEncoder) call(b *llm.Block) toolCall {
 		w.Type, w.Custom = "custom", &customCall{Name: llm.ToolName(b.Call.Name), Input: b.Call.Input}
 		return w
 	}
-	w.Function = &functionCall{Name: llm.ToolName(b.Call.Name), Arguments: arguments(b.Call.Input)}
+	w.Function = functionCall{Name: llm.ToolName(b.Call.Name), Arguments: arguments(b.Call.Input)}
 	switch {
 	case b.Call.Custom:
 		w.Function.Arguments = arguments(llm.Wrap(b.Call.Input))

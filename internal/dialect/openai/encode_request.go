@@ -17,19 +17,28 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 	if err != nil {
 		return nil, nil, err
 	}
-	defer e.out.Messages.free()
-	body, err := appendRequest(make([]byte, 0, sizeOf(&e.out)), &e.out)
+	defer e.free()
+	body, err := e.body()
 	if err != nil {
-		return nil, nil, &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
+		return nil, nil, unwritten(err)
 	}
 	return body, e.drops.Fields(), nil
 }
 
+func unwritten(err error) error {
+	return &llm.RequestError{Message: "The request cannot be written for the upstream: " + err.Error() + "."}
+}
+
+// encodeRequest turns a request into a body, up to its settings. The encoder is to be given back with free.
 func encodeRequest(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
-	e := requestEncoder{in: r, target: &t, vendor: vendorOf(t.Host)}
 	if err := r.Elsewhere(llm.OpenAI); err != nil {
 		return nil, err
 	}
+	e := requestEncoders.Get().(*requestEncoder)
+	if n := r.Size(); n > maxKept {
+		e.b = make([]byte, 0, n)
+	}
+	e.in, e.target, e.vendor = r, t, vendorOf(t.Host)
 	e.breakpoints = e.vendor.openAI && modelOf(t.Model).since(5, 6)
 	e.thinking()
 	if e.vendor.refuses != nil && r.Dialect != llm.OpenAI { // who calls in this dialect hears it from the vendor, as elsewhere
@@ -37,27 +46,43 @@ func encodeRequest(r *llm.Request, t dialect.Target) (*requestEncoder, error) {
 	}
 	e.scalars()
 	e.limits()
-	e.tools()
+	e.listTools()
 	e.messages()
 	e.format()
 	e.rest()
-	return &e, nil
+	return e, nil
 }
 
 // requestEncoder turns a neutral request into a body.
 type requestEncoder struct {
 	in          *llm.Request
-	target      *dialect.Target
+	target      dialect.Target
 	vendor      *vendor
 	breakpoints bool
 	refused     []llm.Field // by the model
 	drops       llm.Drops
-	out         request
+	out         request // what stands behind the messages, but for the tools
+	last        string  // role of the last message
+	calling     bool    // it is the assistant's, with calls
+	err         error   // the first of writing
+
+	b     []byte // the body
+	tools []byte // which stand behind the messages
+
+	// Of the assistant's message at hand, what stands behind its content.
+	calls   []toolCall
+	thought []string
+	details []reasoningDetail
+}
+
+// takes reports whether a field may be written.
+func (e *requestEncoder) takes(f llm.Field) bool {
+	return e.vendor.takes(f) && !slices.Contains(e.refused, f)
 }
 
 // take reports whether a field is to be written, and notes it where it is said and cannot be.
 func (e *requestEncoder) take(said bool, f llm.Field) bool {
-	if said && (!e.vendor.takes(f) || slices.Contains(e.refused, f)) {
+	if said && !e.takes(f) {
 		e.drops.Add(f)
 		return false
 	}
@@ -66,13 +91,16 @@ func (e *requestEncoder) take(said bool, f llm.Field) bool {
 
 func pointer[T any](v T) *T { return &v }
 
-// count is a whole number, where there is one.
-func number(n int64) *integer {
-	if n == 0 {
+// number is a whole number, where there is one.
+func number(n *int64) *integer {
+	if *n == 0 {
 		return nil
 	}
-	return pointer(integer(n))
+	return (*integer)(n)
 }
+
+// usageAsked is what asks for the usage of a stream.
+var usageAsked = &streamOptions{IncludeUsage: true}
 
 func (e *requestEncoder) scalars() {
 	r, w := e.in, &e.out
@@ -81,9 +109,9 @@ func (e *requestEncoder) scalars() {
 		w.Model = ""
 	}
 	if w.Stream && (e.target.AskUsage || r.IncludeUsage) && !e.vendor.noStreamOptions {
-		w.StreamOptions = &streamOptions{IncludeUsage: true}
+		w.StreamOptions = usageAsked
 	}
-	w.N = number(r.N)
+	w.N = number(&r.N)
 	if e.take(len(r.Stop) > 0, llm.FieldStop) {
 		w.Stop = r.Stop
 	}
@@ -107,7 +135,10 @@ func (e *requestEncoder) scalars() {
 		w.LogitBias = r.LogitBias
 	}
 	if e.take(r.Logprobs, llm.FieldLogprobs) {
-		w.Logprobs, w.TopLogprobs = pointer(true), number(int64(r.TopLogprobs))
+		w.Logprobs = pointer(true)
+		if r.TopLogprobs != 0 {
+			w.TopLogprobs = pointer(integer(r.TopLogprobs))
+		}
 	}
 	if e.take(r.Verbosity != "", llm.FieldVerbosity) {
 		w.Verbosity = r.Verbosity
@@ -139,7 +170,7 @@ func (e *requestEncoder) scalars() {
 
 // number writes a setting, unless it is refused; its default then goes without saying.
 func (e *requestEncoder) number(to **float64, n *float64, usual float64, f llm.Field) {
-	if n != nil && (e.take(*n != usual, f) || !slices.Contains(e.refused, f) && e.vendor.takes(f)) {
+	if n != nil && (e.take(*n != usual, f) || e.takes(f)) {
 		*to = n
 	}
 }
@@ -203,9 +234,9 @@ func (e *requestEncoder) modalities() {
 
 func (e *requestEncoder) limits() {
 	if e.vendor.openAI {
-		e.out.MaxCompletionTokens = number(e.in.MaxTokens)
+		e.out.MaxCompletionTokens = number(&e.in.MaxTokens)
 	} else {
-		e.out.MaxTokens = number(e.in.MaxTokens)
+		e.out.MaxTokens = number(&e.in.MaxTokens)
 	}
 }
 
@@ -243,7 +274,7 @@ func (e *requestEncoder) thinking() {
 				if r.Budget > 0 {
 					budget = r.Budget
 				}
-				w.ThinkingBudget = number(budget)
+				w.ThinkingBudget = pointer(integer(budget))
 			}
 		}
 	case byEffort:
@@ -284,7 +315,7 @@ func (e *requestEncoder) openRouter(r llm.Reasoning) {
 	case r.Off:
 		o.Effort = "none"
 	case r.Budget > 0 && r.Effort == "":
-		o.MaxTokens = number(r.Budget)
+		o.MaxTokens = pointer(integer(r.Budget))
 	case r.Effort == "max":
 		o.Effort = "xhigh" // the most it knows
 	case r.Effort != "":
@@ -305,13 +336,9 @@ func (e *requestEncoder) format() {
 	case llm.FormatText:
 	case llm.FormatJSON:
 		w.ResponseFormat = &responseFormat{Type: "json_object"}
-		if !e.mentionsJSON() {
-			e.instruct("Answer with a JSON object.") // JSON mode without the word is an error
-		}
 	case llm.FormatSchema:
 		if e.vendor.objectOnly {
 			w.ResponseFormat = &responseFormat{Type: "json_object"}
-			e.instruct("Answer with a JSON object that satisfies this JSON schema, and nothing else:\n" + string(f.Schema))
 			e.drops.If(f.Strict != nil && *f.Strict, llm.FieldFormat)
 			return
 		}
@@ -321,6 +348,17 @@ func (e *requestEncoder) format() {
 		}
 		w.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{Name: name, Description: f.Description, Schema: f.Schema, Strict: f.Strict}}
 	}
+}
+
+// formatInWords is what the model has to be told of the format, in front of all messages.
+func (e *requestEncoder) formatInWords() string {
+	switch f := &e.in.Format; {
+	case f.Mode == llm.FormatJSON && !e.mentionsJSON():
+		return "Answer with a JSON object." // JSON mode without the word is an error
+	case f.Mode == llm.FormatSchema && e.vendor.objectOnly:
+		return "Answer with a JSON object that satisfies this JSON schema, and nothing else:\n" + string(f.Schema)
+	}
+	return ""
 }
 
 func (e *requestEncoder) mentionsJSON() bool {
@@ -333,12 +371,6 @@ func (e *requestEncoder) mentionsJSON() bool {
 		}
 	}
 	return false
-}
-
-// instruct puts a system message in front of all others.
-func (e *requestEncoder) instruct(text string) {
-	m := message{Role: "system", Content: content{set: true, text: text}}
-	e.out.Messages = append([]message{m}, e.out.Messages...)
 }
 
 // rest deals with what this dialect has no place for.

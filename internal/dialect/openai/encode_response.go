@@ -1,7 +1,9 @@
 package openai
 
 import (
+	"bytes"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"aihigress/internal/llm"
@@ -11,18 +13,42 @@ import (
 
 // EncodeResponse implements dialect.Dialect.
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
-	b := append(appendHead(nil, "chat.completion", to, r), '[')
+	m := buffers.Get().(*buffer)
+	b := append(appendHead(m.b, "chat.completion", to, openingOf(r)), '[')
 	for i := range r.Candidates {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendChoice(b, &r.Candidates[i], to)
+		b = appendChoice(comma(b), &r.Candidates[i], to)
 	}
+	return m.finish(appendEnd(b, r))
+}
+
+func openingOf(r *llm.Response) opening {
+	return opening{r.ID, r.Model, r.ServiceTier, r.Fingerprint, r.Created}
+}
+
+// appendEnd ends an answer behind its choices.
+func appendEnd(b []byte, r *llm.Response) []byte {
 	b = append(b, ']')
 	if r.HasUsage {
 		b = appendUsage(append(b, `,"usage":`...), &r.Usage)
 	}
 	return append(b, '}')
+}
+
+// A buffer is memory that answers are written in.
+type buffer struct{ b []byte }
+
+// buffers are kept, so that an answer takes the memory that it needs, and once.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// finish gives what was written, and the buffer back. A large answer takes the memory along.
+func (m *buffer) finish(b []byte) []byte {
+	if cap(b) > maxKept {
+		return b
+	}
+	m.b = b[:0]
+	b = bytes.Clone(b)
+	buffers.Put(m)
+	return b
 }
 
 func appendChoice(b []byte, c *llm.Candidate, to *llm.Request) []byte {
@@ -137,7 +163,7 @@ func appendThinking(b []byte, blocks []llm.Block) []byte {
 }
 
 func appendDetail(b []byte, d *reasoningDetail, index int) []byte {
-	d.Index = pointer(count(index))
+	d.Index = position{true, count(index)}
 	raw, err := json.Marshal(d, jsonOut)
 	if err != nil { // fields of a caller's own making that are no JSON
 		d.Extra = nil

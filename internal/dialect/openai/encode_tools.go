@@ -2,6 +2,7 @@ package openai
 
 import (
 	"slices"
+	"strconv"
 
 	"aihigress/internal/llm"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// tools writes tools and the choice among them.
-func (e *requestEncoder) tools() {
+// listTools writes tools, and takes the choice among them.
+func (e *requestEncoder) listTools() {
 	choice := e.in.Choice
 	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && (choice.Mode != llm.Required || len(choice.Names) > 1)
 	for i := range e.in.Tools {
@@ -20,7 +21,7 @@ func (e *requestEncoder) tools() {
 		}
 		e.tool(t)
 	}
-	if len(e.out.Tools) == 0 {
+	if len(e.tools) == 0 {
 		e.drops.If(choice.Mode == llm.Required && len(e.in.Tools) > 0, llm.FieldChoice)
 		return // a choice without tools is refused
 	}
@@ -31,34 +32,67 @@ func (e *requestEncoder) tools() {
 }
 
 func (e *requestEncoder) tool(t *llm.Tool) {
-	w := tool{Type: "function"}
-	switch {
-	case t.Vendor != "":
+	if t.Vendor != "" {
 		e.vendorTool(t)
 		return
-	case len(t.Grammar) > 0:
-		if !e.vendor.openAI {
-			description, plain := t.InWords()
-			e.drops.If(!plain, llm.FieldCustomTool)
-			w.Function = &function{Name: llm.ToolName(t.Name), Description: description, Parameters: jsontext.Value(llm.WrappedSchema)}
-			break
-		}
-		w.Type, w.Custom = "custom", &customTool{Name: llm.ToolName(t.Name), Description: t.Description}
-		if string(t.Grammar) != "{}" {
-			w.Custom.Format = formatOf(t.Grammar)
-		}
+	}
+	b := e.tools
+	if len(b) > 0 {
+		b = append(b, ',')
+	}
+	name := llm.ToolName(t.Name)
+	switch {
+	case len(t.Grammar) == 0:
+		b = e.appendFunction(b, name, t.Description, t.Schema, t.Strict)
+	case !e.vendor.openAI:
+		description, plain := t.InWords()
+		e.drops.If(!plain, llm.FieldCustomTool)
+		b = e.appendFunction(b, name, description, llm.JSON(llm.WrappedSchema), nil)
 	default:
-		w.Function = &function{Name: llm.ToolName(t.Name), Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
-		if !e.vendor.openAI && len(t.Schema) == 0 { // OpenAI's own idea is that no parameters are none
-			w.Function.Parameters = jsontext.Value(`{"type":"object","properties":{}}`)
+		b = appendString(append(b, `{"type":"custom","custom":{"name":`...), name)
+		if t.Description != "" {
+			b = appendString(append(b, `,"description":`...), t.Description)
 		}
-	}
-	if t.Cache != nil {
-		if w.CacheControl = e.cacheControl(t.Cache); w.CacheControl == nil {
-			e.drops.Add(llm.FieldCache)
+		if string(t.Grammar) != "{}" {
+			b = e.appendValue(append(b, `,"format":`...), formatOf(t.Grammar))
 		}
+		b = append(b, '}')
 	}
-	e.out.Tools = append(e.out.Tools, w)
+	switch {
+	case t.Cache == nil:
+	case e.vendor.cache:
+		b = appendCache(b, t.Cache)
+	default:
+		e.drops.Add(llm.FieldCache)
+	}
+	e.tools = append(b, '}')
+}
+
+// appendCache appends a cache marker as cacheControl has it.
+func appendCache(b []byte, c *llm.Cache) []byte {
+	b = append(b, `,"cache_control":{"type":"ephemeral"`...)
+	if c.TTL != "" {
+		b = appendString(append(b, `,"ttl":`...), c.TTL)
+	}
+	return append(b, '}')
+}
+
+// appendFunction appends a tool that is a function, up to what comes beside it.
+func (e *requestEncoder) appendFunction(b []byte, name, description string, schema llm.JSON, strict *bool) []byte {
+	b = appendString(append(b, `{"type":"function","function":{"name":`...), name)
+	if description != "" {
+		b = appendString(append(b, `,"description":`...), description)
+	}
+	switch {
+	case len(schema) == 0 && !e.vendor.openAI: // OpenAI's own idea is that no parameters are none
+		b = append(b, `,"parameters":{"type":"object","properties":{}}`...)
+	case schema != nil:
+		b = e.appendValue(append(b, `,"parameters":`...), schema)
+	}
+	if strict != nil {
+		b = strconv.AppendBool(append(b, `,"strict":`...), *strict)
+	}
+	return append(b, '}')
 }
 
 // vendorTool writes a tool that the vendor runs itself, where it was meant for this dialect.
@@ -70,7 +104,10 @@ func (e *requestEncoder) vendorTool(t *llm.Tool) {
 		e.out.WebSearchOptions = t.Raw
 		return
 	case json.Unmarshal(t.Raw, &w) == nil:
-		e.out.Tools = append(e.out.Tools, w)
+		if len(e.tools) > 0 {
+			e.tools = append(e.tools, ',')
+		}
+		e.tools = append(e.tools, e.marshal(&w)...)
 		return
 	}
 	e.drops.Add(llm.FieldVendorTool.With(t.Type))

@@ -20,7 +20,7 @@ type encoder struct {
 	hasUsage bool
 	cands    []*speaker
 	open     []openBlock
-	start    llm.Event // as it came, with the tier that was told last
+	start    opening // as it came, with the tier that was told last
 }
 
 // speaker is what an encoder keeps of one candidate.
@@ -47,9 +47,9 @@ type openBlock struct {
 
 // Append implements dialect.Encoder.
 func (e *encoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
-	if ev.Kind != llm.Start && ev.ServiceTier != "" && ev.ServiceTier != e.start.ServiceTier {
-		e.start.ServiceTier = ev.ServiceTier // some vendors tell it at the end
-		e.begin(&e.start)
+	if ev.Kind != llm.Start && ev.ServiceTier != "" && ev.ServiceTier != e.start.tier {
+		e.start.tier = ev.ServiceTier // some vendors tell it at the end
+		e.renew()
 	}
 	switch ev.Kind {
 	case llm.Start:
@@ -96,34 +96,47 @@ func (e *encoder) AppendEnd(b []byte) []byte {
 }
 
 func (e *encoder) begin(ev *llm.Event) {
-	e.start = llm.Event{ID: ev.ID, Model: ev.Model, Created: ev.Created, ServiceTier: ev.ServiceTier, Fingerprint: ev.Fingerprint}
-	e.head = appendHead([]byte("data: "), "chat.completion.chunk", e.to, &llm.Response{ID: ev.ID, Model: ev.Model, Created: ev.Created, ServiceTier: ev.ServiceTier, Fingerprint: ev.Fingerprint})
+	e.start = opening{ev.ID, ev.Model, ev.ServiceTier, ev.Fingerprint, ev.Created}
+	e.renew()
 	if !ev.Usage.IsZero() {
 		e.usage, e.hasUsage = ev.Usage, true
 	}
 }
 
+// renew makes the head of every chunk from now on.
+func (e *encoder) renew() {
+	e.head = appendHead(append(make([]byte, 0, usualHead), "data: "...), "chat.completion.chunk", e.to, e.start)
+}
+
+// usualHead is as long as most heads are at most, in bytes.
+const usualHead = 256
+
+// opening is what stands in front of the choices.
+type opening struct {
+	id, model, tier, fingerprint string
+	created                      int64
+}
+
 // appendHead appends what stands in front of the choices, and their key.
-func appendHead(b []byte, object string, to *llm.Request, r *llm.Response) []byte {
-	id, created, model := r.ID, r.Created, r.Model
-	if id == "" {
-		id = "chatcmpl-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+func appendHead(b []byte, object string, to *llm.Request, o opening) []byte {
+	if o.id == "" {
+		o.id = "chatcmpl-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	}
-	if created == 0 {
-		created = time.Now().Unix()
+	if o.created == 0 {
+		o.created = time.Now().Unix()
 	}
-	if model == "" {
-		model = to.Model
+	if o.model == "" {
+		o.model = to.Model
 	}
-	b = appendString(append(b, `{"id":`...), id)
+	b = appendString(append(b, `{"id":`...), o.id)
 	b = append(append(append(b, `,"object":"`...), object...), `","created":`...)
-	b = strconv.AppendInt(b, created, 10)
-	b = appendString(append(b, `,"model":`...), model)
-	if tier := tierOf(r.ServiceTier); tier != "" {
+	b = strconv.AppendInt(b, o.created, 10)
+	b = appendString(append(b, `,"model":`...), o.model)
+	if tier := tierOf(o.tier); tier != "" {
 		b = appendString(append(b, `,"service_tier":`...), tier)
 	}
-	if r.Fingerprint != "" {
-		b = appendString(append(b, `,"system_fingerprint":`...), r.Fingerprint)
+	if o.fingerprint != "" {
+		b = appendString(append(b, `,"system_fingerprint":`...), o.fingerprint)
 	}
 	return append(b, `,"choices":`...)
 }
@@ -168,12 +181,17 @@ func (e *encoder) speaker(candidate int) (s *speaker, first bool) {
 	return s, true
 }
 
-// field begins a field of the delta.
+// field begins a member of an object.
 func field(b []byte, name string) []byte {
-	if b[len(b)-1] != '{' {
-		b = append(b, ',')
+	return append(append(append(comma(b), '"'), name...), `":`...)
+}
+
+// comma parts what comes from what stands before it in an object or a list, if anything does.
+func comma(b []byte) []byte {
+	if last := b[len(b)-1]; last == '{' || last == '[' {
+		return b
 	}
-	return append(append(append(b, '"'), name...), `":`...)
+	return append(b, ',')
 }
 
 // ended ends a chunk behind its delta's fields.

@@ -2,8 +2,6 @@ package openai
 
 import (
 	"aihigress/internal/dialect"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 const includeUsage = `"include_usage":true`
@@ -74,10 +72,4 @@ func emptyObject(object []byte) bool {
 		}
 	}
 	return false
-}
-
-// appendString appends a JSON string; bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
 }

@@ -4,21 +4,15 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect/jsonread"
-	"aihigress/internal/dialect/jsonscan"
 )
 
 // What follows reads the types that read themselves, each as its UnmarshalJSONFrom does, or finds them odd.
 
 //go:generate go run ../readgen request message addressedObject answer
 
-func (m *messages) readPlain(r *jsonread.Reader) {
-	if *m = nil; r.Kind() == '[' {
-		*m = newMessages()
-		if *m == nil {
-			*m = make(messages, 0, 8)
-		}
-	}
-	jsonread.List((*[]message)(m), r, (*message).readPlain)
+func readList[T any](l *list[T], r *jsonread.Reader, one func(*T, *jsonread.Reader)) {
+	l.said = r.Kind() == '['
+	jsonread.List(&l.all, r, one)
 }
 
 func (i *integer) readPlain(r *jsonread.Reader) {
@@ -39,13 +33,14 @@ func (t *texts) readPlain(r *jsonread.Reader) {
 }
 
 func (c *content) readPlain(r *jsonread.Reader) {
-	*c = content{set: true}
+	*c = content{set: true, parts: c.parts[:0]}
 	switch r.Kind() {
 	case 'n':
 		c.set = !r.Null()
 	case '"':
 		jsonread.String(&c.text, r)
 	default:
+		c.list = true
 		jsonread.List(&c.parts, r, (*part).readPlain)
 	}
 }
@@ -94,21 +89,75 @@ func (l *loose) readPlain(r *jsonread.Reader) {
 
 func (c *count) readPlain(r *jsonread.Reader) { jsonread.Int64((*int64)(c), r) }
 
+func (p *position) readPlain(r *jsonread.Reader) {
+	p.said = r.Kind() != 'n'
+	p.at.readPlain(r)
+}
+
 func (p *present) readPlain(r *jsonread.Reader) {
 	*p = r.Kind() != 'n'
 	r.Raw()
 }
 
+// readPlain finds what the counts of reportNames are, by the same names.
 func (u *report) readPlain(r *jsonread.Reader) {
-	switch *u = (report{}); r.Kind() {
-	case '{':
-		u.seen = true
-		if jsonscan.Check(usagePaths, r.Raw(), u) != nil {
-			r.Odd()
+	if *u = (report{}); r.Null() {
+		return
+	}
+	u.seen = true
+	for m := r.Object(); r.Next(&m); {
+		switch string(m.Name) {
+		case "prompt_tokens":
+			u.readCount(promptTokens, r)
+		case "completion_tokens":
+			u.readCount(completionTokens, r)
+		case "total_tokens":
+			u.readCount(totalTokens, r)
+		case "prompt_cache_hit_tokens", "cached_tokens":
+			u.readCount(cacheHitTokens, r)
+		case "prompt_tokens_details":
+			u.readDetails(r, audioInput, imageInput)
+		case "completion_tokens_details":
+			u.readDetails(r, audioOutput, imageOutput)
+		default:
+			r.Ignore(m.Name)
 		}
-	case 'n':
-		r.Null()
-	default:
-		r.Odd()
 	}
 }
+
+// readDetails reads the counts of the input, or of the output, of which those of sound and pictures are given.
+func (u *report) readDetails(r *jsonread.Reader, audio, image reportField) {
+	if r.Null() {
+		return
+	}
+	for m := r.Object(); r.Next(&m); {
+		switch input := audio == audioInput; {
+		case string(m.Name) == "audio_tokens":
+			u.readCount(audio, r)
+		case string(m.Name) == "image_tokens":
+			u.readCount(image, r)
+		case input && string(m.Name) == "cached_tokens":
+			u.readCount(cachedTokens, r)
+		case input && string(m.Name) == "cache_write_tokens":
+			u.readCount(cacheWriteTokens, r)
+		case !input && string(m.Name) == "reasoning_tokens":
+			u.readCount(reasoningTokens, r)
+		default:
+			r.Ignore(m.Name)
+		}
+	}
+}
+
+func (u *report) readCount(f reportField, r *jsonread.Reader) {
+	if r.Null() {
+		return
+	}
+	n := r.Digits()
+	if len(n) > maxDigits {
+		r.Odd()
+	}
+	u.set(f, n)
+}
+
+// maxDigits is the longest plain count.
+const maxDigits = 20

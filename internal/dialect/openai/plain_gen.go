@@ -5,7 +5,7 @@ package openai
 import "aihigress/internal/dialect/jsonread"
 
 func (w *request) readPlain(r *jsonread.Reader) {
-	if *w = (request{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -13,7 +13,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 		case "model":
 			jsonread.String(&w.Model, r)
 		case "messages":
-			w.Messages.readPlain(r)
+			readList(&w.Messages, r, (*message).readPlain)
 		case "tools":
 			jsonread.List(&w.Tools, r, (*tool).readPlain)
 		case "tool_choice":
@@ -105,7 +105,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 }
 
 func (w *message) readPlain(r *jsonread.Reader) {
-	if *w = (message{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -175,7 +175,7 @@ func (w *answer) readPlain(r *jsonread.Reader) {
 		case "system_fingerprint":
 			w.SystemFingerprint.readPlain(r)
 		case "choices":
-			jsonread.List(&w.Choices, r, (*choice).readPlain)
+			readList(&w.Choices, r, (*choice).readPlain)
 		case "usage":
 			w.Usage.readPlain(r)
 		case "x_groq":
@@ -355,13 +355,13 @@ func (w *toolCall) readPlain(r *jsonread.Reader) {
 	for m := r.Object(); r.Next(&m); {
 		switch string(m.Name) {
 		case "index":
-			jsonread.Optional(&w.Index, r, (*count).readPlain)
+			w.Index.readPlain(r)
 		case "id":
 			w.ID.readPlain(r)
 		case "type":
 			jsonread.String(&w.Type, r)
 		case "function":
-			jsonread.Optional(&w.Function, r, (*functionCall).readPlain)
+			w.Function.readPlain(r)
 		case "custom":
 			jsonread.Optional(&w.Custom, r, (*customCall).readPlain)
 		case "extra_content":
@@ -409,7 +409,7 @@ func (w *reasoningDetail) readPlain(r *jsonread.Reader) {
 		case "format":
 			jsonread.String(&w.Format, r)
 		case "index":
-			jsonread.Optional(&w.Index, r, (*count).readPlain)
+			w.Index.readPlain(r)
 		default:
 			r.Extra(&w.Extra, m.Name)
 		}
@@ -585,7 +585,7 @@ func (w *delta) readPlain(r *jsonread.Reader) {
 		case "tool_calls":
 			jsonread.List(&w.ToolCalls, r, (*toolCall).readPlain)
 		case "function_call":
-			jsonread.Optional(&w.FunctionCall, r, (*functionCall).readPlain)
+			w.FunctionCall.readPlain(r)
 		case "audio":
 			jsonread.Optional(&w.Audio, r, (*audioPiece).readPlain)
 		case "images":

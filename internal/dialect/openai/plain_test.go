@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"strings"
 	"testing"
 
 	"aihigress/internal/dialect/jsonread"
@@ -33,6 +34,8 @@ var plainAnswers = []string{
 	`{"id":"c","created":1,"model":"m","service_tier":"default","choices":[{"index":0,"message":{"role":"assistant","content":"hi \ud83d\ude00","annotations":[],"audio":{"id":"a","data":"AA==","transcript":"t"},"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},"logprobs":{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}]},"finish_reason":"stop","stop_reason":5}],
 	"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":1}},"x_groq":{"usage":{"prompt_tokens":1}},"error":null}`,
 	`{"id":"c","choices":[],"usage":{"prompt_tokens":1.5}}`,
+	`{"id":"c","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":1,"audio_tokens":2,"image_tokens":3,"cache_write_tokens":4,"x":{}},
+	"completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":6,"image_tokens":null,"cached_tokens":8},"cached_tokens":1e2,"cost":{"a":1,"a":2}}}`,
 	`{"choices":[{"text":"a","logprobs":{"tokens":["a"],"token_logprobs":[null,-1],"top_logprobs":[{"a":-1},null]}}],"error":{"a":1,"a":2}}`,
 }
 
@@ -42,9 +45,28 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), 90, checkAnswer)
 }
 
-// Events of a stream are read into the memory of those before.
+// Each count is read by its name, as a watch reads it.
+func TestPlainCounts(t *testing.T) {
+	t.Parallel()
+	for name := range reportNames {
+		outer, inner, nested := strings.Cut(name, ".")
+		for _, value := range []string{"7", "7.0", "-1", "null", `"7"`, "{}", "123456789012345678901", "1" + strings.Repeat("0", 70)} {
+			body := `{"usage":{"` + name + `":` + value + `}}`
+			if nested {
+				body = `{"usage":{"` + outer + `":{"` + inner + `":` + value + `}}}`
+			}
+			if plain := checkAnswer(t, []byte(body)); plain != (len(value) <= len("null") && value[0] != '"' && value != "{}") {
+				t.Errorf("%s is plain: %t", body, plain)
+			}
+		}
+		checkAnswer(t, []byte(`{"usage":{"`+outer+`":[7]}}`))
+	}
+}
+
+// Requests and the events of a stream are read into the memory of those before.
 func TestPlainAgain(t *testing.T) {
 	t.Parallel()
+	readtest.Again(t, readtest.Seeds(t, true, chatAPIs, plainRequests...), 0, (*request).readPlain, func(_, _ *request) {})
 	readtest.Again(t, readtest.Seeds(t, false, chatAPIs, plainAnswers...), jsonread.Repeats|jsonread.Small, (*answer).readPlain, func(_, _ *answer) {})
 }
 

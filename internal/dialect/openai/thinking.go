@@ -9,14 +9,14 @@ import (
 
 // reasoningDetail is one entry of reasoning_details, which OpenRouter made up: thinking with what its vendor wants back.
 type reasoningDetail struct {
-	Type      string `json:"type"`
-	Text      string `json:"text,omitzero"`    // of reasoning.text
-	Summary   string `json:"summary,omitzero"` // of reasoning.summary
-	Data      string `json:"data,omitzero"`    // of reasoning.encrypted
-	Signature string `json:"signature,omitzero"`
-	ID        string `json:"id,omitzero"`
-	Format    string `json:"format,omitzero"`
-	Index     *count `json:"index,omitzero"`
+	Type      string   `json:"type"`
+	Text      string   `json:"text,omitzero"`    // of reasoning.text
+	Summary   string   `json:"summary,omitzero"` // of reasoning.summary
+	Data      string   `json:"data,omitzero"`    // of reasoning.encrypted
+	Signature string   `json:"signature,omitzero"`
+	ID        string   `json:"id,omitzero"`
+	Format    string   `json:"format,omitzero"`
+	Index     position `json:"index,omitzero"`
 
 	Extra map[string]jsontext.Value `json:",unknown"`
 }
@@ -43,7 +43,7 @@ func (d *reasoningDetail) state() llm.State {
 		return unsigned
 	}
 	bare := *d
-	bare.Text, bare.Summary, bare.Index = "", "", nil
+	bare.Text, bare.Summary, bare.Index = "", "", position{}
 	raw, err := json.Marshal(&bare, jsonOut)
 	if err != nil {
 		return unsigned // an upstream's field that is no JSON; it cannot come from a decoder
@@ -128,7 +128,7 @@ func joinDetails(list []reasoningDetail) []reasoningDetail {
 // continues reports whether an entry is the next piece of the one before.
 func continues(last, next *reasoningDetail) bool {
 	return last.Type == next.Type && last.Type != detailEncrypted && last.Signature == "" &&
-		last.Index != nil && next.Index != nil && *last.Index == *next.Index
+		last.Index.said && last.Index == next.Index
 }
 
 // behindText reports whether thinking stands behind the text and not in front: Gemini signs text afterwards.

@@ -12,19 +12,23 @@ import (
 
 // answer is a chat completion or a chunk of one, in any of the forms that vendors give it.
 type answer struct {
-	ID                loose    `json:"id"`
-	Created           count    `json:"created"`
-	Model             loose    `json:"model"`
-	ServiceTier       loose    `json:"service_tier"`
-	SystemFingerprint loose    `json:"system_fingerprint"`
-	Choices           []choice `json:"choices"`
-	Usage             report   `json:"usage"`
-	Groq              groq     `json:"x_groq"`
-	Error             present  `json:"error"`
+	ID                loose        `json:"id"`
+	Created           count        `json:"created"`
+	Model             loose        `json:"model"`
+	ServiceTier       loose        `json:"service_tier"`
+	SystemFingerprint loose        `json:"system_fingerprint"`
+	Choices           list[choice] `json:"choices"`
+	Usage             report       `json:"usage"`
+	Groq              groq         `json:"x_groq"`
+	Error             present      `json:"error"`
 }
 
 // reset makes all of it empty and keeps the memory that comes with every chunk of a stream.
-func (a *answer) reset() { *a = answer{Choices: a.Choices[:0]} }
+func (a *answer) reset() {
+	choices := a.Choices.all[:0]
+	*a = answer{}
+	a.Choices.all = choices
+}
 
 type groq struct {
 	Usage report `json:"usage"`
@@ -56,7 +60,7 @@ type delta struct {
 	Reasoning        loose             `json:"reasoning"`
 	ReasoningDetails []reasoningDetail `json:"reasoning_details"`
 	ToolCalls        []toolCall        `json:"tool_calls"`
-	FunctionCall     *functionCall     `json:"function_call"`
+	FunctionCall     functionCall      `json:"function_call"`
 	Audio            *audioPiece       `json:"audio"`
 	Images           []part            `json:"images"` // OpenRouter
 	Annotations      []annotation      `json:"annotations"`
@@ -72,11 +76,11 @@ type audioPiece struct {
 
 // toolCall is one call of a message, or a piece of it in a chunk.
 type toolCall struct {
-	Index    *count        `json:"index,omitzero"`
-	ID       loose         `json:"id,omitzero"`
-	Type     string        `json:"type,omitzero"`
-	Function *functionCall `json:"function,omitzero"`
-	Custom   *customCall   `json:"custom,omitzero"`
+	Index    position     `json:"index,omitzero"`
+	ID       loose        `json:"id,omitzero"`
+	Type     string       `json:"type,omitzero"`
+	Function functionCall `json:"function,omitzero"`
+	Custom   *customCall  `json:"custom,omitzero"`
 	// ExtraContent is where Gemini's compatibility layer signs a call, and wants the signature back.
 	ExtraContent jsontext.Value `json:"extra_content,omitzero"`
 }
@@ -168,6 +172,23 @@ func (c *count) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*c = count(f)
 	}
 	return nil
+}
+
+// position is a count that may be missing.
+type position struct {
+	said bool
+	at   count
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *position) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	p.said = d.PeekKind() != 'n'
+	return p.at.UnmarshalJSONFrom(d)
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (p position) MarshalJSONTo(e *jsontext.Encoder) error {
+	return e.WriteToken(jsontext.Int(int64(p.at)))
 }
 
 // present is true where there is something other than null.

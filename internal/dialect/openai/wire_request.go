@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,8 +11,8 @@ import (
 
 // request is the body of a chat completion request: OpenAI's fields, and those that compatible vendors have added.
 type request struct {
-	Model    string   `json:"model,omitzero"`
-	Messages messages `json:"messages,omitzero"`
+	Model    string        `json:"model,omitzero"`
+	Messages list[message] `json:"messages,omitzero"`
 
 	Tools             []tool         `json:"tools,omitzero"`
 	ToolChoice        *toolChoice    `json:"tool_choice,omitzero"`
@@ -103,46 +102,53 @@ type breakpoint struct {
 	Mode string `json:"mode"`
 }
 
-// messages are large and short-lived: their memory is used again.
-type messages []message
+// What of a request is kept in memory for the next one at most: messages, and calls or parts of each.
+const (
+	keepMessages = 512
+	keepCalls    = 8
+)
 
-const keepMessages = 512 // the most that are kept for the next request
+// reset makes all of it empty and keeps the memory of what most requests have.
+func (w *request) reset() {
+	messages, tools := w.Messages.all[:0], w.Tools[:0]
+	*w = request{}
+	w.Messages.all, w.Tools = messages, tools
+}
 
-var messagePool = sync.Pool{New: func() any { return new(messages) }}
-
-// newMessages is an empty list with room. The caller may give it back with free.
-func newMessages() messages { return (*messagePool.Get().(*messages))[:0] }
-
-// free gives the memory back. Nothing may point into the list any more.
-func (m messages) free() {
-	if cap(m) == 0 || cap(m) > keepMessages {
+// forget is reset for a request that is done with: nothing of it is left in the memory that is kept, and not much is kept.
+func (w *request) forget() {
+	if cap(w.Messages.all) > keepMessages || cap(w.Tools) > keepMessages {
+		*w = request{}
 		return
 	}
-	clear(m)
-	m = m[:0]
-	messagePool.Put(&m)
+	for i := range w.Messages.all {
+		m := &w.Messages.all[i]
+		m.ToolCalls, m.Content.parts = emptied(m.ToolCalls), emptied(m.Content.parts)
+		m.reset()
+	}
+	clear(w.Tools)
+	w.reset()
+}
+
+// emptied is a list's memory with nothing in it, or nil where that is large.
+func emptied[T any](list []T) []T {
+	if cap(list) > keepCalls {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
+// list is a list that may be missing.
+type list[T any] struct {
+	said bool
+	all  []T
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (m *messages) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	if d.PeekKind() != '[' {
-		return json.UnmarshalDecode(d, (*[]message)(m))
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	*m = newMessages()
-	if *m == nil {
-		*m = make(messages, 0, 8)
-	}
-	for d.PeekKind() != ']' {
-		*m = append(*m, message{})
-		if err := json.UnmarshalDecode(d, &(*m)[len(*m)-1]); err != nil {
-			return err
-		}
-	}
-	_, err := d.ReadToken()
-	return err
+func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	l.said = d.PeekKind() == '['
+	return json.UnmarshalDecode(d, &l.all)
 }
 
 type message struct {
@@ -161,6 +167,13 @@ type message struct {
 	CacheControl     *cacheControl     `json:"cache_control,omitzero"`
 
 	Extra map[string]jsontext.Value `json:",unknown"`
+}
+
+// reset makes all of it empty and keeps the memory of its calls and parts.
+func (m *message) reset() {
+	calls, parts := m.ToolCalls[:0], m.Content.parts[:0]
+	*m = message{}
+	m.ToolCalls, m.Content.parts = calls, parts
 }
 
 // audioRef names a spoken answer that OpenAI keeps.
@@ -211,6 +224,7 @@ type addressedObject struct {
 // content is a text or a list of parts; it may be null.
 type content struct {
 	set   bool
+	list  bool
 	text  string
 	parts []part // where it is a list
 }
@@ -327,7 +341,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	case '"':
 		return json.UnmarshalDecode(d, &c.text)
 	case '[':
-		c.parts = []part{}
+		c.list, c.parts = true, []part{}
 		return json.UnmarshalDecode(d, &c.parts)
 	}
 	return refuse(d, "expected a string or an array of content parts")
@@ -339,17 +353,6 @@ func refuse(d *jsontext.Decoder, why string) error {
 		return err
 	}
 	return errors.New(why)
-}
-
-// MarshalJSONTo implements json.MarshalerTo.
-func (c content) MarshalJSONTo(e *jsontext.Encoder) error {
-	switch {
-	case c.parts != nil:
-		return json.MarshalEncode(e, c.parts)
-	case c.set:
-		return e.WriteToken(jsontext.String(c.text))
-	}
-	return e.WriteToken(jsontext.Null)
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
