@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect/jsonread"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -107,8 +108,8 @@ func (w *requestWriter) block(b *llm.Block, role llm.Role) {
 }
 
 // appendTextBlock appends a text block without its closing brace.
-func appendTextBlock[T ~string | ~[]byte](dst []byte, text T) []byte {
-	return appendString(append(dst, `{"type":"text","text":`...), text)
+func appendTextBlock(dst []byte, text string) []byte {
+	return jsonwrite.String(append(dst, `{"type":"text","text":`...), text)
 }
 
 func (w *requestWriter) citations(list []llm.Citation, role llm.Role) {
@@ -126,11 +127,11 @@ func (w *requestWriter) citations(list []llm.Citation, role llm.Role) {
 // appendThinking appends a whole thinking block.
 func appendThinking(dst []byte, text string, s llm.State) []byte {
 	if s.Redacted && s.Origin == llm.Anthropic {
-		dst = appendString(append(dst, `{"type":"redacted_thinking","data":`...), s.Data)
+		dst = jsonwrite.String(append(dst, `{"type":"redacted_thinking","data":`...), s.Data)
 		return append(dst, '}')
 	}
-	dst = appendString(append(dst, `{"type":"thinking","thinking":`...), text)
-	dst = appendString(append(dst, `,"signature":`...), signature(s))
+	dst = jsonwrite.String(append(dst, `{"type":"thinking","thinking":`...), text)
+	dst = jsonwrite.String(append(dst, `,"signature":`...), signature(s))
 	return append(dst, '}')
 }
 
@@ -145,8 +146,8 @@ func signature(s llm.State) string {
 
 func (w *requestWriter) call(b *llm.Block) {
 	w.drops.If(!b.State.IsZero(), llm.FieldThinking) // Anthropic signs no calls
-	w.out = appendString(append(w.out, `{"type":"tool_use","id":`...), b.Call.ID)
-	w.out = appendString(append(w.out, `,"name":`...), w.called(b))
+	w.out = jsonwrite.String(append(w.out, `{"type":"tool_use","id":`...), b.Call.ID)
+	w.out = jsonwrite.String(append(w.out, `,"name":`...), w.called(b))
 	w.out = append(w.out, `,"input":`...)
 	w.out = appendInput(w.out, &b.Call)
 	if b.Vendor == llm.Anthropic && len(b.Raw) > 2 { // what else Anthropic's calls have
@@ -166,7 +167,7 @@ func (w *requestWriter) called(b *llm.Block) string {
 func appendInput(dst []byte, c *llm.Call) []byte {
 	switch {
 	case c.Custom:
-		dst = appendString(append(dst, `{"`+textInput+`":`...), c.Input)
+		dst = jsonwrite.String(append(dst, `{"`+textInput+`":`...), c.Input)
 		return append(dst, '}')
 	case strings.TrimSpace(c.Input) == "":
 		return append(dst, "{}"...)
@@ -176,7 +177,7 @@ func appendInput(dst []byte, c *llm.Call) []byte {
 	input := llm.JSON(dst[at:])
 	switch {
 	case !valid(input):
-		dst = appendString(append(dst[:at], `{"invalid_json":`...), c.Input) // the model wrote it so
+		dst = jsonwrite.String(append(dst[:at], `{"invalid_json":`...), c.Input) // the model wrote it so
 		return append(dst, '}')
 	case input.Kind() != '{':
 		dst = append(append(dst[:at], `{"value":`...), c.Input...)
@@ -192,7 +193,7 @@ func valid(v llm.JSON) bool {
 }
 
 func (w *requestWriter) result(b *llm.Block) {
-	w.out = appendString(append(w.out, `{"type":"tool_result","tool_use_id":`...), b.Result.CallID)
+	w.out = jsonwrite.String(append(w.out, `{"type":"tool_result","tool_use_id":`...), b.Result.CallID)
 	first := true
 	for i := range b.Result.Content {
 		c := &b.Result.Content[i]
@@ -258,24 +259,24 @@ func appendMedia(dst []byte, m *llm.Attachment) []byte {
 	dst = append(append(append(dst, `{"type":"`...), kind...), `","source":{"type":`...)
 	switch source := sourceOf(m); source {
 	case "file":
-		dst = appendString(append(dst, `"file","file_id":`...), m.FileID)
+		dst = jsonwrite.String(append(dst, `"file","file_id":`...), m.FileID)
 	case "base64":
 		dst = append(append(append(dst, `"base64","media_type":"`...), mime...), `","data":`...)
-		dst = appendString(dst, m.Data)
+		dst = jsonwrite.String(dst, m.Data)
 	case "text":
-		dst = appendString(append(dst, `"text","media_type":"text/plain","data":`...), plainText(m))
+		dst = jsonwrite.String(append(dst, `"text","media_type":"text/plain","data":`...), plainText(m))
 	default:
-		dst = appendString(append(dst, `"url","url":`...), m.URL)
+		dst = jsonwrite.String(append(dst, `"url","url":`...), m.URL)
 	}
 	dst = append(dst, '}')
 	if m.Kind == llm.Image {
 		return dst
 	}
 	if m.Name != "" {
-		dst = appendString(append(dst, `,"title":`...), m.Name)
+		dst = jsonwrite.String(append(dst, `,"title":`...), m.Name)
 	}
 	if m.Context != "" {
-		dst = appendString(append(dst, `,"context":`...), m.Context)
+		dst = jsonwrite.String(append(dst, `,"context":`...), m.Context)
 	}
 	if m.Cite {
 		dst = append(dst, `,"citations":{"enabled":true}`...)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -75,7 +76,7 @@ func newRequestWriter(r *llm.Request, t dialect.Target) *requestWriter {
 	w := writers.Get().(*requestWriter)
 	w.r, w.t, w.model = r, t, modelOf(t.Model)
 	w.out = append(slices.Grow(w.out, r.Size()), `{"model":`...)
-	w.out = appendString(w.out, t.Model)
+	w.out = jsonwrite.String(w.out, t.Model)
 	w.tools, w.choice = slices.Clip(r.Tools), r.Choice
 	if len(r.Extra) > 0 {
 		w.extras = slices.Sorted(maps.Keys(r.Extra))
@@ -122,7 +123,7 @@ func (w *requestWriter) member(name string, value []byte) {
 // text writes a member that is a text.
 func (w *requestWriter) text(name, value string) {
 	w.key(name)
-	w.out = appendString(w.out, value)
+	w.out = jsonwrite.String(w.out, value)
 }
 
 // container writes a member whose value has others in it, each written with a comma in front, or nothing where none is.
@@ -229,7 +230,7 @@ func (w *requestWriter) sampling() {
 				w.drops.Add(llm.FieldStop)
 				continue
 			}
-			w.out = appendString(append(w.out, ','), s)
+			w.out = jsonwrite.String(append(w.out, ','), s)
 		}
 	})
 }
@@ -316,7 +317,7 @@ func (w *requestWriter) extrasBelow(prefix string) {
 
 // extra writes a member whose name is the caller's.
 func (w *requestWriter) extra(name string, value llm.JSON) {
-	w.out = append(appendString(append(w.out, ','), name), ':')
+	w.out = append(jsonwrite.String(append(w.out, ','), name), ':')
 	w.out = append(w.out, value...)
 }
 

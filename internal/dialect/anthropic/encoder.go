@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -209,7 +210,7 @@ func (x *encoder) deltaStart(dst []byte, kind string) []byte {
 func (x *encoder) delta(dst []byte, kind, field, text string) []byte {
 	dst = x.deltaStart(dst, kind)
 	dst = append(append(append(dst, '"'), field...), `":`...)
-	dst = appendString(dst, text)
+	dst = jsonwrite.String(dst, text)
 	return append(dst, "}}\n\n"...)
 }
 

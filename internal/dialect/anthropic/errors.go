@@ -6,6 +6,7 @@ import (
 
 	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -97,13 +98,13 @@ func appendError(dst []byte, e *llm.Error) []byte {
 		kind, message = "invalid_request_error", promptTooLong+": "+message
 	}
 	dst = append(dst, `{"type":"error","error":{"type":`...)
-	dst = appendString(dst, kind)
+	dst = jsonwrite.String(dst, kind)
 	dst = append(dst, `,"message":`...)
-	dst = appendString(dst, message)
+	dst = jsonwrite.String(dst, message)
 	dst = append(dst, '}')
 	if e.RequestID != "" {
 		dst = append(dst, `,"request_id":`...)
-		dst = appendString(dst, e.RequestID)
+		dst = jsonwrite.String(dst, e.RequestID)
 	}
 	return append(dst, '}')
 }

@@ -6,8 +6,7 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"aihigress/internal/dialect/jsonwrite"
 )
 
 // Patch implements dialect.Scanned.
@@ -142,9 +141,4 @@ func (e *editor) end() [][]byte {
 }
 
 // quote returns a JSON string; bytes that are not UTF-8 become U+FFFD.
-func quote(s string) []byte { return appendString(nil, s) }
-
-func appendString[T ~string | ~[]byte](dst []byte, s T) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
-}
+func quote(s string) []byte { return jsonwrite.String(nil, s) }

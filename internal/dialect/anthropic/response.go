@@ -12,6 +12,7 @@ import (
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -265,8 +266,8 @@ func appendMessage(dst []byte, id, model string) []byte {
 	if id == "" {
 		id = newMessageID()
 	}
-	dst = appendString(append(dst, `{"id":`...), id)
-	dst = appendString(append(dst, `,"type":"message","role":"assistant","model":`...), model)
+	dst = jsonwrite.String(append(dst, `{"id":`...), id)
+	dst = jsonwrite.String(append(dst, `,"type":"message","role":"assistant","model":`...), model)
 	return append(dst, `,"content":`...)
 }
 
@@ -332,7 +333,7 @@ func (s *sum) appendStop(dst []byte) []byte {
 	if s.sequence == "" {
 		return append(dst, "null"...)
 	}
-	return appendString(dst, s.sequence)
+	return jsonwrite.String(dst, s.sequence)
 }
 
 // appendUsage appends a usage object.
@@ -359,7 +360,7 @@ func appendUsage(dst []byte, u llm.Usage, tier string) []byte {
 		tier = ""
 	}
 	if tier != "" {
-		dst = appendString(append(dst, `,"service_tier":`...), tier)
+		dst = jsonwrite.String(append(dst, `,"service_tier":`...), tier)
 	}
 	return append(dst, '}')
 }
@@ -420,8 +421,8 @@ func appendCall(dst []byte, b *llm.Block) []byte {
 	if !b.State.IsZero() {
 		id = llm.CarryID(id, llm.Block{Kind: llm.ToolCall, State: b.State})
 	}
-	dst = appendString(append(dst, `{"type":"tool_use","id":`...), id)
-	dst = appendString(append(dst, `,"name":`...), b.Call.Name)
+	dst = jsonwrite.String(append(dst, `{"type":"tool_use","id":`...), id)
+	dst = jsonwrite.String(append(dst, `,"name":`...), b.Call.Name)
 	if b.Vendor == llm.Anthropic && len(b.Raw) > 2 {
 		dst = append(append(dst, ','), b.Raw[1:len(b.Raw)-1]...)
 	}
@@ -446,13 +447,13 @@ func appendCitation(dst []byte, c *llm.Citation) []byte {
 		return append(dst, c.Raw...)
 	}
 	if c.URL != "" {
-		dst = appendString(append(dst, `{"type":"web_search_result_location","url":`...), c.URL)
-		dst = appendString(append(dst, `,"title":`...), c.Title)
-		dst = appendString(append(dst, `,"cited_text":`...), c.Cited)
+		dst = jsonwrite.String(append(dst, `{"type":"web_search_result_location","url":`...), c.URL)
+		dst = jsonwrite.String(append(dst, `,"title":`...), c.Title)
+		dst = jsonwrite.String(append(dst, `,"cited_text":`...), c.Cited)
 		return append(dst, `,"encrypted_index":"`+llm.Mark+`"}`...)
 	}
-	dst = appendString(append(dst, `{"type":"char_location","cited_text":`...), c.Cited)
+	dst = jsonwrite.String(append(dst, `{"type":"char_location","cited_text":`...), c.Cited)
 	dst = appendCount(append(dst, ','), "document_index", int64(c.Document))
-	dst = appendString(append(dst, `,"document_title":`...), c.Title)
+	dst = jsonwrite.String(append(dst, `,"document_title":`...), c.Title)
 	return append(dst, `,"start_char_index":0,"end_char_index":0,"file_id":"`+llm.Mark+`"}`...)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -156,7 +157,7 @@ func (w *requestWriter) writeTools() {
 		return
 	case w.choice.Mode == llm.Required && len(w.choice.Names) == 1:
 		w.out = append(w.out, `"tool","name":`...)
-		w.out = appendString(w.out, w.calledAs(w.choice.Names[0]))
+		w.out = jsonwrite.String(w.out, w.calledAs(w.choice.Names[0]))
 	case w.choice.Mode == llm.Required:
 		w.out = append(w.out, `"any"`...)
 	default:
@@ -241,10 +242,10 @@ func (w *requestWriter) tool(t *llm.Tool, format bool, more []extraField) {
 		schema = w.strictSchema(schema)
 	}
 	w.out = append(w.out, `{"name":`...)
-	w.out = appendString(w.out, name)
+	w.out = jsonwrite.String(w.out, name)
 	if description != "" {
 		w.out = append(w.out, `,"description":`...)
-		w.out = appendString(w.out, description)
+		w.out = jsonwrite.String(w.out, description)
 	}
 	w.out = append(w.out, `,"input_schema":`...)
 	w.out = append(w.out, schema...)

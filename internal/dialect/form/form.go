@@ -7,10 +7,9 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxModel is how long a model's name may be, in bytes.
@@ -105,7 +104,7 @@ func (*scanned) Thread() dialect.Thread { return dialect.Thread{} }
 // Patch implements dialect.Scanned. Only the model changes.
 func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 	if s.insert > 0 {
-		field := appendString([]byte(`"model":`), p.Model)
+		field := jsonwrite.String([]byte(`"model":`), p.Model)
 		if rest := strings.TrimLeft(string(body[s.insert:min(int64(len(body)), s.insert+64)]), " \t\r\n"); !strings.HasPrefix(rest, "}") {
 			field = append(field, ',')
 		}
@@ -117,7 +116,7 @@ func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 		if at.same && p.Model == s.facts.Model {
 			continue
 		}
-		pieces = append(pieces, body[from:at.start], appendString(nil, at.prefix+p.Model))
+		pieces = append(pieces, body[from:at.start], jsonwrite.String(nil, at.prefix+p.Model))
 		from = at.end
 	}
 	return append(pieces, body[from:])
@@ -126,11 +125,6 @@ func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 // PromptText implements dialect.Scanned.
 func (s *scanned) PromptText(body []byte, onText func(part []byte)) {
 	jsonscan.Pass(s.form.paths, body, onText, func(role Role) bool { return role == Text }, nil)
-}
-
-func appendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s) // bytes that are not UTF-8 become U+FFFD
-	return dst
 }
 
 // scan collects what jsonscan reports.

@@ -3,6 +3,7 @@ package gemini
 import (
 	"strconv"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -204,7 +205,7 @@ func appendUsage(dst []byte, u llm.Usage, tier string) []byte {
 		tier = "standard"
 	}
 	if tier != "" {
-		dst = quote(append(dst, `,"serviceTier":`...), tier)
+		dst = jsonwrite.String(append(dst, `,"serviceTier":`...), tier)
 	}
 	return append(dst, '}')
 }

@@ -8,6 +8,7 @@ import (
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -54,7 +55,7 @@ func (o *output) fail(err error) {
 }
 
 // text writes a string behind what stands before it.
-func (o *output) text(before, s string) { o.b = quote(append(o.b, before...), s) }
+func (o *output) text(before, s string) { o.b = jsonwrite.String(append(o.b, before...), s) }
 
 // said writes a string behind what stands before it, unless it is empty.
 func (o *output) said(before, s string) {
@@ -80,7 +81,7 @@ func (o *output) raw(before string, v jsontext.Value) {
 
 // sole writes an object of one text.
 func (o *output) sole(name, text string) {
-	o.b = append(quote(append(quote(append(o.b, '{'), name), ':'), text), '}')
+	o.b = append(jsonwrite.String(append(jsonwrite.String(append(o.b, '{'), name), ':'), text), '}')
 }
 
 // input writes the arguments of a call. Those that are no object, which models of other vendors make, are wrapped.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -50,7 +51,7 @@ func (Dialect) EncodeCount(r *llm.Request, t dialect.Target) (body []byte, dropp
 	if body, dropped, err = e.write(); err != nil {
 		return nil, nil, err
 	}
-	out := quote([]byte(`{"generateContentRequest":{"model":`), "models/"+t.Model)
+	out := jsonwrite.String([]byte(`{"generateContentRequest":{"model":`), "models/"+t.Model)
 	out = append(append(out, ','), body[1:]...) // a request has contents at least
 	return append(out, '}'), dropped, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -96,10 +97,10 @@ func (e *encoder) Append(dst []byte, ev *llm.Event) ([]byte, error) {
 func (e *encoder) start(ev *llm.Event) {
 	e.tail = e.tail[:0]
 	if ev.Model != "" {
-		e.tail = quote(append(e.tail, `,"modelVersion":`...), ev.Model)
+		e.tail = jsonwrite.String(append(e.tail, `,"modelVersion":`...), ev.Model)
 	}
 	if ev.ID != "" {
-		e.tail = quote(append(e.tail, `,"responseId":`...), ev.ID)
+		e.tail = jsonwrite.String(append(e.tail, `,"responseId":`...), ev.ID)
 	}
 	e.tail = append(e.tail, "}\n\n"...)
 	if !ev.Usage.IsZero() {
@@ -126,7 +127,7 @@ func (e *encoder) part(dst []byte, candidate int, p *wirePart) []byte {
 
 // said writes an event with a piece of text, or of a thought.
 func (e *encoder) said(dst []byte, candidate int, text string, thought bool) []byte {
-	dst = quote(append(e.head(dst), `{"content":{"parts":[{"text":`...), text)
+	dst = jsonwrite.String(append(e.head(dst), `{"content":{"parts":[{"text":`...), text)
 	if thought {
 		dst = append(dst, `,"thought":true`...)
 	}
@@ -256,7 +257,7 @@ func (e *encoder) AppendEnd(dst []byte) []byte {
 		}
 		dst = append(dst, `{"content":{"parts":[{"text":""}],"role":"model"}`...)
 		if c.finished {
-			dst = quote(append(dst, `,"finishReason":`...), wireFinish(c.finish, c.reason))
+			dst = jsonwrite.String(append(dst, `,"finishReason":`...), wireFinish(c.finish, c.reason))
 		}
 		if g := ground(c.cites, &c.text); g != nil {
 			dst = append(append(dst, `,"groundingMetadata":`...), mustJSON(g)...)

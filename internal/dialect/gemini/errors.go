@@ -8,6 +8,7 @@ import (
 
 	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -113,18 +114,18 @@ func (Dialect) EncodeError(e *llm.Error) []byte {
 	b := make([]byte, 0, 256+len(e.Message))
 	b = append(b, `{"error":{"code":`...)
 	b = strconv.AppendInt(b, int64(e.HTTPStatus()), 10)
-	b = quote(append(b, `,"message":`...), e.Message)
-	b = quote(append(b, `,"status":`...), word(e))
+	b = jsonwrite.String(append(b, `,"message":`...), e.Message)
+	b = jsonwrite.String(append(b, `,"status":`...), word(e))
 	mark := len(b)
 	b = append(b, `,"details":[`...)
 	open := len(b)
 	if e.Code != "" {
-		b = quote(append(b, `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":`...), e.Code)
-		b = append(quote(append(b, `,"domain":`...), domain(e.Origin)), '}', ',')
+		b = jsonwrite.String(append(b, `{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":`...), e.Code)
+		b = append(jsonwrite.String(append(b, `,"domain":`...), domain(e.Origin)), '}', ',')
 	}
 	if e.Param != "" {
-		b = quote(append(b, `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":`...), e.Param)
-		b = append(quote(append(b, `,"description":`...), e.Message), "}]},"...)
+		b = jsonwrite.String(append(b, `{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":`...), e.Param)
+		b = append(jsonwrite.String(append(b, `,"description":`...), e.Message), "}]},"...)
 	}
 	if e.RetryAfter > 0 {
 		b = append(b, `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"`...)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -75,7 +76,7 @@ func (c *reading) piece(w *wireCall, state llm.State) (*wireCall, llm.State, err
 // end ends the text at hand.
 func (p *partial) end() {
 	if p.leaf != nil {
-		p.leaf.scalar = quote(nil, string(p.text))
+		p.leaf.scalar = jsonwrite.String(nil, string(p.text))
 		p.leaf, p.text = nil, p.text[:0]
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -117,7 +118,7 @@ func (t *tree) text() (string, bool) {
 	return string(b), err == nil
 }
 
-func textTree(s string) *tree { return &tree{scalar: quote(nil, s)} }
+func textTree(s string) *tree { return &tree{scalar: jsonwrite.String(nil, s)} }
 
 // append writes the value.
 func (t *tree) append(dst []byte) []byte {
@@ -128,7 +129,7 @@ func (t *tree) append(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = m.value.append(append(quote(dst, m.name), ':'))
+			dst = m.value.append(append(jsonwrite.String(dst, m.name), ':'))
 		}
 		return append(dst, '}')
 	case t.array:

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -154,7 +155,7 @@ func plainFinish(f llm.Finish) string {
 // appendCompletion appends one choice. Offset is where its first token begins in the whole text, in characters; the one
 // behind its last token is returned.
 func appendCompletion(b []byte, index int, text string, probs []llm.Logprob, offset int, finish string) ([]byte, int) {
-	b = appendString(append(b, `{"text":`...), text)
+	b = jsonwrite.String(append(b, `{"text":`...), text)
 	b = strconv.AppendInt(append(b, `,"index":`...), int64(index), 10)
 	b = append(b, `,"logprobs":`...)
 	b, offset = appendOldLogprobs(b, probs, offset)
@@ -177,7 +178,7 @@ func appendOldLogprobs(b []byte, list []llm.Logprob, offset int) ([]byte, int) {
 		}
 		b = append(b, ']')
 	}
-	each(`{"tokens":[`, func(p *llm.Logprob) { b = appendString(b, p.Token) })
+	each(`{"tokens":[`, func(p *llm.Logprob) { b = jsonwrite.String(b, p.Token) })
 	each(`,"token_logprobs":[`, func(p *llm.Logprob) { b = appendFloat(b, p.Logprob) })
 	each(`,"top_logprobs":[`, func(p *llm.Logprob) {
 		b = append(b, '{')
@@ -191,7 +192,7 @@ func appendOldLogprobs(b []byte, list []llm.Logprob, offset int) ([]byte, int) {
 				b = append(b, ',')
 			}
 			seen[token] = true
-			b = appendFloat(append(appendString(b, token), ':'), p.Top[i].Logprob)
+			b = appendFloat(append(jsonwrite.String(b, token), ':'), p.Top[i].Logprob)
 		}
 		b = append(b, '}')
 	})

@@ -10,6 +10,7 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/form"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -213,7 +214,7 @@ func (Embeddings) EncodeResponse(r *llm.EmbedResponse, to *llm.EmbedRequest) []b
 		}
 		b = append(b, '}')
 	}
-	b = appendString(append(b, `],"model":`...), model)
+	b = jsonwrite.String(append(b, `],"model":`...), model)
 	b = strconv.AppendInt(append(b, `,"usage":{"prompt_tokens":`...), r.Usage.TotalInput(), 10)
 	b = strconv.AppendInt(append(b, `,"total_tokens":`...), r.Usage.TotalInput(), 10)
 	return append(b, "}}"...)

@@ -100,7 +100,7 @@ func (e *requestEncoder) settings() {
 
 func (e *requestEncoder) text(name, s string) {
 	if s != "" {
-		e.b = appendString(field(e.b, name), s)
+		e.b = jsonwrite.String(field(e.b, name), s)
 	}
 }
 
@@ -113,7 +113,7 @@ func (e *requestEncoder) texts(name string, list []string) {
 		if i > 0 {
 			e.b = append(e.b, ',')
 		}
-		e.b = appendString(e.b, s)
+		e.b = jsonwrite.String(e.b, s)
 	}
 	e.b = append(e.b, ']')
 }
@@ -176,6 +176,3 @@ func (e *requestEncoder) fail(err error) {
 		e.err = err
 	}
 }
-
-// appendString appends a text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte { return jsonwrite.String(dst, s) }

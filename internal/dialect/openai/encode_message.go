@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,7 +26,7 @@ func (e *requestEncoder) messages() {
 	e.b = append(field(e.b, "messages"), '[')
 	if lead != "" {
 		e.begin("system", "")
-		e.b = append(appendString(e.b, lead), '}')
+		e.b = append(jsonwrite.String(e.b, lead), '}')
 	}
 	for i := range e.in.Messages {
 		m := &e.in.Messages[i]
@@ -54,7 +55,7 @@ func (e *requestEncoder) messages() {
 func (e *requestEncoder) begin(role, name string) {
 	e.b = append(append(append(comma(e.b), `{"role":"`...), role...), '"')
 	if name != "" && e.takes(llm.FieldName) {
-		e.b = appendString(append(e.b, `,"name":`...), name)
+		e.b = jsonwrite.String(append(e.b, `,"name":`...), name)
 	}
 	e.b = append(e.b, `,"content":`...)
 }
@@ -157,7 +158,7 @@ func (e *requestEncoder) result(b *llm.Block) []llm.Block {
 		e.b = append(e.b, `""`...)
 	}
 	if id := e.callID(r.CallID); id != "" {
-		e.b = appendString(append(e.b, `,"tool_call_id":`...), id)
+		e.b = jsonwrite.String(append(e.b, `,"tool_call_id":`...), id)
 	}
 	e.b, e.last = append(e.b, '}'), "tool"
 	return rest
@@ -206,7 +207,7 @@ func (e *requestEncoder) joined(blocks []llm.Block, join string) bool {
 		}
 		text = strings.Join(texts, join)
 	}
-	e.b = appendString(e.b, text)
+	e.b = jsonwrite.String(e.b, text)
 	return true
 }
 
@@ -217,16 +218,16 @@ func (e *requestEncoder) part(b *llm.Block) {
 	switch b.Kind {
 	case llm.Text:
 		e.drops.If(len(b.Citations) > 0, llm.FieldCitations)
-		e.b = appendString(append(comma(e.b), `{"type":"text","text":`...), b.Text)
+		e.b = jsonwrite.String(append(comma(e.b), `{"type":"text","text":`...), b.Text)
 		e.mark(b.Cache)
 		return
 	case llm.Refusal:
 		p, ok = part{Type: "refusal", Refusal: &b.Text}, true
 	case llm.Media:
 		if p, ok = e.media(b.Media); p.ImageURL != nil {
-			e.b = appendString(append(comma(e.b), `{"type":"image_url","image_url":{"url":`...), p.ImageURL.URL)
+			e.b = jsonwrite.String(append(comma(e.b), `{"type":"image_url","image_url":{"url":`...), p.ImageURL.URL)
 			if p.ImageURL.Detail != "" {
-				e.b = appendString(append(e.b, `,"detail":`...), p.ImageURL.Detail)
+				e.b = jsonwrite.String(append(e.b, `,"detail":`...), p.ImageURL.Detail)
 			}
 			e.b = append(e.b, '}')
 			e.mark(b.Cache)
@@ -331,14 +332,14 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 		}
 	}
 	if refused {
-		e.b = appendString(append(e.b, `,"refusal":`...), refusal)
+		e.b = jsonwrite.String(append(e.b, `,"refusal":`...), refusal)
 	}
 	if sound != "" {
-		e.b = append(appendString(append(e.b, `,"audio":{"id":`...), sound), '}')
+		e.b = append(jsonwrite.String(append(e.b, `,"audio":{"id":`...), sound), '}')
 	}
 	e.toolCalls()
 	if len(e.thought) > 0 {
-		e.b = appendString(append(e.b, `,"reasoning_content":`...), strings.Join(e.thought, ""))
+		e.b = jsonwrite.String(append(e.b, `,"reasoning_content":`...), strings.Join(e.thought, ""))
 	}
 	e.other("reasoning_details", len(e.details) > 0, e.details)
 	e.b = append(e.b, '}')
@@ -356,9 +357,9 @@ func (e *requestEncoder) toolCalls() {
 			e.b = append(comma(e.b), e.marshal(c)...)
 			continue
 		}
-		e.b = appendString(append(comma(e.b), `{"id":`...), string(c.ID))
-		e.b = appendString(append(e.b, `,"type":"function","function":{"name":`...), c.Function.Name)
-		e.b = append(appendString(append(e.b, `,"arguments":`...), string(c.Function.Arguments)), "}}"...)
+		e.b = jsonwrite.String(append(comma(e.b), `{"id":`...), string(c.ID))
+		e.b = jsonwrite.String(append(e.b, `,"type":"function","function":{"name":`...), c.Function.Name)
+		e.b = append(jsonwrite.String(append(e.b, `,"arguments":`...), string(c.Function.Arguments)), "}}"...)
 	}
 	if len(e.calls) > 0 {
 		e.b = append(e.b, ']')

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -79,13 +80,13 @@ func appendTexts(b []byte, c *llm.Candidate) (out []byte, refused bool) {
 	}
 	b = append(b, `,"content":`...)
 	if spoken || !calls && !refused {
-		b = appendString(b, text)
+		b = jsonwrite.String(b, text)
 	} else {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"refusal":`...)
 	if refused {
-		b = appendString(b, refusal)
+		b = jsonwrite.String(b, refusal)
 	} else {
 		b = append(b, "null"...)
 	}
@@ -123,10 +124,10 @@ func appendAnnotation(b []byte, c *llm.Citation, start int) []byte {
 	}
 	b = strconv.AppendInt(append(b, `{"type":"url_citation","url_citation":{"start_index":`...), int64(from), 10)
 	b = strconv.AppendInt(append(b, `,"end_index":`...), int64(to), 10)
-	b = appendString(append(b, `,"url":`...), c.URL)
-	b = appendString(append(b, `,"title":`...), c.Title)
+	b = jsonwrite.String(append(b, `,"url":`...), c.URL)
+	b = jsonwrite.String(append(b, `,"title":`...), c.Title)
 	if c.Cited != "" {
-		b = appendString(append(b, `,"content":`...), c.Cited)
+		b = jsonwrite.String(append(b, `,"content":`...), c.Cited)
 	}
 	return append(b, "}}"...)
 }
@@ -142,7 +143,7 @@ func appendThinking(b []byte, blocks []llm.Block) []byte {
 		}
 	}
 	if text != "" {
-		b = appendString(append(b, `,"reasoning_content":`...), text)
+		b = jsonwrite.String(append(b, `,"reasoning_content":`...), text)
 	}
 	if !states {
 		return b
@@ -185,8 +186,8 @@ func appendCalls(b []byte, blocks []llm.Block, to *llm.Request) []byte {
 		case block.Kind != llm.ToolCall:
 		case functions:
 			if n == 0 {
-				b = appendString(append(b, `,"function_call":{"name":`...), block.Call.Name)
-				b = append(appendString(append(b, `,"arguments":`...), inputOf(&block.Call)), '}')
+				b = jsonwrite.String(append(b, `,"function_call":{"name":`...), block.Call.Name)
+				b = append(jsonwrite.String(append(b, `,"arguments":`...), inputOf(&block.Call)), '}')
 			}
 			n++
 		default:
@@ -201,7 +202,7 @@ func appendCalls(b []byte, blocks []llm.Block, to *llm.Request) []byte {
 			if one.Call.Custom, unwrap = customTo(to, &block.Call); unwrap {
 				one.Call.Input = llm.Unwrap(block.Call.Input)
 			}
-			b = appendString(appendCallHead(b, &one, pending), inputOf(&one.Call))
+			b = jsonwrite.String(appendCallHead(b, &one, pending), inputOf(&one.Call))
 			b = append(b, '}')
 			if own := extraContent(block.State); own != nil {
 				b = append(append(b, `,"extra_content":`...), own...)
@@ -254,14 +255,14 @@ func appendMedia(b []byte, blocks []llm.Block) []byte {
 
 func appendPicture(b []byte, a *llm.Attachment, index int) []byte {
 	b = strconv.AppendInt(append(b, `{"type":"image_url","index":`...), int64(index), 10)
-	b = appendString(append(b, `,"image_url":{"url":`...), a.Address("image/png"))
+	b = jsonwrite.String(append(b, `,"image_url":{"url":`...), a.Address("image/png"))
 	return append(b, "}}"...)
 }
 
 // appendSound appends a spoken answer. When its vendor forgets it is not known, so that it is never said to live on.
 func appendSound(b []byte, a *llm.Attachment) []byte {
-	b = appendString(append(b, `{"id":`...), a.FileID)
-	b = appendString(append(b, `,"expires_at":0,"data":`...), a.Data)
-	b = appendString(append(b, `,"transcript":`...), a.Text)
+	b = jsonwrite.String(append(b, `{"id":`...), a.FileID)
+	b = jsonwrite.String(append(b, `,"expires_at":0,"data":`...), a.Data)
+	b = jsonwrite.String(append(b, `,"transcript":`...), a.Text)
 	return append(b, '}')
 }

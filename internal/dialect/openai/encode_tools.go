@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -49,9 +50,9 @@ func (e *requestEncoder) tool(t *llm.Tool) {
 		e.drops.If(!plain, llm.FieldCustomTool)
 		b = e.appendFunction(b, name, description, llm.JSON(llm.WrappedSchema), nil)
 	default:
-		b = appendString(append(b, `{"type":"custom","custom":{"name":`...), name)
+		b = jsonwrite.String(append(b, `{"type":"custom","custom":{"name":`...), name)
 		if t.Description != "" {
-			b = appendString(append(b, `,"description":`...), t.Description)
+			b = jsonwrite.String(append(b, `,"description":`...), t.Description)
 		}
 		if string(t.Grammar) != "{}" {
 			b = e.appendValue(append(b, `,"format":`...), formatOf(t.Grammar))
@@ -72,16 +73,16 @@ func (e *requestEncoder) tool(t *llm.Tool) {
 func appendCache(b []byte, c *llm.Cache) []byte {
 	b = append(b, `,"cache_control":{"type":"ephemeral"`...)
 	if c.TTL != "" {
-		b = appendString(append(b, `,"ttl":`...), c.TTL)
+		b = jsonwrite.String(append(b, `,"ttl":`...), c.TTL)
 	}
 	return append(b, '}')
 }
 
 // appendFunction appends a tool that is a function, up to what comes beside it.
 func (e *requestEncoder) appendFunction(b []byte, name, description string, schema llm.JSON, strict *bool) []byte {
-	b = appendString(append(b, `{"type":"function","function":{"name":`...), name)
+	b = jsonwrite.String(append(b, `{"type":"function","function":{"name":`...), name)
 	if description != "" {
-		b = appendString(append(b, `,"description":`...), description)
+		b = jsonwrite.String(append(b, `,"description":`...), description)
 	}
 	switch {
 	case len(schema) == 0 && !e.vendor.openAI: // OpenAI's own idea is that no parameters are none
@@ -168,6 +169,6 @@ func formatOf(g llm.JSON) jsontext.Value {
 	if json.Unmarshal(g, &flat, jsonIn) != nil || flat.Type != "grammar" || flat.Syntax == "" {
 		return g
 	}
-	b := appendString([]byte(`{"type":"grammar","grammar":{"syntax":`), flat.Syntax)
-	return append(appendString(append(b, `,"definition":`...), flat.Definition), "}}"...)
+	b := jsonwrite.String([]byte(`{"type":"grammar","grammar":{"syntax":`), flat.Syntax)
+	return append(jsonwrite.String(append(b, `,"definition":`...), flat.Definition), "}}"...)
 }

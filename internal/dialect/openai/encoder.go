@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -128,15 +129,15 @@ func appendHead(b []byte, object string, to *llm.Request, o opening) []byte {
 	if o.model == "" {
 		o.model = to.Model
 	}
-	b = appendString(append(b, `{"id":`...), o.id)
+	b = jsonwrite.String(append(b, `{"id":`...), o.id)
 	b = append(append(append(b, `,"object":"`...), object...), `","created":`...)
 	b = strconv.AppendInt(b, o.created, 10)
-	b = appendString(append(b, `,"model":`...), o.model)
+	b = jsonwrite.String(append(b, `,"model":`...), o.model)
 	if tier := tierOf(o.tier); tier != "" {
-		b = appendString(append(b, `,"service_tier":`...), tier)
+		b = jsonwrite.String(append(b, `,"service_tier":`...), tier)
 	}
 	if o.fingerprint != "" {
-		b = appendString(append(b, `,"system_fingerprint":`...), o.fingerprint)
+		b = jsonwrite.String(append(b, `,"system_fingerprint":`...), o.fingerprint)
 	}
 	return append(b, `,"choices":`...)
 }
@@ -258,7 +259,7 @@ func (e *encoder) callHead(b []byte, o *openBlock, block *llm.Block) []byte {
 		if o.slot > 0 {
 			return e.ended(b) // there is no place for a second one
 		}
-		b = appendString(append(field(b, "function_call"), `{"name":`...), block.Call.Name)
+		b = jsonwrite.String(append(field(b, "function_call"), `{"name":`...), block.Call.Name)
 		return e.ended(append(b, `,"arguments":""}`...))
 	}
 	b = append(field(b, "tool_calls"), `[{"index":`...)
@@ -293,14 +294,14 @@ func appendCallHead(b []byte, block *llm.Block, pending []llm.Block) []byte {
 		}
 		id = llm.CarryID(id, carry...)
 	}
-	b = appendString(append(b, `"id":`...), id)
+	b = jsonwrite.String(append(b, `"id":`...), id)
 	kind, input := "function", "arguments"
 	if block.Call.Custom {
 		kind, input = "custom", "input"
 	}
 	b = append(append(b, `,"type":"`...), kind...)
 	b = append(append(append(b, `","`...), kind...), `":{"name":`...)
-	b = appendString(b, block.Call.Name)
+	b = jsonwrite.String(b, block.Call.Name)
 	return append(append(append(b, `,"`...), input...), `":`...)
 }
 
@@ -323,17 +324,17 @@ func (e *encoder) delta(b []byte, ev *llm.Event) ([]byte, error) {
 	switch o.kind {
 	case llm.Text:
 		o.of.runes += utf8.RuneCountInString(ev.Text)
-		b = appendString(field(b, "content"), ev.Text)
+		b = jsonwrite.String(field(b, "content"), ev.Text)
 	case llm.Refusal:
 		o.of.refused = true
-		b = appendString(field(b, "refusal"), ev.Text)
+		b = jsonwrite.String(field(b, "refusal"), ev.Text)
 	default:
 		if len(o.thought)+len(ev.Text) > dialect.MaxText {
 			return b, dialect.ErrTooLong
 		}
 		o.thought = append(o.thought, ev.Text...)
-		b = appendString(field(b, "reasoning_content"), ev.Text)
-		b = appendString(append(field(b, "reasoning_details"), `[{"type":"reasoning.text","text":`...), ev.Text)
+		b = jsonwrite.String(field(b, "reasoning_content"), ev.Text)
+		b = jsonwrite.String(append(field(b, "reasoning_details"), `[{"type":"reasoning.text","text":`...), ev.Text)
 		b = strconv.AppendInt(append(b, `,"index":`...), int64(o.slot), 10)
 		b = append(b, "}]"...)
 	}
@@ -348,7 +349,7 @@ func (e *encoder) input(b []byte, o *openBlock, candidate int, text string) []by
 			return b
 		}
 		b, _ = e.chunk(b, candidate)
-		b = appendString(append(field(b, "function_call"), `{"arguments":`...), text)
+		b = jsonwrite.String(append(field(b, "function_call"), `{"arguments":`...), text)
 		return e.ended(append(b, '}'))
 	}
 	b, _ = e.chunk(b, candidate)
@@ -359,7 +360,7 @@ func (e *encoder) input(b []byte, o *openBlock, candidate int, text string) []by
 	} else {
 		b = append(b, `,"function":{"arguments":`...)
 	}
-	return e.ended(append(appendString(b, text), "}}]"...))
+	return e.ended(append(jsonwrite.String(b, text), "}}]"...))
 }
 
 // sign gives thinking its state.

@@ -6,6 +6,7 @@ import (
 
 	"aihigress/internal/dialect/failure"
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 )
 
@@ -21,8 +22,8 @@ func (Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
 
 func appendError(b []byte, e *llm.Error) []byte {
 	kind, code := wordsOf(e)
-	b = appendString(append(b, `{"error":{"message":`...), e.Message)
-	b = appendString(append(b, `,"type":`...), kind)
+	b = jsonwrite.String(append(b, `{"error":{"message":`...), e.Message)
+	b = jsonwrite.String(append(b, `,"type":`...), kind)
 	b = appendNullable(append(b, `,"param":`...), e.Param)
 	b = appendNullable(append(b, `,"code":`...), code)
 	return append(b, "}}"...)
@@ -132,7 +133,7 @@ func appendNullable(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return appendString(dst, s)
+	return jsonwrite.String(dst, s)
 }
 
 // errorPaths covers the envelopes seen: OpenAI's; the same in a list (Gemini's compatibility layer); a text instead of the

@@ -12,6 +12,7 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/form"
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -193,7 +194,7 @@ func formFields(fields map[string]string) (*imageRequest, error) {
 			if in.Rest == nil {
 				in.Rest = map[string]jsontext.Value{}
 			}
-			in.Rest[name] = appendString(nil, value)
+			in.Rest[name] = jsonwrite.String(nil, value)
 		}
 		if err != nil {
 			return nil, &llm.RequestError{Param: name, Code: "invalid_type", Message: fmt.Sprintf("Invalid type for '%s'.", name)}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -104,7 +105,7 @@ func appendTokens(b []byte, list []llm.Logprob, refusal bool) []byte {
 
 // appendToken appends one without its end.
 func appendToken(b []byte, p *llm.Logprob) []byte {
-	b = appendString(append(b, `{"token":`...), p.Token)
+	b = jsonwrite.String(append(b, `{"token":`...), p.Token)
 	b = appendFloat(append(b, `,"logprob":`...), p.Logprob)
 	b = append(b, `,"bytes":`...)
 	if p.Bytes == nil {

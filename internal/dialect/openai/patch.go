@@ -2,6 +2,7 @@ package openai
 
 import (
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonwrite"
 )
 
 const includeUsage = `"include_usage":true`
@@ -13,7 +14,7 @@ func (r *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 	askUsage := p.AskUsage && r.facts.Stream && !r.facts.IncludeUsage
 	editModel := func() {
 		if p.Model != r.facts.Model {
-			e.replace(r.model, appendString(nil, p.Model))
+			e.replace(r.model, jsonwrite.String(nil, p.Model))
 		}
 		if askUsage && !r.options.present() {
 			e.replace(span{r.model.end, r.model.end}, []byte(`,"stream_options":{`+includeUsage+`}`))
