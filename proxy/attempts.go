@@ -367,6 +367,7 @@ func (c *call) outgoing(a *attempt) upstream.Call {
 		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
 		Header:  c.upstreamHeader(w),
 		Body:    w.body,
+		Lasting: !w.passes, // it was written for this attempt
 		Sending: a.sending,
 	}
 	if c.upload != nil && w.passes {

@@ -124,7 +124,7 @@ func (t *translation) another(body []byte) ([]byte, error) {
 	}
 	response, err := c.p.o.Upstream.Do(t.ctx, upstream.Call{
 		Provider: target.Route.Provider, Key: target.Key, Path: t.way.address.Path, Query: t.way.query,
-		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Sending: c.attempts.current.sending,
+		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Lasting: true, Sending: c.attempts.current.sending,
 	})
 	if err != nil {
 		return nil, &ended{c.unreached(t.ctx, err)}

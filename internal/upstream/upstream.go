@@ -138,6 +138,7 @@ type Call struct {
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
 	Body     [][]byte    // segments, sent one after the other; unchanged until Sending is idle, or for good without one
+	Lasting  bool        // they are unchanged for good with a Sending too, so that one that is whole is sent without a copy
 	Sending  *Sending    // is told what becomes of the body; may be nil
 	// Reader is sent in place of Body, once, and closed: what is too large for memory. Length is its length; negative is unknown.
 	Reader io.ReadCloser
@@ -164,24 +165,23 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := &http.Request{
-		Method: call.Method, URL: &target, Host: target.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
+	if call.Sending != nil {
+		trace.WroteRequest = call.Sending.wrote(began)
 	}
+	ctx = httptrace.WithClientTrace(ctx, trace)
+	request := new(http.Request).WithContext(ctx) // before all else is in it: a request is large to copy
+	request.Method, request.URL, request.Host, request.Header = call.Method, &target, target.Host, header
+	request.Proto, request.ProtoMajor, request.ProtoMinor = "HTTP/1.1", 1, 1
 	if request.Method == "" {
 		request.Method = http.MethodPost
 	}
 	if call.Reader != nil {
 		request.Body, request.ContentLength = call.Reader, max(call.Length, -1)
 	} else {
-		attach(request, call.Body, call.Sending)
+		attach(request, call.Body, call.Sending, call.Sending != nil && !call.Lasting)
 	}
-	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
-	if call.Sending != nil {
-		trace.WroteRequest = call.Sending.wrote(began)
-	}
-	ctx = httptrace.WithClientTrace(ctx, trace)
-	response, err := c.to(p, call.Key).RoundTrip(request.WithContext(ctx))
+	response, err := c.to(p, call.Key).RoundTrip(request)
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
