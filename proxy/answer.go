@@ -35,6 +35,7 @@ type answer struct {
 	mu     sync.Mutex
 	rc     *http.ResponseController
 	timer  *time.Timer
+	due    time.Time // when it fires: at what is due next, or sooner
 	closed bool
 
 	asked     bool // for an event stream
@@ -70,7 +71,8 @@ func newAnswer(c *call) *answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.timer = time.AfterFunc(time.Until(a.next()), a.tick)
+	a.due = a.next()
+	a.timer = time.AfterFunc(time.Until(a.due), a.tick)
 	return a
 }
 
@@ -257,6 +259,7 @@ func (a *answer) tick() {
 		return
 	}
 	now := time.Now()
+	a.due = time.Time{}
 	switch {
 	case !now.Before(a.total):
 		a.cancelCall(errTotal)
@@ -344,8 +347,10 @@ func (a *answer) next() time.Time {
 	return at
 }
 
+// rearm sets the timer for what is due next. One that fires sooner is left alone, and set anew by then: mostly the call is over.
 func (a *answer) rearm(now time.Time) {
-	if !a.closed {
-		a.timer.Reset(max(a.next().Sub(now), 0))
+	if at := a.next(); !a.closed && (a.due.IsZero() || at.Before(a.due)) {
+		a.due = at
+		a.timer.Reset(max(at.Sub(now), 0))
 	}
 }

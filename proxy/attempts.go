@@ -52,7 +52,7 @@ type attempt struct {
 	response *http.Response
 	err      error
 
-	rival // of one that runs beside another
+	*rival // of one that runs beside another, else nil
 
 	before *attempt // that was made before it
 }
@@ -325,7 +325,7 @@ func (c *call) try(a *attempt) (s *setback) {
 	if response != nil {
 		defer response.Body.Close()
 	}
-	if a.panicked != nil {
+	if a.rival != nil && a.panicked != nil {
 		panic(a.panicked)
 	}
 	c.p.o.Keys.Learn(a.target.Key, a.target.Route.UpstreamID, w.dialect.Name(), response.Header)
@@ -480,6 +480,8 @@ func (c *call) fail(f *failure) {
 	}
 }
 
+var onlyAttempt = []string{"1"}
+
 // name puts into the header who answered, at which attempt.
 func (c *call) name(h http.Header) {
 	if c.attempts.current == nil {
@@ -488,5 +490,8 @@ func (c *call) name(h http.Header) {
 	if w := c.answer.way; w != nil {
 		w.name(h)
 	}
-	h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
+	h["X-Aihigress-Attempts"] = onlyAttempt
+	if c.attempts.count != 1 {
+		h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
+	}
 }

@@ -174,6 +174,7 @@ func says(b *testing.B, answer []byte) (address string) {
 	}()
 	return listener.Addr().String()
 }
+
 // BenchmarkPairs is a call of 2 KB through the gateway, its books faked, for every pair of dialects: what a translation
 // costs beside the pair that passes through.
 func BenchmarkPairs(b *testing.B) {
