@@ -71,7 +71,8 @@ func newAnswer(c *call) *answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.due = a.next()
+	// No later than any limit of an attempt could be due: then it is seldom set again.
+	a.due = sooner(a.next(), start.Add(min(a.o.Idle, a.o.FirstToken, a.o.FirstByte)))
 	a.timer = time.AfterFunc(time.Until(a.due), a.tick)
 	return a
 }

@@ -165,14 +165,10 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
-	if call.Sending != nil {
-		trace.WroteRequest = call.Sending.wrote(began)
+	request := &http.Request{
+		Method: call.Method, URL: &target, Host: target.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	ctx = httptrace.WithClientTrace(ctx, trace)
-	request := new(http.Request).WithContext(ctx) // before all else is in it: a request is large to copy
-	request.Method, request.URL, request.Host, request.Header = call.Method, &target, target.Host, header
-	request.Proto, request.ProtoMajor, request.ProtoMinor = "HTTP/1.1", 1, 1
 	if request.Method == "" {
 		request.Method = http.MethodPost
 	}
@@ -181,7 +177,12 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	} else {
 		attach(request, call.Body, call.Sending, call.Sending != nil && !call.Lasting)
 	}
-	response, err := c.to(p, call.Key).RoundTrip(request)
+	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
+	if call.Sending != nil {
+		trace.WroteRequest = call.Sending.wrote(began)
+	}
+	ctx = httptrace.WithClientTrace(ctx, trace)
+	response, err := c.to(p, call.Key).RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
