@@ -44,6 +44,7 @@ type answer struct {
 	committed bool // the vendor's answer is on its way
 	over      bool // and all written
 	failed    error
+	ended     error // why the call was cancelled
 
 	cancelCall    context.CancelCauseFunc
 	cancelAttempt context.CancelCauseFunc
@@ -253,7 +254,7 @@ func (a *answer) tick() {
 	defer a.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil { // in this goroutine it would end the process
-			a.cancelCall(fmt.Errorf("panic while waiting: %v", p))
+			a.end(fmt.Errorf("panic while waiting: %v", p))
 		}
 	}()
 	if a.closed {
@@ -263,7 +264,7 @@ func (a *answer) tick() {
 	a.due = time.Time{}
 	switch {
 	case !now.Before(a.total):
-		a.cancelCall(errTotal)
+		a.end(errTotal)
 		return // nothing follows
 	case !a.first.IsZero() && !now.Before(a.first):
 		a.first = time.Time{}
@@ -277,11 +278,34 @@ func (a *answer) tick() {
 	}
 	if a.begun && a.stream && !now.Before(a.lastWrite.Add(a.o.KeepAlive)) {
 		if a.raw(now, a.keepAlive(), true) != nil {
-			a.cancelCall(errUnread)
+			a.end(errUnread)
 			return
 		}
 	}
 	a.rearm(now)
+}
+
+// end cancels the call.
+func (a *answer) end(cause error) {
+	a.ended = cause
+	a.cancelCall(cause)
+}
+
+// cancels has the call cancelled by another function from here on, also where it was meanwhile.
+func (a *answer) cancels(cancel context.CancelCauseFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cancelCall = cancel
+	if a.ended != nil {
+		cancel(a.ended)
+	}
+}
+
+// unread reports whether the call was cancelled since its caller takes nothing.
+func (a *answer) unread() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Is(a.ended, errUnread)
 }
 
 // begin sends the header of a stream before there is anything to stream.
@@ -295,7 +319,7 @@ func (a *answer) begin(now time.Time) {
 	}
 	a.w.WriteHeader(http.StatusOK)
 	if a.raw(now, a.keepAlive(), true) != nil {
-		a.cancelCall(errUnread)
+		a.end(errUnread)
 	}
 }
 

@@ -116,7 +116,7 @@ func (c *call) hedge(slow *attempt) *attempt {
 		a.end(health.Cancelled, 0, 0)
 		return nil
 	}
-	c.attempts.begin(a, w, c.ctx)
+	c.begin(a, w)
 	a.sending = &c.hedged
 	c.answer.attempt(c.p.o.FirstToken, func(cause error) {
 		slow.cancel(cause)

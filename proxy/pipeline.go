@@ -84,7 +84,7 @@ func (c *call) serve() {
 		c.w.Header()["Request-Id"] = c.idHeader // where its SDKs look
 	}
 	c.ctx, c.cancel = context.WithCancelCause(c.r.Context())
-	defer c.cancel(nil)
+	defer func() { c.cancel(nil) }()
 	defer c.end()
 	// Also a refusal waits for the body, in the server.
 	_ = http.NewResponseController(c.w).SetReadDeadline(start.Add(c.p.o.Read))
