@@ -35,6 +35,7 @@ type answer struct {
 	mu     sync.Mutex
 	rc     *http.ResponseController
 	timer  *time.Timer
+	due    time.Time // when it fires: at what is due next, or sooner
 	closed bool
 
 	asked     bool // for an event stream
@@ -43,6 +44,7 @@ type answer struct {
 	committed bool // the vendor's answer is on its way
 	over      bool // and all written
 	failed    error
+	ended     error // why the call was cancelled
 
 	cancelCall    context.CancelCauseFunc
 	cancelAttempt context.CancelCauseFunc
@@ -70,7 +72,9 @@ func newAnswer(c *call) *answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.timer = time.AfterFunc(time.Until(a.next()), a.tick)
+	// No later than any limit of an attempt could be due: then it is seldom set again.
+	a.due = sooner(a.next(), start.Add(min(a.o.Idle, a.o.FirstToken, a.o.FirstByte)))
+	a.timer = time.AfterFunc(time.Until(a.due), a.tick)
 	return a
 }
 
@@ -250,16 +254,17 @@ func (a *answer) tick() {
 	defer a.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil { // in this goroutine it would end the process
-			a.cancelCall(fmt.Errorf("panic while waiting: %v", p))
+			a.end(fmt.Errorf("panic while waiting: %v", p))
 		}
 	}()
 	if a.closed {
 		return
 	}
 	now := time.Now()
+	a.due = time.Time{}
 	switch {
 	case !now.Before(a.total):
-		a.cancelCall(errTotal)
+		a.end(errTotal)
 		return // nothing follows
 	case !a.first.IsZero() && !now.Before(a.first):
 		a.first = time.Time{}
@@ -273,11 +278,34 @@ func (a *answer) tick() {
 	}
 	if a.begun && a.stream && !now.Before(a.lastWrite.Add(a.o.KeepAlive)) {
 		if a.raw(now, a.keepAlive(), true) != nil {
-			a.cancelCall(errUnread)
+			a.end(errUnread)
 			return
 		}
 	}
 	a.rearm(now)
+}
+
+// end cancels the call.
+func (a *answer) end(cause error) {
+	a.ended = cause
+	a.cancelCall(cause)
+}
+
+// cancels has the call cancelled by another function from here on, also where it was meanwhile.
+func (a *answer) cancels(cancel context.CancelCauseFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cancelCall = cancel
+	if a.ended != nil {
+		cancel(a.ended)
+	}
+}
+
+// unread reports whether the call was cancelled since its caller takes nothing.
+func (a *answer) unread() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Is(a.ended, errUnread)
 }
 
 // begin sends the header of a stream before there is anything to stream.
@@ -291,7 +319,7 @@ func (a *answer) begin(now time.Time) {
 	}
 	a.w.WriteHeader(http.StatusOK)
 	if a.raw(now, a.keepAlive(), true) != nil {
-		a.cancelCall(errUnread)
+		a.end(errUnread)
 	}
 }
 
@@ -344,8 +372,10 @@ func (a *answer) next() time.Time {
 	return at
 }
 
+// rearm sets the timer for what is due next. One that fires sooner is left alone, and set anew by then: mostly the call is over.
 func (a *answer) rearm(now time.Time) {
-	if !a.closed {
-		a.timer.Reset(max(a.next().Sub(now), 0))
+	if at := a.next(); !a.closed && (a.due.IsZero() || at.Before(a.due)) {
+		a.due = at
+		a.timer.Reset(max(at.Sub(now), 0))
 	}
 }

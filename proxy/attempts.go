@@ -52,7 +52,7 @@ type attempt struct {
 	response *http.Response
 	err      error
 
-	rival // of one that runs beside another
+	*rival // of one that runs beside another, else nil
 
 	before *attempt // that was made before it
 }
@@ -151,11 +151,22 @@ func (a *progress) abandon() {
 	}
 }
 
-// begin counts an attempt, which goes the way from here on.
-func (a *progress) begin(made *attempt, w *way, parent context.Context) {
+// begin counts an attempt, which goes the way from here on. Most calls make one, which has the call's own context then: it is
+// replaced should another attempt follow, and one that may get a rival has its own.
+func (c *call) begin(made *attempt, w *way) {
 	made.way, made.started = w, time.Now()
-	made.ctx, made.cancel = context.WithCancelCause(parent)
-	a.count++
+	if made.ctx, made.cancel = c.ctx, c.cancel; c.attempts.count > 0 || c.hedges {
+		made.ctx, made.cancel = context.WithCancelCause(c.ctx)
+	}
+	c.attempts.count++
+}
+
+// renew gives the call another context where an attempt that is over had its own.
+func (c *call) renew(over *attempt) {
+	if over.ctx == c.ctx {
+		c.ctx, c.cancel = context.WithCancelCause(c.r.Context())
+		c.answer.cancels(c.cancel)
+	}
 }
 
 // end tells the board and the gate how the attempt ended. Only the first word counts.
@@ -229,6 +240,7 @@ func (c *call) attempt() {
 			return
 		}
 		c.answer.attemptOver()
+		c.renew(a)
 		c.attempts.note(s.status, s.failure.reason())
 		last = s
 		if final == nil && (s.scope == ofRequest && !c.asksOthers(s) || c.upload != nil && !c.upload.repeats()) {
@@ -284,7 +296,7 @@ func (c *call) choose(last *setback) (*attempt, error) {
 		a.end(health.Cancelled, 0, 0)
 		return nil, err
 	}
-	c.attempts.begin(a, w, c.ctx)
+	c.begin(a, w)
 	return a, nil
 }
 
@@ -325,7 +337,7 @@ func (c *call) try(a *attempt) (s *setback) {
 	if response != nil {
 		defer response.Body.Close()
 	}
-	if a.panicked != nil {
+	if a.rival != nil && a.panicked != nil {
 		panic(a.panicked)
 	}
 	c.p.o.Keys.Learn(a.target.Key, a.target.Route.UpstreamID, w.dialect.Name(), response.Header)
@@ -367,6 +379,7 @@ func (c *call) outgoing(a *attempt) upstream.Call {
 		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
 		Header:  c.upstreamHeader(w),
 		Body:    w.body,
+		Lasting: !w.passes, // it was written for this attempt
 		Sending: a.sending,
 	}
 	if c.upload != nil && w.passes {
@@ -437,7 +450,7 @@ func ownSetback(ctx context.Context) *setback {
 
 // gone reports whether the caller is, or takes nothing any more: not where it is the gateway that ends the call.
 func (c *call) gone() bool {
-	if errors.Is(context.Cause(c.ctx), errUnread) {
+	if c.answer != nil && c.answer.unread() {
 		return true
 	}
 	cause := context.Cause(c.r.Context())
@@ -479,6 +492,8 @@ func (c *call) fail(f *failure) {
 	}
 }
 
+var onlyAttempt = []string{"1"}
+
 // name puts into the header who answered, at which attempt.
 func (c *call) name(h http.Header) {
 	if c.attempts.current == nil {
@@ -487,5 +502,8 @@ func (c *call) name(h http.Header) {
 	if w := c.answer.way; w != nil {
 		w.name(h)
 	}
-	h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
+	h["X-Aihigress-Attempts"] = onlyAttempt
+	if c.attempts.count != 1 {
+		h["X-Aihigress-Attempts"] = []string{strconv.Itoa(c.attempts.count)}
+	}
 }

@@ -97,30 +97,34 @@ func (b *budget) wait(n int64) time.Duration {
 	return time.Duration(min(max(lacking/b.rate, shortestWait.Seconds()), longestWait.Seconds()) * float64(time.Second))
 }
 
-// readBody reads the request's body up to limit, in the time that patience allows for each read and by the end of until for
-// all of them: a caller may not send a byte now and then for ever. The caller frees it.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, patience time.Duration, until time.Time, memory *budget) (*body, error) {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+// readBody reads the request's body, in the time that a caller may be silent for each read and by the end of the call for all of
+// them: a caller may not send a byte now and then for ever. The call frees it.
+func (c *call) readBody() (*body, error) {
+	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, errCompressed
 	}
-	if r.ContentLength > limit {
+	limit := c.p.o.MaxBody
+	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	b := &body{budget: memory}
+	b := &body{budget: &c.p.bodies}
 	// One byte more than announced leaves room for the read that finds the end.
-	if err := b.grow(max(r.ContentLength, 0) + 1); err != nil {
+	if err := b.grow(max(c.r.ContentLength, 0) + 1); err != nil {
 		return nil, err
 	}
-	control := http.NewResponseController(w)
-	for {
-		_ = control.SetReadDeadline(sooner(time.Now().Add(patience), until)) // a server that knows no deadlines does without
+	control := http.NewResponseController(c.w)
+	first := !c.total.Before(c.event.StartedAt.Add(c.p.o.Read)) // the deadline that serve has set is right for the first read
+	for ; ; first = false {
+		if !first {
+			_ = control.SetReadDeadline(sooner(time.Now().Add(c.p.o.Read), c.total)) // a server that knows no deadlines does without
+		}
 		if len(b.bytes) == cap(b.bytes) {
 			if err := b.grow(min(2*int64(cap(b.bytes)), limit+1)); err != nil {
 				b.free(true)
 				return nil, err
 			}
 		}
-		n, err := r.Body.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		n, err := c.r.Body.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
 		switch {
 		case int64(len(b.bytes)) > limit:

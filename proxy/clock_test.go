@@ -198,6 +198,54 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
+// What ends a call ends its later attempts, also where it comes when one has failed and the next has not begun.
+func TestLaterAttemptsEndWithTheCall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name          string
+		fails, closes time.Duration // of the first attempt
+		takes         int           // writes that the caller takes
+		took          time.Duration
+		outcome       usage.Outcome
+	}{
+		{"by the clock", 15 * time.Second, 0, 9, 20 * time.Second, usage.UpstreamError},
+		{"between two attempts", 0, 25 * time.Second, 9, 25 * time.Second, usage.UpstreamError},
+		{"since the caller is deaf", 0, 15 * time.Second, 0, 15 * time.Second, usage.Cancelled},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := timed(t, llm.OpenAI, make([]timetable, 2))
+			attempts := 0
+			w.o.Upstream = upstreamFunc(func(ctx context.Context, _ upstream.Call) (*http.Response, error) {
+				if attempts++; attempts == 1 {
+					time.Sleep(tt.fails)
+					return &http.Response{StatusCode: 500, Body: slowlyClosed{strings.NewReader("{}"), tt.closes}}, nil
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(stream))
+			r.Header.Set("Authorization", "Bearer "+w.key)
+			r.Header.Set("X-Aihigress-Timeout-Ms", "20000")
+			start := time.Now()
+			proxy.New(w.o).ServeHTTP(&deaf{httptest.NewRecorder(), tt.takes}, r)
+			if e := w.only(); time.Since(start) != tt.took || attempts != 2 || e.Outcome != tt.outcome {
+				t.Errorf("%s: took %v, %d attempts: %+v", tt.name, time.Since(start), attempts, e)
+			}
+		})
+	}
+}
+
+// slowlyClosed is a body that takes its time to close.
+type slowlyClosed struct {
+	io.Reader
+	takes time.Duration
+}
+
+func (b slowlyClosed) Close() error {
+	time.Sleep(b.takes)
+	return nil
+}
+
 func everyMinute(n int) []line {
 	lines := make([]line, n)
 	for i := range lines {

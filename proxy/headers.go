@@ -59,7 +59,7 @@ func set(names ...string) map[string]struct{} {
 // upstreamHeader is what of the caller's header goes to the vendor. The values are shared, the map is not.
 func (c *call) upstreamHeader(w *way) http.Header {
 	in := c.r.Header
-	out := make(http.Header, len(in)+4)
+	out := make(http.Header, len(in)+2) // about as many stay behind as are added
 	copyHeader(out, in, keepFromUpstream, keepPrefixFromUpstream)
 	if !w.same {
 		for name := range out {
@@ -80,7 +80,7 @@ func (c *call) upstreamHeader(w *way) http.Header {
 		}
 	}
 	out["Accept-Encoding"] = identity // usage must be readable
-	out["X-Request-Id"] = []string{c.requestID}
+	out["X-Request-Id"] = c.idHeader
 	return out
 }
 

@@ -35,10 +35,10 @@ var errLost = errors.New("another attempt was faster")
 
 // A rival is what an attempt has that runs beside another one. Nobody but its goroutine touches it until done is closed.
 type rival struct {
-	done     chan struct{} // nil where it runs alone
-	content  bool          // an answer has begun
-	seen     llm.Usage     // what the vendor said so far
-	panicked error         // what is to end the call
+	done     chan struct{}
+	content  bool      // an answer has begun
+	seen     llm.Usage // what the vendor said so far
+	panicked error     // what is to end the call
 }
 
 // A loser is an attempt that another one was faster than.
@@ -51,7 +51,7 @@ type loser struct {
 // on with: the faster one, or one that failed. In that case the other one still runs, and is the next attempt of the call.
 func (c *call) send(a *attempt) *attempt {
 	c.answer.attempt(c.patience(a), a.cancel, a.way)
-	if a.done != nil { // it ran beside the one that failed
+	if a.rival != nil { // it ran beside the one that failed
 		<-a.done
 		return a
 	}
@@ -116,7 +116,7 @@ func (c *call) hedge(slow *attempt) *attempt {
 		a.end(health.Cancelled, 0, 0)
 		return nil
 	}
-	c.attempts.begin(a, w, c.ctx)
+	c.begin(a, w)
 	a.sending = &c.hedged
 	c.answer.attempt(c.p.o.FirstToken, func(cause error) {
 		slow.cancel(cause)
@@ -128,7 +128,7 @@ func (c *call) hedge(slow *attempt) *attempt {
 
 // race makes the call beside another one, up to where the answer begins.
 func (a *attempt) race(u Upstream, out upstream.Call) {
-	a.done = make(chan struct{})
+	a.rival = &rival{done: make(chan struct{})}
 	go func() { // waited for by whoever goes on with the attempt, or by lost
 		defer close(a.done)
 		defer func() {

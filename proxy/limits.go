@@ -59,8 +59,7 @@ func used(u llm.Usage) limit.Use {
 // visit takes room within the limits of a target's provider, for an attempt of so much. It tells how long there is none, and
 // which limit says so.
 func (c *call) visit(t *routing.Target, again bool) (*limit.Lease, time.Duration, *limit.Refusal) {
-	var room [2]limit.Claim
-	claims := t.Route.Provider.Claims(room[:0], c.key.UserID)
+	claims := t.Route.Provider.Claims(c.claimed[:0], c.key.UserID)
 	if len(claims) == 0 {
 		return nil, 0, nil
 	}

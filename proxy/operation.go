@@ -94,7 +94,7 @@ func (t *translation) replied() *setback {
 		return malformed(t.response.StatusCode)
 	}
 	defer func() { t.c.p.bodies.give(t.folded) }()
-	raw, err := t.read()
+	raw, err := t.read(nil)
 	if err != nil {
 		return t.stopped(err)
 	}
@@ -124,7 +124,7 @@ func (t *translation) another(body []byte) ([]byte, error) {
 	}
 	response, err := c.p.o.Upstream.Do(t.ctx, upstream.Call{
 		Provider: target.Route.Provider, Key: target.Key, Path: t.way.address.Path, Query: t.way.query,
-		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Sending: c.attempts.current.sending,
+		Header: c.upstreamHeader(t.way), Body: [][]byte{body}, Lasting: true, Sending: c.attempts.current.sending,
 	})
 	if err != nil {
 		return nil, &ended{c.unreached(t.ctx, err)}
@@ -134,7 +134,7 @@ func (t *translation) another(body []byte) ([]byte, error) {
 		return nil, &ended{c.refused(t.ctx, response, t.way.dialect)}
 	}
 	t.response = response
-	raw, err := t.read()
+	raw, err := t.read(nil)
 	if err != nil {
 		return nil, &ended{t.stopped(err)}
 	}

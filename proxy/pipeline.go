@@ -33,6 +33,7 @@ type call struct {
 	r         *http.Request
 	endpoint  *endpoint
 	requestID string
+	idHeader  []string // with it
 
 	ctx    context.Context // ends with the caller, the total limit, or the call
 	cancel context.CancelCauseFunc
@@ -70,18 +71,20 @@ type call struct {
 	event    usage.Event
 	settled  bool
 
-	planned [4]routing.Target // room for most plans
-	claimed [4]limit.Claim    // and for the limits of most calls
+	planned [2]routing.Target // room for most plans
+	claimed [2]limit.Claim    // and for what most calls claim of limits, at one time
 }
 
 // serve is the way of one request. Each step either hands on to the next or ends the call.
 func (c *call) serve() {
 	start := time.Now()
+	c.requestID = requestID(c.w, c.r)
+	c.idHeader = c.w.Header()["X-Request-Id"]
 	if c.endpoint.dialect.Name() == llm.Anthropic {
-		c.w.Header()["Request-Id"] = []string{c.requestID} // where its SDKs look
+		c.w.Header()["Request-Id"] = c.idHeader // where its SDKs look
 	}
 	c.ctx, c.cancel = context.WithCancelCause(c.r.Context())
-	defer c.cancel(nil)
+	defer func() { c.cancel(nil) }()
 	defer c.end()
 	// Also a refusal waits for the body, in the server.
 	_ = http.NewResponseController(c.w).SetReadDeadline(start.Add(c.p.o.Read))
@@ -154,7 +157,7 @@ func (c *call) scan() (err error) {
 	if c.endpoint.uploads(c.r) {
 		return c.receive()
 	}
-	if c.body, err = readBody(c.w, c.r, c.p.o.MaxBody, c.p.o.Read, c.total, &c.p.bodies); err != nil {
+	if c.body, err = c.readBody(); err != nil {
 		return err
 	}
 	c.scanned, err = c.endpoint.scanBody(c.body.bytes, c.at)

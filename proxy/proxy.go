@@ -105,7 +105,7 @@ type Options struct {
 	Keys     *keypool.Pool    // nil is one of this node alone
 
 	MaxBody          int64 // bytes of a request body; 64 MiB
-	MaxBodies        int64 // bytes of all bodies in memory, those of answers that are translated whole included; 1 GiB
+	MaxBodies        int64 // bytes of all bodies in memory, those of answers over 32 KiB that are translated whole included; 1 GiB
 	MaxAnswer        int64 // bytes of an answer that is translated whole; 64 MiB. What streams through is not bounded
 	MaxUpload        int64 // bytes of a multipart body; 64 MiB
 	MaxSpooled       int64 // bytes of all multipart bodies that are on disk; 4 GiB

@@ -86,7 +86,7 @@ func (p *Proxy) routes() *http.ServeMux {
 // forward serves an endpoint whose requests name the model in the body.
 func (p *Proxy) forward(e *endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := &call{p: p, w: w, r: r, endpoint: e, requestID: requestID(w, r)}
+		c := &call{p: p, w: w, r: r, endpoint: e}
 		c.serve()
 	}
 }
@@ -99,7 +99,7 @@ func (p *Proxy) forwardGemini(w http.ResponseWriter, r *http.Request) {
 		unknownPath(w, r)
 		return
 	}
-	c := &call{p: p, w: w, r: r, endpoint: e, requestID: requestID(w, r), at: dialect.At{Model: model, Stream: e.streams}}
+	c := &call{p: p, w: w, r: r, endpoint: e, at: dialect.At{Model: model, Stream: e.streams}}
 	c.serve()
 }
 
@@ -167,6 +167,8 @@ func requestID(w http.ResponseWriter, r *http.Request) string {
 			requestID = id.New[id.Request]().String()
 		}
 	}
-	w.Header()["X-Request-Id"] = []string{requestID}
+	if set := w.Header()["X-Request-Id"]; len(set) != 1 || set[0] != requestID {
+		w.Header()["X-Request-Id"] = []string{requestID}
+	}
 	return requestID
 }

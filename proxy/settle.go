@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aihigress/internal/llm"
+	"aihigress/internal/money"
 	"aihigress/internal/pricing"
 	"aihigress/internal/snapshot"
 	"aihigress/internal/upstream"
@@ -156,7 +157,8 @@ func (c *call) price(route *snapshot.Route) {
 		e.PriceVersion = route.PriceVersion
 	}
 	if priced {
-		e.Charge, e.Cost = &charge, &cost
+		paid := [2]money.Amount{charge, cost}
+		e.Charge, e.Cost = &paid[0], &paid[1]
 	}
 }
 

@@ -39,12 +39,12 @@ type translation struct {
 	events  *sse.Reader
 	decoder dialect.Decoder
 	encoder dialect.Encoder // nil where the caller wants the answer whole
-	fold    llm.Fold        // of a stream for such a caller
+	fold    *llm.Fold       // of a stream for such a caller
 	folded  int64           // bytes in it, which are taken of the budget
 	id      string          // of the answer, at the vendor
 	failed  *llm.Error      // what the vendor said in the middle of a stream
 
-	piece   *[pieceSize]byte // where out begins
+	piece   *[pieceSize]byte // where out begins; of a whole answer for a caller who wants it so, where it is read to
 	out     []byte           // encoded and not sent
 	scratch []byte
 	content bool // something came that the caller should see
@@ -66,6 +66,9 @@ func (t *translation) run(streams bool) *setback {
 	}()
 	if !streams {
 		return t.whole()
+	}
+	if t.encoder == nil {
+		t.fold = &llm.Fold{}
 	}
 	t.decoder = t.way.dialect.Decoder()
 	t.c.seen.reporter = t.decoder
@@ -324,7 +327,11 @@ func (t *translation) deliver(body []byte) *setback {
 
 // whole translates an answer that is not streamed.
 func (t *translation) whole() *setback {
-	raw, err := t.read()
+	var room []byte
+	if t.encoder == nil {
+		room = t.piece[:] // nothing points into it but the response, which is written before run returns
+	}
+	raw, err := t.read(room)
 	if err != nil {
 		return t.stopped(err)
 	}
@@ -356,20 +363,24 @@ func (t *translation) whole() *setback {
 	return nil
 }
 
-// read takes in a whole answer, within the budget of bodies.
-func (t *translation) read() ([]byte, error) {
-	var raw []byte
+// read takes in a whole answer: into room, or where it does not fit, within the budget of bodies.
+func (t *translation) read(room []byte) ([]byte, error) {
+	if t.response.ContentLength >= int64(len(room)) {
+		room = nil
+	}
+	raw, held := room[:0], int64(0)
 	for {
 		if len(raw) == cap(raw) {
 			size := max(pieceSize, 2*int64(cap(raw)))
 			if t.response.ContentLength >= int64(len(raw)) && t.response.ContentLength < t.c.p.o.MaxAnswer {
 				size = t.response.ContentLength + 1 // room for the read that finds the end
 			}
-			if size -= int64(cap(raw)); int64(cap(raw)) > t.c.p.o.MaxAnswer || !t.c.p.bodies.take(size) {
+			if held > t.c.p.o.MaxAnswer || !t.c.p.bodies.take(size-held) {
 				return nil, errTooLong
 			}
-			t.folded += size
-			raw = append(make([]byte, 0, int64(cap(raw))+size), raw...)
+			t.folded += size - held
+			held = size
+			raw = append(make([]byte, 0, size), raw...)
 		}
 		n, err := t.response.Body.Read(raw[len(raw):cap(raw)])
 		raw = raw[:len(raw)+n]

@@ -200,6 +200,9 @@ func (c *call) wantsArray() bool {
 // worded is a list of fields in the words of the caller, each once, fit for a header.
 func (c *call) worded(fields []llm.Field) string {
 	const maxLength = 1000
+	if len(fields) == 0 {
+		return ""
+	}
 	var list []byte
 	seen := make(map[string]struct{}, len(fields))
 	for _, f := range fields {
@@ -229,8 +232,8 @@ func headerSafe(name string) string {
 
 // name puts into the header who is asked, and what was left out for it.
 func (w *way) name(h http.Header) {
-	h["X-Aihigress-Provider"] = []string{w.route.Provider.Slug}
-	h["X-Aihigress-Model"] = []string{w.route.UpstreamID}
+	names := []string{w.route.Provider.Slug, w.route.UpstreamID}
+	h["X-Aihigress-Provider"], h["X-Aihigress-Model"] = names[0:1:1], names[1:2:2]
 	if w.dropped != "" {
 		h["X-Aihigress-Dropped"] = []string{w.dropped}
 	}

@@ -40,7 +40,7 @@ type Dialect interface {
 	FieldName(f llm.Field) string
 
 	// DecodeResponse reads an upstream's whole answer. The error wraps ErrMalformed, or is an *llm.Error where the answer
-	// is one.
+	// is one. The response may point into body, which is used again once it is written for the caller; nothing else may.
 	DecodeResponse(body []byte) (*llm.Response, error)
 	// EncodeResponse writes a whole answer for a caller, who asked with the request.
 	EncodeResponse(r *llm.Response, to *llm.Request) []byte

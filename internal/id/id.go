@@ -105,7 +105,9 @@ func (i Of[N]) IsZero() bool { return i.UUID == uuid.Nil }
 // String is the typed form: prefix, underscore, 26 characters.
 func (i Of[N]) String() string {
 	var n N
-	return n.prefix() + "_" + encoding.EncodeToString(i.UUID[:])
+	var room [32]byte // for a prefix of up to five letters
+	text := append(append(room[:0], n.prefix()...), '_')
+	return string(encoding.AppendEncode(text, i.UUID[:]))
 }
 
 // MarshalText writes the typed form; the zero identifier is the empty text.

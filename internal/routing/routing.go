@@ -3,6 +3,7 @@
 package routing
 
 import (
+	"slices"
 	"time"
 
 	"aihigress/internal/health"
@@ -238,6 +239,7 @@ func orderKeys(p Policy, targets []Target, bound bool, d *dice) {
 
 // assemble puts the targets into their order.
 func assemble(dst []Target, choices []choice, targets []Target) []Target {
+	dst = slices.Grow(dst, min(len(targets), MaxTargets))
 	start := len(dst)
 	for round := 0; len(dst)-start < MaxTargets; round++ {
 		found := false

@@ -43,18 +43,19 @@ func (s *Sending) wrote(call int32) func(httptrace.WroteRequestInfo) {
 	}
 }
 
-// attach makes segments the request's body.
-func attach(r *http.Request, segments [][]byte, sending *Sending) {
+// attach makes segments the request's body. Borrowed says that their memory is used again once sending is idle.
+func attach(r *http.Request, segments [][]byte, sending *Sending, borrowed bool) {
 	r.ContentLength = size(segments)
 	if r.ContentLength == 0 {
 		return
 	}
-	open := func() io.ReadCloser { return newBody(segments, sending) }
-	if whole, ok := single(segments, r.ContentLength, sending != nil); ok {
-		open = func() io.ReadCloser { return io.NopCloser(bytes.NewReader(whole)) }
+	if whole, ok := single(segments, r.ContentLength, borrowed); ok {
+		r.Body = io.NopCloser(bytes.NewReader(whole))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
+		return
 	}
-	r.Body = open()
-	r.GetBody = func() (io.ReadCloser, error) { return open(), nil }
+	r.Body = newBody(segments, sending)
+	r.GetBody = func() (io.ReadCloser, error) { return newBody(segments, sending), nil }
 }
 
 // single is the segments in one piece, where that is not too dear: a piece of their own if they are only borrowed.

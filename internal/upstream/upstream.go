@@ -138,6 +138,7 @@ type Call struct {
 	Query    url.Values
 	Header   http.Header // of the caller, filtered; Do changes it. Credentials in it are dropped
 	Body     [][]byte    // segments, sent one after the other; unchanged until Sending is idle, or for good without one
+	Lasting  bool        // they are unchanged for good with a Sending too, so that one that is whole is sent without a copy
 	Sending  *Sending    // is told what becomes of the body; may be nil
 	// Reader is sent in place of Body, once, and closed: what is too large for memory. Length is its length; negative is unknown.
 	Reader io.ReadCloser
@@ -174,7 +175,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*http.Response, error) {
 	if call.Reader != nil {
 		request.Body, request.ContentLength = call.Reader, max(call.Length, -1)
 	} else {
-		attach(request, call.Body, call.Sending)
+		attach(request, call.Body, call.Sending, call.Sending != nil && !call.Lasting)
 	}
 	trace := &httptrace.ClientTrace{GotConn: c.connections.of(p.Slug).got}
 	if call.Sending != nil {

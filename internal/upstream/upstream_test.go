@@ -194,10 +194,15 @@ func TestSendingTellsWhenABodyIsFree(t *testing.T) {
 	small := []byte("borrowed")
 	var second Sending
 	request := &http.Request{}
-	attach(request, [][]byte{small}, &second)
+	attach(request, [][]byte{small}, &second, true)
 	small[0] = 'B'
 	if got, err := io.ReadAll(request.Body); string(got) != "borrowed" || err != nil || !second.Idle() {
 		t.Errorf("a small body is not a copy: %q, %v", got, err)
+	}
+	attach(request, [][]byte{small}, &second, false)
+	small[0] = 'L'
+	if got, err := io.ReadAll(request.Body); string(got) != "Lorrowed" || err != nil || !second.Idle() {
+		t.Errorf("a lasting body is a copy: %q, %v", got, err)
 	}
 }
 
@@ -368,7 +373,7 @@ func TestBody(t *testing.T) {
 	for _, large := range []int{1, joinLimit} {
 		last := bytes.Repeat([]byte("z"), large)
 		r := &http.Request{}
-		attach(r, append(segments, last), nil)
+		attach(r, append(segments, last), nil, false)
 		again, err := r.GetBody()
 		if err != nil {
 			t.Fatal(err)

@@ -7,16 +7,12 @@ import (
 	"strings"
 )
 
-type clientKey struct{}
-
-func withFrame(ctx context.Context, e *event, client netip.Addr) context.Context {
-	return context.WithValue(context.WithValue(ctx, eventKey{}, e), clientKey{}, client)
-}
-
 // ClientIP is the caller's address, as far as trusted proxies tell it; the zero Addr where it is unknown.
 func ClientIP(ctx context.Context) netip.Addr {
-	addr, _ := ctx.Value(clientKey{}).(netip.Addr)
-	return addr
+	if f := frameOf(ctx); f != nil {
+		return f.client
+	}
+	return netip.Addr{}
 }
 
 // clientIP walks X-Forwarded-For from the nearest hop outwards and stops at the first address that is not a trusted

@@ -13,22 +13,20 @@ type event struct {
 	err   error
 }
 
-type eventKey struct{}
-
 // Note adds attributes to the request's log line. Bodies and secrets never belong there.
 func Note(ctx context.Context, attrs ...slog.Attr) {
-	if e, ok := ctx.Value(eventKey{}).(*event); ok {
-		e.mu.Lock()
-		e.attrs = append(e.attrs, attrs...)
-		e.mu.Unlock()
+	if f := frameOf(ctx); f != nil {
+		f.event.mu.Lock()
+		f.event.attrs = append(f.event.attrs, attrs...)
+		f.event.mu.Unlock()
 	}
 }
 
 // NoteError gives the request's log line the error that was answered as an internal one. The line is then an error.
 func NoteError(ctx context.Context, err error) {
-	if e, ok := ctx.Value(eventKey{}).(*event); ok {
-		e.mu.Lock()
-		e.err = err
-		e.mu.Unlock()
+	if f := frameOf(ctx); f != nil {
+		f.event.mu.Lock()
+		f.event.err = err
+		f.event.mu.Unlock()
 	}
 }

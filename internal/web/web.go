@@ -32,11 +32,12 @@ func Wrap(next http.Handler, o Options) http.Handler {
 		if !reqid.Valid(requestID) {
 			requestID = id.New[id.Request]().String()
 		}
-		e := &event{}
-		r = r.WithContext(withFrame(reqid.With(r.Context(), requestID), e, clientIP(r, o.Proxies)))
-		rec := &recorder{ResponseWriter: w}
-		rec.Header().Set("X-Request-Id", requestID)
-		rec.Header().Set("X-Content-Type-Options", "nosniff")
+		f := &frame{Context: reqid.With(r.Context(), requestID), client: clientIP(r, o.Proxies), recorder: recorder{ResponseWriter: w}}
+		e, rec := &f.event, &f.recorder
+		r = r.WithContext(f)
+		h := w.Header()
+		h["X-Request-Id"] = []string{requestID}
+		h["X-Content-Type-Options"] = noSniff
 		defer func() {
 			if p := recover(); p != nil {
 				rec.panicked(e, p)
@@ -49,6 +50,8 @@ func Wrap(next http.Handler, o Options) http.Handler {
 		next.ServeHTTP(rec, r)
 	})
 }
+
+var noSniff = []string{"nosniff"}
 
 // line writes the request's one log line: errors as errors, health checks and assets only when debugging.
 func (o Options) line(r *http.Request, rec *recorder, e *event, took time.Duration) {
