@@ -150,7 +150,7 @@ func (c *tally) check() {
 		}
 	}
 	c.t.Logf("%d passed; refused: %v", c.passed, c.refusals)
-	if c.passed < 40 || len(c.refusals) < 3 {
+	if c.passed < 40 || len(c.refusals) < 2 { // how the nodes' bursts meet differs from run to run
 		c.t.Errorf("%d passed, refused for %d reasons: nothing was tried", c.passed, len(c.refusals))
 	}
 }
@@ -160,6 +160,13 @@ func (c *tally) check() {
 // (1 + t/window) within any time t, and never more calls at once than the amount. Who was refused has taken nothing.
 func TestManyLimitsHoldOverNodes(t *testing.T) {
 	t.Parallel()
+	var mu sync.Mutex
+	reasons := map[string]bool{}
+	t.Cleanup(func() {
+		if len(reasons) < 3 {
+			t.Errorf("calls were only ever refused for %v", reasons)
+		}
+	})
 	for _, seed := range []uint64{1, 2, 3} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -195,6 +202,11 @@ func TestManyLimitsHoldOverNodes(t *testing.T) {
 				}
 			}
 			c.check()
+			mu.Lock()
+			defer mu.Unlock()
+			for reason := range c.refusals {
+				reasons[reason] = true
+			}
 		})
 	}
 }
