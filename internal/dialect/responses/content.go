@@ -286,11 +286,12 @@ func setPhase(b *llm.Block, phase string) {
 
 // phaseOf undoes setPhase.
 func phaseOf(b *llm.Block) string {
+	if b.Vendor != llm.Responses || b.Type != "" || len(b.Raw) == 0 {
+		return ""
+	}
 	var beside struct {
 		Phase string `json:"phase"`
 	}
-	if b.Vendor == llm.Responses && b.Type == "" && len(b.Raw) > 0 {
-		_ = json.Unmarshal(b.Raw, &beside, upstreams) // which setPhase made
-	}
+	_ = json.Unmarshal(b.Raw, &beside, upstreams) // which setPhase made
 	return beside.Phase
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -116,7 +117,8 @@ func appendShown(b []byte, to *llm.Request) []byte {
 // shown is the tools as answers repeat them: a function has its parameters and says whether it is strict.
 func shown(to *llm.Request) []toolShown {
 	all := []toolShown{}
-	for _, raw := range toolList(to, func(llm.Field) {}) {
+	list := append(appendTools([]byte{'['}, to, func(llm.Field) {}), ']')
+	for _, raw := range jsonscan.Elements(list) {
 		all = append(all, toolShown(raw))
 	}
 	return slices.Clip(all)
