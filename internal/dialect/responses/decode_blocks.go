@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -94,17 +95,17 @@ func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
-	var it item
-	if !d.read.item(d.ev.Item, &it) {
-		it = item{}
-		_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
+	it := &d.item
+	if !jsonread.Plain(d.ev.Item, it, jsonread.Within, (*item).readPlain) {
+		*it = item{}
+		_ = json.Unmarshal(d.ev.Item, it, upstreams) // what cannot be read now comes whole when it is done
 	}
 	switch it.Type {
 	case "message":
 		d.phase = it.Phase
 	case "function_call", "custom_tool_call":
 		if it.Name != "" && it.CallID != "" {
-			_, err := d.beginCall(&it, d.ev.Output, emit)
+			_, err := d.beginCall(it, d.ev.Output, emit)
 			return err
 		}
 	case "reasoning":
@@ -208,13 +209,13 @@ func (d *decoder) annotation(emit dialect.Emit) error {
 
 // itemDone takes a whole item: what of it has not come in pieces is passed on.
 func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) error {
-	var it item
+	it := &d.item
 	kind := ""
-	if d.read.item(raw, &it) {
+	if jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain) {
 		kind = it.Type
 	} else {
-		it, kind = item{}, typeOf(raw)
-		if err := json.Unmarshal(raw, &it, upstreams); err != nil && known(raw) {
+		*it, kind = item{}, typeOf(raw)
+		if err := json.Unmarshal(raw, it, upstreams); err != nil && known(raw) {
 			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 		}
 	}
@@ -222,14 +223,14 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 	switch kind {
 	case "message":
 		d.phase = it.Phase
-		err = d.messageDone(&it, output, emit)
+		err = d.messageDone(it, output, emit)
 		d.phase = ""
 	case "reasoning":
 		o := d.find(output, 0)
 		if o == nil {
 			o, err = d.begin(output, 0, llm.Block{Kind: llm.Thinking}, emit)
 		}
-		b := thinkingOf(&it)
+		b := thinkingOf(it)
 		if size, ended := d.early[place{output, 0}]; err == nil && ended {
 			o.size = max(o.size, size) // its state comes behind it, in a block of its own
 		}
@@ -240,7 +241,7 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 			err = d.tell(emit, llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
 		}
 	case "function_call", "custom_tool_call":
-		err = d.callDone(&it, output, emit)
+		err = d.callDone(it, output, emit)
 	case "":
 		return fmt.Errorf("%w: an item without a type", dialect.ErrMalformed)
 	default:
@@ -286,20 +287,15 @@ func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
 }
 
 func (d *decoder) messageDone(it *item, output int, emit dialect.Emit) error {
-	parts, ok := d.read.parts(nil, it.Content)
-	switch {
-	case ok:
-	case it.Content.Kind() == '"':
-		text, _ := textOf(it.Content)
-		parts = []part{{Type: "output_text", Text: &text}}
-	default:
-		parts = nil
-		if err := json.Unmarshal(it.Content, &parts, upstreams); err != nil && !isNull(it.Content) {
-			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
-		}
+	c := &it.Content
+	if err := c.settle(upstreams); err != nil && c.kind != '"' && !isNull(c.raw) {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
-	for i := range parts {
-		if err := d.partDone(&parts[i], output, i, emit); err != nil {
+	if c.kind == '"' {
+		return d.partDone(&part{Text: &c.text}, output, 0, emit)
+	}
+	for i := range c.parts {
+		if err := d.partDone(&c.parts[i], output, i, emit); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ type decoder struct {
 	refused bool
 	report  report
 	uses    int64
-	read    reader
+	item    item // memory for the one at hand
 }
 
 // place is a part of an item of the output.

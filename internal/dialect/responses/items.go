@@ -188,11 +188,12 @@ func (w *requestWriter) thinking(b *llm.Block) {
 		w.drops.If(b.Text != "" || !s.IsZero(), llm.FieldThinking)
 		return
 	}
-	it := item{Type: "reasoning", ID: s.ID, Sealed: s.Data, Summary: []part{}}
+	w.next()
+	w.b = append(appendSaid(append(w.b, `{"type":"reasoning"`...), `,"id":`, s.ID), `,"summary":[`...)
 	if b.Text != "" {
-		it.Summary = append(it.Summary, part{Type: "summary_text", Text: &b.Text})
+		w.b = append(appendString(append(w.b, `{"type":"summary_text","text":`...), b.Text), '}')
 	}
-	w.add(marshal(&it))
+	w.b = append(appendSaid(append(w.b, ']'), `,"encrypted_content":`, s.Data), '}')
 }
 
 // output writes what a tool returned: as a text where it is one. The dialect has no mark for errors, so their text says it.

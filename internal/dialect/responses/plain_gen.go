@@ -5,7 +5,7 @@ package responses
 import "aihigress/internal/dialect/jsonread"
 
 func (w *request) readPlain(r *jsonread.Reader) {
-	if *w = (request{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -17,7 +17,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 		case "instructions":
 			jsonread.String(&w.Instructions, r)
 		case "input":
-			jsonread.Value(&w.Input, r)
+			w.Input.readPlain(r)
 		case "tools":
 			jsonread.List(&w.Tools, r, jsonread.Value)
 		case "tool_choice":
@@ -95,7 +95,7 @@ func (w *event) readPlain(r *jsonread.Reader) {
 }
 
 func (w *item) readPlain(r *jsonread.Reader) {
-	if *w = (item{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -107,7 +107,7 @@ func (w *item) readPlain(r *jsonread.Reader) {
 		case "role":
 			jsonread.String(&w.Role, r)
 		case "content":
-			jsonread.Value(&w.Content, r)
+			w.Content.readPlain(r)
 		case "call_id":
 			jsonread.String(&w.CallID, r)
 		case "name":
@@ -119,7 +119,7 @@ func (w *item) readPlain(r *jsonread.Reader) {
 		case "input":
 			jsonread.OptionalString(&w.Input, r)
 		case "output":
-			jsonread.Value(&w.Output, r)
+			w.Output.readPlain(r)
 		case "summary":
 			jsonread.List(&w.Summary, r, (*part).readPlain)
 		case "encrypted_content":

@@ -1,10 +1,6 @@
 package responses
 
-import (
-	"aihigress/internal/dialect/jsonread"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "sync"
 
 //go:generate go run ../readgen request event item tool answerHead
 
@@ -13,22 +9,39 @@ func (e *event) reset() {
 	*e = event{Logprobs: e.Logprobs[:0], Annotation: e.Annotation[:0], Item: e.Item[:0], Response: e.Response[:0], Error: e.Error[:0]}
 }
 
-// reader reads items and parts that are as nearly all of them are, within a body that was validated as a whole and of which
-// they keep the memory. Where it says false the value has to be read with package json, which takes several times as long
-// and knows what is wrong.
-type reader struct {
-	list []part // memory for parts, used again
+// reset makes all of it empty and keeps the memory of parts.
+func (it *item) reset() {
+	it.Content.reset()
+	it.Output.reset()
+	*it = item{Content: it.Content, Output: it.Output, Summary: it.Summary[:0]}
 }
 
-// item reads an item whose fields are of the right types.
-func (rd *reader) item(raw jsontext.Value, it *item) bool {
-	return jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain)
+// forget keeps no text alive.
+func (it *item) forget() {
+	for _, parts := range [...][]part{it.Content.parts, it.Output.parts, it.Summary} {
+		clear(parts[:cap(parts)])
+	}
+	it.reset()
 }
 
-// parts reads a list of parts, in memory that is given.
-func (rd *reader) parts(all []part, raw jsontext.Value) ([]part, bool) {
-	ok := raw.Kind() == '[' && jsonread.Plain(raw, &all, jsonread.Within, readParts)
-	return all, ok
+// requests are large and short-lived: their memory is used again.
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// reset makes all of it empty and keeps the memory of lists that nothing points into.
+func (q *request) reset() {
+	q.Input.reset()
+	*q = request{Input: q.Input, Tools: q.Tools[:0], Include: q.Include[:0]}
 }
 
-func readParts(to *[]part, r *jsonread.Reader) { jsonread.List(to, r, (*part).readPlain) }
+// free gives the memory back, unless it is much.
+func (q *request) free() {
+	it := &q.Input.item
+	if cap(q.Input.blocks) > keepBlocks || max(cap(q.Tools), cap(q.Include), cap(it.Content.parts), cap(it.Output.parts), cap(it.Summary)) > keepParts {
+		return
+	}
+	clear(q.Tools[:cap(q.Tools)])
+	clear(q.Include[:cap(q.Include)])
+	it.forget()
+	q.reset()
+	requests.Put(q)
+}
