@@ -62,8 +62,9 @@ func (in *input) readPlain(r *jsonread.Reader) {
 		jsonread.List(&all, r, func(_ *struct{}, r *jsonread.Reader) {
 			place := r.Place()
 			in.item.readPlain(r)
+			raw := r.From(place)
 			if r.Kind() != 0 && in.err == nil { // else it is odd, and all is read again
-				in.err = in.place(r.From(place))
+				in.err = in.place(raw)
 			}
 		})
 	case 'n':
