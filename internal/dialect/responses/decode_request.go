@@ -51,7 +51,10 @@ func (q *request) decode() (*llm.Request, error) {
 		}
 	}
 	q.settings(r)
-	if err := q.tools(r); err != nil {
+	if err := q.Tools.read(r); err != nil {
+		return nil, err
+	}
+	if err := q.choice(r); err != nil {
 		return nil, err
 	}
 	if err := q.Input.read(); err != nil {

@@ -19,7 +19,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 		case "input":
 			w.Input.readPlain(r)
 		case "tools":
-			jsonread.List(&w.Tools, r, jsonread.Value)
+			w.Tools.readPlain(r)
 		case "tool_choice":
 			jsonread.Value(&w.Choice, r)
 		case "parallel_tool_calls":

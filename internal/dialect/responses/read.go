@@ -30,16 +30,16 @@ var requests = sync.Pool{New: func() any { return new(request) }}
 // reset makes all of it empty and keeps the memory of lists that nothing points into.
 func (q *request) reset() {
 	q.Input.reset()
-	*q = request{Input: q.Input, Tools: q.Tools[:0], Include: q.Include[:0]}
+	q.Tools.reset()
+	*q = request{Input: q.Input, Tools: q.Tools, Include: q.Include[:0]}
 }
 
 // free gives the memory back, unless it is much.
 func (q *request) free() {
 	it := &q.Input.item
-	if cap(q.Input.blocks) > keepBlocks || max(cap(q.Tools), cap(q.Include), cap(it.Content.parts), cap(it.Output.parts), cap(it.Summary)) > keepParts {
+	if cap(q.Input.blocks) > keepBlocks || max(cap(q.Tools.all), cap(q.Include), cap(it.Content.parts), cap(it.Output.parts), cap(it.Summary)) > keepParts {
 		return
 	}
-	clear(q.Tools[:cap(q.Tools)])
 	clear(q.Include[:cap(q.Include)])
 	it.forget()
 	q.reset()

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -39,89 +38,6 @@ func plainName(r *llm.Request, name string) string {
 		return name
 	}
 	return llm.ToolName(name)
-}
-
-// tools reads the tools and what is said of their use.
-func (q *request) tools(r *llm.Request) error {
-	for i, raw := range q.Tools {
-		if err := addTool(r, raw, llm.Namespace{}, refusal.Place{Within: "tools", Index: i}); err != nil {
-			return err
-		}
-	}
-	return q.choice(r)
-}
-
-func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at refusal.Place) error {
-	var t tool
-	var err error
-	if !jsonread.Plain(raw, &t, jsonread.Within, (*tool).readPlain) {
-		t = tool{}
-		err = json.Unmarshal(raw, &t, callers)
-	}
-	kind := t.Type
-	if err != nil {
-		kind = typeOf(raw) // the fields of a vendor's own tool may be anything
-	}
-	switch kind {
-	case "function", "custom", "namespace":
-	case "":
-		return refusal.Missing(at.Of(".type"))
-	default:
-		one := llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw}
-		if kind == localShell && r.ToolOf(localShell) == nil {
-			one = shellTool(raw)
-		}
-		r.Tools = append(r.Tools, one)
-		return nil
-	}
-	if err != nil {
-		return refusal.Undecoded(at.Of(""), err)
-	}
-	if t.Name == "" {
-		return refusal.Missing(at.Of(".name"))
-	}
-	switch kind {
-	case "namespace":
-		for i, member := range t.Tools {
-			if err := addTool(r, member, llm.Namespace{Name: t.Name, Description: t.Description}, at.In(".tools").At(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "custom":
-		grammar := keepValue(t.Format)
-		if grammar == nil {
-			grammar = llm.JSON("{}")
-		}
-		r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Grammar: grammar, Namespace: in})
-		toolExtra(r, joinName(in.Name, t.Name), t.Rest)
-		return nil
-	}
-	r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Schema: keepValue(t.Parameters), Strict: t.Strict, Namespace: in})
-	toolExtra(r, joinName(in.Name, t.Name), t.Rest)
-	return nil
-}
-
-// toolPath begins the paths of what is known of tools here alone. Its values are objects, by the tool's name.
-const toolPath = "tools[]."
-
-// toolExtra keeps what only this dialect says of a tool: defer_loading, output_schema.
-func toolExtra(r *llm.Request, tool string, fields map[string]jsontext.Value) {
-	for name, value := range fields {
-		if isNull(value) {
-			continue
-		}
-		of := toolExtras(r, name)
-		of[tool] = value
-		extra(r, toolPath+name, marshal(of))
-	}
-}
-
-// toolExtras is what is kept under one name, by tool.
-func toolExtras(r *llm.Request, name string) map[string]jsontext.Value {
-	of := map[string]jsontext.Value{}
-	_ = json.Unmarshal(r.Extra[toolPath+name], &of, upstreams) // nothing yet, or another dialect's
-	return of
 }
 
 // choiceObject is tool_choice where it is no word.

@@ -21,7 +21,7 @@ type request struct {
 	Stream       bool               `json:"stream,omitzero"`
 	Instructions string             `json:"instructions,omitzero"`
 	Input        input              `json:"input,omitzero"`
-	Tools        []jsontext.Value   `json:"tools,omitempty"`
+	Tools        tools              `json:"tools,omitzero"`
 	Choice       jsontext.Value     `json:"tool_choice,omitzero"`
 	Parallel     *bool              `json:"parallel_tool_calls,omitzero"`
 	Text         *textSettings      `json:"text,omitzero"`
