@@ -12,10 +12,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// find is the open block of a part of an item, or nil. Items of one block have part 0.
+// find is the open block of a part of an item, or nil: valid until another begins or ends. Items of one block have part 0.
 func (d *decoder) find(output, part int) *openBlock {
-	for _, o := range d.open {
-		if o.output == output && o.part == part {
+	for i := range d.open {
+		if o := &d.open[i]; o.output == output && o.part == part {
 			return o
 		}
 	}
@@ -44,9 +44,9 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 	if len(d.open) >= maxOpen || len(d.early) >= maxOpen {
 		return nil, fmt.Errorf("%w: more than %d items at once", dialect.ErrMalformed, maxOpen)
 	}
-	o := &openBlock{output: output, part: part, index: d.next, kind: b.Kind}
+	d.open = append(d.open, openBlock{output: output, part: part, index: d.next, kind: b.Kind})
 	d.next++
-	d.open = append(d.open, o)
+	o := &d.open[len(d.open)-1]
 	return o, d.tell(emit, llm.Event{Kind: llm.Open, Index: o.index, Block: b})
 }
 
@@ -71,7 +71,7 @@ func (d *decoder) closeAll(emit dialect.Emit) error {
 			return err
 		}
 	}
-	d.open = nil
+	d.open = d.open[:0]
 	return nil
 }
 
@@ -96,9 +96,9 @@ func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
 	it := &d.item
-	if !jsonread.Plain(d.ev.Item, it, jsonread.Within, (*item).readPlain) {
+	if !jsonread.Plain(d.ev.Item.Value, it, jsonread.Within, (*item).readPlain) {
 		*it = item{}
-		_ = json.Unmarshal(d.ev.Item, it, upstreams) // what cannot be read now comes whole when it is done
+		_ = json.Unmarshal(d.ev.Item.Value, it, upstreams) // what cannot be read now comes whole when it is done
 	}
 	switch it.Type {
 	case "message":
@@ -137,11 +137,11 @@ func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
 		}
 	}
 	d.refused = d.refused || kind == llm.Refusal
-	if err := d.pass(o, ev.Delta, emit); err != nil || len(ev.Logprobs) < 3 { // "[]" has none
+	if err := d.pass(o, ev.Delta, emit); err != nil || len(ev.Logprobs.Value) < 3 { // "[]" has none
 		return err
 	}
 	var probs []logprob
-	_ = json.Unmarshal(ev.Logprobs, &probs, upstreams) // what cannot be read is left out; the text counts
+	_ = json.Unmarshal(ev.Logprobs.Value, &probs, upstreams) // what cannot be read is left out; the text counts
 	if len(probs) == 0 {
 		return nil
 	}
@@ -193,7 +193,7 @@ func (d *decoder) callDelta(emit dialect.Emit) error {
 
 func (d *decoder) annotation(emit dialect.Emit) error {
 	o := d.find(d.ev.Output, d.ev.Content)
-	c, ok := citationOf(d.ev.Annotation)
+	c, ok := citationOf(d.ev.Annotation.Value)
 	if _, ended := d.early[place{d.ev.Output, d.ev.Content}]; !ok || ended || o != nil && o.kind != llm.Text {
 		return nil // it comes with the whole part as well
 	}

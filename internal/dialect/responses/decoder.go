@@ -25,14 +25,15 @@ type decoder struct {
 	ended   bool // Finished or Failed was emitted
 	failed  bool
 	next    int // index of the next block
-	open    []*openBlock
+	open    []openBlock
 	early   map[place]int // bytes of blocks that ended when another began, before their item was done
 	calls   bool          // the answer has calls
 	phase   string        // of the message at hand
 	refused bool
 	report  report
 	uses    int64
-	item    item // memory for the one at hand
+	item    item       // memory for the one at hand
+	head    answerHead // and for what a response object says
 }
 
 // place is a part of an item of the output.
@@ -53,16 +54,16 @@ type openBlock struct {
 
 // event is one event of a stream.
 type event struct {
-	Type       string         `json:"type"`
-	Output     int            `json:"output_index"`
-	Content    int            `json:"content_index"`
-	Summary    int            `json:"summary_index"`
-	Delta      string         `json:"delta"`
-	Logprobs   jsontext.Value `json:"logprobs"`
-	Annotation jsontext.Value `json:"annotation"`
-	Item       jsontext.Value `json:"item"`
-	Response   jsontext.Value `json:"response"`
-	Error      jsontext.Value `json:"error"`
+	Type       string `json:"type"`
+	Output     int    `json:"output_index"`
+	Content    int    `json:"content_index"`
+	Summary    int    `json:"summary_index"`
+	Delta      string `json:"delta"`
+	Logprobs   view   `json:"logprobs"`
+	Annotation view   `json:"annotation"`
+	Item       view   `json:"item"`
+	Response   view   `json:"response"`
+	Error      view   `json:"error"`
 }
 
 // Decoder implements dialect.Dialect.
@@ -103,7 +104,7 @@ func needed(kind string) bool {
 
 func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	ev := &d.ev
-	if ev.Type == "error" || ev.Type == "" && !isNull(ev.Error) {
+	if ev.Type == "error" || ev.Type == "" && !isNull(ev.Error.Value) {
 		return true, d.fail(data, emit)
 	}
 	switch ev.Type {
@@ -124,7 +125,7 @@ func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	case "response.output_item.added":
 		return false, d.itemAdded(emit)
 	case "response.output_item.done":
-		return false, d.itemDone(ev.Item, ev.Output, emit)
+		return false, d.itemDone(ev.Item.Value, ev.Output, emit)
 	case "response.output_text.delta":
 		return false, d.textDelta(llm.Text, emit)
 	case "response.refusal.delta":
@@ -157,24 +158,24 @@ func (d *decoder) alive(emit dialect.Emit) error {
 
 // answerHead is what a response object says of the answer as a whole.
 type answerHead struct {
-	ID         string           `json:"id"`
-	Model      string           `json:"model"`
-	Created    float64          `json:"created_at"`
-	Tier       string           `json:"service_tier"`
-	Status     string           `json:"status"`
-	Output     []jsontext.Value `json:"output"`
-	Incomplete *incomplete      `json:"incomplete_details"`
-	Usage      jsontext.Value   `json:"usage"`
-	Error      jsontext.Value   `json:"error"`
+	ID         string      `json:"id"`
+	Model      string      `json:"model"`
+	Created    float64     `json:"created_at"`
+	Tier       string      `json:"service_tier"`
+	Status     string      `json:"status"`
+	Output     output      `json:"output"`
+	Incomplete *incomplete `json:"incomplete_details"`
+	Usage      view        `json:"usage"`
+	Error      view        `json:"error"`
 }
 
 type incomplete struct {
 	Reason string `json:"reason"`
 }
 
-// read reads a response object. The error wraps dialect.ErrMalformed.
-func (h *answerHead) read(raw []byte) error {
-	if jsonread.Plain(raw, h, jsonread.Repeats, (*answerHead).readPlain) {
+// read reads a response object, of which it keeps views. The error wraps dialect.ErrMalformed.
+func (h *answerHead) read(raw []byte, rules jsonread.Rules) error {
+	if jsonread.Plain(raw, h, rules, (*answerHead).readPlain) {
 		return nil
 	}
 	*h = answerHead{}
@@ -184,18 +185,24 @@ func (h *answerHead) read(raw []byte) error {
 	return nil
 }
 
+// readHead reads what the event at hand says of the answer, if it does.
+func (d *decoder) readHead() error {
+	if d.head.reset(); isNull(d.ev.Response.Value) {
+		return nil
+	}
+	return d.head.read(d.ev.Response.Value, jsonread.Within)
+}
+
 // start begins the answer with the first event, which has the response object unless an upstream left it out.
 func (d *decoder) start(emit dialect.Emit) error {
 	if d.started {
 		return nil
 	}
 	d.started = true
-	var head answerHead
-	if !isNull(d.ev.Response) {
-		if err := head.read(d.ev.Response); err != nil {
-			return err
-		}
+	if err := d.readHead(); err != nil {
+		return err
 	}
+	head := &d.head
 	return d.tell(emit, llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
 }
 
@@ -218,15 +225,13 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	if err := d.start(emit); err != nil {
 		return err
 	}
-	var head answerHead
-	if !isNull(d.ev.Response) {
-		if err := head.read(d.ev.Response); err != nil {
-			return err
-		}
+	if err := d.readHead(); err != nil {
+		return err
 	}
+	head := &d.head
 	if d.next == 0 { // an upstream that tells the whole answer at the end
-		for i, raw := range head.Output {
-			if err := d.itemDone(raw, i, emit); err != nil {
+		for i, raw := range head.Output.items {
+			if err := d.itemDone(raw.Value, i, emit); err != nil {
 				return err
 			}
 		}
@@ -242,7 +247,7 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	if err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
 		return err
 	}
-	if now := reportOf(head.Usage); now.seen {
+	if now := reportOf(head.Usage.Value); now.seen {
 		d.report = now
 	}
 	if u, ok := d.Usage(); ok {

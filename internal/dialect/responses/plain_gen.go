@@ -63,7 +63,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 }
 
 func (w *event) readPlain(r *jsonread.Reader) {
-	if w.reset(); r.Null() {
+	if *w = (event{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -79,15 +79,15 @@ func (w *event) readPlain(r *jsonread.Reader) {
 		case "delta":
 			jsonread.String(&w.Delta, r)
 		case "logprobs":
-			jsonread.Value(&w.Logprobs, r)
+			w.Logprobs.readPlain(r)
 		case "annotation":
-			jsonread.Value(&w.Annotation, r)
+			w.Annotation.readPlain(r)
 		case "item":
-			jsonread.Value(&w.Item, r)
+			w.Item.readPlain(r)
 		case "response":
-			jsonread.Value(&w.Response, r)
+			w.Response.readPlain(r)
 		case "error":
-			jsonread.Value(&w.Error, r)
+			w.Error.readPlain(r)
 		default:
 			r.Ignore(m.Name)
 		}
@@ -161,7 +161,7 @@ func (w *tool) readPlain(r *jsonread.Reader) {
 }
 
 func (w *answerHead) readPlain(r *jsonread.Reader) {
-	if *w = (answerHead{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -177,13 +177,13 @@ func (w *answerHead) readPlain(r *jsonread.Reader) {
 		case "status":
 			jsonread.String(&w.Status, r)
 		case "output":
-			jsonread.List(&w.Output, r, jsonread.Value)
+			w.Output.readPlain(r)
 		case "incomplete_details":
 			jsonread.Optional(&w.Incomplete, r, (*incomplete).readPlain)
 		case "usage":
-			jsonread.Value(&w.Usage, r)
+			w.Usage.readPlain(r)
 		case "error":
-			jsonread.Value(&w.Error, r)
+			w.Error.readPlain(r)
 		default:
 			r.Ignore(m.Name)
 		}

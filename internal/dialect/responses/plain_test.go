@@ -18,9 +18,34 @@ var (
 	checkItem    = readtest.Of(jsonread.Within, (*settledItem).readPlain, upstreams)
 	checkContent = readtest.Of(jsonread.Within, (*settled).readPlain, upstreams)
 	checkTool    = readtest.Of(jsonread.Within, (*tool).readPlain, callers)
-	checkEvent   = readtest.Of(jsonread.Repeats|jsonread.Small, (*event).readPlain, upstreams)
-	checkHead    = readtest.Of(jsonread.Repeats, (*answerHead).readPlain, upstreams)
+	checkEvent   = readtest.Of(jsonread.Repeats|jsonread.Small, (*settledEvent).readPlain, upstreams)
+	checkHead    = readtest.Of(jsonread.Repeats, (*settledHead).readPlain, upstreams)
+	checkWithin  = readtest.Of(jsonread.Within, (*settledHead).readPlain, upstreams)
 )
+
+// settledEvent and settledHead have memory of their own for what is viewed.
+type (
+	settledEvent struct{ event }
+	settledHead  struct{ answerHead }
+)
+
+func (s *settledEvent) readPlain(r *jsonread.Reader) {
+	s.event.readPlain(r)
+	for _, v := range []*view{&s.Logprobs, &s.Annotation, &s.Item, &s.Response, &s.Error} {
+		v.Value = v.Clone()
+	}
+}
+
+func (s *settledHead) readPlain(r *jsonread.Reader) {
+	s.answerHead.readPlain(r)
+	for _, v := range []*view{&s.Usage, &s.Error} {
+		v.Value = v.Clone()
+	}
+	for i := range s.Output.items {
+		v := &s.Output.items[i]
+		v.Value = v.Clone()
+	}
+}
 
 // settled is content that was read to its end, however it was read.
 type settled struct {
@@ -143,7 +168,7 @@ var plainEvents = []string{
 }
 
 var plainHeads = []string{
-	`{"id":"r","model":"m","created_at":1700000000,"service_tier":"default","status":"incomplete","output":[{"type":"message"}],"incomplete_details":{"reason":"max_output_tokens","x":1},"usage":{"input_tokens":1},"error":null}`,
+	`{"id":"r","model":"m","created_at":1700000000,"service_tier":"default","status":"incomplete","output":[{"type":"message"}],"incomplete_details":{"reason":"max_output_tokens","x":1},"usage":{"input_tokens":1},"error":null}`, `{"id":"r","output":[],"usage":null}`, `{"id":"r","output":null}`,
 }
 
 func TestPlain(t *testing.T) {
@@ -155,6 +180,7 @@ func TestPlain(t *testing.T) {
 	readtest.Try(t, readtest.Seeds(t, true, nil, plainTools...), 75, checkTool)
 	readtest.Try(t, readtest.Seeds(t, false, apis, plainEvents...), 95, checkEvent)
 	readtest.Try(t, readtest.Seeds(t, false, apis, plainHeads...), 90, checkHead)
+	readtest.Try(t, readtest.Seeds(t, false, apis, plainHeads...), 90, checkWithin)
 }
 
 // Events of a stream are read into the memory of those before.

@@ -1,13 +1,54 @@
 package responses
 
-import "sync"
+import (
+	"sync"
+
+	"aihigress/internal/dialect/jsonread"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 //go:generate go run ../readgen request event item tool answerHead
 
-// reset makes all of it empty and keeps the memory of values.
-func (e *event) reset() {
-	*e = event{Logprobs: e.Logprobs[:0], Annotation: e.Annotation[:0], Item: e.Item[:0], Response: e.Response[:0], Error: e.Error[:0]}
+// view is a value as it stands in what it was read from, and valid as long as that is.
+type view struct{ jsontext.Value }
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (v *view) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	v.Value = raw.Clone()
+	return err
 }
+
+func (v *view) readPlain(r *jsonread.Reader) { v.Value = r.Raw() }
+
+// output is the items of an answer.
+type output struct {
+	set   bool
+	items []view
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *output) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var values []jsontext.Value
+	err := json.UnmarshalDecode(d, &values)
+	if *o = (output{set: values != nil}); o.set {
+		o.items = make([]view, 0, len(values))
+	}
+	for _, v := range values {
+		o.items = append(o.items, view{v})
+	}
+	return err
+}
+
+func (o *output) readPlain(r *jsonread.Reader) {
+	o.set = r.Kind() != 'n'
+	jsonread.List(&o.items, r, (*view).readPlain)
+}
+
+// reset makes all of it empty and keeps the memory of the list.
+func (h *answerHead) reset() { *h = answerHead{Output: output{items: h.Output.items[:0]}} }
 
 // reset makes all of it empty and keeps the memory of parts.
 func (it *item) reset() {
@@ -24,6 +65,17 @@ func (it *item) forget() {
 	it.reset()
 }
 
+// small reports whether the memory of parts is worth to be kept.
+func (it *item) small() bool {
+	return max(cap(it.Content.parts), cap(it.Output.parts), cap(it.Summary)) <= keepParts
+}
+
+// forget keeps no answer alive.
+func (h *answerHead) forget() {
+	clear(h.Output.items[:cap(h.Output.items)])
+	h.reset()
+}
+
 // requests are large and short-lived: their memory is used again.
 var requests = sync.Pool{New: func() any { return new(request) }}
 
@@ -36,12 +88,12 @@ func (q *request) reset() {
 
 // free gives the memory back, unless it is much.
 func (q *request) free() {
-	it := &q.Input.item
-	if cap(q.Input.blocks) > keepBlocks || max(cap(q.Tools.all), cap(q.Include), cap(it.Content.parts), cap(it.Output.parts), cap(it.Summary)) > keepParts {
+	in := &q.Input
+	if !in.item.small() || cap(in.blocks) > keepBlocks || max(cap(q.Tools.all), cap(q.Include)) > keepParts {
 		return
 	}
 	clear(q.Include[:cap(q.Include)])
-	it.forget()
+	in.item.forget()
 	q.reset()
 	requests.Put(q)
 }
