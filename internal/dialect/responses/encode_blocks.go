@@ -1,6 +1,10 @@
 package responses
 
-import "aihigress/internal/llm"
+import (
+	"slices"
+
+	"aihigress/internal/llm"
+)
 
 // openBlock begins what a block is here: a part of the message, or an item of its own.
 func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
@@ -12,7 +16,10 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	if b.Vendor == llm.Responses && b.Type != "" && len(b.Raw) > 0 { // the whole item
 		output, raw := e.count, oneLine(b.Raw)
 		e.count++
-		return e.done(e.added(dst, output, func(d []byte) []byte { return append(d, raw...) }), output, raw)
+		dst = e.added(dst, output, func(d []byte) []byte { return append(d, raw...) })
+		from := e.begin()
+		e.items = append(e.items, raw...)
+		return e.done(dst, output, from)
 	}
 	switch b.Kind {
 	case llm.Thinking, llm.ToolCall:
@@ -20,13 +27,13 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	case llm.Media:
 		if b.Media.Kind == llm.Image && b.Media.Data != "" { // what the dialect's own models answer pictures with
 			output, id := e.next("ig")
-			item := appendString([]byte(`{"type":"image_generation_call","id":`), id)
-			item = appendString(append(item, `,"status":"completed","result":`...), b.Media.Data)
-			item = append(item, '}')
 			dst = e.added(dst, output, func(d []byte) []byte {
 				return append(appendString(append(d, `{"type":"image_generation_call","id":`...), id), `,"status":"in_progress","result":null}`...)
 			})
-			dst = e.done(dst, output, item)
+			from := e.begin()
+			e.items = appendString(append(e.items, `{"type":"image_generation_call","id":`...), id)
+			e.items = append(appendString(append(e.items, `,"status":"completed","result":`...), b.Media.Data), '}')
+			dst = e.done(dst, output, from)
 		}
 	case llm.Text, llm.Refusal, llm.ToolResult, llm.Opaque:
 	}
@@ -34,7 +41,8 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 }
 
 func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
-	o := &openItem{block: ev.Index, b: ev.Block}
+	o := e.newItem()
+	o.block, o.b = ev.Index, ev.Block
 	prefix := "rs"
 	if o.b.Kind == llm.ToolCall {
 		prefix = "fc"
@@ -56,7 +64,7 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 		o.id = s.ID
 	}
 	e.open = append(e.open, o)
-	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", "") })
+	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", nil) })
 }
 
 // openPart begins a part of the message, and the message where there is none.
@@ -66,7 +74,8 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 		dst = e.closeMessage(dst)
 	}
 	if e.message == nil {
-		m := &message{phase: phase}
+		m := &e.said
+		*m = message{phase: phase, parts: m.parts[:0], text: m.text[:0], notes: m.notes[:0]}
 		m.output, m.id = e.next("msg")
 		e.message = m
 		dst = e.added(dst, m.output, func(b []byte) []byte {
@@ -77,10 +86,10 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	}
 	m := e.message
 	m.block, m.kind = block, kind
-	m.text.Reset()
+	m.text = m.text[:0]
 	m.notes, m.noted = m.notes[:0], 0
 	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
-		return appendPart(append(e.place(b), `,"part":`...), kind, "", nil, nil)
+		return appendPart(append(e.place(b), `,"part":`...), kind, nil, nil, nil)
 	})
 }
 
@@ -103,7 +112,7 @@ func (e *encoder) place(b []byte) []byte {
 }
 
 // appendPart appends a part of a message.
-func appendPart(b []byte, kind llm.Kind, text string, notes []byte, probs []llm.Logprob) []byte {
+func appendPart(b []byte, kind llm.Kind, text, notes []byte, probs []llm.Logprob) []byte {
 	if kind == llm.Refusal {
 		return append(appendString(append(b, `{"type":"refusal","refusal":`...), text), '}')
 	}
@@ -124,7 +133,7 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 		return dst
 	}
 	if m := e.message; m != nil && m.block == ev.Index {
-		m.text.WriteString(ev.Text)
+		m.text = append(m.text, ev.Text...)
 		e.held += len(ev.Text)
 		name := "response.output_text.delta"
 		if m.kind == llm.Refusal {
@@ -142,7 +151,7 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 	if o == nil {
 		return dst
 	}
-	o.text.WriteString(ev.Text)
+	o.text = append(o.text, ev.Text...)
 	e.held += len(ev.Text)
 	if o.b.Kind == llm.Thinking && !o.shown {
 		o.shown = true
@@ -153,10 +162,10 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 	if o.unwrap || o.shell {
 		return dst // the text in it is known at the end, and a command comes whole
 	}
-	return e.itemDelta(dst, o, ev.Text)
+	return itemDelta(e, dst, o, ev.Text)
 }
 
-func (e *encoder) itemDelta(dst []byte, o *openItem, text string) []byte {
+func itemDelta[T ~string | ~[]byte](e *encoder, dst []byte, o *openItem, text T) []byte {
 	name := "response.function_call_arguments.delta"
 	switch {
 	case o.b.Kind == llm.Thinking:
@@ -198,7 +207,7 @@ func (e *encoder) cite(dst []byte, ev *llm.Event) []byte {
 func (e *encoder) closeBlock(dst []byte, block int) []byte {
 	for i, o := range e.open {
 		if o.block == block {
-			e.open = append(e.open[:i], e.open[i+1:]...)
+			e.open = slices.Delete(e.open, i, i+1)
 			return e.closeItem(dst, o)
 		}
 	}
@@ -211,7 +220,7 @@ func (e *encoder) closeAll(dst []byte) []byte {
 	for _, o := range e.open {
 		dst = e.closeItem(dst, o)
 	}
-	e.open = nil
+	e.open = e.open[:0]
 	return dst
 }
 
@@ -220,7 +229,10 @@ func (e *encoder) closePart(dst []byte) []byte {
 	if m == nil || m.block < 0 {
 		return dst
 	}
-	text := m.text.String()
+	text := m.text
+	if !e.quiet {
+		dst = slices.Grow(dst, 3*(partRoom+len(text)+len(text)/8+len(m.notes)))
+	}
 	var probs []llm.Logprob
 	if m.kind == llm.Text {
 		probs, e.probs = e.probs, nil
@@ -255,23 +267,42 @@ func (e *encoder) closeMessage(dst []byte) []byte {
 		return dst
 	}
 	dst = e.closePart(dst)
-	item := append(append(m.appendHead(nil, "completed"), m.parts...), "]}"...)
+	from := e.begin()
+	e.items = append(append(m.appendHead(e.items, "completed"), m.parts...), "]}"...)
 	e.message, e.held = nil, 0
 	for _, o := range e.open {
-		e.held += o.text.Len()
+		e.held += len(o.text)
 	}
-	return e.done(dst, m.output, item)
+	return e.done(dst, m.output, from)
 }
 
+// partRoom is about how long an event is that tells a part, without its text.
+const partRoom = 256
+
+// newItem is an item in memory that was used before, where there is some.
+func (e *encoder) newItem() *openItem {
+	n := len(e.spare) - 1
+	if n < 0 {
+		return new(openItem)
+	}
+	o := e.spare[n]
+	e.spare = e.spare[:n]
+	return o
+}
+
+// closeItem ends an item, whose memory the next one uses.
 func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
-	text := o.text.String()
+	text := o.text
 	e.held -= len(text)
+	if !e.quiet {
+		dst = slices.Grow(dst, 3*(partRoom+len(text)+len(text)/8))
+	}
 	switch {
 	case o.b.Kind == llm.Thinking:
 		if e.quiet && o.b.State.Origin == llm.Responses && o.b.State.ID != "" {
 			o.id = o.b.State.ID
 		}
-		o.b.Text = text
+		o.b.Text = string(text)
 		if o.shown {
 			dst = e.event(dst, "response.reasoning_summary_text.done", func(b []byte) []byte {
 				return appendString(append(o.place(b), `,"text":`...), text)
@@ -282,8 +313,8 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		}
 	case o.custom:
 		if o.unwrap {
-			if text = llm.Unwrap(text); text != "" {
-				dst = e.itemDelta(dst, o, text)
+			if text = []byte(llm.Unwrap(string(text))); len(text) > 0 {
+				dst = itemDelta(e, dst, o, text)
 			}
 		}
 		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
@@ -291,9 +322,9 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		})
 	case o.shell:
 	default:
-		if text == "" {
-			text = "{}"
-			dst = e.itemDelta(dst, o, text)
+		if len(text) == 0 {
+			text = []byte("{}")
+			dst = itemDelta(e, dst, o, text)
 		}
 		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
 			_, name := splitName(e.to, o.b.Call.Name)
@@ -301,14 +332,19 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 			return appendString(append(b, `,"arguments":`...), text)
 		})
 	}
-	return e.done(dst, o.output, e.appendItem(nil, o, "completed", text))
+	from := e.begin()
+	e.items = e.appendItem(e.items, o, "completed", text)
+	dst = e.done(dst, o.output, from)
+	*o = openItem{text: o.text[:0]}
+	e.spare = append(e.spare, o)
+	return dst
 }
 
 // appendItem appends a reasoning item or a call.
-func (e *encoder) appendItem(b []byte, o *openItem, status, text string) []byte {
+func (e *encoder) appendItem(b []byte, o *openItem, status string, text []byte) []byte {
 	if o.b.Kind == llm.Thinking {
 		b = append(appendString(append(b, `{"type":"reasoning","id":`...), o.id), `,"summary":[`...)
-		if text != "" {
+		if len(text) > 0 {
 			b = append(appendString(append(b, `{"type":"summary_text","text":`...), text), '}')
 		}
 		b = append(b, ']')

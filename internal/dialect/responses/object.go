@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// settingsOf is what every response object repeats of its request: fields with a comma in front of each.
-func settingsOf(to *llm.Request) []byte {
+// appendSettings appends what every response object repeats of its request: fields with a comma in front of each.
+func appendSettings(b []byte, to *llm.Request) []byte {
 	if to == nil {
 		to = &llm.Request{}
 	}
@@ -21,7 +21,7 @@ func settingsOf(to *llm.Request) []byte {
 	for i := range to.Tools {
 		room += 128 + len(to.Tools[i].Description) + len(to.Tools[i].Schema)
 	}
-	b := append(make([]byte, 0, room), `,"background":false,"instructions":null,"max_output_tokens":`...)
+	b = append(slices.Grow(b, room), `,"background":false,"instructions":null,"max_output_tokens":`...)
 	b = appendCount(b, to.MaxTokens)
 	b = append(b, `,"max_tool_calls":null,"parallel_tool_calls":`...)
 	b = strconv.AppendBool(b, to.Parallel == nil || *to.Parallel)

@@ -349,7 +349,7 @@ func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 }
 
 // appendString appends a JSON string; bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
+func appendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst, _ = jsontext.AppendQuote(dst, s)
 	return dst
 }

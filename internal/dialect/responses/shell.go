@@ -92,9 +92,9 @@ func (in *input) shellOutputOf(it *item, raw jsontext.Value, at refusal.Place) (
 
 // appendAction appends what to run, from the arguments of a function's call. Where they cannot be read, the command is empty
 // and the caller says so to the model.
-func appendAction(b []byte, arguments string) []byte {
+func appendAction(b, arguments []byte) []byte {
 	a := shellAction{}
-	if json.Unmarshal([]byte(arguments), &a, upstreams) != nil {
+	if json.Unmarshal(arguments, &a, upstreams) != nil {
 		a = shellAction{}
 	}
 	var words []string
