@@ -257,8 +257,8 @@ func callOf(it *item, at refusal.Place) (llm.Block, error) {
 	if b.Call.Custom {
 		text = it.Input
 	}
-	if text != nil {
-		b.Call.Input = *text
+	if text.text != nil {
+		b.Call.Input = *text.text
 	}
 	return b, nil
 }

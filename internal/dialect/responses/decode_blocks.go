@@ -96,7 +96,7 @@ func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
 	it := &d.item
-	if !jsonread.Plain(d.ev.Item.Value, it, jsonread.Within, (*item).readPlain) {
+	if !jsonread.Plain(d.ev.Item.Value, it, jsonread.Within, (*item).readPlain) || !it.plain() {
 		*it = item{}
 		_ = json.Unmarshal(d.ev.Item.Value, it, upstreams) // what cannot be read now comes whole when it is done
 	}
@@ -211,7 +211,7 @@ func (d *decoder) annotation(emit dialect.Emit) error {
 func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) error {
 	it := &d.item
 	kind := ""
-	if jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain) {
+	if jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain) && it.plain() {
 		kind = it.Type
 	} else {
 		*it, kind = item{}, typeOf(raw)

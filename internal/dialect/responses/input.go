@@ -63,8 +63,12 @@ func (in *input) readPlain(r *jsonread.Reader) {
 			place := r.Place()
 			in.item.readPlain(r)
 			raw := r.From(place)
-			if r.Kind() != 0 && in.err == nil { // else it is odd, and all is read again
+			switch {
+			case r.Kind() == 0 || in.err != nil: // it is odd, and all is read again
+			case in.item.plain():
 				in.err = in.place(raw)
+			default:
+				in.err = in.readOdd(raw)
 			}
 		})
 	case 'n':
@@ -98,9 +102,14 @@ func (in *input) read() error {
 
 // readItem reads one item, within a body that was validated as a whole, and adds it.
 func (in *input) readItem(raw jsontext.Value) error {
-	if jsonread.Plain(raw, &in.item, jsonread.Within, (*item).readPlain) {
+	if jsonread.Plain(raw, &in.item, jsonread.Within, (*item).readPlain) && in.item.plain() {
 		return in.place(raw)
 	}
+	return in.readOdd(raw)
+}
+
+// readOdd reads an item that is not as most are.
+func (in *input) readOdd(raw jsontext.Value) error {
 	in.item = item{}
 	if err := json.Unmarshal(raw, &in.item, callers); err != nil {
 		message := refusal.Undecoded(fmt.Sprintf("input[%d]", in.items), err)

@@ -115,9 +115,9 @@ func (w *item) readPlain(r *jsonread.Reader) {
 		case "namespace":
 			jsonread.String(&w.Namespace, r)
 		case "arguments":
-			jsonread.OptionalString(&w.Arguments, r)
+			w.Arguments.readPlain(r)
 		case "input":
-			jsonread.OptionalString(&w.Input, r)
+			w.Input.readPlain(r)
 		case "output":
 			w.Output.readPlain(r)
 		case "summary":

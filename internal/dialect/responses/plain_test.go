@@ -89,7 +89,9 @@ func (s *settledItem) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 }
 
 func (s *settledItem) readPlain(r *jsonread.Reader) {
-	s.item.readPlain(r)
+	if s.item.readPlain(r); !s.plain() {
+		r.Odd()
+	}
 	s.settle()
 }
 
@@ -139,6 +141,7 @@ var plainRequests = []string{
 	{"type":"computer_call_output","output":{"type":"computer_screenshot"}},{"type":"custom_tool_call_output","call_id":"d","output":"r"},{"role":"user","content":""},{"id":"msg_1"}],"model":"m","instructions":"s"}`,
 	`{"model":"m","input":[{"role":"user","content":"a"},{"role":"nobody","content":"b"},{"role":"user"}]}`, `{"model":"m","input":[{"type":"function_call_output","call_id":"c"}]}`, `{"input":[{"role":"user"}]}`,
 	`{"model":"m","input":[{"role":"user","content":[{"type":"input_text"}]}],"tools":[{"type":"function"}]}`, `{"model":"m","input":[{"role":"user","content":[]},{"role":"user","content":"b"}],"instructions":"s"}`,
+	`{"model":"m","input":[{"type":"tool_search_call","call_id":"t","arguments":{"query":"x"}},{"role":"user","content":"a"},{"type":"function_call","call_id":"c","name":"f","arguments":7}]}`,
 	"{\"model\":\"m\",\"input\":[ {\"type\":\"a\"}\n, {\"type\" :\"b\"}\n]\n}",
 	`{"model":"m","input":[{"type":"local_shell_call","call_id":"l","action":{"command":["ls"]}},{"type":"local_shell_call_output","id":"l","output":"x"}]}`, `{"model":"m","input":[],"previous_response_id":"r"}`,
 }

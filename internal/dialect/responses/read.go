@@ -23,6 +23,30 @@ func (v *view) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 
 func (v *view) readPlain(r *jsonread.Reader) { v.Value = r.Raw() }
 
+// argument is what a call is made with: a text, or null. In calls of the vendor's own it may be something else.
+type argument struct {
+	text  *string
+	other bool
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (a *argument) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return json.UnmarshalDecode(d, &a.text)
+}
+
+func (a *argument) readPlain(r *jsonread.Reader) {
+	*a = argument{}
+	if kind := r.Kind(); kind == '"' || kind == 'n' {
+		jsonread.OptionalString(&a.text, r)
+		return
+	}
+	a.other = true
+	r.Raw()
+}
+
+// plain reports whether an item that was read is what package json would make of it.
+func (it *item) plain() bool { return !it.Arguments.other && !it.Input.other }
+
 // output is the items of an answer.
 type output struct {
 	set   bool

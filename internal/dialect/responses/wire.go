@@ -67,19 +67,19 @@ type reasoningSettings struct {
 
 // item is what input and output are lists of, as far as it means something outside the dialect.
 type item struct {
-	Type      string  `json:"type,omitzero"`
-	ID        string  `json:"id,omitzero"`
-	Role      string  `json:"role,omitzero"`
-	Content   content `json:"content,omitzero"`
-	CallID    string  `json:"call_id,omitzero"`
-	Name      string  `json:"name,omitzero"`
-	Namespace string  `json:"namespace,omitzero"`
-	Arguments *string `json:"arguments,omitzero"`
-	Input     *string `json:"input,omitzero"`
-	Output    content `json:"output,omitzero"`
-	Summary   []part  `json:"summary,omitzero"`
-	Sealed    string  `json:"encrypted_content,omitzero"`
-	Phase     string  `json:"phase,omitzero"` // of a message: commentary, final_answer
+	Type      string   `json:"type,omitzero"`
+	ID        string   `json:"id,omitzero"`
+	Role      string   `json:"role,omitzero"`
+	Content   content  `json:"content,omitzero"`
+	CallID    string   `json:"call_id,omitzero"`
+	Name      string   `json:"name,omitzero"`
+	Namespace string   `json:"namespace,omitzero"`
+	Arguments argument `json:"arguments,omitzero"`
+	Input     argument `json:"input,omitzero"`
+	Output    content  `json:"output,omitzero"`
+	Summary   []part   `json:"summary,omitzero"`
+	Sealed    string   `json:"encrypted_content,omitzero"`
+	Phase     string   `json:"phase,omitzero"` // of a message: commentary, final_answer
 }
 
 // part is a piece of an item's content.
