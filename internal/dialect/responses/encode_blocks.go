@@ -63,6 +63,10 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 	if s := o.b.State; o.b.Kind == llm.Thinking && s.Origin == llm.Responses && s.ID != "" {
 		o.id = s.ID
 	}
+	o.place = appendPlace(o.place[:0], o.id, o.output)
+	if o.b.Kind == llm.Thinking {
+		o.place = append(o.place, `,"summary_index":0`...)
+	}
 	e.open = append(e.open, o)
 	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", nil) })
 }
@@ -75,7 +79,7 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	}
 	if e.message == nil {
 		m := &e.said
-		*m = message{phase: phase, parts: m.parts[:0], text: m.text[:0], notes: m.notes[:0]}
+		*m = message{phase: phase, place: m.place[:0], parts: m.parts[:0], text: m.text[:0], notes: m.notes[:0]}
 		m.output, m.id = e.next("msg")
 		e.message = m
 		dst = e.added(dst, m.output, func(b []byte) []byte {
@@ -88,6 +92,7 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	m.block, m.kind = block, kind
 	m.text = m.text[:0]
 	m.notes, m.noted = m.notes[:0], 0
+	m.place = appendInt(append(appendPlace(m.place[:0], m.id, m.output), `,"content_index":`...), int64(m.count))
 	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
 		return appendPart(append(e.place(b), `,"part":`...), kind, nil, nil, nil)
 	})
@@ -104,12 +109,7 @@ func (m *message) appendHead(b []byte, status string) []byte {
 }
 
 // place appends where in the message the part at hand is.
-func (e *encoder) place(b []byte) []byte {
-	m := e.message
-	b = appendString(append(b, `,"item_id":`...), m.id)
-	b = appendInt(append(b, `,"output_index":`...), int64(m.output))
-	return appendInt(append(b, `,"content_index":`...), int64(m.count))
-}
+func (e *encoder) place(b []byte) []byte { return append(b, e.message.place...) }
 
 // appendPart appends a part of a message.
 func appendPart(b []byte, kind llm.Kind, text, notes []byte, probs []llm.Logprob) []byte {
@@ -156,7 +156,7 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 	if o.b.Kind == llm.Thinking && !o.shown {
 		o.shown = true
 		dst = e.event(dst, "response.reasoning_summary_part.added", func(b []byte) []byte {
-			return append(o.place(b), `,"part":{"type":"summary_text","text":""}`...)
+			return append(append(b, o.place...), `,"part":{"type":"summary_text","text":""}`...)
 		})
 	}
 	if o.unwrap || o.shell {
@@ -173,17 +173,12 @@ func itemDelta[T ~string | ~[]byte](e *encoder, dst []byte, o *openItem, text T)
 	case o.custom:
 		name = "response.custom_tool_call_input.delta"
 	}
-	return e.event(dst, name, func(b []byte) []byte { return appendString(append(o.place(b), `,"delta":`...), text) })
+	return e.event(dst, name, func(b []byte) []byte { return appendString(append(append(b, o.place...), `,"delta":`...), text) })
 }
 
-// place appends where the item is.
-func (o *openItem) place(b []byte) []byte {
-	b = appendString(append(b, `,"item_id":`...), o.id)
-	b = appendInt(append(b, `,"output_index":`...), int64(o.output))
-	if o.b.Kind == llm.Thinking {
-		b = append(b, `,"summary_index":0`...)
-	}
-	return b
+// appendPlace appends which item an event is about.
+func appendPlace(b []byte, id string, output int) []byte {
+	return appendInt(append(appendString(append(b, `,"item_id":`...), id), `,"output_index":`...), int64(output))
 }
 
 func (e *encoder) cite(dst []byte, ev *llm.Event) []byte {
@@ -305,10 +300,10 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		o.b.Text = string(text)
 		if o.shown {
 			dst = e.event(dst, "response.reasoning_summary_text.done", func(b []byte) []byte {
-				return appendString(append(o.place(b), `,"text":`...), text)
+				return appendString(append(append(b, o.place...), `,"text":`...), text)
 			})
 			dst = e.event(dst, "response.reasoning_summary_part.done", func(b []byte) []byte {
-				return append(appendString(append(o.place(b), `,"part":{"type":"summary_text","text":`...), text), '}')
+				return append(appendString(append(append(b, o.place...), `,"part":{"type":"summary_text","text":`...), text), '}')
 			})
 		}
 	case o.custom:
@@ -318,7 +313,7 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 			}
 		}
 		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
-			return appendString(append(o.place(b), `,"input":`...), text)
+			return appendString(append(append(b, o.place...), `,"input":`...), text)
 		})
 	case o.shell:
 	default:
@@ -328,14 +323,14 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		}
 		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
 			_, name := splitName(e.to, o.b.Call.Name)
-			b = appendString(append(o.place(b), `,"name":`...), name)
+			b = appendString(append(append(b, o.place...), `,"name":`...), name)
 			return appendString(append(b, `,"arguments":`...), text)
 		})
 	}
 	from := e.begin()
 	e.items = e.appendItem(e.items, o, "completed", text)
 	dst = e.done(dst, o.output, from)
-	*o = openItem{text: o.text[:0]}
+	*o = openItem{place: o.place[:0], text: o.text[:0]}
 	e.spare = append(e.spare, o)
 	return dst
 }

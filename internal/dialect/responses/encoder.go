@@ -60,7 +60,7 @@ func (e *encoder) take() {
 // free gives the memory back, unless it is much. The encoder goes on with none.
 func (e *encoder) free() {
 	p := e.pages
-	m := message{parts: p.said.parts[:0], text: p.said.text[:0], notes: p.said.notes[:0]}
+	m := message{place: p.said.place[:0], parts: p.said.parts[:0], text: p.said.text[:0], notes: p.said.notes[:0]}
 	size := cap(p.settings) + cap(p.items) + cap(m.parts) + cap(m.text) + cap(m.notes)
 	for _, o := range p.spare {
 		size += cap(o.text)
@@ -77,6 +77,7 @@ type message struct {
 	phase  string
 	output int
 	id     string
+	place  []byte // of the part at hand, as events tell it
 	parts  []byte // that are done
 	count  int
 	block  int // index of the block that is open, or -1
@@ -91,6 +92,7 @@ type openItem struct {
 	block  int
 	output int
 	id     string
+	place  []byte // as events tell it
 	b      llm.Block
 	custom bool
 	shell  bool // a call of the local shell
