@@ -71,6 +71,26 @@ func TestAppendNumber(t *testing.T) {
 	})
 }
 
+// A value that is taken as it is, is as package json writes it.
+func FuzzCompact(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,"b\n\"\\",true,null,-0,1.5E+3]}`, `{"a" :1}`, `"\/"`, `"\u0041"`, `"é "`, "\"\xff\"", `""`, ` 1`, `{"a":"b","a":"c"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, v []byte) {
+		if !jsontext.Value(v).IsValid(upstreams) {
+			compact(v) // and does not panic
+			return
+		}
+		want, err := jsontext.AppendFormat(nil, v, upstreams)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := appendValue(nil, v); string(got) != string(want) {
+			t.Errorf("%q is written as %q, want %q", v, got, want)
+		}
+	})
+}
+
 // Tools are written one by one as they are in a list of values.
 func TestAppendTools(t *testing.T) {
 	t.Parallel()
@@ -91,7 +111,7 @@ func TestAppendTools(t *testing.T) {
 		{nil, "", nil},
 	} {
 		var left llm.Drops
-		got := string(appendTools(nil, &llm.Request{Dialect: llm.Responses, Tools: tt.tools}, left.Add))
+		got := string(appendTools(nil, &llm.Request{Dialect: llm.Responses, Tools: tt.tools}, left.Add, appendTool))
 		if got != tt.want || !slices.Equal(left.Fields(), tt.left) {
 			t.Errorf("%s without %s, want\n%s without %s", got, left.Fields(), tt.want, tt.left)
 		}

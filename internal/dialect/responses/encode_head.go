@@ -8,7 +8,7 @@ func (w *requestWriter) head(q *request) {
 	from := len(w.b)
 	w.b = append(w.b, `,"tools":[`...)
 	first := len(w.b)
-	w.b = appendTools(w.b, w.r, w.drops.Add)
+	w.b = appendTools(w.b, w.r, w.drops.Add, appendTool)
 	if len(w.b) > first {
 		w.b = append(w.b, ']')
 		q.Choice = choiceValue(w.r)

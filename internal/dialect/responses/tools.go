@@ -94,8 +94,9 @@ func (q *request) choice(r *llm.Request) error {
 	return nil
 }
 
-// appendTools writes the tools of a request, as a list without its brackets. Left is told of those that have no place.
-func appendTools(dst []byte, r *llm.Request, left func(llm.Field)) []byte {
+// appendTools writes the tools of a request, as a list without its brackets. Left is told of those that have no place; one
+// writes a tool of the caller's that is in no namespace.
+func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]byte, *llm.Request, *llm.Tool) []byte) []byte {
 	for i := 0; i < len(r.Tools); i++ {
 		t := &r.Tools[i]
 		if t.Cache != nil {
@@ -118,7 +119,7 @@ func appendTools(dst []byte, r *llm.Request, left func(llm.Field)) []byte {
 			i--
 			dst = append(dst[:len(dst)-1], `]},`...)
 		default:
-			dst = append(appendTool(dst, r, t), ',')
+			dst = append(one(dst, r, t), ',')
 		}
 	}
 	return bytes.TrimSuffix(dst, []byte{','})
