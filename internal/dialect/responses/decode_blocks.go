@@ -75,14 +75,17 @@ func (d *decoder) closeAll(emit dialect.Emit) error {
 	return nil
 }
 
-// pass hands on a piece of text. Events are large: nothing of this one is written that is not new.
+// pass hands on a piece of text. Events are large: nothing of one behind another is written that is not new.
 func (d *decoder) pass(o *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	o.size += len(text)
-	d.piece.Kind, d.piece.Index, d.piece.Text = llm.Delta, o.index, text
-	return emit(&d.piece)
+	if d.out.Kind != llm.Delta {
+		d.out = llm.Event{Kind: llm.Delta}
+	}
+	d.out.Index, d.out.Text = o.index, text
+	return emit(&d.out)
 }
 
 // rest hands on what of a whole text was not.

@@ -20,7 +20,6 @@ const maxOpen = 1024
 type decoder struct {
 	ev      event
 	out     llm.Event // events escape to their consumer: one for all
-	piece   llm.Event // a Delta, of which only the place and the text change
 	started bool
 	ended   bool // Finished or Failed was emitted
 	failed  bool

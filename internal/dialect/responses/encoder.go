@@ -48,6 +48,9 @@ type pages struct {
 	said     message
 }
 
+// maxPages is the most of it that is kept, in bytes. Agents have many tools, which are told again with every answer.
+const maxPages = 256 << 10
+
 var pagePool = sync.Pool{New: func() any { return new(pages) }}
 
 // take takes memory.
@@ -65,7 +68,7 @@ func (e *encoder) free() {
 	for _, o := range p.spare {
 		size += cap(o.text)
 	}
-	if e.from != nil && size <= maxKept && len(p.spare) <= keepParts {
+	if e.from != nil && size <= maxPages && len(p.spare) <= keepParts {
 		*e.from = pages{settings: p.settings[:0], items: p.items[:0], open: p.open[:0], spare: p.spare, said: m}
 		pagePool.Put(e.from)
 	}
