@@ -31,6 +31,8 @@ type decoder struct {
 	refused bool
 	report  report
 	uses    int64
+	alike   *alike     // what was learned, or nil
+	learned int        // events, less those that were like them
 	item    item       // memory for the one at hand
 	head    answerHead // and for what a response object says
 }
@@ -76,9 +78,20 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	if d.ended {
 		return true, nil // what comes behind an error says it again
 	}
+	if d.readAlike(data) {
+		return d.decode(data, emit)
+	}
 	ev := &d.ev
 	if jsonread.Plain(data, ev, jsonread.Repeats|jsonread.Small, (*event).readPlain) {
-		return d.decode(data, emit)
+		done, err := d.decode(data, emit)
+		switch {
+		case err != nil:
+		case d.ended:
+			d.forget()
+		default:
+			d.learn(data)
+		}
+		return done, err
 	}
 	*ev = event{}
 	if err := json.Unmarshal(data, ev, upstreams); err != nil {
