@@ -61,7 +61,7 @@ func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 	}
 	finish, reason := head.finish(d.calls, d.refused)
 	_ = d.tell(take, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason})
-	d.report = reportOf(head.Usage.Value)
+	d.report.read(head.Usage.Value)
 	if u, ok := d.Usage(); ok {
 		_ = d.tell(take, llm.Event{Kind: llm.Used, Usage: u})
 	}

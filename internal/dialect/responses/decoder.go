@@ -5,11 +5,9 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
-	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxOpen bounds the calls that a stream may have open at once.
@@ -259,9 +257,7 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	if err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
 		return err
 	}
-	if now := reportOf(head.Usage.Value); now.seen {
-		d.report = now
-	}
+	d.report.read(head.Usage.Value)
 	if u, ok := d.Usage(); ok {
 		return d.tell(emit, llm.Event{Kind: llm.Used, Usage: u})
 	}
@@ -303,17 +299,4 @@ func (d *decoder) Usage() (llm.Usage, bool) {
 		u, _ = u.Clamp()
 	}
 	return u, credible
-}
-
-// reportOf reads a usage object.
-func reportOf(raw jsontext.Value) report {
-	var r report
-	if raw.Kind() != '{' {
-		return r
-	}
-	if err := jsonscan.Check(usagePaths, raw, &r); err != nil {
-		return report{}
-	}
-	r.seen = true
-	return r
 }
