@@ -66,10 +66,10 @@ func (c *content) settle(rules json.Options) (err error) {
 // empty reports whether there is none.
 func (c *content) empty() bool { return c.kind == 'n' || c.kind == 0 && isNull(c.raw) }
 
-// appendContent reads the content of a message, or what a tool returned.
+// appendContent reads the content of a message, or what a tool returned: up to what is wrong.
 func appendContent(blocks []llm.Block, c *content, at refusal.Place) ([]llm.Block, error) {
 	if err := c.settle(callers); err != nil {
-		return nil, refusal.Undecoded(at.Of(""), err)
+		return blocks, refusal.Undecoded(at.Of(""), err)
 	}
 	if c.kind == '"' {
 		return append(blocks, llm.Block{Kind: llm.Text, Text: c.text}), nil
@@ -77,7 +77,7 @@ func appendContent(blocks []llm.Block, c *content, at refusal.Place) ([]llm.Bloc
 	for i := range c.parts {
 		b, err := blockOf(&c.parts[i], at.At(i))
 		if err != nil {
-			return nil, err
+			return blocks, err
 		}
 		blocks = append(blocks, b)
 	}

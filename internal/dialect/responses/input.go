@@ -213,15 +213,12 @@ func (in *input) message(it *item, at refusal.Place) error {
 	}
 	in.add(role)
 	from := len(in.blocks)
-	blocks, err := appendContent(in.blocks, &it.Content, at.In(".content"))
-	if err != nil {
-		return err
+	var err error
+	in.blocks, err = appendContent(in.blocks, &it.Content, at.In(".content"))
+	for i := range in.blocks[from:] {
+		setPhase(&in.blocks[from+i], it.Phase)
 	}
-	in.blocks = blocks
-	for i := range blocks[from:] {
-		setPhase(&blocks[from+i], it.Phase)
-	}
-	return nil
+	return err
 }
 
 // resultOf is what a tool returned.

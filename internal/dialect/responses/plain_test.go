@@ -205,3 +205,33 @@ func FuzzPlainItem(f *testing.F) {
 func FuzzPlainEvent(f *testing.F) {
 	readtest.Fuzz(f, readtest.Seeds(f, false, nil, plainEvents...), checkEvent)
 }
+
+// What was read into memory that is used again keeps no text alive, whether it was right or wrong.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	for _, body := range plainRequests {
+		q := new(request)
+		if jsonread.Plain([]byte(body), q, 0, (*request).readPlain) {
+			_, _ = q.decode()
+		}
+		q.forget()
+		in := &q.Input
+		for _, b := range in.blocks[:cap(in.blocks)] {
+			if !reflect.ValueOf(b).IsZero() {
+				t.Errorf("%s leaves %+v", body, b)
+			}
+		}
+		for _, parts := range [][]part{in.item.Content.parts, in.item.Output.parts, in.item.Summary} {
+			for _, p := range parts[:cap(parts)] {
+				if !reflect.ValueOf(p).IsZero() {
+					t.Errorf("%s leaves %+v", body, p)
+				}
+			}
+		}
+		for _, tool := range q.Tools.all[:cap(q.Tools.all)] {
+			if !reflect.ValueOf(tool).IsZero() {
+				t.Errorf("%s leaves %+v", body, tool)
+			}
+		}
+	}
+}

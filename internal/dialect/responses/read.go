@@ -116,8 +116,13 @@ func (q *request) free() {
 	if !in.item.small() || cap(in.blocks) > keepBlocks || max(cap(q.Tools.all), cap(q.Include)) > keepParts {
 		return
 	}
-	clear(q.Include[:cap(q.Include)])
-	in.item.forget()
-	q.reset()
+	q.forget()
 	requests.Put(q)
+}
+
+// forget keeps no text alive.
+func (q *request) forget() {
+	clear(q.Include[:cap(q.Include)])
+	q.Input.item.forget()
+	q.reset()
 }
