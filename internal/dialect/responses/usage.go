@@ -76,17 +76,18 @@ func (r *report) read(raw jsontext.Value) {
 	}
 }
 
-func (r *report) readPlain(rd *jsonread.Reader) { r.readGroup(rd, "") }
+func (r *report) readPlain(rd *jsonread.Reader) { r.readGroup(rd, countGroups[""], countGroups) }
 
-func (r *report) readGroup(rd *jsonread.Reader, group string) {
-	names := countGroups[group]
+// readGroup reads an object that counts stand in, and those of its members that are such objects.
+func (r *report) readGroup(rd *jsonread.Reader, names map[string]reportField, groups map[string]map[string]reportField) {
 	for m := rd.Object(); rd.Next(&m); {
 		field, known := names[string(m.Name)]
+		inner := groups[string(m.Name)]
 		switch {
 		case known:
 			r.readCount(rd, field)
-		case group == "" && len(m.Name) > 0 && countGroups[string(m.Name)] != nil && rd.Kind() == '{':
-			r.readGroup(rd, string(m.Name))
+		case inner != nil && len(m.Name) > 0 && rd.Kind() == '{':
+			r.readGroup(rd, inner, nil)
 		default:
 			rd.Raw()
 		}
