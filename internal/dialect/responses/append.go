@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"aihigress/internal/dialect/jsonscan"
+	"aihigress/internal/dialect/jsonwrite"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -16,6 +17,15 @@ import (
 // What follows writes by hand what package json would write, in a fraction of the time.
 
 func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+// appendString appends a JSON string; bytes that are not UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte { return jsonwrite.String(dst, s) }
+
+// appendText appends a text that was put together as a JSON string.
+func appendText(dst, text []byte) []byte {
+	dst, _ = jsontext.AppendQuote(dst, text)
+	return dst
+}
 
 // appendOr appends a text, or null where it is empty.
 func appendOr(dst []byte, s string) []byte {

@@ -79,7 +79,7 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	}
 	if e.message == nil {
 		m := &e.said
-		*m = message{phase: phase, place: m.place[:0], parts: m.parts[:0], text: m.text[:0], notes: m.notes[:0]}
+		*m = message{phase: phase, place: m.place[:0], parts: m.parts[:0], text: m.text[:0], quoted: m.quoted[:0], notes: m.notes[:0]}
 		m.output, m.id = e.next("msg")
 		e.message = m
 		dst = e.added(dst, m.output, func(b []byte) []byte {
@@ -94,7 +94,7 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	m.notes, m.noted = m.notes[:0], 0
 	m.place = appendInt(append(appendPlace(m.place[:0], m.id, m.output), `,"content_index":`...), int64(m.count))
 	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
-		return appendPart(append(e.place(b), `,"part":`...), kind, nil, nil, nil)
+		return appendPart(append(e.place(b), `,"part":`...), kind, []byte(`""`), nil, nil)
 	})
 }
 
@@ -111,14 +111,14 @@ func (m *message) appendHead(b []byte, status string) []byte {
 // place appends where in the message the part at hand is.
 func (e *encoder) place(b []byte) []byte { return append(b, e.message.place...) }
 
-// appendPart appends a part of a message.
-func appendPart(b []byte, kind llm.Kind, text, notes []byte, probs []llm.Logprob) []byte {
+// appendPart appends a part of a message, with a text in quotes.
+func appendPart(b []byte, kind llm.Kind, quoted, notes []byte, probs []llm.Logprob) []byte {
 	if kind == llm.Refusal {
-		return append(appendString(append(b, `{"type":"refusal","refusal":`...), text), '}')
+		return append(append(append(b, `{"type":"refusal","refusal":`...), quoted...), '}')
 	}
 	b = append(append(b, `{"type":"output_text","annotations":[`...), notes...)
 	b = appendProbs(append(b, `],"logprobs":`...), probs)
-	return append(appendString(append(b, `,"text":`...), text), '}')
+	return append(append(append(b, `,"text":`...), quoted...), '}')
 }
 
 func appendProbs(b []byte, probs []llm.Logprob) []byte {
@@ -162,10 +162,10 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 	if o.unwrap || o.shell {
 		return dst // the text in it is known at the end, and a command comes whole
 	}
-	return itemDelta(e, dst, o, ev.Text)
+	return e.itemDelta(dst, o, ev.Text)
 }
 
-func itemDelta[T ~string | ~[]byte](e *encoder, dst []byte, o *openItem, text T) []byte {
+func (e *encoder) itemDelta(dst []byte, o *openItem, text string) []byte {
 	name := "response.function_call_arguments.delta"
 	switch {
 	case o.b.Kind == llm.Thinking:
@@ -224,9 +224,9 @@ func (e *encoder) closePart(dst []byte) []byte {
 	if m == nil || m.block < 0 {
 		return dst
 	}
-	text := m.text
+	m.quoted = appendText(m.quoted[:0], m.text)
 	if !e.quiet {
-		dst = slices.Grow(dst, 3*(partRoom+len(text)+len(text)/8+len(m.notes)))
+		dst = slices.Grow(dst, 3*(partRoom+len(m.quoted)+len(m.notes)))
 	}
 	var probs []llm.Logprob
 	if m.kind == llm.Text {
@@ -237,7 +237,7 @@ func (e *encoder) closePart(dst []byte) []byte {
 		name, field = "response.refusal.done", `,"refusal":`
 	}
 	dst = e.event(dst, name, func(b []byte) []byte {
-		b = appendString(append(e.place(b), field...), text)
+		b = append(append(e.place(b), field...), m.quoted...)
 		if m.kind == llm.Text {
 			b = appendProbs(append(b, `,"logprobs":`...), probs)
 		}
@@ -247,7 +247,7 @@ func (e *encoder) closePart(dst []byte) []byte {
 		m.parts = append(m.parts, ',')
 	}
 	from := len(m.parts)
-	m.parts = appendPart(m.parts, m.kind, text, m.notes, probs)
+	m.parts = appendPart(m.parts, m.kind, m.quoted, m.notes, probs)
 	dst = e.event(dst, "response.content_part.done", func(b []byte) []byte {
 		return append(append(e.place(b), `,"part":`...), m.parts[from:]...)
 	})
@@ -300,31 +300,32 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 		o.b.Text = string(text)
 		if o.shown {
 			dst = e.event(dst, "response.reasoning_summary_text.done", func(b []byte) []byte {
-				return appendString(append(append(b, o.place...), `,"text":`...), text)
+				return appendText(append(append(b, o.place...), `,"text":`...), text)
 			})
 			dst = e.event(dst, "response.reasoning_summary_part.done", func(b []byte) []byte {
-				return append(appendString(append(append(b, o.place...), `,"part":{"type":"summary_text","text":`...), text), '}')
+				return append(appendText(append(append(b, o.place...), `,"part":{"type":"summary_text","text":`...), text), '}')
 			})
 		}
 	case o.custom:
 		if o.unwrap {
-			if text = []byte(llm.Unwrap(string(text))); len(text) > 0 {
-				dst = itemDelta(e, dst, o, text)
+			whole := llm.Unwrap(string(text))
+			if text = []byte(whole); whole != "" {
+				dst = e.itemDelta(dst, o, whole)
 			}
 		}
 		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
-			return appendString(append(append(b, o.place...), `,"input":`...), text)
+			return appendText(append(append(b, o.place...), `,"input":`...), text)
 		})
 	case o.shell:
 	default:
 		if len(text) == 0 {
 			text = []byte("{}")
-			dst = itemDelta(e, dst, o, text)
+			dst = e.itemDelta(dst, o, "{}")
 		}
 		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
 			_, name := splitName(e.to, o.b.Call.Name)
 			b = appendString(append(append(b, o.place...), `,"name":`...), name)
-			return appendString(append(b, `,"arguments":`...), text)
+			return appendText(append(b, `,"arguments":`...), text)
 		})
 	}
 	from := e.begin()
@@ -340,7 +341,7 @@ func (e *encoder) appendItem(b []byte, o *openItem, status string, text []byte) 
 	if o.b.Kind == llm.Thinking {
 		b = append(appendString(append(b, `{"type":"reasoning","id":`...), o.id), `,"summary":[`...)
 		if len(text) > 0 {
-			b = append(appendString(append(b, `{"type":"summary_text","text":`...), text), '}')
+			b = append(appendText(append(b, `{"type":"summary_text","text":`...), text), '}')
 		}
 		b = append(b, ']')
 		sealed := o.b.State.Data
@@ -374,5 +375,5 @@ func (e *encoder) appendItem(b []byte, o *openItem, status string, text []byte) 
 	}
 	b = appendString(append(b, `,"call_id":`...), callID)
 	b = appendString(append(b, `,"name":`...), name)
-	return append(appendString(append(b, field...), text), '}')
+	return append(appendText(append(b, field...), text), '}')
 }

@@ -63,8 +63,8 @@ func (e *encoder) take() {
 // free gives the memory back, unless it is much. The encoder goes on with none.
 func (e *encoder) free() {
 	p := e.pages
-	m := message{place: p.said.place[:0], parts: p.said.parts[:0], text: p.said.text[:0], notes: p.said.notes[:0]}
-	size := cap(p.settings) + cap(p.items) + cap(m.parts) + cap(m.text) + cap(m.notes)
+	m := message{place: p.said.place[:0], parts: p.said.parts[:0], text: p.said.text[:0], quoted: p.said.quoted[:0], notes: p.said.notes[:0]}
+	size := cap(p.settings) + cap(p.items) + cap(m.parts) + cap(m.text) + cap(m.quoted) + cap(m.notes)
 	for _, o := range p.spare {
 		size += cap(o.text)
 	}
@@ -86,6 +86,7 @@ type message struct {
 	block  int // index of the block that is open, or -1
 	kind   llm.Kind
 	text   []byte
+	quoted []byte // the text, at the end
 	notes  []byte // annotations
 	noted  int
 }
