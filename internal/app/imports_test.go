@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"dialect/openai":     words("dialect dialect/failure dialect/form dialect/jsonread dialect/jsonscan dialect/jsonwrite dialect/refusal"),
 	"dialect/refusal":    words("dialect/jsonscan"),
 	"dialect/replay":     {},
-	"dialect/responses":  words("dialect dialect/failure dialect/jsonread dialect/jsonscan dialect/openai dialect/refusal"),
+	"dialect/responses":  words("dialect dialect/failure dialect/jsonread dialect/jsonscan dialect/jsonwrite dialect/openai dialect/refusal"),
 	"db":                 {},
 	"event":              {},
 	"audit":              words("authz db"),

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"strings"
 
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -13,26 +14,70 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// contentOf reads the content of a message, or what a tool returned: a text or parts.
-func contentOf(rd *reader, raw jsontext.Value, at refusal.Place) ([]llm.Block, error) {
-	if raw.Kind() == '"' {
-		text, err := textOf(raw)
-		if err != nil {
-			return nil, refusal.Undecoded(at.Of(""), err)
-		}
-		return []llm.Block{{Kind: llm.Text, Text: text}}, nil
+// content is a text or parts. It may be null.
+type content struct {
+	kind  jsontext.Kind // '"', '[', 'n', or 0 of what has yet to be read
+	text  string
+	parts []part
+	raw   jsontext.Value // as it stands, until settle reads it
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. Nothing is wrong of what nobody asks for.
+func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	*c = content{raw: raw.Clone()}
+	return err
+}
+
+func (c *content) readPlain(r *jsonread.Reader) {
+	c.reset()
+	switch kind := jsontext.Kind(r.Kind()); kind {
+	case '"':
+		c.kind = kind
+		jsonread.String(&c.text, r)
+	case '[':
+		c.kind = kind
+		jsonread.List(&c.parts, r, (*part).readPlain)
+	case 'n':
+		c.kind = kind
+		r.Null()
+	default:
+		c.raw = r.Raw()
 	}
-	parts, ok := rd.parts(rd.list[:0], raw)
-	if ok {
-		rd.list = parts
-	} else if err := json.Unmarshal(raw, &parts, callers); err != nil {
-		return nil, refusal.Undecoded(at.Of(""), err)
+}
+
+// reset makes it empty, and keeps the memory of parts.
+func (c *content) reset() { *c = content{parts: c.parts[:0]} }
+
+// settle reads what was left as it stands.
+func (c *content) settle(rules json.Options) (err error) {
+	switch kind := c.raw.Kind(); {
+	case c.kind != 0:
+	case kind == '"':
+		c.kind = kind
+		c.text, err = textOf(c.raw)
+	default:
+		c.kind = kind
+		err = json.Unmarshal(c.raw, &c.parts, rules)
 	}
-	blocks := make([]llm.Block, 0, len(parts))
-	for i := range parts {
-		b, err := blockOf(&parts[i], at.At(i))
+	return err
+}
+
+// empty reports whether there is none.
+func (c *content) empty() bool { return c.kind == 'n' || c.kind == 0 && isNull(c.raw) }
+
+// appendContent reads the content of a message, or what a tool returned: up to what is wrong.
+func appendContent(blocks []llm.Block, c *content, at refusal.Place) ([]llm.Block, error) {
+	if err := c.settle(callers); err != nil {
+		return blocks, refusal.Undecoded(at.Of(""), err)
+	}
+	if c.kind == '"' {
+		return append(blocks, llm.Block{Kind: llm.Text, Text: c.text}), nil
+	}
+	for i := range c.parts {
+		b, err := blockOf(&c.parts[i], at.At(i))
 		if err != nil {
-			return nil, err
+			return blocks, err
 		}
 		blocks = append(blocks, b)
 	}
@@ -212,8 +257,8 @@ func callOf(it *item, at refusal.Place) (llm.Block, error) {
 	if b.Call.Custom {
 		text = it.Input
 	}
-	if text != nil {
-		b.Call.Input = *text
+	if text.text != nil {
+		b.Call.Input = *text.text
 	}
 	return b, nil
 }
@@ -221,14 +266,13 @@ func callOf(it *item, at refusal.Place) (llm.Block, error) {
 // thinkingOf reads a reasoning item. Parts of its summary, and of the thinking itself where an open model shows it, are
 // apart by blank lines.
 func thinkingOf(it *item) llm.Block {
-	var parts []part
-	if !isNull(it.Content) {
-		_ = json.Unmarshal(it.Content, &parts, upstreams) // a vendor's own form of it says nothing here
-	}
+	_ = it.Content.settle(upstreams) // a vendor's own form of it says nothing here
 	var texts []string
-	for _, p := range append(it.Summary[:len(it.Summary):len(it.Summary)], parts...) {
-		if p.Text != nil && *p.Text != "" {
-			texts = append(texts, *p.Text)
+	for _, parts := range [][]part{it.Summary, it.Content.parts} {
+		for i := range parts {
+			if text := parts[i].Text; text != nil && *text != "" {
+				texts = append(texts, *text)
+			}
 		}
 	}
 	b := llm.Block{Kind: llm.Thinking, Text: strings.Join(texts, "\n\n")}
@@ -286,11 +330,12 @@ func setPhase(b *llm.Block, phase string) {
 
 // phaseOf undoes setPhase.
 func phaseOf(b *llm.Block) string {
+	if b.Vendor != llm.Responses || b.Type != "" || len(b.Raw) == 0 {
+		return ""
+	}
 	var beside struct {
 		Phase string `json:"phase"`
 	}
-	if b.Vendor == llm.Responses && b.Type == "" && len(b.Raw) > 0 {
-		_ = json.Unmarshal(b.Raw, &beside, upstreams) // which setPhase made
-	}
+	_ = json.Unmarshal(b.Raw, &beside, upstreams) // which setPhase made
 	return beside.Phase
 }

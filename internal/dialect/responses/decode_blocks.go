@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"aihigress/internal/dialect"
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -11,10 +12,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// find is the open block of a part of an item, or nil. Items of one block have part 0.
+// find is the open block of a part of an item, or nil: valid until another begins or ends. Items of one block have part 0.
 func (d *decoder) find(output, part int) *openBlock {
-	for _, o := range d.open {
-		if o.output == output && o.part == part {
+	for i := range d.open {
+		if o := &d.open[i]; o.output == output && o.part == part {
 			return o
 		}
 	}
@@ -43,9 +44,9 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 	if len(d.open) >= maxOpen || len(d.early) >= maxOpen {
 		return nil, fmt.Errorf("%w: more than %d items at once", dialect.ErrMalformed, maxOpen)
 	}
-	o := &openBlock{output: output, part: part, index: d.next, kind: b.Kind}
+	d.open = append(d.open, openBlock{output: output, part: part, index: d.next, kind: b.Kind})
 	d.next++
-	d.open = append(d.open, o)
+	o := &d.open[len(d.open)-1]
 	return o, d.tell(emit, llm.Event{Kind: llm.Open, Index: o.index, Block: b})
 }
 
@@ -70,18 +71,21 @@ func (d *decoder) closeAll(emit dialect.Emit) error {
 			return err
 		}
 	}
-	d.open = nil
+	d.open = d.open[:0]
 	return nil
 }
 
-// pass hands on a piece of text. Events are large: nothing of this one is written that is not new.
+// pass hands on a piece of text. Events are large: nothing of one behind another is written that is not new.
 func (d *decoder) pass(o *openBlock, text string, emit dialect.Emit) error {
 	if text == "" {
 		return nil
 	}
 	o.size += len(text)
-	d.piece.Kind, d.piece.Index, d.piece.Text = llm.Delta, o.index, text
-	return emit(&d.piece)
+	if d.out.Kind != llm.Delta {
+		d.out = llm.Event{Kind: llm.Delta}
+	}
+	d.out.Index, d.out.Text = o.index, text
+	return emit(&d.out)
 }
 
 // rest hands on what of a whole text was not.
@@ -94,17 +98,17 @@ func (d *decoder) rest(o *openBlock, whole string, emit dialect.Emit) error {
 
 // itemAdded opens what an item begins: a call, since its name is known, or thinking.
 func (d *decoder) itemAdded(emit dialect.Emit) error {
-	var it item
-	if !d.read.item(d.ev.Item, &it) {
-		it = item{}
-		_ = json.Unmarshal(d.ev.Item, &it, upstreams) // what cannot be read now comes whole when it is done
+	it := &d.item
+	if !jsonread.Plain(d.ev.Item.Value, it, jsonread.Within, (*item).readPlain) || !it.plain() {
+		*it = item{}
+		_ = json.Unmarshal(d.ev.Item.Value, it, upstreams) // what cannot be read now comes whole when it is done
 	}
 	switch it.Type {
 	case "message":
 		d.phase = it.Phase
 	case "function_call", "custom_tool_call":
 		if it.Name != "" && it.CallID != "" {
-			_, err := d.beginCall(&it, d.ev.Output, emit)
+			_, err := d.beginCall(it, d.ev.Output, emit)
 			return err
 		}
 	case "reasoning":
@@ -136,11 +140,11 @@ func (d *decoder) textDelta(kind llm.Kind, emit dialect.Emit) error {
 		}
 	}
 	d.refused = d.refused || kind == llm.Refusal
-	if err := d.pass(o, ev.Delta, emit); err != nil || len(ev.Logprobs) < 3 { // "[]" has none
+	if err := d.pass(o, ev.Delta, emit); err != nil || len(ev.Logprobs.Value) < 3 { // "[]" has none
 		return err
 	}
 	var probs []logprob
-	_ = json.Unmarshal(ev.Logprobs, &probs, upstreams) // what cannot be read is left out; the text counts
+	_ = json.Unmarshal(ev.Logprobs.Value, &probs, upstreams) // what cannot be read is left out; the text counts
 	if len(probs) == 0 {
 		return nil
 	}
@@ -192,7 +196,7 @@ func (d *decoder) callDelta(emit dialect.Emit) error {
 
 func (d *decoder) annotation(emit dialect.Emit) error {
 	o := d.find(d.ev.Output, d.ev.Content)
-	c, ok := citationOf(d.ev.Annotation)
+	c, ok := citationOf(d.ev.Annotation.Value)
 	if _, ended := d.early[place{d.ev.Output, d.ev.Content}]; !ok || ended || o != nil && o.kind != llm.Text {
 		return nil // it comes with the whole part as well
 	}
@@ -208,13 +212,13 @@ func (d *decoder) annotation(emit dialect.Emit) error {
 
 // itemDone takes a whole item: what of it has not come in pieces is passed on.
 func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) error {
-	var it item
+	it := &d.item
 	kind := ""
-	if d.read.item(raw, &it) {
+	if jsonread.Plain(raw, it, jsonread.Within, (*item).readPlain) && it.plain() {
 		kind = it.Type
 	} else {
-		it, kind = item{}, typeOf(raw)
-		if err := json.Unmarshal(raw, &it, upstreams); err != nil && known(raw) {
+		*it, kind = item{}, typeOf(raw)
+		if err := json.Unmarshal(raw, it, upstreams); err != nil && known(raw) {
 			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 		}
 	}
@@ -222,14 +226,14 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 	switch kind {
 	case "message":
 		d.phase = it.Phase
-		err = d.messageDone(&it, output, emit)
+		err = d.messageDone(it, output, emit)
 		d.phase = ""
 	case "reasoning":
 		o := d.find(output, 0)
 		if o == nil {
 			o, err = d.begin(output, 0, llm.Block{Kind: llm.Thinking}, emit)
 		}
-		b := thinkingOf(&it)
+		b := thinkingOf(it)
 		if size, ended := d.early[place{output, 0}]; err == nil && ended {
 			o.size = max(o.size, size) // its state comes behind it, in a block of its own
 		}
@@ -240,7 +244,7 @@ func (d *decoder) itemDone(raw jsontext.Value, output int, emit dialect.Emit) er
 			err = d.tell(emit, llm.Event{Kind: llm.Sign, Index: o.index, State: b.State})
 		}
 	case "function_call", "custom_tool_call":
-		err = d.callDone(&it, output, emit)
+		err = d.callDone(it, output, emit)
 	case "":
 		return fmt.Errorf("%w: an item without a type", dialect.ErrMalformed)
 	default:
@@ -286,20 +290,15 @@ func (d *decoder) callDone(it *item, output int, emit dialect.Emit) error {
 }
 
 func (d *decoder) messageDone(it *item, output int, emit dialect.Emit) error {
-	parts, ok := d.read.parts(nil, it.Content)
-	switch {
-	case ok:
-	case it.Content.Kind() == '"':
-		text, _ := textOf(it.Content)
-		parts = []part{{Type: "output_text", Text: &text}}
-	default:
-		parts = nil
-		if err := json.Unmarshal(it.Content, &parts, upstreams); err != nil && !isNull(it.Content) {
-			return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
-		}
+	c := &it.Content
+	if err := c.settle(upstreams); err != nil && c.kind != '"' && !isNull(c.raw) {
+		return fmt.Errorf("%w: %w", dialect.ErrMalformed, err)
 	}
-	for i := range parts {
-		if err := d.partDone(&parts[i], output, i, emit); err != nil {
+	if c.kind == '"' {
+		return d.partDone(&part{Text: &c.text}, output, 0, emit)
+	}
+	for i := range c.parts {
+		if err := d.partDone(&c.parts[i], output, i, emit); err != nil {
 			return err
 		}
 	}

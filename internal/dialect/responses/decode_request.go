@@ -1,12 +1,8 @@
 package responses
 
 import (
-	"fmt"
-	"slices"
-
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
-	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -22,13 +18,19 @@ const (
 // DecodeRequest implements dialect.Dialect. Fields that mean nothing outside the dialect (conversation, prompt, background,
 // context_management and the like) are in Extra by their path.
 func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
-	var q request
-	if !jsonread.Plain(body, &q, 0, (*request).readPlain) {
-		q = request{}
-		if err := json.Unmarshal(body, &q, callers); err != nil {
+	q := requests.Get().(*request)
+	defer q.free()
+	if !jsonread.Plain(body, q, 0, (*request).readPlain) {
+		q.reset()
+		if err := json.Unmarshal(body, q, callers); err != nil {
 			return nil, refusal.Undecoded("", err)
 		}
 	}
+	return q.decode()
+}
+
+// decode makes sense of the request.
+func (q *request) decode() (*llm.Request, error) {
 	if q.Model == "" {
 		return nil, refusal.Missing("model")
 	}
@@ -49,21 +51,21 @@ func (Dialect) DecodeRequest(body []byte, _ dialect.At) (*llm.Request, error) {
 		}
 	}
 	q.settings(r)
-	if err := q.tools(r); err != nil {
+	if err := q.Tools.read(r); err != nil {
 		return nil, err
 	}
-	if q.Instructions != "" {
-		r.Messages = append(r.Messages, llm.Message{Role: llm.System, Blocks: []llm.Block{{Kind: llm.Text, Text: q.Instructions}}})
+	if err := q.choice(r); err != nil {
+		return nil, err
 	}
-	before := len(r.Messages)
-	if err := q.input(r); err != nil {
+	if err := q.Input.read(); err != nil {
 		return nil, err
 	}
 	_, prompt := r.Extra["prompt"]
 	_, conversation := r.Extra["conversation"]
-	if len(r.Messages) == before && r.Previous == "" && !prompt && !conversation {
+	if len(q.Input.turns) == 0 && r.Previous == "" && !prompt && !conversation {
 		return nil, noInput()
 	}
+	r.Messages = q.Input.messages(q.Instructions)
 	return r, nil
 }
 
@@ -123,42 +125,6 @@ func (q *request) settings(r *llm.Request) {
 	}
 }
 
-// input reads the items.
-func (q *request) input(r *llm.Request) error {
-	switch q.Input.Kind() {
-	case '"':
-		text, err := textOf(q.Input)
-		if err == nil && text != "" {
-			r.Messages = append(r.Messages, llm.Message{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: text}}})
-		}
-		return err
-	case '[':
-		return q.items(r)
-	case 'n', 0:
-		return nil
-	}
-	return refusal.WrongType("input", "a string or an array", refusal.KindOf(q.Input.Kind()))
-}
-
-// items reads the list of items.
-func (q *request) items(r *llm.Request) error {
-	var rd reader
-	var it item // one for all
-	for i, raw := range jsonscan.Elements(q.Input) {
-		it = item{}
-		var err error
-		if rd.item(raw, &it) {
-			err = placeItem(r, &rd, &it, raw, i)
-		} else {
-			err = addItem(r, &rd, raw, i)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // textOf is the text of a JSON string.
 func textOf(raw jsontext.Value) (string, error) {
 	if plain, ok := jsonread.Text(raw); ok {
@@ -166,73 +132,6 @@ func textOf(raw jsontext.Value) (string, error) {
 	}
 	text, err := jsontext.AppendUnquote(nil, raw)
 	return string(text), err
-}
-
-// addItem reads one item that is not as most are, and adds it.
-func addItem(r *llm.Request, rd *reader, raw jsontext.Value, i int) error {
-	var it item
-	if err := json.Unmarshal(raw, &it, callers); err != nil {
-		var message *llm.RequestError
-		if message = refusal.Undecoded(fmt.Sprintf("input[%d]", i), err); raw.Kind() != '{' || known(raw) {
-			return message
-		}
-		it = item{Type: typeOf(raw)} // an item of the vendor's own, whose fields may be anything
-	}
-	return placeItem(r, rd, &it, raw, i)
-}
-
-// placeItem adds one item to the turn that it belongs to: what the model said and did in a row is one turn, and so is what
-// its calls returned with what the user says next.
-func placeItem(r *llm.Request, rd *reader, it *item, raw jsontext.Value, i int) error {
-	at := refusal.Place{Within: "input", Index: i}
-	switch it.Type {
-	case "message", "":
-		if it.Type == "" && it.Role == "" && it.ID != "" {
-			break // a reference
-		}
-		return addMessage(r, rd, it, at)
-	case "function_call", "custom_tool_call":
-		b, err := callOf(it, at)
-		if err != nil {
-			return err
-		}
-		id, states := llm.UncarryID(b.Call.ID)
-		b.Call.ID = id
-		for _, s := range states {
-			if s.Kind == llm.ToolCall {
-				b.State = s.State
-			}
-		}
-		return add(r, llm.Assistant, b)
-	case "function_call_output", "custom_tool_call_output":
-		content, err := contentOf(rd, it.Output, at.In(".output"))
-		if err != nil {
-			return err
-		}
-		id, _ := llm.UncarryID(it.CallID)
-		return add(r, llm.User, llm.Block{Kind: llm.ToolResult,
-			Result: &llm.Result{CallID: id, Name: callName(r, id), Content: content, Custom: it.Type == "custom_tool_call_output"}})
-	case localShellCall:
-		if b, ok := shellCallOf(it, raw); ok {
-			return add(r, llm.Assistant, b)
-		}
-	case localShellOutput:
-		b, err := shellOutputOf(r, rd, it, raw, at)
-		if err != nil {
-			return err
-		}
-		return add(r, llm.User, b)
-	case "reasoning":
-		if blocks, ok := llm.Uncarry(it.Sealed); ok {
-			return add(r, llm.Assistant, blocks...)
-		}
-		return add(r, llm.Assistant, thinkingOf(it))
-	}
-	role := llm.Assistant
-	if answers(it.Type) {
-		role = llm.User
-	}
-	return add(r, role, llm.Block{Kind: llm.Opaque, Vendor: llm.Responses, Type: opaqueType(it), Raw: raw})
 }
 
 func opaqueType(it *item) string {
@@ -270,66 +169,4 @@ func answers(kind string) bool {
 		return true
 	}
 	return false
-}
-
-// add adds blocks of one item to the turn they belong to.
-func add(r *llm.Request, role llm.Role, blocks ...llm.Block) error {
-	if n := len(r.Messages); n > 0 && r.Messages[n-1].Role == role && (role == llm.Assistant || onlyResults(r.Messages[n-1].Blocks)) {
-		r.Messages[n-1].Blocks = append(r.Messages[n-1].Blocks, blocks...)
-		return nil
-	}
-	r.Messages = append(r.Messages, llm.Message{Role: role, Blocks: blocks})
-	return nil
-}
-
-// onlyResults reports whether a user's turn has not come to what the user says.
-func onlyResults(blocks []llm.Block) bool {
-	return !slices.ContainsFunc(blocks, func(b llm.Block) bool { return b.Kind != llm.ToolResult && b.Kind != llm.Opaque })
-}
-
-// callName is the name of the tool that a call was made to.
-func callName(r *llm.Request, id string) string {
-	if b := callBy(r, id); b != nil {
-		return b.Call.Name
-	}
-	return ""
-}
-
-// callBy is the latest call of an id, or nil.
-func callBy(r *llm.Request, id string) *llm.Block {
-	for i := len(r.Messages) - 1; i >= 0; i-- {
-		for j := range r.Messages[i].Blocks {
-			if b := &r.Messages[i].Blocks[j]; b.Kind == llm.ToolCall && b.Call.ID == id {
-				return b
-			}
-		}
-	}
-	return nil
-}
-
-func addMessage(r *llm.Request, rd *reader, it *item, at refusal.Place) error {
-	role := llm.User
-	switch it.Role {
-	case "user":
-	case "assistant":
-		role = llm.Assistant
-	case "system":
-		role = llm.System
-	case "developer":
-		role = llm.Developer
-	default:
-		return &llm.RequestError{Param: at.Of(".role"), Code: "invalid_value",
-			Message: fmt.Sprintf("Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.Role)}
-	}
-	if isNull(it.Content) {
-		return refusal.Missing(at.Of(".content"))
-	}
-	blocks, err := contentOf(rd, it.Content, at.In(".content"))
-	if err != nil {
-		return err
-	}
-	for i := range blocks {
-		setPhase(&blocks[i], it.Phase)
-	}
-	return add(r, role, blocks...)
 }

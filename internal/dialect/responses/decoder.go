@@ -5,11 +5,9 @@ import (
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
-	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxOpen bounds the calls that a stream may have open at once.
@@ -20,19 +18,21 @@ const maxOpen = 1024
 type decoder struct {
 	ev      event
 	out     llm.Event // events escape to their consumer: one for all
-	piece   llm.Event // a Delta, of which only the place and the text change
 	started bool
 	ended   bool // Finished or Failed was emitted
 	failed  bool
 	next    int // index of the next block
-	open    []*openBlock
+	open    []openBlock
 	early   map[place]int // bytes of blocks that ended when another began, before their item was done
 	calls   bool          // the answer has calls
 	phase   string        // of the message at hand
 	refused bool
 	report  report
 	uses    int64
-	read    reader
+	alike   *alike     // what was learned, or nil
+	learned int        // events, less those that were like them
+	item    item       // memory for the one at hand
+	head    answerHead // and for what a response object says
 }
 
 // place is a part of an item of the output.
@@ -53,16 +53,16 @@ type openBlock struct {
 
 // event is one event of a stream.
 type event struct {
-	Type       string         `json:"type"`
-	Output     int            `json:"output_index"`
-	Content    int            `json:"content_index"`
-	Summary    int            `json:"summary_index"`
-	Delta      string         `json:"delta"`
-	Logprobs   jsontext.Value `json:"logprobs"`
-	Annotation jsontext.Value `json:"annotation"`
-	Item       jsontext.Value `json:"item"`
-	Response   jsontext.Value `json:"response"`
-	Error      jsontext.Value `json:"error"`
+	Type       string `json:"type"`
+	Output     int    `json:"output_index"`
+	Content    int    `json:"content_index"`
+	Summary    int    `json:"summary_index"`
+	Delta      string `json:"delta"`
+	Logprobs   view   `json:"logprobs"`
+	Annotation view   `json:"annotation"`
+	Item       view   `json:"item"`
+	Response   view   `json:"response"`
+	Error      view   `json:"error"`
 }
 
 // Decoder implements dialect.Dialect.
@@ -76,9 +76,20 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 	if d.ended {
 		return true, nil // what comes behind an error says it again
 	}
+	if d.readAlike(data) {
+		return d.decode(data, emit)
+	}
 	ev := &d.ev
 	if jsonread.Plain(data, ev, jsonread.Repeats|jsonread.Small, (*event).readPlain) {
-		return d.decode(data, emit)
+		done, err := d.decode(data, emit)
+		switch {
+		case err != nil:
+		case d.ended:
+			d.forget()
+		default:
+			d.learn(data)
+		}
+		return done, err
 	}
 	*ev = event{}
 	if err := json.Unmarshal(data, ev, upstreams); err != nil {
@@ -103,7 +114,7 @@ func needed(kind string) bool {
 
 func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	ev := &d.ev
-	if ev.Type == "error" || ev.Type == "" && !isNull(ev.Error) {
+	if ev.Type == "error" || ev.Type == "" && !isNull(ev.Error.Value) {
 		return true, d.fail(data, emit)
 	}
 	switch ev.Type {
@@ -124,7 +135,7 @@ func (d *decoder) decode(data []byte, emit dialect.Emit) (bool, error) {
 	case "response.output_item.added":
 		return false, d.itemAdded(emit)
 	case "response.output_item.done":
-		return false, d.itemDone(ev.Item, ev.Output, emit)
+		return false, d.itemDone(ev.Item.Value, ev.Output, emit)
 	case "response.output_text.delta":
 		return false, d.textDelta(llm.Text, emit)
 	case "response.refusal.delta":
@@ -157,24 +168,24 @@ func (d *decoder) alive(emit dialect.Emit) error {
 
 // answerHead is what a response object says of the answer as a whole.
 type answerHead struct {
-	ID         string           `json:"id"`
-	Model      string           `json:"model"`
-	Created    float64          `json:"created_at"`
-	Tier       string           `json:"service_tier"`
-	Status     string           `json:"status"`
-	Output     []jsontext.Value `json:"output"`
-	Incomplete *incomplete      `json:"incomplete_details"`
-	Usage      jsontext.Value   `json:"usage"`
-	Error      jsontext.Value   `json:"error"`
+	ID         string      `json:"id"`
+	Model      string      `json:"model"`
+	Created    float64     `json:"created_at"`
+	Tier       string      `json:"service_tier"`
+	Status     string      `json:"status"`
+	Output     output      `json:"output"`
+	Incomplete *incomplete `json:"incomplete_details"`
+	Usage      view        `json:"usage"`
+	Error      view        `json:"error"`
 }
 
 type incomplete struct {
 	Reason string `json:"reason"`
 }
 
-// read reads a response object. The error wraps dialect.ErrMalformed.
-func (h *answerHead) read(raw []byte) error {
-	if jsonread.Plain(raw, h, jsonread.Repeats, (*answerHead).readPlain) {
+// read reads a response object, of which it keeps views. The error wraps dialect.ErrMalformed.
+func (h *answerHead) read(raw []byte, rules jsonread.Rules) error {
+	if jsonread.Plain(raw, h, rules, (*answerHead).readPlain) {
 		return nil
 	}
 	*h = answerHead{}
@@ -184,18 +195,24 @@ func (h *answerHead) read(raw []byte) error {
 	return nil
 }
 
+// readHead reads what the event at hand says of the answer, if it does.
+func (d *decoder) readHead() error {
+	if d.head.reset(); isNull(d.ev.Response.Value) {
+		return nil
+	}
+	return d.head.read(d.ev.Response.Value, jsonread.Within)
+}
+
 // start begins the answer with the first event, which has the response object unless an upstream left it out.
 func (d *decoder) start(emit dialect.Emit) error {
 	if d.started {
 		return nil
 	}
 	d.started = true
-	var head answerHead
-	if !isNull(d.ev.Response) {
-		if err := head.read(d.ev.Response); err != nil {
-			return err
-		}
+	if err := d.readHead(); err != nil {
+		return err
 	}
+	head := &d.head
 	return d.tell(emit, llm.Event{Kind: llm.Start, ID: head.ID, Model: head.Model, Created: int64(head.Created)})
 }
 
@@ -218,15 +235,13 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	if err := d.start(emit); err != nil {
 		return err
 	}
-	var head answerHead
-	if !isNull(d.ev.Response) {
-		if err := head.read(d.ev.Response); err != nil {
-			return err
-		}
+	if err := d.readHead(); err != nil {
+		return err
 	}
+	head := &d.head
 	if d.next == 0 { // an upstream that tells the whole answer at the end
-		for i, raw := range head.Output {
-			if err := d.itemDone(raw, i, emit); err != nil {
+		for i, raw := range head.Output.items {
+			if err := d.itemDone(raw.Value, i, emit); err != nil {
 				return err
 			}
 		}
@@ -242,9 +257,7 @@ func (d *decoder) finish(emit dialect.Emit) error {
 	if err := d.tell(emit, llm.Event{Kind: llm.Finished, Finish: finish, Reason: reason, ServiceTier: head.Tier}); err != nil {
 		return err
 	}
-	if now := reportOf(head.Usage); now.seen {
-		d.report = now
-	}
+	d.report.read(head.Usage.Value)
 	if u, ok := d.Usage(); ok {
 		return d.tell(emit, llm.Event{Kind: llm.Used, Usage: u})
 	}
@@ -286,17 +299,4 @@ func (d *decoder) Usage() (llm.Usage, bool) {
 		u, _ = u.Clamp()
 	}
 	return u, credible
-}
-
-// reportOf reads a usage object.
-func reportOf(raw jsontext.Value) report {
-	var r report
-	if raw.Kind() != '{' {
-		return r
-	}
-	if err := jsonscan.Check(usagePaths, raw, &r); err != nil {
-		return report{}
-	}
-	r.seen = true
-	return r
 }

@@ -1,6 +1,10 @@
 package responses
 
-import "aihigress/internal/llm"
+import (
+	"slices"
+
+	"aihigress/internal/llm"
+)
 
 // openBlock begins what a block is here: a part of the message, or an item of its own.
 func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
@@ -12,7 +16,10 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	if b.Vendor == llm.Responses && b.Type != "" && len(b.Raw) > 0 { // the whole item
 		output, raw := e.count, oneLine(b.Raw)
 		e.count++
-		return e.done(e.added(dst, output, func(d []byte) []byte { return append(d, raw...) }), output, raw)
+		dst = e.added(dst, output, func(d []byte) []byte { return append(d, raw...) })
+		from := e.begin()
+		e.items = append(e.items, raw...)
+		return e.done(dst, output, from)
 	}
 	switch b.Kind {
 	case llm.Thinking, llm.ToolCall:
@@ -20,13 +27,13 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	case llm.Media:
 		if b.Media.Kind == llm.Image && b.Media.Data != "" { // what the dialect's own models answer pictures with
 			output, id := e.next("ig")
-			item := appendString([]byte(`{"type":"image_generation_call","id":`), id)
-			item = appendString(append(item, `,"status":"completed","result":`...), b.Media.Data)
-			item = append(item, '}')
 			dst = e.added(dst, output, func(d []byte) []byte {
 				return append(appendString(append(d, `{"type":"image_generation_call","id":`...), id), `,"status":"in_progress","result":null}`...)
 			})
-			dst = e.done(dst, output, item)
+			from := e.begin()
+			e.items = appendString(append(e.items, `{"type":"image_generation_call","id":`...), id)
+			e.items = append(appendString(append(e.items, `,"status":"completed","result":`...), b.Media.Data), '}')
+			dst = e.done(dst, output, from)
 		}
 	case llm.Text, llm.Refusal, llm.ToolResult, llm.Opaque:
 	}
@@ -34,7 +41,8 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 }
 
 func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
-	o := &openItem{block: ev.Index, b: ev.Block}
+	o := e.newItem()
+	o.block, o.b = ev.Index, ev.Block
 	prefix := "rs"
 	if o.b.Kind == llm.ToolCall {
 		prefix = "fc"
@@ -55,8 +63,12 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 	if s := o.b.State; o.b.Kind == llm.Thinking && s.Origin == llm.Responses && s.ID != "" {
 		o.id = s.ID
 	}
+	o.place = appendPlace(o.place[:0], o.id, o.output)
+	if o.b.Kind == llm.Thinking {
+		o.place = append(o.place, `,"summary_index":0`...)
+	}
 	e.open = append(e.open, o)
-	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", "") })
+	return e.added(dst, o.output, func(b []byte) []byte { return e.appendItem(b, o, "in_progress", nil) })
 }
 
 // openPart begins a part of the message, and the message where there is none.
@@ -66,7 +78,8 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 		dst = e.closeMessage(dst)
 	}
 	if e.message == nil {
-		m := &message{phase: phase}
+		m := &e.said
+		*m = message{phase: phase, place: m.place[:0], parts: m.parts[:0], text: m.text[:0], quoted: m.quoted[:0], notes: m.notes[:0]}
 		m.output, m.id = e.next("msg")
 		e.message = m
 		dst = e.added(dst, m.output, func(b []byte) []byte {
@@ -77,10 +90,11 @@ func (e *encoder) openPart(dst []byte, block int, of *llm.Block) []byte {
 	}
 	m := e.message
 	m.block, m.kind = block, kind
-	m.text.Reset()
+	m.text = m.text[:0]
 	m.notes, m.noted = m.notes[:0], 0
+	m.place = appendInt(append(appendPlace(m.place[:0], m.id, m.output), `,"content_index":`...), int64(m.count))
 	return e.event(dst, "response.content_part.added", func(b []byte) []byte {
-		return appendPart(append(e.place(b), `,"part":`...), kind, "", nil, nil)
+		return appendPart(append(e.place(b), `,"part":`...), kind, []byte(`""`), nil, nil)
 	})
 }
 
@@ -95,21 +109,16 @@ func (m *message) appendHead(b []byte, status string) []byte {
 }
 
 // place appends where in the message the part at hand is.
-func (e *encoder) place(b []byte) []byte {
-	m := e.message
-	b = appendString(append(b, `,"item_id":`...), m.id)
-	b = appendInt(append(b, `,"output_index":`...), int64(m.output))
-	return appendInt(append(b, `,"content_index":`...), int64(m.count))
-}
+func (e *encoder) place(b []byte) []byte { return append(b, e.message.place...) }
 
-// appendPart appends a part of a message.
-func appendPart(b []byte, kind llm.Kind, text string, notes []byte, probs []llm.Logprob) []byte {
+// appendPart appends a part of a message, with a text in quotes.
+func appendPart(b []byte, kind llm.Kind, quoted, notes []byte, probs []llm.Logprob) []byte {
 	if kind == llm.Refusal {
-		return append(appendString(append(b, `{"type":"refusal","refusal":`...), text), '}')
+		return append(append(append(b, `{"type":"refusal","refusal":`...), quoted...), '}')
 	}
 	b = append(append(b, `{"type":"output_text","annotations":[`...), notes...)
 	b = appendProbs(append(b, `],"logprobs":`...), probs)
-	return append(appendString(append(b, `,"text":`...), text), '}')
+	return append(append(append(b, `,"text":`...), quoted...), '}')
 }
 
 func appendProbs(b []byte, probs []llm.Logprob) []byte {
@@ -124,7 +133,7 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 		return dst
 	}
 	if m := e.message; m != nil && m.block == ev.Index {
-		m.text.WriteString(ev.Text)
+		m.text = append(m.text, ev.Text...)
 		e.held += len(ev.Text)
 		name := "response.output_text.delta"
 		if m.kind == llm.Refusal {
@@ -142,12 +151,12 @@ func (e *encoder) delta(dst []byte, ev *llm.Event) []byte {
 	if o == nil {
 		return dst
 	}
-	o.text.WriteString(ev.Text)
+	o.text = append(o.text, ev.Text...)
 	e.held += len(ev.Text)
 	if o.b.Kind == llm.Thinking && !o.shown {
 		o.shown = true
 		dst = e.event(dst, "response.reasoning_summary_part.added", func(b []byte) []byte {
-			return append(o.place(b), `,"part":{"type":"summary_text","text":""}`...)
+			return append(append(b, o.place...), `,"part":{"type":"summary_text","text":""}`...)
 		})
 	}
 	if o.unwrap || o.shell {
@@ -164,17 +173,12 @@ func (e *encoder) itemDelta(dst []byte, o *openItem, text string) []byte {
 	case o.custom:
 		name = "response.custom_tool_call_input.delta"
 	}
-	return e.event(dst, name, func(b []byte) []byte { return appendString(append(o.place(b), `,"delta":`...), text) })
+	return e.event(dst, name, func(b []byte) []byte { return appendString(append(append(b, o.place...), `,"delta":`...), text) })
 }
 
-// place appends where the item is.
-func (o *openItem) place(b []byte) []byte {
-	b = appendString(append(b, `,"item_id":`...), o.id)
-	b = appendInt(append(b, `,"output_index":`...), int64(o.output))
-	if o.b.Kind == llm.Thinking {
-		b = append(b, `,"summary_index":0`...)
-	}
-	return b
+// appendPlace appends which item an event is about.
+func appendPlace(b []byte, id string, output int) []byte {
+	return appendInt(append(appendString(append(b, `,"item_id":`...), id), `,"output_index":`...), int64(output))
 }
 
 func (e *encoder) cite(dst []byte, ev *llm.Event) []byte {
@@ -198,7 +202,7 @@ func (e *encoder) cite(dst []byte, ev *llm.Event) []byte {
 func (e *encoder) closeBlock(dst []byte, block int) []byte {
 	for i, o := range e.open {
 		if o.block == block {
-			e.open = append(e.open[:i], e.open[i+1:]...)
+			e.open = slices.Delete(e.open, i, i+1)
 			return e.closeItem(dst, o)
 		}
 	}
@@ -211,7 +215,7 @@ func (e *encoder) closeAll(dst []byte) []byte {
 	for _, o := range e.open {
 		dst = e.closeItem(dst, o)
 	}
-	e.open = nil
+	e.open = e.open[:0]
 	return dst
 }
 
@@ -220,7 +224,10 @@ func (e *encoder) closePart(dst []byte) []byte {
 	if m == nil || m.block < 0 {
 		return dst
 	}
-	text := m.text.String()
+	m.quoted = appendText(m.quoted[:0], m.text)
+	if !e.quiet {
+		dst = slices.Grow(dst, 3*(partRoom+len(m.quoted)+len(m.notes)))
+	}
 	var probs []llm.Logprob
 	if m.kind == llm.Text {
 		probs, e.probs = e.probs, nil
@@ -230,7 +237,7 @@ func (e *encoder) closePart(dst []byte) []byte {
 		name, field = "response.refusal.done", `,"refusal":`
 	}
 	dst = e.event(dst, name, func(b []byte) []byte {
-		b = appendString(append(e.place(b), field...), text)
+		b = append(append(e.place(b), field...), m.quoted...)
 		if m.kind == llm.Text {
 			b = appendProbs(append(b, `,"logprobs":`...), probs)
 		}
@@ -240,7 +247,7 @@ func (e *encoder) closePart(dst []byte) []byte {
 		m.parts = append(m.parts, ',')
 	}
 	from := len(m.parts)
-	m.parts = appendPart(m.parts, m.kind, text, m.notes, probs)
+	m.parts = appendPart(m.parts, m.kind, m.quoted, m.notes, probs)
 	dst = e.event(dst, "response.content_part.done", func(b []byte) []byte {
 		return append(append(e.place(b), `,"part":`...), m.parts[from:]...)
 	})
@@ -255,61 +262,86 @@ func (e *encoder) closeMessage(dst []byte) []byte {
 		return dst
 	}
 	dst = e.closePart(dst)
-	item := append(append(m.appendHead(nil, "completed"), m.parts...), "]}"...)
+	from := e.begin()
+	e.items = append(append(m.appendHead(e.items, "completed"), m.parts...), "]}"...)
 	e.message, e.held = nil, 0
 	for _, o := range e.open {
-		e.held += o.text.Len()
+		e.held += len(o.text)
 	}
-	return e.done(dst, m.output, item)
+	return e.done(dst, m.output, from)
 }
 
+// partRoom is about how long an event is that tells a part, without its text.
+const partRoom = 256
+
+// newItem is an item in memory that was used before, where there is some.
+func (e *encoder) newItem() *openItem {
+	n := len(e.spare) - 1
+	if n < 0 {
+		return new(openItem)
+	}
+	o := e.spare[n]
+	e.spare = e.spare[:n]
+	return o
+}
+
+// closeItem ends an item, whose memory the next one uses.
 func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
-	text := o.text.String()
+	text := o.text
 	e.held -= len(text)
+	if !e.quiet {
+		dst = slices.Grow(dst, 3*(partRoom+len(text)+len(text)/8))
+	}
 	switch {
 	case o.b.Kind == llm.Thinking:
 		if e.quiet && o.b.State.Origin == llm.Responses && o.b.State.ID != "" {
 			o.id = o.b.State.ID
 		}
-		o.b.Text = text
+		o.b.Text = string(text)
 		if o.shown {
 			dst = e.event(dst, "response.reasoning_summary_text.done", func(b []byte) []byte {
-				return appendString(append(o.place(b), `,"text":`...), text)
+				return appendText(append(append(b, o.place...), `,"text":`...), text)
 			})
 			dst = e.event(dst, "response.reasoning_summary_part.done", func(b []byte) []byte {
-				return append(appendString(append(o.place(b), `,"part":{"type":"summary_text","text":`...), text), '}')
+				return append(appendText(append(append(b, o.place...), `,"part":{"type":"summary_text","text":`...), text), '}')
 			})
 		}
 	case o.custom:
 		if o.unwrap {
-			if text = llm.Unwrap(text); text != "" {
-				dst = e.itemDelta(dst, o, text)
+			whole := llm.Unwrap(string(text))
+			if text = []byte(whole); whole != "" {
+				dst = e.itemDelta(dst, o, whole)
 			}
 		}
 		dst = e.event(dst, "response.custom_tool_call_input.done", func(b []byte) []byte {
-			return appendString(append(o.place(b), `,"input":`...), text)
+			return appendText(append(append(b, o.place...), `,"input":`...), text)
 		})
 	case o.shell:
 	default:
-		if text == "" {
-			text = "{}"
-			dst = e.itemDelta(dst, o, text)
+		if len(text) == 0 {
+			text = []byte("{}")
+			dst = e.itemDelta(dst, o, "{}")
 		}
 		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
 			_, name := splitName(e.to, o.b.Call.Name)
-			b = appendString(append(o.place(b), `,"name":`...), name)
-			return appendString(append(b, `,"arguments":`...), text)
+			b = appendString(append(append(b, o.place...), `,"name":`...), name)
+			return appendText(append(b, `,"arguments":`...), text)
 		})
 	}
-	return e.done(dst, o.output, e.appendItem(nil, o, "completed", text))
+	from := e.begin()
+	e.items = e.appendItem(e.items, o, "completed", text)
+	dst = e.done(dst, o.output, from)
+	*o = openItem{place: o.place[:0], text: o.text[:0]}
+	e.spare = append(e.spare, o)
+	return dst
 }
 
 // appendItem appends a reasoning item or a call.
-func (e *encoder) appendItem(b []byte, o *openItem, status, text string) []byte {
+func (e *encoder) appendItem(b []byte, o *openItem, status string, text []byte) []byte {
 	if o.b.Kind == llm.Thinking {
 		b = append(appendString(append(b, `{"type":"reasoning","id":`...), o.id), `,"summary":[`...)
-		if text != "" {
-			b = append(appendString(append(b, `{"type":"summary_text","text":`...), text), '}')
+		if len(text) > 0 {
+			b = append(appendText(append(b, `{"type":"summary_text","text":`...), text), '}')
 		}
 		b = append(b, ']')
 		sealed := o.b.State.Data
@@ -343,5 +375,5 @@ func (e *encoder) appendItem(b []byte, o *openItem, status, text string) []byte 
 	}
 	b = appendString(append(b, `,"call_id":`...), callID)
 	b = appendString(append(b, `,"name":`...), name)
-	return append(appendString(append(b, field...), text), '}')
+	return append(appendText(append(b, field...), text), '}')
 }

@@ -21,14 +21,15 @@ type requestWriter struct {
 	own   bool // the caller is of the dialect
 	store bool
 	drops llm.Drops
-	items []byte // of the input, with commas between them
+	b     []byte
+	begun bool // the input, which stands behind all else
 }
 
 // EncodeRequest implements dialect.Dialect. The upstream keeps nothing unless the caller is of the dialect and did not say
 // that it should not, or said in another that it should; thinking then comes back sealed, for the caller to return. An
 // answer's limit below the API's least is raised to it.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	w := requestWriter{r: r, own: r.Dialect == llm.Responses, items: make([]byte, 0, r.SizeOfMessages())}
+	w := requestWriter{r: r, own: r.Dialect == llm.Responses}
 	w.store = w.own
 	if r.Store != nil {
 		w.store = *r.Store
@@ -45,19 +46,23 @@ func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Fi
 	}
 	w.settings(&q, t)
 	w.withhold(&q, t)
-	q.Tools = toolList(r, w.drops.Add)
-	q.Choice = choiceValue(r)
-	if len(q.Tools) == 0 {
-		q.Choice, q.Parallel = nil, nil // which would be refused
-	}
-	w.input(&q)
-	w.refuse()
+	messages := w.instructions(&q)
+	var left llm.Drops // to be told last
 	if t.KeepExtra || w.own {
-		w.extra(&q)
+		w.extra(&q, &left)
 	} else {
-		w.drops.Extra(r)
+		left.Extra(r)
 	}
-	return w.body(&q), w.drops.Fields(), nil
+	memory := takeMemory(r.Size())
+	w.b = memory.b
+	w.head(&q)
+	w.input(messages)
+	w.refuse()
+	for _, f := range left.Fields() {
+		w.drops.Add(f)
+	}
+	memory.b = append(w.b, '}')
+	return memory.free(), w.drops.Fields(), nil
 }
 
 // settings writes what is neither input nor tools.
@@ -75,11 +80,12 @@ func (w *requestWriter) settings(q *request, t dialect.Target) {
 			w.drops.Add(llm.FieldServiceTier)
 		}
 	}
-	var text textSettings
-	text.Verbosity = r.Verbosity
+	if r.Verbosity != "" || r.Format.Mode != llm.FormatText {
+		q.Text = &textSettings{Verbosity: r.Verbosity}
+	}
 	switch r.Format.Mode {
 	case llm.FormatJSON:
-		text.Format = &format{Type: "json_object"}
+		q.Text.Format = &format{Type: "json_object"}
 	case llm.FormatSchema:
 		f := format{Type: "json_schema", Name: r.Format.Name, Description: r.Format.Description, Schema: r.Format.Schema, Strict: r.Format.Strict}
 		if f.Name == "" {
@@ -88,11 +94,8 @@ func (w *requestWriter) settings(q *request, t dialect.Target) {
 		if f.Schema == nil {
 			f.Schema = jsontext.Value(`{"type":"object"}`)
 		}
-		text.Format = &f
+		q.Text.Format = &f
 	case llm.FormatText:
-	}
-	if text.Format != nil || text.Verbosity != "" {
-		q.Text = &text
 	}
 	w.reasoning(q, t)
 	q.Include = slices.Clone(r.Include)
@@ -129,7 +132,7 @@ func (w *requestWriter) reasoning(q *request, t dialect.Target) {
 		}
 	}
 	if reasoning.Effort != "" || reasoning.Summary != "" {
-		q.Reasoning = &reasoning
+		q.Reasoning = &reasoningSettings{Effort: reasoning.Effort, Summary: reasoning.Summary}
 	}
 }
 
@@ -206,12 +209,12 @@ func (w *requestWriter) refuse() {
 }
 
 // extra writes what only the caller's dialect has, where this is it or the upstream takes more than the dialect has.
-func (w *requestWriter) extra(q *request) {
+func (w *requestWriter) extra(q *request, left *llm.Drops) {
 	for name, value := range w.r.Extra {
 		group, field, nested := strings.Cut(name, ".")
 		switch {
 		case !w.own && nested:
-			w.drops.Add(llm.FieldExtra.With(name)) // within what is written anew
+			left.Add(llm.FieldExtra.With(name)) // within what is written anew
 		case !nested:
 			if q.Rest == nil {
 				q.Rest = map[string]jsontext.Value{}

@@ -3,7 +3,10 @@ package responses
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"aihigress/internal/dialect"
@@ -13,9 +16,8 @@ import (
 // encoder implements dialect.Encoder. The events *.done and response.completed repeat the whole text, and the whole answer,
 // so it holds the answer once as its items on the wire, up to dialect.MaxText.
 type encoder struct {
-	to       *llm.Request
-	settings []byte
-	quiet    bool // the answer is whole: only the object at the end is wanted
+	to    *llm.Request
+	quiet bool // the answer is whole: only the object at the end is wanted
 
 	id, suffix string // of the answer; the latter without resp_
 	model      string
@@ -24,11 +26,11 @@ type encoder struct {
 	begun      bool
 	sequence   int64
 
-	items   []byte // that are done, with commas between them
-	count   int    // items begun
-	message *message
-	open    []*openItem // other than the message
-	held    int         // bytes of what is open
+	pages
+	from    *pages   // which were taken from the pool
+	count   int      // items begun
+	message *message // being said, or nil
+	held    int      // bytes of what is open
 
 	probs    []llm.Logprob // of the text part at hand, or of the first of a whole answer
 	finish   llm.Finish
@@ -37,16 +39,54 @@ type encoder struct {
 	hasUsage bool
 }
 
+// pages are the memory of an encoder, which the next one uses again.
+type pages struct {
+	settings []byte
+	items    []byte      // that are done, with commas between them
+	open     []*openItem // other than the message
+	spare    []*openItem // that were open
+	said     message
+}
+
+// maxPages is the most of it that is kept, in bytes. Agents have many tools, which are told again with every answer.
+const maxPages = 256 << 10
+
+var pagePool = sync.Pool{New: func() any { return new(pages) }}
+
+// take takes memory.
+func (e *encoder) take() {
+	e.from = pagePool.Get().(*pages)
+	e.pages = *e.from
+	e.settings = appendSettings(e.settings, e.to)
+}
+
+// free gives the memory back, unless it is much. The encoder goes on with none.
+func (e *encoder) free() {
+	p := e.pages
+	m := message{place: p.said.place[:0], parts: p.said.parts[:0], text: p.said.text[:0], quoted: p.said.quoted[:0], notes: p.said.notes[:0]}
+	size := cap(p.settings) + cap(p.items) + cap(m.parts) + cap(m.text) + cap(m.quoted) + cap(m.notes)
+	for _, o := range p.spare {
+		size += cap(o.text)
+	}
+	if e.from != nil && size <= maxPages && len(p.spare) <= keepParts {
+		*e.from = pages{settings: p.settings[:0], items: p.items[:0], open: p.open[:0], spare: p.spare, said: m}
+		pagePool.Put(e.from)
+	}
+	e.pages, e.from = pages{}, nil
+}
+
 // message is the message that is being said: its parts are the neutral blocks.
 type message struct {
 	phase  string
 	output int
 	id     string
+	place  []byte // of the part at hand, as events tell it
 	parts  []byte // that are done
 	count  int
 	block  int // index of the block that is open, or -1
 	kind   llm.Kind
-	text   strings.Builder
+	text   []byte
+	quoted []byte // the text, at the end
 	notes  []byte // annotations
 	noted  int
 }
@@ -56,18 +96,23 @@ type openItem struct {
 	block  int
 	output int
 	id     string
+	place  []byte // as events tell it
 	b      llm.Block
 	custom bool
 	shell  bool // a call of the local shell
 	unwrap bool // the caller's tool takes free text, and the model calls it with JSON that holds it
-	text   strings.Builder
+	text   []byte
 	shown  bool // the summary has begun
 }
 
 // Encoder implements dialect.Dialect.
 func (Dialect) Encoder(to *llm.Request) dialect.Encoder { return newEncoder(to) }
 
-func newEncoder(to *llm.Request) *encoder { return &encoder{to: to, settings: settingsOf(to)} }
+func newEncoder(to *llm.Request) *encoder {
+	e := &encoder{to: to}
+	e.take()
+	return e
+}
 
 // EncodeResponse implements dialect.Dialect. Of several candidates it writes the first: the dialect has one answer only.
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
@@ -85,7 +130,10 @@ func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	if r.ServiceTier != "" {
 		e.tier = r.ServiceTier
 	}
-	return e.appendObject(make([]byte, 0, 1<<10+len(e.settings)+len(e.items)), endingOf(e.finish))
+	memory := takeMemory(objectRoom + len(e.settings) + len(e.items))
+	memory.b = e.appendObject(memory.b, endingOf(e.finish))
+	e.free()
+	return memory.free()
 }
 
 // Append implements dialect.Encoder.
@@ -151,6 +199,9 @@ func (e *encoder) start(dst []byte, ev *llm.Event) []byte {
 	if e.model == "" && e.to != nil {
 		e.model = e.to.Model
 	}
+	if !e.quiet {
+		dst = slices.Grow(dst, 2*(objectRoom+len(e.settings)))
+	}
 	for _, name := range []string{"response.created", "response.in_progress"} {
 		dst = e.event(dst, name, func(b []byte) []byte {
 			return e.appendObject(append(b, `,"response":`...), ending{status: "in_progress"})
@@ -170,6 +221,9 @@ func (e *encoder) event(dst []byte, name string, body func([]byte) []byte) []byt
 	e.sequence++
 	return append(body(dst), "}\n\n"...)
 }
+
+// objectRoom is about how long a response object is without its items and settings, with the event that has it.
+const objectRoom = 512
 
 // appendObject appends the response object as it stands.
 func (e *encoder) appendObject(dst []byte, end ending) []byte {
@@ -213,9 +267,11 @@ func (e *encoder) AppendEnd(dst []byte) []byte {
 	}
 	dst = e.closeAll(dst)
 	end := endingOf(e.finish)
-	return e.event(dst, "response."+end.status, func(b []byte) []byte {
+	dst = e.event(slices.Grow(dst, objectRoom+len(e.settings)+len(e.items)), "response."+end.status, func(b []byte) []byte {
 		return e.appendObject(append(b, `,"response":`...), end)
 	})
+	e.free()
+	return dst
 }
 
 // at is the item that a block is, or nil.
@@ -233,18 +289,22 @@ func (e *encoder) at(block int) *openItem {
 func (e *encoder) next(prefix string) (output int, id string) {
 	output = e.count
 	e.count++
-	return output, fmt.Sprintf("%s%s%s_%d", prefix, llm.Mark, e.suffix, output)
+	return output, prefix + llm.Mark + e.suffix + "_" + strconv.Itoa(output)
 }
 
-// done puts an item among those that are.
-func (e *encoder) done(dst []byte, output int, item []byte) []byte {
+// begin begins an item among those that are done, at a place for done.
+func (e *encoder) begin() (from int) {
 	if len(e.items) > 0 {
 		e.items = append(e.items, ',')
 	}
-	e.items = append(e.items, item...)
+	return len(e.items)
+}
+
+// done tells the item that was put behind those that are done, from a place on.
+func (e *encoder) done(dst []byte, output, from int) []byte {
 	return e.event(dst, "response.output_item.done", func(b []byte) []byte {
 		b = appendInt(append(b, `,"output_index":`...), int64(output))
-		return append(append(b, `,"item":`...), item...)
+		return append(append(b, `,"item":`...), e.items[from:]...)
 	})
 }
 

@@ -85,7 +85,7 @@ func (d Dialect) AppendErrorEvent(dst []byte, e *llm.Error) []byte {
 	dst = appendOr(append(dst, `,"param":`...), words.Param)
 	dst = append(append(append(dst, `,"error":`...), body.Error...), "}\n\n"...)
 
-	failed := encoder{settings: settingsOf(nil), id: "resp_failed"}
+	failed := encoder{pages: pages{settings: appendSettings(nil, nil)}, id: "resp_failed"}
 	dst = append(dst, "event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":1,\"response\":"...)
 	return append(failed.appendObject(dst, ending{status: "failed", code: words.Code, failure: words.Message}), "}\n\n"...)
 }

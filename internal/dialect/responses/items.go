@@ -9,21 +9,32 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// input writes the messages: a system prompt at the head as instructions, all else as items.
-func (w *requestWriter) input(q *request) {
+// instructions takes a system prompt at the head as instructions, and returns the messages that are left.
+func (w *requestWriter) instructions(q *request) []llm.Message {
 	messages := w.r.Messages
 	if len(messages) > 1 && messages[0].Role == llm.System {
 		if b := messages[0].Blocks; len(b) == 1 && b[0].Kind == llm.Text && b[0].Text != "" {
-			w.drops.If(b[0].Cache != nil, llm.FieldCache)
-			w.drops.If(messages[0].Name != "", llm.FieldName)
 			q.Instructions, messages = b[0].Text, messages[1:]
 		}
+	}
+	return messages
+}
+
+// input writes the messages that are no instructions, as items.
+func (w *requestWriter) input(messages []llm.Message) {
+	if len(messages) < len(w.r.Messages) {
+		m := &w.r.Messages[0]
+		w.drops.If(m.Blocks[0].Cache != nil, llm.FieldCache)
+		w.drops.If(m.Name != "", llm.FieldName)
 	}
 	if w.r.Format.Mode == llm.FormatJSON && !w.own && !mentionJSON(messages) { // else an error, whatever the instructions say
 		w.add(jsontext.Value(`{"type":"message","role":"developer","content":"Answer with a JSON object."}`))
 	}
 	for i := range messages {
 		w.message(&messages[i])
+	}
+	if w.begun {
+		w.b = append(w.b, ']')
 	}
 }
 
@@ -38,27 +49,20 @@ func mentionJSON(messages []llm.Message) bool {
 	return false
 }
 
-// body is the request with its items, which stand behind all else: written once and never read again.
-func (w *requestWriter) body(q *request) []byte {
-	b := marshal(q)
-	if len(w.items) == 0 {
-		return b
-	}
-	b = append(slices.Grow(b[:len(b)-1], len(w.items)+len(`,"input":[]}`)), `,"input":[`...)
-	return append(append(b, w.items...), `]}`...)
-}
-
 // next begins another item.
 func (w *requestWriter) next() {
-	if len(w.items) > 0 {
-		w.items = append(w.items, ',')
+	if w.begun {
+		w.b = append(w.b, ',')
+		return
 	}
+	w.begun = true
+	w.b = append(w.b, `,"input":[`...)
 }
 
 // add adds an item.
 func (w *requestWriter) add(raw jsontext.Value) {
 	w.next()
-	w.items = append(w.items, raw...)
+	w.b = append(w.b, raw...)
 }
 
 // message writes one turn: runs of what is said as messages, and what was done in between as items of their own.
@@ -67,16 +71,16 @@ func (w *requestWriter) message(m *llm.Message) {
 	phase := "" // of the message at hand
 	begin := func() {
 		w.next()
-		w.items = append(append(append(w.items, `{"type":"message","role":"`...), roleOf(m.Role)...), '"')
+		w.b = append(append(append(w.b, `{"type":"message","role":"`...), roleOf(m.Role)...), '"')
 		if phase != "" {
-			w.items = appendString(append(w.items, `,"phase":`...), phase)
+			w.b = appendString(append(w.b, `,"phase":`...), phase)
 		}
-		w.items = append(w.items, `,"content":`...)
+		w.b = append(w.b, `,"content":`...)
 	}
 	open := false // a message with a list of parts
 	flush := func() {
 		if open {
-			w.items = append(w.items, `]}`...)
+			w.b = append(w.b, `]}`...)
 		}
 		open = false
 	}
@@ -93,13 +97,13 @@ func (w *requestWriter) message(m *llm.Message) {
 			case m.Role == llm.Assistant && p.Text != nil && len(p.Annotations) == 0 && isNull(p.Cache):
 				flush() // only as a text may what a model said come without the id that it got
 				begin()
-				w.items = append(appendString(w.items, *p.Text), '}')
+				w.b = append(appendString(w.b, *p.Text), '}')
 			case !open:
 				begin()
 				open = true
-				w.items = p.append(append(w.items, '['))
+				w.b = p.append(append(w.b, '['))
 			default:
-				w.items = p.append(append(w.items, ','))
+				w.b = p.append(append(w.b, ','))
 			}
 			continue
 		}
@@ -127,7 +131,8 @@ func (p *part) append(dst []byte) []byte {
 	if p.Type == "input_text" && p.Text != nil && isNull(p.Cache) { // nearly all of them
 		return append(appendString(append(dst, `{"type":"input_text","text":`...), *p.Text), '}')
 	}
-	return append(dst, marshal(p)...)
+	whole := *p
+	return append(dst, marshal(&whole)...)
 }
 
 // item writes what is no message.
@@ -149,8 +154,8 @@ func (w *requestWriter) item(b *llm.Block) {
 			kind = `{"type":"custom_tool_call_output","call_id":`
 		}
 		w.next()
-		w.items = append(appendString(append(w.items, kind...), b.Result.CallID), `,"output":`...)
-		w.items = append(w.output(w.items, b.Result), '}')
+		w.b = append(appendString(append(w.b, kind...), b.Result.CallID), `,"output":`...)
+		w.b = append(w.output(w.b, b.Result), '}')
 	case llm.Opaque:
 		w.drops.Add(llm.FieldVendorBlock.With(b.Type))
 	case llm.Text, llm.Refusal, llm.Media:
@@ -168,12 +173,12 @@ func (w *requestWriter) call(c *llm.Call) {
 	}
 	namespace, name := splitName(w.r, c.Name)
 	w.next()
-	b := appendString(append(w.items, kind...), c.ID)
+	b := appendString(append(w.b, kind...), c.ID)
 	b = appendString(append(b, `,"name":`...), plainName(w.r, name))
 	if namespace != "" {
 		b = appendString(append(b, `,"namespace":`...), namespace)
 	}
-	w.items = append(appendString(append(b, field...), input), '}')
+	w.b = append(appendString(append(b, field...), input), '}')
 }
 
 // thinking writes a reasoning item where the upstream can read it: sealed, or kept there under its id.
@@ -183,11 +188,12 @@ func (w *requestWriter) thinking(b *llm.Block) {
 		w.drops.If(b.Text != "" || !s.IsZero(), llm.FieldThinking)
 		return
 	}
-	it := item{Type: "reasoning", ID: s.ID, Sealed: s.Data, Summary: []part{}}
+	w.next()
+	w.b = append(appendSaid(append(w.b, `{"type":"reasoning"`...), `,"id":`, s.ID), `,"summary":[`...)
 	if b.Text != "" {
-		it.Summary = append(it.Summary, part{Type: "summary_text", Text: &b.Text})
+		w.b = append(appendString(append(w.b, `{"type":"summary_text","text":`...), b.Text), '}')
 	}
-	w.add(marshal(&it))
+	w.b = append(appendSaid(append(w.b, ']'), `,"encrypted_content":`, s.Data), '}')
 }
 
 // output writes what a tool returned: as a text where it is one. The dialect has no mark for errors, so their text says it.

@@ -8,11 +8,10 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
-// settingsOf is what every response object repeats of its request: fields with a comma in front of each.
-func settingsOf(to *llm.Request) []byte {
+// appendSettings appends what every response object repeats of its request: fields with a comma in front of each.
+func appendSettings(b []byte, to *llm.Request) []byte {
 	if to == nil {
 		to = &llm.Request{}
 	}
@@ -20,7 +19,7 @@ func settingsOf(to *llm.Request) []byte {
 	for i := range to.Tools {
 		room += 128 + len(to.Tools[i].Description) + len(to.Tools[i].Schema)
 	}
-	b := append(make([]byte, 0, room), `,"background":false,"instructions":null,"max_output_tokens":`...)
+	b = append(slices.Grow(b, room), `,"background":false,"instructions":null,"max_output_tokens":`...)
 	b = appendCount(b, to.MaxTokens)
 	b = append(b, `,"max_tool_calls":null,"parallel_tool_calls":`...)
 	b = strconv.AppendBool(b, to.Parallel == nil || *to.Parallel)
@@ -55,9 +54,8 @@ func settingsOf(to *llm.Request) []byte {
 	} else {
 		b = append(b, `"auto"`...)
 	}
-	b = append(b, `,"tools":`...)
-	b = appendShown(b, to)
-	b = appendInt(append(b, `,"top_logprobs":`...), int64(to.TopLogprobs))
+	b = appendTools(append(b, `,"tools":[`...), to, func(llm.Field) {}, appendShown)
+	b = appendInt(append(b, `],"top_logprobs":`...), int64(to.TopLogprobs))
 	b = appendFloat(append(b, `,"top_p":`...), to.TopP)
 	truncation := to.Truncation
 	if truncation == "" {
@@ -78,68 +76,27 @@ func settingsOf(to *llm.Request) []byte {
 	return append(b, meta...)
 }
 
-// appendShown appends the tools as answers repeat them: functions by hand, which most lists have nothing but.
-func appendShown(b []byte, to *llm.Request) []byte {
-	from := len(b)
-	b = append(b, '[')
-	for i := range to.Tools {
-		t := &to.Tools[i]
-		if t.Vendor != "" || isShell(t) || t.Namespace.Name != "" || t.Grammar != nil {
-			return append(b[:from], marshal(shown(to))...)
-		}
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendOr(append(b, `{"type":"function","description":`...), t.Description)
-		b = appendString(append(b, `,"name":`...), plainName(to, t.Name))
-		b = append(b, `,"parameters":`...)
-		switch {
-		case t.Schema != nil:
-			var err error
-			if b, err = jsontext.AppendFormat(b, t.Schema, upstreams); err != nil {
-				return append(b[:from], marshal(shown(to))...)
-			}
-		case to.Dialect == llm.Responses:
-			b = append(b, "null"...)
-		default:
-			b = append(b, noParameters...)
-		}
-		strict := to.Dialect == llm.Responses // where nothing is said
-		if t.Strict != nil {
-			strict = *t.Strict
-		}
-		b = append(strconv.AppendBool(append(b, `,"strict":`...), strict), '}')
+// appendShown writes a tool as answers repeat it: a function has its parameters and says whether it is strict.
+func appendShown(b []byte, to *llm.Request, t *llm.Tool) []byte {
+	if t.Grammar != nil {
+		return appendTool(b, to, t)
 	}
-	return append(b, ']')
-}
-
-// shown is the tools as answers repeat them: a function has its parameters and says whether it is strict.
-func shown(to *llm.Request) []toolShown {
-	all := []toolShown{}
-	for _, raw := range toolList(to, func(llm.Field) {}) {
-		all = append(all, toolShown(raw))
-	}
-	return slices.Clip(all)
-}
-
-// toolShown is a tool as an answer repeats it.
-type toolShown []byte
-
-// MarshalJSON implements json.Marshaler.
-func (t toolShown) MarshalJSON() ([]byte, error) {
-	if typeOf([]byte(t)) != "function" {
-		return t, nil
-	}
-	var f tool
-	_ = json.Unmarshal(t, &f, upstreams) // which toolList made
-	b := appendOr([]byte(`{"type":"function","description":`), f.Description)
-	b = appendString(append(b, `,"name":`...), f.Name)
+	b = appendOr(append(b, `{"type":"function","description":`...), t.Description)
+	b = appendString(append(b, `,"name":`...), plainName(to, t.Name))
 	b = append(b, `,"parameters":`...)
-	if f.Parameters == nil {
+	switch {
+	case t.Schema != nil:
+		b = appendValue(b, t.Schema)
+	case to.Dialect == llm.Responses:
 		b = append(b, "null"...)
+	default:
+		b = append(b, noParameters...)
 	}
-	b = append(append(b, f.Parameters...), `,"strict":`...)
-	return append(strconv.AppendBool(b, f.Strict == nil || *f.Strict), '}'), nil
+	strict := to.Dialect == llm.Responses // where nothing is said
+	if t.Strict != nil {
+		strict = *t.Strict
+	}
+	return append(strconv.AppendBool(append(b, `,"strict":`...), strict), '}')
 }
 
 // appendCount appends a count, or null where it is unsaid.

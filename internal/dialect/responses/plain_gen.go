@@ -5,7 +5,7 @@ package responses
 import "aihigress/internal/dialect/jsonread"
 
 func (w *request) readPlain(r *jsonread.Reader) {
-	if *w = (request{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -17,9 +17,9 @@ func (w *request) readPlain(r *jsonread.Reader) {
 		case "instructions":
 			jsonread.String(&w.Instructions, r)
 		case "input":
-			jsonread.Value(&w.Input, r)
+			w.Input.readPlain(r)
 		case "tools":
-			jsonread.List(&w.Tools, r, jsonread.Value)
+			w.Tools.readPlain(r)
 		case "tool_choice":
 			jsonread.Value(&w.Choice, r)
 		case "parallel_tool_calls":
@@ -63,7 +63,7 @@ func (w *request) readPlain(r *jsonread.Reader) {
 }
 
 func (w *event) readPlain(r *jsonread.Reader) {
-	if w.reset(); r.Null() {
+	if *w = (event{}); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -79,15 +79,15 @@ func (w *event) readPlain(r *jsonread.Reader) {
 		case "delta":
 			jsonread.String(&w.Delta, r)
 		case "logprobs":
-			jsonread.Value(&w.Logprobs, r)
+			w.Logprobs.readPlain(r)
 		case "annotation":
-			jsonread.Value(&w.Annotation, r)
+			w.Annotation.readPlain(r)
 		case "item":
-			jsonread.Value(&w.Item, r)
+			w.Item.readPlain(r)
 		case "response":
-			jsonread.Value(&w.Response, r)
+			w.Response.readPlain(r)
 		case "error":
-			jsonread.Value(&w.Error, r)
+			w.Error.readPlain(r)
 		default:
 			r.Ignore(m.Name)
 		}
@@ -95,7 +95,7 @@ func (w *event) readPlain(r *jsonread.Reader) {
 }
 
 func (w *item) readPlain(r *jsonread.Reader) {
-	if *w = (item{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -107,7 +107,7 @@ func (w *item) readPlain(r *jsonread.Reader) {
 		case "role":
 			jsonread.String(&w.Role, r)
 		case "content":
-			jsonread.Value(&w.Content, r)
+			w.Content.readPlain(r)
 		case "call_id":
 			jsonread.String(&w.CallID, r)
 		case "name":
@@ -115,11 +115,11 @@ func (w *item) readPlain(r *jsonread.Reader) {
 		case "namespace":
 			jsonread.String(&w.Namespace, r)
 		case "arguments":
-			jsonread.OptionalString(&w.Arguments, r)
+			w.Arguments.readPlain(r)
 		case "input":
-			jsonread.OptionalString(&w.Input, r)
+			w.Input.readPlain(r)
 		case "output":
-			jsonread.Value(&w.Output, r)
+			w.Output.readPlain(r)
 		case "summary":
 			jsonread.List(&w.Summary, r, (*part).readPlain)
 		case "encrypted_content":
@@ -161,7 +161,7 @@ func (w *tool) readPlain(r *jsonread.Reader) {
 }
 
 func (w *answerHead) readPlain(r *jsonread.Reader) {
-	if *w = (answerHead{}); r.Null() {
+	if w.reset(); r.Null() {
 		return
 	}
 	for m := r.Object(); r.Next(&m); {
@@ -177,13 +177,13 @@ func (w *answerHead) readPlain(r *jsonread.Reader) {
 		case "status":
 			jsonread.String(&w.Status, r)
 		case "output":
-			jsonread.List(&w.Output, r, jsonread.Value)
+			w.Output.readPlain(r)
 		case "incomplete_details":
 			jsonread.Optional(&w.Incomplete, r, (*incomplete).readPlain)
 		case "usage":
-			jsonread.Value(&w.Usage, r)
+			w.Usage.readPlain(r)
 		case "error":
-			jsonread.Value(&w.Error, r)
+			w.Error.readPlain(r)
 		default:
 			r.Ignore(m.Name)
 		}

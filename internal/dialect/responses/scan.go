@@ -7,8 +7,6 @@ import (
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -346,10 +344,4 @@ func (s *scanned) Patch(body []byte, p dialect.Patch) [][]byte {
 		return [][]byte{body}
 	}
 	return [][]byte{body[:s.model.start], appendString(nil, p.Model), body[s.model.end:]}
-}
-
-// appendString appends a JSON string; bytes that are not UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
 }

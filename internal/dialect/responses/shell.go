@@ -66,34 +66,35 @@ func shellCallOf(it *item, raw jsontext.Value) (llm.Block, bool) {
 		}
 	}
 	if len(states) == 0 && !minted(it.ID) { // else another vendor's model made it, and it is a function's to whom it goes next
-		b.Vendor, b.Type, b.Raw = llm.Responses, localShellCall, raw
+		b.Vendor, b.Type, b.Raw = llm.Responses, localShellCall, raw.Clone()
 	}
 	return b, true
 }
 
-// shellOutputOf reads what a command gave: the result of the call that r has.
-func shellOutputOf(r *llm.Request, rd *reader, it *item, raw jsontext.Value, at refusal.Place) (llm.Block, error) {
+// shellOutputOf reads what a command gave: the result of a call that came before.
+func (in *input) shellOutputOf(it *item, raw jsontext.Value, at refusal.Place) (llm.Block, error) {
 	id := it.CallID
 	if id == "" {
 		id = it.ID
 	}
-	content, err := contentOf(rd, it.Output, at.In(".output"))
+	result, err := resultOf(&it.Output, at.In(".output"))
 	if err != nil {
 		return llm.Block{}, err
 	}
-	id, _ = llm.UncarryID(id)
-	b := llm.Block{Kind: llm.ToolResult, Result: &llm.Result{CallID: id, Name: localShell, Content: content}}
-	if call := callBy(r, id); call == nil || call.Type == localShellCall {
-		b.Vendor, b.Type, b.Raw = llm.Responses, localShellOutput, raw
+	result.CallID, _ = llm.UncarryID(id)
+	result.Name = localShell
+	b := llm.Block{Kind: llm.ToolResult, Result: result}
+	if call := in.callBy(result.CallID); call == nil || call.Type == localShellCall {
+		b.Vendor, b.Type, b.Raw = llm.Responses, localShellOutput, raw.Clone()
 	}
 	return b, nil
 }
 
 // appendAction appends what to run, from the arguments of a function's call. Where they cannot be read, the command is empty
 // and the caller says so to the model.
-func appendAction(b []byte, arguments string) []byte {
+func appendAction(b, arguments []byte) []byte {
 	a := shellAction{}
-	if json.Unmarshal([]byte(arguments), &a, upstreams) != nil {
+	if json.Unmarshal(arguments, &a, upstreams) != nil {
 		a = shellAction{}
 	}
 	var words []string

@@ -1,11 +1,11 @@
 package responses
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
 	"aihigress/internal/llm"
 
@@ -38,89 +38,6 @@ func plainName(r *llm.Request, name string) string {
 		return name
 	}
 	return llm.ToolName(name)
-}
-
-// tools reads the tools and what is said of their use.
-func (q *request) tools(r *llm.Request) error {
-	for i, raw := range q.Tools {
-		if err := addTool(r, raw, llm.Namespace{}, refusal.Place{Within: "tools", Index: i}); err != nil {
-			return err
-		}
-	}
-	return q.choice(r)
-}
-
-func addTool(r *llm.Request, raw jsontext.Value, in llm.Namespace, at refusal.Place) error {
-	var t tool
-	var err error
-	if !jsonread.Plain(raw, &t, jsonread.Within, (*tool).readPlain) {
-		t = tool{}
-		err = json.Unmarshal(raw, &t, callers)
-	}
-	kind := t.Type
-	if err != nil {
-		kind = typeOf(raw) // the fields of a vendor's own tool may be anything
-	}
-	switch kind {
-	case "function", "custom", "namespace":
-	case "":
-		return refusal.Missing(at.Of(".type"))
-	default:
-		one := llm.Tool{Vendor: llm.Responses, Type: kind, Raw: raw}
-		if kind == localShell && r.ToolOf(localShell) == nil {
-			one = shellTool(raw)
-		}
-		r.Tools = append(r.Tools, one)
-		return nil
-	}
-	if err != nil {
-		return refusal.Undecoded(at.Of(""), err)
-	}
-	if t.Name == "" {
-		return refusal.Missing(at.Of(".name"))
-	}
-	switch kind {
-	case "namespace":
-		for i, member := range t.Tools {
-			if err := addTool(r, member, llm.Namespace{Name: t.Name, Description: t.Description}, at.In(".tools").At(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "custom":
-		grammar := keepValue(t.Format)
-		if grammar == nil {
-			grammar = llm.JSON("{}")
-		}
-		r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Grammar: grammar, Namespace: in})
-		toolExtra(r, joinName(in.Name, t.Name), t.Rest)
-		return nil
-	}
-	r.Tools = append(r.Tools, llm.Tool{Name: joinName(in.Name, t.Name), Description: t.Description, Schema: keepValue(t.Parameters), Strict: t.Strict, Namespace: in})
-	toolExtra(r, joinName(in.Name, t.Name), t.Rest)
-	return nil
-}
-
-// toolPath begins the paths of what is known of tools here alone. Its values are objects, by the tool's name.
-const toolPath = "tools[]."
-
-// toolExtra keeps what only this dialect says of a tool: defer_loading, output_schema.
-func toolExtra(r *llm.Request, tool string, fields map[string]jsontext.Value) {
-	for name, value := range fields {
-		if isNull(value) {
-			continue
-		}
-		of := toolExtras(r, name)
-		of[tool] = value
-		extra(r, toolPath+name, marshal(of))
-	}
-}
-
-// toolExtras is what is kept under one name, by tool.
-func toolExtras(r *llm.Request, name string) map[string]jsontext.Value {
-	of := map[string]jsontext.Value{}
-	_ = json.Unmarshal(r.Extra[toolPath+name], &of, upstreams) // nothing yet, or another dialect's
-	return of
 }
 
 // choiceObject is tool_choice where it is no word.
@@ -177,9 +94,9 @@ func (q *request) choice(r *llm.Request) error {
 	return nil
 }
 
-// toolList writes the tools of a request. Left is told of those that have no place.
-func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
-	all := make([]jsontext.Value, 0, len(r.Tools))
+// appendTools writes the tools of a request, as a list without its brackets. Left is told of those that have no place; one
+// writes a tool of the caller's that is in no namespace.
+func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]byte, *llm.Request, *llm.Tool) []byte) []byte {
 	for i := 0; i < len(r.Tools); i++ {
 		t := &r.Tools[i]
 		if t.Cache != nil {
@@ -187,28 +104,32 @@ func toolList(r *llm.Request, left func(llm.Field)) []jsontext.Value {
 		}
 		switch {
 		case t.Vendor == llm.Responses, isShell(t):
-			all = append(all, t.Raw)
+			dst = append(appendValue(dst, t.Raw), ',')
 		case t.Vendor != "":
 			left(llm.FieldVendorTool.With(t.Type))
 		case t.Namespace.Name != "":
-			group := tool{Type: "namespace", Name: t.Namespace.Name, Description: t.Namespace.Description}
-			for ; i < len(r.Tools) && r.Tools[i].Namespace == t.Namespace; i++ {
-				group.Tools = append(group.Tools, toolValue(r, &r.Tools[i]))
+			dst = appendString(append(dst, `{"type":"namespace","name":`...), t.Namespace.Name)
+			if t.Namespace.Description != "" {
+				dst = appendString(append(dst, `,"description":`...), t.Namespace.Description)
+			}
+			dst = append(dst, `,"tools":[`...)
+			for of := t.Namespace; i < len(r.Tools) && r.Tools[i].Namespace == of; i++ {
+				dst = append(appendTool(dst, r, &r.Tools[i]), ',')
 			}
 			i--
-			all = append(all, marshal(&group))
+			dst = append(dst[:len(dst)-1], `]},`...)
 		default:
-			all = append(all, toolValue(r, t))
+			dst = append(one(dst, r, t), ',')
 		}
 	}
-	return all
+	return bytes.TrimSuffix(dst, []byte{','})
 }
 
 // noParameters is the schema of a function without any.
 const noParameters = `{"type":"object","properties":{}}`
 
-// toolValue writes a tool of the caller's.
-func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
+// appendTool writes a tool of the caller's.
+func appendTool(dst []byte, r *llm.Request, t *llm.Tool) []byte {
 	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
 	if t.Namespace.Name == "" {
 		w.Name = plainName(r, t.Name)
@@ -222,7 +143,7 @@ func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	}
 	if t.Grammar != nil {
 		w.Type, w.Format = "custom", grammarOf(t.Grammar)
-		return marshal(&w)
+		return w.append(dst)
 	}
 	w.Parameters, w.Strict = t.Schema, t.Strict
 	if w.Parameters == nil && r.Dialect != llm.Responses {
@@ -231,32 +152,24 @@ func toolValue(r *llm.Request, t *llm.Tool) jsontext.Value {
 	if w.Strict == nil && r.Dialect != llm.Responses {
 		w.Strict = new(bool) // here schemas are strict unless they say no, elsewhere it is the other way round
 	}
-	return w.function()
+	return w.append(dst)
 }
 
-// function writes a function, by hand if it is as most are.
-func (t *tool) function() jsontext.Value {
-	if t.Rest != nil {
-		return marshal(t)
-	}
-	b := make([]byte, 0, len(`{"type":"function","name":"","description":"","parameters":,"strict":false}`)+len(t.Name)+len(t.Description)*5/4+len(t.Parameters))
-	b = append(b, `{"type":"function"`...)
-	if t.Name != "" {
-		b = appendString(append(b, `,"name":`...), t.Name)
-	}
-	if t.Description != "" {
-		b = appendString(append(b, `,"description":`...), t.Description)
-	}
+// append writes a tool of the caller's.
+func (t *tool) append(dst []byte) []byte {
+	dst = appendString(append(dst, `{"type":`...), t.Type)
+	dst = appendSaid(dst, `,"name":`, t.Name)
+	dst = appendSaid(dst, `,"description":`, t.Description)
 	if t.Parameters != nil {
-		var err error
-		if b, err = jsontext.AppendFormat(append(b, `,"parameters":`...), t.Parameters, upstreams); err != nil {
-			return marshal(t)
-		}
+		dst = appendValue(append(dst, `,"parameters":`...), t.Parameters)
 	}
 	if t.Strict != nil {
-		b = strconv.AppendBool(append(b, `,"strict":`...), *t.Strict)
+		dst = strconv.AppendBool(append(dst, `,"strict":`...), *t.Strict)
 	}
-	return append(b, '}')
+	if t.Format != nil {
+		dst = appendValue(append(dst, `,"format":`...), t.Format)
+	}
+	return append(appendRest(dst, t.Rest), '}')
 }
 
 // grammarOf writes the format of a custom tool. Chat completions have a level more: {"type":"grammar","grammar":{…}}.

@@ -1,8 +1,13 @@
 package responses
 
 import (
+	"strings"
+
+	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/llm"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // report is a usage object before it is made sense of.
@@ -28,19 +33,23 @@ const (
 	reportFields
 )
 
-// countNames are the counts within a usage object.
-var countNames = map[string]reportField{
-	"input_tokens":                            inputTokens,
-	"output_tokens":                           outputTokens,
-	"total_tokens":                            totalTokens,
-	"input_tokens_details.cached_tokens":      cachedTokens,
-	"input_tokens_details.cache_write_tokens": cacheWriteTokens,
-	"input_tokens_details.audio_tokens":       audioInput,
-	"input_tokens_details.image_tokens":       imageInput,
-	"output_tokens_details.reasoning_tokens":  reasoningTokens,
-	"output_tokens_details.audio_tokens":      audioOutput,
-	"output_tokens_details.image_tokens":      imageOutput,
+// countGroups are the counts within a usage object, by the object that they stand in: it itself, or one of its members.
+var countGroups = map[string]map[string]reportField{
+	"":                      {"input_tokens": inputTokens, "output_tokens": outputTokens, "total_tokens": totalTokens},
+	"input_tokens_details":  {"cached_tokens": cachedTokens, "cache_write_tokens": cacheWriteTokens, "audio_tokens": audioInput, "image_tokens": imageInput},
+	"output_tokens_details": {"reasoning_tokens": reasoningTokens, "audio_tokens": audioOutput, "image_tokens": imageOutput},
 }
+
+// countNames are the same by their paths.
+var countNames = func() map[string]reportField {
+	all := map[string]reportField{}
+	for group, names := range countGroups {
+		for name, field := range names {
+			all[strings.TrimPrefix(group+"."+name, ".")] = field
+		}
+	}
+	return all
+}()
 
 // usagePaths find the counts in a usage object by itself; an ID is a field and one.
 var usagePaths = func() *jsonscan.Paths {
@@ -50,6 +59,49 @@ var usagePaths = func() *jsonscan.Paths {
 	}
 	return jsonscan.Compile(paths)
 }()
+
+// read reads a usage object, within a document that was validated as a whole. What is none changes nothing.
+func (r *report) read(raw jsontext.Value) {
+	if raw.Kind() != '{' {
+		return
+	}
+	before := *r
+	*r = report{seen: true}
+	if jsonread.Plain(raw, r, jsonread.Within, (*report).readPlain) {
+		return
+	}
+	*r = report{seen: true}
+	if jsonscan.Check(usagePaths, raw, r) != nil {
+		*r = before
+	}
+}
+
+func (r *report) readPlain(rd *jsonread.Reader) { r.readGroup(rd, countGroups[""], countGroups) }
+
+// readGroup reads an object that counts stand in, and those of its members that are such objects.
+func (r *report) readGroup(rd *jsonread.Reader, names map[string]reportField, groups map[string]map[string]reportField) {
+	for m := rd.Object(); rd.Next(&m); {
+		field, known := names[string(m.Name)]
+		inner := groups[string(m.Name)]
+		switch {
+		case known:
+			r.readCount(rd, field)
+		case inner != nil && len(m.Name) > 0 && rd.Kind() == '{':
+			r.readGroup(rd, inner, nil)
+		default:
+			rd.Raw()
+		}
+	}
+}
+
+func (r *report) readCount(rd *jsonread.Reader, field reportField) {
+	switch kind := rd.Kind(); {
+	case kind == '-' || '0' <= kind && kind <= '9':
+		r.set(field, rd.Digits())
+	case !rd.Null():
+		rd.Odd()
+	}
+}
 
 // Open implements jsonscan.Handler.
 func (*report) Open(jsonscan.ID, jsonscan.Kind, int64) {}

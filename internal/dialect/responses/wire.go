@@ -20,8 +20,8 @@ type request struct {
 	Model        string             `json:"model"`
 	Stream       bool               `json:"stream,omitzero"`
 	Instructions string             `json:"instructions,omitzero"`
-	Input        jsontext.Value     `json:"input,omitzero"`
-	Tools        []jsontext.Value   `json:"tools,omitempty"`
+	Input        input              `json:"input,omitzero"`
+	Tools        tools              `json:"tools,omitzero"`
 	Choice       jsontext.Value     `json:"tool_choice,omitzero"`
 	Parallel     *bool              `json:"parallel_tool_calls,omitzero"`
 	Text         *textSettings      `json:"text,omitzero"`
@@ -67,19 +67,19 @@ type reasoningSettings struct {
 
 // item is what input and output are lists of, as far as it means something outside the dialect.
 type item struct {
-	Type      string         `json:"type,omitzero"`
-	ID        string         `json:"id,omitzero"`
-	Role      string         `json:"role,omitzero"`
-	Content   jsontext.Value `json:"content,omitzero"` // a text or parts
-	CallID    string         `json:"call_id,omitzero"`
-	Name      string         `json:"name,omitzero"`
-	Namespace string         `json:"namespace,omitzero"`
-	Arguments *string        `json:"arguments,omitzero"`
-	Input     *string        `json:"input,omitzero"`
-	Output    jsontext.Value `json:"output,omitzero"` // a text or parts
-	Summary   []part         `json:"summary,omitzero"`
-	Sealed    string         `json:"encrypted_content,omitzero"`
-	Phase     string         `json:"phase,omitzero"` // of a message: commentary, final_answer
+	Type      string   `json:"type,omitzero"`
+	ID        string   `json:"id,omitzero"`
+	Role      string   `json:"role,omitzero"`
+	Content   content  `json:"content,omitzero"`
+	CallID    string   `json:"call_id,omitzero"`
+	Name      string   `json:"name,omitzero"`
+	Namespace string   `json:"namespace,omitzero"`
+	Arguments argument `json:"arguments,omitzero"`
+	Input     argument `json:"input,omitzero"`
+	Output    content  `json:"output,omitzero"`
+	Summary   []part   `json:"summary,omitzero"`
+	Sealed    string   `json:"encrypted_content,omitzero"`
+	Phase     string   `json:"phase,omitzero"` // of a message: commentary, final_answer
 }
 
 // part is a piece of an item's content.
