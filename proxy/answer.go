@@ -285,9 +285,11 @@ func (a *answer) tick() {
 	a.rearm(now)
 }
 
-// end cancels the call.
+// end cancels the call. The first cause stays, as it does in a context.
 func (a *answer) end(cause error) {
-	a.ended = cause
+	if a.ended == nil {
+		a.ended = cause
+	}
 	a.cancelCall(cause)
 }
 

@@ -211,6 +211,7 @@ func TestLaterAttemptsEndWithTheCall(t *testing.T) {
 		{"by the clock", 15 * time.Second, 0, 9, 20 * time.Second, usage.UpstreamError},
 		{"between two attempts", 0, 25 * time.Second, 9, 25 * time.Second, usage.UpstreamError},
 		{"since the caller is deaf", 0, 15 * time.Second, 0, 15 * time.Second, usage.Cancelled},
+		{"since the caller was deaf before it was over", 0, 25 * time.Second, 0, 25*time.Second + time.Millisecond, usage.Cancelled},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := timed(t, llm.OpenAI, make([]timetable, 2))
@@ -221,6 +222,7 @@ func TestLaterAttemptsEndWithTheCall(t *testing.T) {
 					return &http.Response{StatusCode: 500, Body: slowlyClosed{strings.NewReader("{}"), tt.closes}}, nil
 				}
 				<-ctx.Done()
+				time.Sleep(tt.took % time.Second) // for the timer
 				return nil, ctx.Err()
 			})
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(stream))

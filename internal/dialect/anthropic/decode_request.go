@@ -278,7 +278,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 	case "image", "document":
 		d.media(b, w)
 	case "search_result":
-		b.Kind, b.Vendor, b.Type, b.Raw = llm.Media, llm.Anthropic, w.Type, w.raw
+		b.Kind, b.Vendor, b.Type, b.Raw = llm.Media, llm.Anthropic, w.Type, oneLine(w.raw)
 		var source string
 		_ = json.Unmarshal(w.Source, &source) // of another type it is no text to show
 		b.Media = &llm.Attachment{Kind: llm.Document, MIMEType: "text/plain", Name: w.Title, Context: source, Text: textsOf(&w.Content), Cite: wantsCitations(w.Citations)}
@@ -307,7 +307,7 @@ func (d *blockDecoder) append(to []llm.Block, w *wireBlock) []llm.Block {
 		id, _ := llm.UncarryID(w.ToolUseID)
 		b.Kind, b.Result = llm.ToolResult, &llm.Result{CallID: id, Name: d.tools[id], Content: d.nested(&w.Content), IsError: w.IsError}
 	default:
-		b.Kind, b.Vendor, b.Type, b.Raw = llm.Opaque, llm.Anthropic, w.Type, w.raw
+		b.Kind, b.Vendor, b.Type, b.Raw = llm.Opaque, llm.Anthropic, w.Type, oneLine(w.raw)
 	}
 	return to
 }
@@ -419,7 +419,7 @@ func (d *blockDecoder) media(b *llm.Block, w *wireBlock) {
 		b.Media.Text = s.Data
 	case "content":
 		b.Media.MIMEType, b.Media.Text = "text/plain", textsOf(&s.Content)
-		b.Vendor, b.Type, b.Raw = llm.Anthropic, w.Type, w.raw
+		b.Vendor, b.Type, b.Raw = llm.Anthropic, w.Type, oneLine(w.raw)
 	default:
 		d.fail(invalid("source.type", "the source of the %s should be base64, url, text, content or file", w.Type))
 	}

@@ -343,7 +343,7 @@ func (d *decoder) sign(b *openBlock, emit dialect.Emit) error {
 
 // whole is an opaque block with what came of it in pieces.
 func (b *openBlock) whole() llm.JSON {
-	raw := b.raw.raw
+	raw := b.open.Raw
 	input, content := llm.JSON(b.held), b.compacted
 	if len(input) == 0 && len(content) == 0 || len(input) > 0 && !input.IsValid(lenient) {
 		return raw

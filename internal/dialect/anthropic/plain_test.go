@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	checkRequest = readtest.Of(0, (*wireRequest).readPlain)
+	checkRequest = readtest.Of(0, readOwning)
 	checkTool    = readtest.Of(0, (*wireTool).readPlain)
 	checkEvent   = readtest.Of(jsonread.Repeats|jsonread.Small, (*wireEvent).readPlain, lenient)
 	checkAnswer  = readtest.Of(jsonread.Repeats, (*wireMessageOut).readPlain, lenient)
@@ -48,6 +48,22 @@ var plainEvents = []string{
 }
 
 var plainSchemas = []string{`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`, `{"anyOf":[{"type":"object"}]}`, `{"type" : ["object", "null"]}`, `{}`}
+
+// readOwning reads a request whose blocks share no memory with it.
+func readOwning(w *wireRequest, r *jsonread.Reader) {
+	w.readPlain(r)
+	w.System.own()
+	for _, m := range w.Messages {
+		m.Content.own()
+	}
+}
+
+func (c content) own() {
+	for i := range c {
+		c[i].raw = c[i].raw.Clone()
+		c[i].Content.blocks.own()
+	}
+}
 
 func TestPlain(t *testing.T) {
 	t.Parallel()

@@ -161,7 +161,7 @@ type wireBlock struct {
 
 	Extra llm.JSON `json:",unknown"`
 
-	raw llm.JSON // the whole block, of types that are not taken apart
+	raw llm.JSON // the whole block, of types that are not taken apart, within the document
 }
 
 type wireSource struct {
@@ -195,8 +195,8 @@ type inside struct {
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (c *inside) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	raw, err := d.ReadValue()
-	if err == nil && !jsonread.Plain(raw, c, 0, (*inside).readPlain) {
-		*c = inside{raw: raw.Clone()}
+	if raw = raw.Clone(); err == nil && !jsonread.Plain(raw, c, 0, (*inside).readPlain) {
+		*c = inside{raw: raw}
 	}
 	return err
 }
@@ -241,6 +241,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err := b.check(valueIn(rest[:d.InputOffset()-start])); err != nil {
 			return fmt.Errorf("%d.%w", len(*c)-1, err)
 		}
+		b.raw = b.raw.Clone() // the decoder's memory is used again
 	}
 	_, err := d.ReadToken()
 	return err
@@ -261,13 +262,14 @@ func (b *wireBlock) read(raw llm.JSON) error {
 	return b.check(raw)
 }
 
-// check completes a block that was taken apart.
+// check completes a block that was taken apart. What is kept of it as it stands shares the memory of the document: blocks may
+// stand in one another, and a copy for each would be a multiple of what came in.
 func (b *wireBlock) check(raw llm.JSON) error {
 	if b.Type == "" {
 		return errors.New("type: Field required")
 	}
 	if !parted(b.Type) || b.Type == "search_result" || b.Type == "document" {
-		b.raw = oneLine(raw)
+		b.raw = raw
 	}
 	if len(b.Extra) > 0 {
 		b.Extra = oneLine(b.Extra)

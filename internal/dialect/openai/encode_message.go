@@ -307,10 +307,15 @@ func (e *requestEncoder) assistant(m *llm.Message) {
 			said = appendBlock(said, m.Blocks, i)
 		}
 	}
-	for i := range said {
-		if said[i].Kind == llm.Refusal && !e.vendor.openAI { // a word of OpenAI's
-			said = slices.Clone(said)
-			said[i].Kind = llm.Text
+	if !e.vendor.openAI { // refusals are a word of OpenAI's
+		own := false // the list is a copy
+		for i := range said {
+			if said[i].Kind == llm.Refusal {
+				if !own {
+					said, own = slices.Clone(said), true
+				}
+				said[i].Kind = llm.Text
+			}
 		}
 	}
 	refused := len(said) == 1 && said[0].Kind == llm.Refusal

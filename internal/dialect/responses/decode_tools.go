@@ -2,7 +2,6 @@ package responses
 
 import (
 	"bytes"
-	"slices"
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/refusal"
@@ -21,6 +20,7 @@ type tools struct {
 	extra map[string]map[string]jsontext.Value // what only this dialect says, by its name and the tool's
 	tool  tool                                 // the one at hand
 	count int                                  // read
+	shell bool                                 // there is a tool of the local shell's name
 }
 
 // reset makes it empty and keeps its memory.
@@ -92,8 +92,8 @@ func (t *tools) add(one *tool, raw jsontext.Value, in llm.Namespace, at refusal.
 		return refusal.Missing(at.Of(".type"))
 	default:
 		raw = bytes.Clone(raw)
-		known := slices.ContainsFunc(t.all, func(other llm.Tool) bool { return other.Vendor == "" && other.Name == localShell })
-		if one.Type == localShell && !known {
+		if one.Type == localShell && !t.shell {
+			t.shell = true
 			t.all = append(t.all, shellTool(raw))
 		} else {
 			t.all = append(t.all, llm.Tool{Vendor: llm.Responses, Type: one.Type, Raw: raw})
@@ -119,7 +119,7 @@ func (t *tools) add(one *tool, raw jsontext.Value, in llm.Namespace, at refusal.
 	default:
 		made.Schema, made.Strict = keepValue(one.Parameters), one.Strict
 	}
-	t.all = append(t.all, made)
+	t.all, t.shell = append(t.all, made), t.shell || made.Name == localShell
 	t.keep(made.Name, one.Rest)
 	return nil
 }

@@ -97,7 +97,11 @@ func (r *report) readGroup(rd *jsonread.Reader, names map[string]reportField, gr
 func (r *report) readCount(rd *jsonread.Reader, field reportField) {
 	switch kind := rd.Kind(); {
 	case kind == '-' || '0' <= kind && kind <= '9':
-		r.set(field, rd.Digits())
+		n := rd.Digits()
+		if len(n) > maxDigits {
+			rd.Odd()
+		}
+		r.set(field, n)
 	case !rd.Null():
 		rd.Odd()
 	}
@@ -155,3 +159,6 @@ func (r *report) usage() (u llm.Usage, credible, odd bool) {
 	u, clamped := u.Clamp()
 	return u, !u.IsZero(), odd || clamped
 }
+
+// maxDigits is the longest plain count.
+const maxDigits = 20

@@ -20,7 +20,7 @@ func TestReadUsage(t *testing.T) {
 	var draw func(t *rapid.T, depth int) string
 	draw = func(t *rapid.T, depth int) string {
 		if depth == 0 || rapid.IntRange(0, 2).Draw(t, "leaf") == 0 && depth < 3 {
-			return rapid.SampledFrom([]string{"0", "7", " 12 ", "1.5", "-1", "1e3", "1e400", "99999999999999999999", "null", `"8"`, "true", "[1,2]", "\"\xff\""}).Draw(t, "value")
+			return rapid.SampledFrom([]string{"0", "7", " 12 ", "1.5", "-1", "1e3", "1e400", "99999999999999999999", "5." + strings.Repeat("0", 80), "null", `"8"`, "true", "[1,2]", "\"\xff\""}).Draw(t, "value")
 		}
 		var members []string
 		for range rapid.IntRange(0, 5).Draw(t, "members") {
