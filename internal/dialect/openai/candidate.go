@@ -19,6 +19,7 @@ type candidate struct {
 	signed bool     // it has its state
 	detail position // the reasoning_details entry that it is of
 	calls  []*call
+	early  int               // arguments that came before the names of their calls, in bytes
 	held   []reasoningDetail // sealed thinking that came while calls were open
 
 	notes                []annotation // that came before the text
@@ -36,7 +37,7 @@ type call struct {
 	closed bool
 	custom bool
 	name   string
-	early  string // arguments that came before the name
+	early  strings.Builder // arguments that came before the name
 	state  llm.State
 }
 
@@ -213,7 +214,7 @@ func (c *candidate) closeAll() {
 		if one.closed {
 			continue
 		}
-		if !one.opened && one.early != "" {
+		if !one.opened && one.early.Len() > 0 {
 			c.openCall(one) // it never got a name, but what it says is not lost
 		}
 		if one.opened {
@@ -309,11 +310,18 @@ func (c *candidate) toolCall(in *toolCall) error {
 		if s := in.state(); !s.IsZero() {
 			one.state = s
 		}
-		one.early += input
-		if one.name != "" {
-			c.openCall(one)
+		if one.name == "" || one.early.Len() > 0 {
+			one.early.WriteString(input)
+			c.early += len(input)
+			input = ""
 		}
-		return nil
+		switch {
+		case c.early > dialect.MaxText:
+			return fmt.Errorf("%w: a tool call without a name: %w", dialect.ErrMalformed, dialect.ErrTooLong)
+		case one.name == "":
+			return nil
+		}
+		c.openCall(one)
 	}
 	if input != "" {
 		c.d.say(llm.Delta, one.block, c.index, input)
@@ -360,9 +368,10 @@ func (c *candidate) openCall(one *call) {
 	b := &c.d.next(llm.Open, one.block, c.index).Block
 	b.Kind, b.Call, b.State = llm.ToolCall, llm.Call{ID: one.id, Name: one.name, Custom: one.custom}, one.state
 	c.d.tell()
-	if one.early != "" {
-		c.d.say(llm.Delta, one.block, c.index, one.early)
-		one.early = ""
+	if one.early.Len() > 0 {
+		c.d.say(llm.Delta, one.block, c.index, one.early.String())
+		c.early -= one.early.Len()
+		one.early.Reset()
 	}
 }
 

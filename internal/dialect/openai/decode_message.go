@@ -121,12 +121,7 @@ func (d *requestDecoder) part(b *llm.Block, p *part, at refusal.Place) error {
 	case p.Type == "refusal" && p.Refusal != nil:
 		b.Kind, b.Text = llm.Refusal, *p.Refusal
 	case p.Type == "thinking" && p.Thinking != nil:
-		b.Kind, b.State = llm.Thinking, unsigned
-		for _, t := range p.Thinking {
-			if t.Text != nil {
-				b.Text += *t.Text
-			}
-		}
+		b.Kind, b.Text, b.State = llm.Thinking, joinTexts(p.Thinking), unsigned
 	case p.Type == "image_url" && p.ImageURL != nil:
 		b.Media, err = located(llm.Image, p.ImageURL.URL, at, ".image_url.url")
 		b.Media.Detail = p.ImageURL.Detail
@@ -147,6 +142,18 @@ func (d *requestDecoder) part(b *llm.Block, p *part, at refusal.Place) error {
 	}
 	d.extra("messages.content.", p.Extra)
 	return err
+}
+
+// joinTexts is the text of parts put together.
+func joinTexts(parts []part) string {
+	var few [8]string
+	texts := few[:0]
+	for i := range parts {
+		if text := parts[i].Text; text != nil {
+			texts = append(texts, *text)
+		}
+	}
+	return strings.Join(texts, "")
 }
 
 // located is a file by its address, which may hold the file itself.
@@ -234,14 +241,7 @@ func (d *requestDecoder) assistant(m *message, at refusal.Place) error {
 	if m.Audio != nil && m.Audio.ID != "" {
 		blocks = append(blocks, llm.Block{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, FileID: m.Audio.ID, Origin: llm.OpenAI}})
 	}
-	for i := range m.Annotations {
-		for j := range blocks {
-			if blocks[j].Kind == llm.Text {
-				blocks[j].Citations = append(blocks[j].Citations, m.Annotations[i].citation())
-				break
-			}
-		}
-	}
+	cite(blocks, m.Annotations)
 	calls, err := d.toolCalls(m, at)
 	if err != nil {
 		return err
@@ -273,6 +273,21 @@ func (d *requestDecoder) assistant(m *message, at refusal.Place) error {
 	markLast(blocks, m.CacheControl)
 	d.turn(llm.Assistant, m.Name, blocks)
 	return nil
+}
+
+// cite puts annotations on the first text, if there is one.
+func cite(blocks []llm.Block, list []annotation) {
+	if len(list) == 0 {
+		return
+	}
+	for i := range blocks {
+		if b := &blocks[i]; b.Kind == llm.Text {
+			for j := range list {
+				b.Citations = append(b.Citations, list[j].citation())
+			}
+			return
+		}
+	}
 }
 
 // around puts thinking in front of what was said, or behind it where it stands there. The list has room for more.

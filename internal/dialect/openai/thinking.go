@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"strings"
+
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
@@ -106,23 +108,38 @@ func thinkingOf(m *message) (blocks []llm.Block, signed bool) {
 // joinDetails puts entries together that a client took out of a stream and left in pieces.
 func joinDetails(list []reasoningDetail) []reasoningDetail {
 	var whole []reasoningDetail
-	for _, d := range list {
-		if n := len(whole); n > 0 && continues(&whole[n-1], &d) {
-			last := &whole[n-1]
-			last.Text += d.Text
-			last.Summary += d.Summary
-			last.Signature = d.Signature
-			if last.Format == "" {
-				last.Format = d.Format
-			}
-			if last.ID == "" {
-				last.ID = d.ID
-			}
-			continue
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && continues(&list[n-1], &list[n]) {
+			n++
 		}
-		whole = append(whole, d)
+		whole = append(whole, joinPieces(list[:n]))
+		list = list[n:]
 	}
 	return whole
+}
+
+// joinPieces makes one entry of its pieces, of which there is one at least.
+func joinPieces(pieces []reasoningDetail) reasoningDetail {
+	one := pieces[0]
+	if len(pieces) == 1 {
+		return one
+	}
+	var text, summary strings.Builder
+	for i := range pieces {
+		d := &pieces[i]
+		text.WriteString(d.Text)
+		summary.WriteString(d.Summary)
+		one.Signature = d.Signature
+		if one.Format == "" {
+			one.Format = d.Format
+		}
+		if one.ID == "" {
+			one.ID = d.ID
+		}
+	}
+	one.Text, one.Summary = text.String(), summary.String()
+	return one
 }
 
 // continues reports whether an entry is the next piece of the one before.

@@ -1,7 +1,6 @@
 package responses
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -216,10 +215,7 @@ func (w *requestWriter) extra(q *request, left *llm.Drops) {
 		case !w.own && nested:
 			left.Add(llm.FieldExtra.With(name)) // within what is written anew
 		case !nested:
-			if q.Rest == nil {
-				q.Rest = map[string]jsontext.Value{}
-			}
-			q.Rest[name] = value
+			q.Rest = with(q.Rest, name, value)
 		case group == "text":
 			if q.Text == nil {
 				q.Text = &textSettings{}
@@ -237,8 +233,8 @@ func (w *requestWriter) extra(q *request, left *llm.Drops) {
 	}
 }
 
+// with adds a member to a map, or to a new one.
 func with(m map[string]jsontext.Value, name string, value jsontext.Value) map[string]jsontext.Value {
-	m = maps.Clone(m)
 	if m == nil {
 		m = map[string]jsontext.Value{}
 	}

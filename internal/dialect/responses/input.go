@@ -3,7 +3,6 @@ package responses
 import (
 	"bytes"
 	"fmt"
-	"slices"
 
 	"aihigress/internal/dialect/jsonread"
 	"aihigress/internal/dialect/jsonscan"
@@ -20,6 +19,9 @@ const (
 	keepParts  = 64
 )
 
+// maxLooks is how many turns and blocks are looked at for a call, which mostly stands right in front of its result.
+const maxLooks = 64
+
 // input is a text or items, and the turns that they make.
 type input struct {
 	raw jsontext.Value // as it stands, where package json read it
@@ -29,6 +31,10 @@ type input struct {
 	blocks []llm.Block // of all turns
 	item   item        // the one at hand
 	items  int         // read
+
+	results int            // the blocks up to here are results, as far as the last turn goes
+	calls   map[string]int // where the call of an id is, once it was looked for far away
+	indexed struct{ turn, block int }
 }
 
 // turn is a message whose blocks begin with one of all.
@@ -239,28 +245,62 @@ func resultOf(c *content, at refusal.Place) (*llm.Result, error) {
 // add adds blocks of one item to the turn they belong to.
 func (in *input) add(role llm.Role, blocks ...llm.Block) {
 	n := len(in.turns) - 1
-	if n < 0 || in.turns[n].role != role || role != llm.Assistant && !onlyResults(in.blocks[in.turns[n].from:]) {
+	if n < 0 || in.turns[n].role != role || role != llm.Assistant && !in.onlyResults() {
 		in.turns = append(in.turns, turn{role, len(in.blocks)})
+		in.results = len(in.blocks)
 	}
 	in.blocks = append(in.blocks, blocks...)
 }
 
-// onlyResults reports whether a user's turn has not come to what the user says.
-func onlyResults(blocks []llm.Block) bool {
-	return !slices.ContainsFunc(blocks, func(b llm.Block) bool { return b.Kind != llm.ToolResult && b.Kind != llm.Opaque })
+// onlyResults reports whether the last turn, a user's, has not come to what the user says. It goes on where it stopped:
+// every item asks.
+func (in *input) onlyResults() bool {
+	for ; in.results < len(in.blocks); in.results++ {
+		if kind := in.blocks[in.results].Kind; kind != llm.ToolResult && kind != llm.Opaque {
+			return false
+		}
+	}
+	return true
 }
 
-// callBy is the latest call of an id, or nil.
+// callBy is the first call of an id in the latest turn that has one, or nil.
 func (in *input) callBy(id string) *llm.Block {
-	to := len(in.blocks)
+	looks, to := 0, len(in.blocks)
 	for i := len(in.turns) - 1; i >= 0; i-- {
 		from := in.turns[i].from
+		if looks += 1 + to - from; looks > maxLooks {
+			return in.callFar(id)
+		}
 		for j := from; j < to; j++ {
 			if b := &in.blocks[j]; b.Kind == llm.ToolCall && b.Call.ID == id {
 				return b
 			}
 		}
 		to = from
+	}
+	return nil
+}
+
+// callFar does the same by where all calls are: of many results, each would look at all that stands before it.
+func (in *input) callFar(id string) *llm.Block {
+	if in.calls == nil {
+		in.calls = map[string]int{}
+	}
+	at := &in.indexed
+	for ; at.block < len(in.blocks); at.block++ {
+		for at.turn+1 < len(in.turns) && in.turns[at.turn+1].from <= at.block {
+			at.turn++
+		}
+		b := &in.blocks[at.block]
+		if b.Kind != llm.ToolCall {
+			continue
+		}
+		if first, ok := in.calls[b.Call.ID]; !ok || first < in.turns[at.turn].from {
+			in.calls[b.Call.ID] = at.block
+		}
+	}
+	if i, ok := in.calls[id]; ok {
+		return &in.blocks[i]
 	}
 	return nil
 }

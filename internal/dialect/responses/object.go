@@ -8,6 +8,7 @@ import (
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // appendSettings appends what every response object repeats of its request: fields with a comma in front of each.
@@ -77,9 +78,9 @@ func appendSettings(b []byte, to *llm.Request) []byte {
 }
 
 // appendShown writes a tool as answers repeat it: a function has its parameters and says whether it is strict.
-func appendShown(b []byte, to *llm.Request, t *llm.Tool) []byte {
+func appendShown(b []byte, to *llm.Request, t *llm.Tool, more map[string]jsontext.Value) []byte {
 	if t.Grammar != nil {
-		return appendTool(b, to, t)
+		return appendTool(b, to, t, more)
 	}
 	b = appendOr(append(b, `{"type":"function","description":`...), t.Description)
 	b = appendString(append(b, `,"name":`...), plainName(to, t.Name))

@@ -113,7 +113,7 @@ func (q *request) reset() {
 // free gives the memory back, unless it is much.
 func (q *request) free() {
 	in := &q.Input
-	if !in.item.small() || cap(in.blocks) > keepBlocks || max(cap(q.Tools.all), cap(q.Include)) > keepParts {
+	if !in.item.small() || max(cap(in.blocks), cap(in.turns)) > keepBlocks || max(cap(q.Tools.all), cap(q.Include)) > keepParts {
 		return
 	}
 	q.forget()

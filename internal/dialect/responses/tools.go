@@ -96,7 +96,8 @@ func (q *request) choice(r *llm.Request) error {
 
 // appendTools writes the tools of a request, as a list without its brackets. Left is told of those that have no place; one
 // writes a tool of the caller's that is in no namespace.
-func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]byte, *llm.Request, *llm.Tool) []byte) []byte {
+func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]byte, *llm.Request, *llm.Tool, map[string]jsontext.Value) []byte) []byte {
+	rests := restsOf(r)
 	for i := 0; i < len(r.Tools); i++ {
 		t := &r.Tools[i]
 		if t.Cache != nil {
@@ -114,12 +115,12 @@ func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]by
 			}
 			dst = append(dst, `,"tools":[`...)
 			for of := t.Namespace; i < len(r.Tools) && r.Tools[i].Namespace == of; i++ {
-				dst = append(appendTool(dst, r, &r.Tools[i]), ',')
+				dst = append(appendTool(dst, r, &r.Tools[i], rests.of(&r.Tools[i], left)), ',')
 			}
 			i--
 			dst = append(dst[:len(dst)-1], `]},`...)
 		default:
-			dst = append(one(dst, r, t), ',')
+			dst = append(one(dst, r, t, rests.of(t, left)), ',')
 		}
 	}
 	return bytes.TrimSuffix(dst, []byte{','})
@@ -128,18 +129,60 @@ func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]by
 // noParameters is the schema of a function without any.
 const noParameters = `{"type":"object","properties":{}}`
 
+// rests is what only this dialect says of tools, by the name of a tool.
+type rests map[string]*rest
+
+type rest struct {
+	fields map[string]jsontext.Value
+	uses   int
+}
+
+// maxAlike is how many tools of one name are written with what only this dialect says of them. An upstream takes no two, and
+// what is written of many would be much more than was read.
+const maxAlike = 16
+
+// restsOf puts together what is kept by its own name, for all tools at once.
+func restsOf(r *llm.Request) rests {
+	var all rests
+	for path := range r.Extra {
+		name, ok := strings.CutPrefix(path, toolPath)
+		if !ok || r.Dialect != llm.Responses {
+			continue
+		}
+		for tool, value := range toolExtras(r, name) {
+			one := all[tool]
+			if one == nil {
+				one = &rest{fields: map[string]jsontext.Value{}}
+				if all == nil {
+					all = rests{}
+				}
+				all[tool] = one
+			}
+			one.fields[name] = value
+		}
+	}
+	return all
+}
+
+// of is what is said of a tool. Left is told where that is not written.
+func (all rests) of(t *llm.Tool, left func(llm.Field)) map[string]jsontext.Value {
+	one := all[t.Name]
+	switch {
+	case one == nil:
+		return nil
+	case one.uses == maxAlike:
+		left(llm.FieldExtra.With("tools[]"))
+		return nil
+	}
+	one.uses++
+	return one.fields
+}
+
 // appendTool writes a tool of the caller's.
-func appendTool(dst []byte, r *llm.Request, t *llm.Tool) []byte {
-	w := tool{Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
+func appendTool(dst []byte, r *llm.Request, t *llm.Tool, more map[string]jsontext.Value) []byte {
+	w := tool{Rest: more, Type: "function", Name: strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, "")), Description: t.Description}
 	if t.Namespace.Name == "" {
 		w.Name = plainName(r, t.Name)
-	}
-	for path := range r.Extra {
-		if name, ok := strings.CutPrefix(path, toolPath); ok && r.Dialect == llm.Responses {
-			if value := toolExtras(r, name)[t.Name]; value != nil {
-				w.Rest = with(w.Rest, name, value)
-			}
-		}
 	}
 	if t.Grammar != nil {
 		w.Type, w.Format = "custom", grammarOf(t.Grammar)
