@@ -84,6 +84,9 @@ func (t *tools) readTool(raw jsontext.Value, in llm.Namespace, at refusal.Place)
 	return t.add(&one, raw, in, at)
 }
 
+// maxNamespace is how long the name of a group may be, in bytes: each of its tools has it in its own name.
+const maxNamespace = 256
+
 // add adds a tool, or those of a namespace.
 func (t *tools) add(one *tool, raw jsontext.Value, in llm.Namespace, at refusal.Place) error {
 	switch one.Type {
@@ -106,6 +109,9 @@ func (t *tools) add(one *tool, raw jsontext.Value, in llm.Namespace, at refusal.
 	made := llm.Tool{Name: joinName(in.Name, one.Name), Description: one.Description, Namespace: in}
 	switch one.Type {
 	case "namespace":
+		if len(one.Name) > maxNamespace {
+			return refusal.TooLong(at.Of(".name"), maxNamespace)
+		}
 		for i, member := range one.Tools {
 			if err := t.readTool(member, llm.Namespace{Name: one.Name, Description: one.Description}, at.In(".tools").At(i)); err != nil {
 				return err
