@@ -102,13 +102,36 @@ func (n FieldNames) Of(f Field) string {
 }
 
 // Drops collects what an encoder left out, each field once, in the order of first mention. The zero value is ready.
-type Drops struct{ fields []Field }
+type Drops struct {
+	fields []Field
+	known  map[Field]bool // the same, once there are many
+}
+
+// fewDrops is how many fields are looked through one by one.
+const fewDrops = 16
 
 // Add notes a field.
 func (d *Drops) Add(f Field) {
-	if !slices.Contains(d.fields, f) {
-		d.fields = append(d.fields, f)
+	if d.knows(f) {
+		return
 	}
+	d.fields = append(d.fields, f)
+	if d.known != nil {
+		d.known[f] = true
+	}
+}
+
+func (d *Drops) knows(f Field) bool {
+	if len(d.fields) < fewDrops {
+		return slices.Contains(d.fields, f)
+	}
+	if d.known == nil {
+		d.known = make(map[Field]bool, 2*fewDrops)
+		for _, other := range d.fields {
+			d.known[other] = true
+		}
+	}
+	return d.known[f]
 }
 
 // If notes a field where the caller said something in it.
