@@ -2,7 +2,6 @@ package anthropic
 
 import (
 	"fmt"
-	"slices"
 
 	"aihigress/internal/dialect"
 	"aihigress/internal/dialect/jsonread"
@@ -19,11 +18,14 @@ func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
 type decoder struct {
 	event  wireEvent
 	report report
-	blocks []*openBlock // that are open, seldom more than one
-	closed *openBlock   // one whose memory the next may have
-	next   int          // index of the next block
-	told   llm.Event    // events escape to their consumer: one for all
-	plain  []byte       // the text of a custom tool's input, as far as the event at hand tells it
+	shown  openBlocks         // whose beginning was told: calls, or one of another kind
+	kept   openBlocks         // that are told at their end
+	count  int                // of both, seldom more than one
+	many   map[int]*openBlock // both by their index there, once there were many
+	closed *openBlock         // one whose memory the next may have
+	next   int                // index of the next block
+	told   llm.Event          // events escape to their consumer: one for all
+	plain  []byte             // the text of a custom tool's input, as far as the event at hand tells it
 
 	started, called, answered, finished bool
 }
@@ -43,6 +45,34 @@ type openBlock struct {
 	compacted llm.JSON // content of a compaction
 	encrypted llm.JSON // encrypted_content of it
 	said      bool     // a piece of it was passed on
+
+	before, after *openBlock
+}
+
+// openBlocks are blocks in the order in which they began: linked, as a vendor may leave thousands open and end them in any
+// order.
+type openBlocks struct{ first, last *openBlock }
+
+func (l *openBlocks) add(b *openBlock) {
+	if b.before = l.last; l.last == nil {
+		l.first = b
+	} else {
+		l.last.after = b
+	}
+	l.last = b
+}
+
+func (l *openBlocks) remove(b *openBlock) {
+	if b.before == nil {
+		l.first = b.after
+	} else {
+		b.before.after = b.after
+	}
+	if b.after == nil {
+		l.last = b.before
+	} else {
+		b.after.before = b.before
+	}
 }
 
 // wireEvent is an event of any type.
@@ -105,7 +135,10 @@ func (d *decoder) Decode(data []byte, emit dialect.Emit) (bool, error) {
 		}
 		return false, nil
 	case "content_block_stop":
-		return false, d.close(e.Index, emit)
+		if b := d.block(e.Index); b != nil {
+			return false, d.close(b, emit)
+		}
+		return false, nil
 	case "message_delta":
 		return false, d.end(emit)
 	case "message_stop":
@@ -139,12 +172,33 @@ func (d *decoder) start(emit dialect.Emit) error {
 }
 
 func (d *decoder) block(wire int) *openBlock {
-	for _, b := range d.blocks {
-		if b.wire == wire {
-			return b
+	if d.many != nil {
+		return d.many[wire]
+	}
+	for _, l := range [...]*openBlock{d.shown.first, d.kept.first} {
+		for b := l; b != nil; b = b.after {
+			if b.wire == wire {
+				return b
+			}
 		}
 	}
 	return nil
+}
+
+// add adds to the open blocks.
+func (d *decoder) add(to *openBlocks, b *openBlock) {
+	to.add(b)
+	switch d.count++; {
+	case d.many != nil:
+		d.many[b.wire] = b
+	case d.count > few:
+		d.many = map[int]*openBlock{}
+		for _, l := range [...]*openBlock{d.shown.first, d.kept.first} {
+			for b := l; b != nil; b = b.after {
+				d.many[b.wire] = b
+			}
+		}
+	}
 }
 
 func (d *decoder) open(emit dialect.Emit) error {
@@ -174,7 +228,6 @@ func (d *decoder) open(emit dialect.Emit) error {
 		b.kind = b.open.Kind
 		d.called = d.called || b.kind == llm.ToolCall
 	}
-	d.blocks = append(d.blocks, b)
 	return d.begin(b, emit)
 }
 
@@ -196,13 +249,15 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 			b.text = newTextScan(func(part []byte) { d.plain = append(d.plain, part...) })
 		}
 	default:
+		d.add(&d.kept, b)
 		return nil
 	}
-	if err := d.closeOthers(b.wire, b.kind, emit); err != nil {
+	if err := d.closeOthers(b.kind, emit); err != nil {
 		return err
 	}
 	b.index = d.next
 	d.next++
+	d.add(&d.shown, b)
 	event.Index = b.index
 	if err := d.tell(emit, event); err != nil {
 		return err
@@ -216,16 +271,11 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 }
 
 // closeOthers ends blocks whose vendor forgot to before the next one begins. Calls may be open side by side.
-func (d *decoder) closeOthers(wire int, kind llm.Kind, emit dialect.Emit) error {
-	for i := 0; i < len(d.blocks); i++ {
-		o := d.blocks[i]
-		if o.wire == wire || o.index < 0 || o.kind == llm.ToolCall && kind == llm.ToolCall {
-			continue
-		}
-		if err := d.close(o.wire, emit); err != nil {
+func (d *decoder) closeOthers(kind llm.Kind, emit dialect.Emit) error {
+	for b := d.shown.first; b != nil && (b.kind != llm.ToolCall || kind != llm.ToolCall); b = d.shown.first {
+		if err := d.close(b, emit); err != nil {
 			return err
 		}
-		i-- // it is gone
 	}
 	return nil
 }
@@ -288,17 +338,18 @@ func (d *decoder) custom(b *openBlock, piece string, emit dialect.Emit) error {
 	return d.piece(b, string(d.plain), emit)
 }
 
-func (d *decoder) close(wire int, emit dialect.Emit) error {
-	for i, b := range d.blocks {
-		if b.wire == wire {
-			d.blocks = slices.Delete(d.blocks, i, i+1)
-			err := d.finish(b, emit)
-			*b = openBlock{}
-			d.closed = b
-			return err
-		}
+func (d *decoder) close(b *openBlock, emit dialect.Emit) error {
+	if b.index < 0 {
+		d.kept.remove(b)
+	} else {
+		d.shown.remove(b)
 	}
-	return nil
+	d.count--
+	delete(d.many, b.wire)
+	err := d.finish(b, emit)
+	*b = openBlock{}
+	d.closed = b
+	return err
 }
 
 // finish tells the end of a block, or all of one that is told as a whole.
@@ -314,7 +365,7 @@ func (d *decoder) finish(b *openBlock, emit dialect.Emit) error {
 	case b.kind == llm.ToolCall && !b.said: // some tell the arguments with the call
 		err = d.piece(b, inputText(b.raw.Input), emit)
 	case b.index < 0:
-		if err = d.closeOthers(b.wire, llm.Opaque, emit); err != nil {
+		if err = d.closeOthers(llm.Opaque, emit); err != nil {
 			return err
 		}
 		b.index = d.next
@@ -393,8 +444,11 @@ func (d *decoder) end(emit dialect.Emit) error {
 
 // finishAll closes what a vendor forgot to close, and tells the refusal that comes with the end.
 func (d *decoder) finishAll(emit dialect.Emit) error {
-	for len(d.blocks) > 0 {
-		if err := d.close(d.blocks[0].wire, emit); err != nil {
+	if err := d.closeOthers(llm.Opaque, emit); err != nil {
+		return err
+	}
+	for d.kept.first != nil {
+		if err := d.close(d.kept.first, emit); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,9 @@ const (
 	maxToolName = 128
 )
 
+// few is how many are looked through one by one: where there are more, a map finds them.
+const few = 16
+
 // toolName is what a tool is called upstream.
 func toolName(name string, custom bool) string {
 	odd := name == "" || strings.HasPrefix(name, textTool) || strings.HasPrefix(name, oddTool) || name == formatTool
@@ -60,7 +63,19 @@ func (w *requestWriter) chooseTools() {
 		return foreign
 	})
 	if names := w.choice.Names; len(names) > 1 || w.choice.Mode == llm.Auto && len(names) > 0 {
-		w.tools = without(w.tools, func(t llm.Tool) bool { return !slices.Contains(names, t.Name) })
+		var many map[string]bool // each tool would look through all names
+		if len(names) > few {
+			many = make(map[string]bool, len(names))
+			for _, name := range names {
+				many[name] = true
+			}
+		}
+		w.tools = without(w.tools, func(t llm.Tool) bool {
+			if many != nil {
+				return !many[t.Name]
+			}
+			return !slices.Contains(names, t.Name)
+		})
 		w.choice.Names = nil
 	}
 	if len(w.tools) > 0 {

@@ -3,7 +3,6 @@ package gemini
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,10 +138,10 @@ func extra(r *llm.Request, path string, value llm.JSON) {
 // their name that still waits.
 type conversation struct {
 	request *llm.Request
-	waiting []llm.Call
+	waiting waitingCalls
 	made    int
-	signed  []llm.State // thinking of other vendors in the model's turn at hand
-	read    []llm.Block // of the part at hand: memory that is used again
+	signed  set[llm.State] // thinking of other vendors in the model's turn at hand
+	read    []llm.Block    // of the part at hand: memory that is used again
 	room    llm.Room
 	results []llm.Result // memory for those that are to come
 }
@@ -178,14 +177,15 @@ func (w *wireContent) results() (n int) {
 }
 
 func (c *conversation) free() {
-	waiting, signed, read := c.waiting[:cap(c.waiting)], c.signed[:cap(c.signed)], c.read[:cap(c.read)]
+	waiting, signed, read := c.waiting.list, c.signed.list, c.read
+	waiting, signed, read = waiting[:cap(waiting)], signed[:cap(signed)], read[:cap(read)]
 	if cap(waiting)+cap(signed)+cap(read) > keepParts {
 		*c = conversation{}
 	} else {
 		clear(waiting)
 		clear(signed)
 		clear(read)
-		*c = conversation{waiting: waiting[:0], signed: signed[:0], read: read[:0]}
+		*c = conversation{waiting: waitingCalls{list: waiting[:0]}, signed: set[llm.State]{list: signed[:0]}, read: read[:0]}
 	}
 	conversations.Put(c)
 }
@@ -220,7 +220,7 @@ func (c *conversation) content(at int, w *wireContent) error {
 		return &llm.RequestError{Param: fmt.Sprintf("contents[%d].role", at), Message: "Please use a valid role: user, model."}
 	}
 	if m.Role != llm.Assistant {
-		c.signed = c.signed[:0]
+		c.signed = set[llm.State]{list: c.signed.list[:0]}
 	}
 	results, rest := c.lists(w)
 	for i := range w.Parts {
@@ -243,10 +243,10 @@ func (c *conversation) content(at int, w *wireContent) error {
 				continue
 			case b.Kind == llm.Thinking && b.State.Origin != llm.Gemini && !b.State.IsZero():
 				// The text that was signed comes with the signature, and perhaps again with the first call.
-				if slices.Contains(c.signed, b.State) {
+				if c.signed.has(b.State) {
 					continue
 				}
-				c.signed = append(c.signed, b.State)
+				c.signed.list = append(c.signed.list, b.State)
 				if rest = dropUnsigned(rest); len(rest) == 0 && m.Role == llm.Assistant {
 					c.dropUnsigned()
 				}
@@ -390,7 +390,7 @@ func (c *conversation) call(at place, w *wireCall) (llm.Block, error) {
 		c.made++
 	}
 	call := w.neutral(id)
-	c.waiting = append(c.waiting, call)
+	c.waiting.list = append(c.waiting.list, call)
 	return llm.Block{Kind: llm.ToolCall, Call: call}, nil
 }
 
@@ -401,14 +401,9 @@ func (c *conversation) result(at place, w *wireResult) (llm.Block, error) {
 	}
 	name, custom := customName(w.Name)
 	id, _ := llm.UncarryID(w.ID)
-	for i, call := range c.waiting {
-		if id == call.ID || id == "" && call.Name == name {
-			id, name, custom = call.ID, call.Name, call.Custom
-			c.waiting = slices.Delete(c.waiting, i, i+1)
-			break
-		}
-	}
-	if id == "" {
+	if call, ok := c.waiting.take(id, name); ok {
+		id, name, custom = call.ID, call.Name, call.Custom
+	} else if id == "" {
 		id = "call_" + strconv.Itoa(c.made)
 		c.made++
 	}

@@ -52,13 +52,13 @@ func paired(all list[wireContent]) bool {
 // repair brings responses to their calls.
 func (e *requestEncoder) repair() {
 	in := e.out.Contents
-	var taken []*wireResult
+	search := responses{in: in}
 	e.out.Contents = make(list[wireContent], 0, len(in)+1)
 	for i := range in {
 		c := &in[i]
 		if c.Role == "model" {
 			e.add(c.Role, c.Parts)
-			e.add("user", answers(c.Parts, in[i+1:], &taken))
+			e.add("user", search.answers(c.Parts, i+1))
 			continue
 		}
 		if !slices.ContainsFunc(c.Parts, func(p wirePart) bool { return p.FunctionResponse != nil }) {
@@ -71,7 +71,7 @@ func (e *requestEncoder) repair() {
 			switch {
 			case p.FunctionResponse == nil:
 				parts = append(parts, *p)
-			case slices.Contains(taken, p.FunctionResponse):
+			case p.FunctionResponse.taken:
 				at += files(c.Parts[at+1:])
 			default:
 				parts = append(parts, lost(p.FunctionResponse))
@@ -82,20 +82,27 @@ func (e *requestEncoder) repair() {
 	}
 }
 
-// answers are the responses to the calls among the parts of a model's turn.
-func answers(calls list[wirePart], later list[wireContent], taken *[]*wireResult) list[wirePart] {
+// responses finds those of calls.
+type responses struct {
+	in  list[wireContent]
+	far map[string][]place // calls and responses by id, once one was looked for far off
+}
+
+// answers are the responses to the calls among the parts of a model's turn, of the contents from one on.
+func (r *responses) answers(calls list[wirePart], from int) list[wirePart] {
 	var out list[wirePart]
 	for i := range calls {
 		call := calls[i].FunctionCall
 		if call == nil {
 			continue
 		}
-		answer := response(call.ID, later, *taken)
-		if answer == nil {
-			answer = list[wirePart]{{FunctionResponse: &wireResult{ID: call.ID, Name: call.Name, said: "The function gave no result.", under: "error"}}}
+		if at, ok := r.find(call.ID, from); ok {
+			parts := r.in[at.content].Parts[at.part:]
+			parts[0].FunctionResponse.taken = true
+			out = append(out, parts[:1+files(parts[1:])]...)
+			continue
 		}
-		*taken = append(*taken, answer[0].FunctionResponse)
-		out = append(out, answer...)
+		out = append(out, wirePart{FunctionResponse: &wireResult{ID: call.ID, Name: call.Name, said: "The function gave no result.", under: "error"}})
 	}
 	return out
 }
@@ -110,19 +117,54 @@ func files(parts list[wirePart]) int {
 	return len(parts)
 }
 
-// response finds that of a call, with its files, before the call's id is used anew.
-func response(id string, later list[wireContent], taken []*wireResult) list[wirePart] {
-	for i := range later {
-		for at, p := range later[i].Parts {
-			switch {
-			case p.FunctionResponse != nil && p.FunctionResponse.ID == id && !slices.Contains(taken, p.FunctionResponse):
-				return later[i].Parts[at : at+1+files(later[i].Parts[at+1:])]
+// maxLooks is how many parts are looked at for a response, which mostly stands right behind its call.
+const maxLooks = 64
+
+// find finds that of a call, before the call's id is used anew.
+func (r *responses) find(id string, from int) (place, bool) {
+	looks := 0
+	for i := from; i < len(r.in); i++ {
+		for at := range r.in[i].Parts {
+			if looks++; looks > maxLooks {
+				return r.findFar(id, from)
+			}
+			switch p := &r.in[i].Parts[at]; {
+			case p.FunctionResponse != nil && p.FunctionResponse.ID == id && !p.FunctionResponse.taken:
+				return place{i, at}, true
 			case p.FunctionCall != nil && p.FunctionCall.ID == id:
-				return nil
+				return place{}, false
 			}
 		}
 	}
-	return nil
+	return place{}, false
+}
+
+// findFar does the same by where all calls and responses are that follow: of many calls, each would look at all that follows.
+func (r *responses) findFar(id string, from int) (place, bool) {
+	if r.far == nil {
+		r.far = map[string][]place{}
+		for i := from; i < len(r.in); i++ {
+			for at := range r.in[i].Parts {
+				switch p := &r.in[i].Parts[at]; {
+				case p.FunctionResponse != nil:
+					r.far[p.FunctionResponse.ID] = append(r.far[p.FunctionResponse.ID], place{i, at})
+				case p.FunctionCall != nil:
+					r.far[p.FunctionCall.ID] = append(r.far[p.FunctionCall.ID], place{i, at})
+				}
+			}
+		}
+	}
+	places := r.far[id]
+	for ; len(places) > 0; places = places[1:] {
+		response := r.in[places[0].content].Parts[places[0].part].FunctionResponse
+		if places[0].content < from || response != nil && response.taken {
+			continue // it is behind us, or taken
+		}
+		r.far[id] = places
+		return places[0], response != nil
+	}
+	delete(r.far, id)
+	return place{}, false
 }
 
 // lost is a response without a call, in words.

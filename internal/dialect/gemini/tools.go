@@ -159,10 +159,10 @@ func (e *requestEncoder) choice(functions bool) {
 	case llm.Auto:
 		w.Mode = "AUTO"
 		if len(c.Names) > 0 {
-			declared := &e.out.Tools[0].FunctionDeclarations
+			declared, chosen := &e.out.Tools[0].FunctionDeclarations, set[string]{list: c.Names}
 			*declared = slices.DeleteFunc(*declared, func(f wireFunction) bool {
 				name, _ := customName(f.Name)
-				return !slices.Contains(c.Names, name)
+				return !chosen.has(name)
 			})
 			if len(*declared) == 0 {
 				e.out.Tools = e.out.Tools[1:]
@@ -171,17 +171,35 @@ func (e *requestEncoder) choice(functions bool) {
 		}
 	case llm.Required:
 		w.Mode = "ANY"
-		for _, name := range c.Names {
-			for _, f := range e.out.Tools[0].FunctionDeclarations {
-				if plain, _ := customName(f.Name); plain == name {
-					w.AllowedFunctionNames = append(w.AllowedFunctionNames, f.Name)
-				}
-			}
-		}
+		w.AllowedFunctionNames = allowed(c.Names, e.out.Tools[0].FunctionDeclarations)
 		e.drops.If(len(w.AllowedFunctionNames) < len(c.Names), llm.FieldChoice) // a tool of another vendor's
 	case llm.None:
 		w.Mode = "NONE"
 	case llm.Unsaid:
 	}
 	e.out.ToolConfig = &wireToolConfig{FunctionCallingConfig: w}
+}
+
+// allowed are the declared functions of the names, as Google knows them.
+func allowed(names []string, declared list[wireFunction]) []string {
+	var out []string
+	if len(names) > few && len(declared) > few {
+		many := map[string][]string{}
+		for i := range declared {
+			plain, _ := customName(declared[i].Name)
+			many[plain] = append(many[plain], declared[i].Name)
+		}
+		for _, name := range names {
+			out = append(out, many[name]...)
+		}
+		return out
+	}
+	for _, name := range names {
+		for i := range declared {
+			if plain, _ := customName(declared[i].Name); plain == name {
+				out = append(out, declared[i].Name)
+			}
+		}
+	}
+	return out
 }

@@ -143,6 +143,7 @@ type wireResult struct {
 	Parts    list[wirePart] `json:"parts,omitzero"` // media alone
 
 	said, under string // a text, which is written in place of Response, and the name that it stands under
+	taken       bool   // it was brought to its call
 }
 
 type wireTool struct {

@@ -1,0 +1,81 @@
+package anthropic
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"aihigress/internal/dialect"
+	"aihigress/internal/llm"
+)
+
+// many is so many that what looks through all of them for each takes seconds.
+const many = 30_000
+
+// A choice among many tools leaves the others out.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "t"}}}}}
+	r.Choice.Mode = llm.Auto
+	for i := range 2 * many {
+		r.Tools = append(r.Tools, llm.Tool{Name: "f" + strconv.Itoa(i)})
+		if i < many {
+			r.Choice.Names = append(r.Choice.Names, "f"+strconv.Itoa(2*many-1-i))
+		}
+	}
+	body, _, err := (Dialect{}).EncodeRequest(r, dialect.Target{Model: "m"})
+	if got := strings.Count(string(body), `"name":"f`); err != nil || got != many || strings.Contains(string(body), `"f`+strconv.Itoa(many-1)+`"`) {
+		t.Errorf("%d tools are offered, want %d, %v", got, many, err)
+	}
+}
+
+// A vendor that leaves many blocks open is read as one that leaves few: calls stand side by side, what is told as a whole is
+// told at its end, and the rest ends before the next begins.
+func TestManyOpenBlocks(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ block, piece string }{
+		"calls":       {`{"type":"tool_use","id":"%d","name":"f","input":{}}`, `{"type":"input_json_delta","partial_json":"{\"a\":1}"}`},
+		"told whole":  {`{"type":"server_tool_use","id":"%d","name":"web_search","input":{}}`, `{"type":"input_json_delta","partial_json":"{\"a\":1}"}`},
+		"and between": {`{"type":"weird","id":"%d"}`, ""},
+	} {
+		for _, stops := range []int{0, many} {
+			d := decoder{}
+			told := map[llm.EventKind]int{}
+			decode := func(event string, values ...any) {
+				if _, err := d.Decode(fmt.Appendf(nil, event, values...), func(e *llm.Event) error {
+					told[e.Kind]++
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range many {
+				decode(`{"type":"content_block_start","index":%d,"content_block":`+tt.block+`}`, i, i)
+				if tt.piece == "" {
+					decode(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, many+i)
+				}
+			}
+			for i := range many {
+				if tt.piece == "" {
+					break
+				}
+				decode(`{"type":"content_block_delta","index":%d,"delta":`+tt.piece+`}`, many-1-i)
+			}
+			for i := range stops {
+				decode(`{"type":"content_block_stop","index":%d}`, (i*7)%many)
+			}
+			decode(`{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`)
+			want, wantPieces := many, 0
+			switch name {
+			case "calls":
+				wantPieces = many
+			case "and between":
+				want = 2 * many
+			}
+			if told[llm.Open] != want || told[llm.Close] != want || told[llm.Delta] != wantPieces {
+				t.Errorf("%s, %d of them ended: %d opened, %d pieces, %d closed; want %d and %d pieces", name, stops, told[llm.Open], told[llm.Delta], told[llm.Close], want, wantPieces)
+			}
+		}
+	}
+}
