@@ -199,3 +199,18 @@ func TestManyNames(t *testing.T) {
 		}
 	}
 }
+
+// Names of a choice that come again, of tools that have one name, are no product of both.
+func TestChoiceOfOneName(t *testing.T) {
+	t.Parallel()
+	const n = 5_000
+	r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "x"}}}}, Choice: llm.Choice{Mode: llm.Required}}
+	for range n {
+		r.Tools = append(r.Tools, llm.Tool{Name: "f", Schema: llm.JSON(`{"type":"object"}`)})
+		r.Choice.Names = append(r.Choice.Names, "f")
+	}
+	body, _, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "gemini-2.5-flash"})
+	if err != nil || len(body) > 200*n {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+}

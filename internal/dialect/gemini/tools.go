@@ -191,6 +191,7 @@ func allowed(names []string, declared list[wireFunction]) []string {
 		}
 		for _, name := range names {
 			out = append(out, many[name]...)
+			delete(many, name) // or names that come again would come with all of theirs each time
 		}
 		return out
 	}
