@@ -115,6 +115,13 @@ func (u *upload) next(p []byte) (int, error) {
 		return 0, errStopped
 	}
 	n, err := u.source.Read(p)
+	if err == nil && u.read.Load()+int64(n) == u.size.Load() {
+		// All that was announced. Whether it is whole shows at its end, which must come before the last of it goes to a vendor
+		// who may answer at once.
+		if _, err = io.ReadFull(u.source, make([]byte, 1)); err == nil {
+			err = errors.New("more than was announced")
+		}
+	}
 	if u.read.Add(int64(n)) > u.o.MaxUpload {
 		return 0, tooLarge(u.o.MaxUpload)
 	}
@@ -127,7 +134,7 @@ func (u *upload) next(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		_ = u.control.SetReadDeadline(time.Time{})
 		if bad := u.finder.End(); bad != nil {
-			return n, bad
+			return 0, bad
 		}
 		u.ended.Store(true)
 		u.size.Store(u.read.Load())
