@@ -32,6 +32,17 @@ func (s *set[T]) has(v T) bool {
 	return ok
 }
 
+// distinct are the names of a list, each once.
+func distinct(names []string) []string {
+	var all set[string]
+	for _, name := range names {
+		if !all.has(name) {
+			all.list = append(all.list, name)
+		}
+	}
+	return all.list
+}
+
 // waitingCalls are those that wait for their results, in order. Where there are many, those that do no more are left empty.
 type waitingCalls struct {
 	list  []llm.Call

@@ -171,8 +171,9 @@ func (e *requestEncoder) choice(functions bool) {
 		}
 	case llm.Required:
 		w.Mode = "ANY"
-		w.AllowedFunctionNames = allowed(c.Names, e.out.Tools[0].FunctionDeclarations)
-		e.drops.If(len(w.AllowedFunctionNames) < len(c.Names), llm.FieldChoice) // a tool of another vendor's
+		names := distinct(c.Names) // or what has one name would stand there once for each time that it is named
+		w.AllowedFunctionNames = allowed(names, e.out.Tools[0].FunctionDeclarations)
+		e.drops.If(len(w.AllowedFunctionNames) < len(names), llm.FieldChoice) // a tool of another vendor's
 	case llm.None:
 		w.Mode = "NONE"
 	case llm.Unsaid:
@@ -191,7 +192,6 @@ func allowed(names []string, declared list[wireFunction]) []string {
 		}
 		for _, name := range names {
 			out = append(out, many[name]...)
-			delete(many, name) // or names that come again would come with all of theirs each time
 		}
 		return out
 	}
