@@ -16,7 +16,7 @@ var leaves = words("fault id money page reach reqid secret llm sheet")
 // that are not doors or storage stand for internal/NAME.
 var allowed = map[string][]string{
 	"authz": {}, "sse": {}, "tokens": {}, "config": {}, "web": {}, "simulator": {}, "dialect/jsonscan": {}, "dialect/readgen": {},
-	"dialect/jsonwrite": {}, "dialect/jsonread": words("dialect/jsonscan"), "dialect/jsonread/readtest": words("dialect/jsonread"),
+	"dialect/jsonwrite": words("dialect/jsonscan"), "dialect/jsonread": words("dialect/jsonscan"), "dialect/jsonread/readtest": words("dialect/jsonread"),
 	"migrations":         {},
 	"pin":                {},
 	"page":               words("fault"),

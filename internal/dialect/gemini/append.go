@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"aihigress/internal/dialect/jsonread"
-	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
@@ -109,24 +108,7 @@ func (o *output) input(c *llm.Call) {
 
 // tight reports whether a value is written as raw writes it, and is valid. Of those that are some may be found not to be.
 func tight(v []byte) bool {
-	for at := 0; at < len(v); at++ {
-		switch {
-		case v[at] <= ' ':
-			return false
-		case v[at] != '"':
-			continue
-		}
-		for at++; ; at += 2 {
-			at += jsonscan.Plain(v[at:])
-			if at < len(v) && v[at] == '"' {
-				break
-			}
-			if at+1 >= len(v) || v[at] != '\\' || strings.IndexByte(`"\bfnrt`, v[at+1]) < 0 {
-				return false
-			}
-		}
-	}
-	return jsonread.Plain(v, new(struct{}), jsonread.Repeats, func(_ *struct{}, r *jsonread.Reader) { r.Raw() })
+	return jsonwrite.Compact(v) && jsonread.Plain(v, new(struct{}), jsonread.Repeats, func(_ *struct{}, r *jsonread.Reader) { r.Raw() })
 }
 
 // object ends an object whose members, each with a comma in front, begin at a place.

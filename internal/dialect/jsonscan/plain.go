@@ -42,6 +42,9 @@ func Plain(p []byte) int {
 	return i
 }
 
+// PlainEight counts the bytes at the start of eight that stand for themselves. The first is the lowest.
+func PlainEight(eight uint64) int { return bits.TrailingZeros64(marks(eight)&highs) / 8 }
+
 // marks has the high bit of each of eight bytes that is not plain, by the usual trick: x-n has it where the byte was below n
 // and its own high bit was not. A borrow can mark bytes too many, but only behind the first true one. With its second bit
 // turned, a quote is 0x20, behind the control characters.

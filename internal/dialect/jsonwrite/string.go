@@ -3,18 +3,16 @@ package jsonwrite
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
 	"unicode/utf8"
+
+	"aihigress/internal/dialect/jsonscan"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ones has a one in each byte, highs the high bit of each.
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
+// highs has the high bit of each of eight bytes.
+const highs = 0x8080808080808080
 
 const digits = "0123456789abcdef"
 
@@ -30,8 +28,7 @@ func String(dst []byte, s string) []byte {
 		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		seen |= x
 		dst = binary.LittleEndian.AppendUint64(dst, x)
-		if found := marks(x); found != 0 {
-			n := bits.TrailingZeros64(found) / 8
+		if n := jsonscan.PlainEight(x); n < 8 {
 			dst = escaped(dst[:len(dst)-8+n], b[n])
 			i += n + 1
 		} else {
@@ -52,13 +49,6 @@ func String(dst []byte, s string) []byte {
 		return dst
 	}
 	return append(dst, '"')
-}
-
-// marks has the high bit of each of eight bytes that has to be escaped: a quote, a backslash or a control character. A borrow
-// can mark bytes too many, but only behind the first true one.
-func marks(x uint64) uint64 {
-	turned, slash := x^ones*2, x^ones*'\\' // a quote turned is a space, right behind the control characters
-	return ((turned-ones*0x21)&^turned | (slash-ones)&^slash) & highs
 }
 
 // escaped appends a byte that cannot stand for itself.

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"math"
 	"strconv"
-	"strings"
 	"sync"
-	"unicode/utf8"
 
-	"aihigress/internal/dialect/jsonscan"
 	"aihigress/internal/dialect/jsonwrite"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -56,7 +53,7 @@ func appendValue(dst []byte, v jsontext.Value) []byte {
 	switch {
 	case v == nil:
 		return append(dst, "null"...)
-	case compact(v):
+	case jsonwrite.Compact(v):
 		return append(dst, v...)
 	}
 	dst, err := jsontext.AppendFormat(dst, v, upstreams)
@@ -64,32 +61,6 @@ func appendValue(dst []byte, v jsontext.Value) []byte {
 		panic("responses: encode: " + err.Error())
 	}
 	return dst
-}
-
-// compact reports whether a value that is valid is as package json writes it.
-func compact(v []byte) bool {
-	if !utf8.Valid(v) {
-		return false
-	}
-	for at := 0; at < len(v); at++ {
-		if v[at] <= ' ' {
-			return false
-		}
-		if v[at] != '"' {
-			continue
-		}
-		for at++; ; at += 2 {
-			at += jsonscan.Plain(v[at:])
-			if at+1 < len(v) && v[at] == '\\' && strings.IndexByte(`"\bfnrt`, v[at+1]) >= 0 {
-				continue
-			}
-			if at >= len(v) || v[at] != '"' {
-				return false
-			}
-			break
-		}
-	}
-	return len(v) > 0
 }
 
 // appendRest appends the members of an object that have no field, each with a comma in front.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -78,7 +79,7 @@ func FuzzCompact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, v []byte) {
 		if !jsontext.Value(v).IsValid(upstreams) {
-			compact(v) // and does not panic
+			jsonwrite.Compact(v) // and does not panic
 			return
 		}
 		want, err := jsontext.AppendFormat(nil, v, upstreams)
