@@ -372,30 +372,6 @@ func (c *call) try(a *attempt) (s *setback) {
 	return tr.run(streams)
 }
 
-// outgoing is the call of a vendor that an attempt makes.
-func (c *call) outgoing(a *attempt) upstream.Call {
-	t, w := a.target, a.way
-	out := upstream.Call{
-		Provider: t.Route.Provider, Key: t.Key, Path: w.address.Path, Query: w.query,
-		Header:  c.upstreamHeader(w),
-		Body:    w.body,
-		Lasting: !w.passes, // it was written for this attempt
-		Sending: a.sending,
-	}
-	if c.upload != nil && w.passes {
-		out.Reader, out.Length = c.upload.open(a.ctx, w.route.UpstreamID)
-	}
-	return out
-}
-
-// patience is how long an attempt may take to begin its answer.
-func (c *call) patience(a *attempt) time.Duration {
-	if a.way.streams && c.upload == nil { // an upload takes its time
-		return c.p.o.FirstToken
-	}
-	return c.p.o.FirstByte
-}
-
 // eventStream reports whether a response is a stream of events. Some vendors do not say.
 func eventStream(r *http.Response, asked bool) bool {
 	kind := r.Header.Get("Content-Type")
