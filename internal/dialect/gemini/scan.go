@@ -288,6 +288,7 @@ func (s *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idText:
 		s.req.facts.TextBytes += int64(len(part))
 		s.req.thread.Text(part)
+		return
 	case idRole:
 		limit = 32
 	case idFileURI, idCached:

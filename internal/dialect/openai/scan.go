@@ -250,6 +250,7 @@ func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	case idPromptText, idInput:
 		r.req.facts.TextBytes += int64(len(part))
 		r.req.thread.Text(part)
+		return
 	case idRole, idCacheKey, idUser, idFileID:
 		limit = maxName
 	case idModel:

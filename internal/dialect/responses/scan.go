@@ -227,13 +227,11 @@ func (r *requestScan) Open(id jsonscan.ID, kind jsonscan.Kind, at int64) {
 func (r *requestScan) Text(id jsonscan.ID, part []byte) {
 	limit := 0
 	switch id {
-	case idInput:
-		r.hasInput = true
+	case idInput, idText, idInstructions:
+		r.hasInput = r.hasInput || id == idInput
 		r.req.facts.TextBytes += int64(len(part))
 		r.req.thread.Text(part)
-	case idText, idInstructions:
-		r.req.facts.TextBytes += int64(len(part))
-		r.req.thread.Text(part)
+		return
 	case idRole, idCacheKey, idUser, idFileID, idInclude:
 		limit = maxName
 	case idModel:
