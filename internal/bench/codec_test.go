@@ -28,10 +28,14 @@ func BenchmarkRequest(b *testing.B) {
 					}
 				}
 			})
+			scanned, err := d.Scan(body, dialect.At{Model: "m"})
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.Run("decode/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := d.DecodeRequest(body, dialect.At{Model: "m"}); err != nil {
+					if _, err := d.DecodeRequest(body, dialect.At{Model: "m", Facts: scanned.Facts()}); err != nil {
 						b.Fatal(err)
 					}
 				}
