@@ -229,13 +229,15 @@ func TestChaos(t *testing.T) {
 		}, false},
 		{"cuts after the first token", map[string]trouble{"v0": {from: from, to: to, knobs: "cut=3"}}, true},
 	}
-	for _, strategy := range []string{"balanced", "round_robin"} {
+	for name, model := range map[string]snapshot.Model{
+		"balanced": {Strategy: "balanced"}, "round_robin": {Strategy: "round_robin"}, "hedged": {Strategy: "balanced", Hedge: true},
+	} {
 		for _, tt := range tests {
-			t.Run(strategy+"/"+tt.name, func(t *testing.T) {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					f, outcomes := chaos(t, strategy, tt.troubles, 2*time.Minute)
-					judgeChaos(t, f, outcomes, tt.truncate, to, strategy)
+					f, outcomes := chaos(t, model, tt.troubles, 2*time.Minute)
+					judgeChaos(t, f, outcomes, tt.truncate, to, model)
 				})
 			})
 		}
@@ -243,11 +245,11 @@ func TestChaos(t *testing.T) {
 }
 
 // chaos serves twenty requests a second for a time.
-func chaos(t *testing.T, strategy string, troubles map[string]trouble, length time.Duration) (*fleet, []usage.Event) {
+func chaos(t *testing.T, model snapshot.Model, troubles map[string]trouble, length time.Duration) (*fleet, []usage.Event) {
 	f := &fleet{sim: simulator.New(simulator.Options{Seed: 1}), start: time.Now(), troubles: troubles, board: health.New(health.Options{}), committed: map[string]time.Time{}}
 	key := mint()
 	contents := snapshot.Contents{Keys: []*snapshot.Key{newKey(key)}}
-	model := &snapshot.Model{Name: "m", Strategy: strategy, RetryBudget: 10}
+	model.Name, model.RetryBudget = "m", 10
 	for i := range 3 {
 		slug := fmt.Sprintf("v%d", i)
 		p := &snapshot.Provider{ID: id.New[id.Provider](), Slug: slug, Dialect: "openai", Visibility: "public", BaseURL: &url.URL{Scheme: "https", Host: slug + ".test", Path: "/v1"}}
@@ -259,7 +261,7 @@ func chaos(t *testing.T, strategy string, troubles map[string]trouble, length ti
 		contents.Providers = append(contents.Providers, p)
 		model.Routes = append(model.Routes, snapshot.Route{Provider: p, UpstreamID: "sim-chat", Weight: 1})
 	}
-	contents.Models = []*snapshot.Model{model}
+	contents.Models = []*snapshot.Model{&model}
 	meter := &meter{}
 	w := &world{snapshot: snapshot.New(contents), t: t}
 	handler := proxy.New(proxy.Options{Config: w, Limits: unlimited{}, Credit: freely{}, Meter: meter, Upstream: f, Health: f.board,
@@ -279,7 +281,7 @@ func chaos(t *testing.T, strategy string, troubles map[string]trouble, length ti
 	return f, meter.finished
 }
 
-func judgeChaos(t *testing.T, f *fleet, outcomes []usage.Event, truncate bool, over time.Duration, strategy string) {
+func judgeChaos(t *testing.T, f *fleet, outcomes []usage.Event, truncate bool, over time.Duration, model snapshot.Model) {
 	t.Helper()
 	failed := 0
 	for i := range outcomes {
@@ -310,7 +312,7 @@ func judgeChaos(t *testing.T, f *fleet, outcomes []usage.Event, truncate bool, o
 		t.Error("no trouble was met")
 	}
 	least := 1.0 // of the attempts in 20 seconds before, within 30 after
-	if strategy != "round_robin" {
+	if model.Strategy != "round_robin" {
 		least = 0.05 // who is a little better for the moment may have more
 	}
 	for slug, n := range before {
