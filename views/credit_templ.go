@@ -615,9 +615,9 @@ func lotsCard(lots []credit.Lot) templ.Component {
 							}
 							ctx = templ.InitializeContext(ctx)
 							var templ_7745c5c3_Var29 string
-							templ_7745c5c3_Var29, templ_7745c5c3_Err = templ.JoinStringErrs(lot.Reason)
+							templ_7745c5c3_Var29, templ_7745c5c3_Err = templ.JoinStringErrs(entryReason(ctx, lot.Reason))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 100, Col: 18}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 100, Col: 36}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var29))
 							if templ_7745c5c3_Err != nil {
@@ -787,9 +787,9 @@ func entryRow(e credit.Entry) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var36 string
-					templ_7745c5c3_Var36, templ_7745c5c3_Err = templ.JoinStringErrs(e.Reason)
+					templ_7745c5c3_Var36, templ_7745c5c3_Err = templ.JoinStringErrs(entryReason(ctx, e.Reason))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 120, Col: 97}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 120, Col: 115}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var36))
 					if templ_7745c5c3_Err != nil {
@@ -801,9 +801,9 @@ func entryRow(e credit.Entry) templ.Component {
 					}
 				} else {
 					var templ_7745c5c3_Var37 string
-					templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(e.Reason)
+					templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(entryReason(ctx, e.Reason))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 122, Col: 14}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `credit.templ`, Line: 122, Col: 32}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var37))
 					if templ_7745c5c3_Err != nil {
@@ -897,6 +897,17 @@ func entryKind(ctx context.Context, kind credit.Kind) string {
 		return i18n.T(ctx, "Refund")
 	}
 	return i18n.T(ctx, "Adjustment")
+}
+
+// entryReason is why an entry was made: the gateway's own words in the viewer's language, a person's as they were written.
+func entryReason(ctx context.Context, reason string) string {
+	switch reason {
+	case credit.ReasonRecharge:
+		return i18n.T(ctx, "Recharge rule")
+	case credit.ReasonSignUp:
+		return i18n.T(ctx, "Sign-up credit")
+	}
+	return reason
 }
 
 func ruleText(ctx context.Context, rule *credit.Rule) string {

@@ -78,8 +78,11 @@ func TestSignUpCredit(t *testing.T) {
 	b.post("/users/sign-up", "amount", "5", "validDays", "30").redirects("/users")
 	b.get("/users/sign-up").is(200).shows(`value="5"`, `value="30"`)
 	b.post("/users/new", "email", "new@example.com", "name", "New", "role", "member", "password", password).redirects("/users")
-	s.signIn(t, "new@example.com").get("/credit").is(200).shows("Credit that expires", "sign-up", ">5.00</div>")
-	member.get("/credit").is(200).hides("sign-up")
+	given := s.signIn(t, "new@example.com")
+	given.get("/credit").is(200).shows("Credit that expires", "Sign-up credit", ">5.00</div>")
+	given.post("/preferences", "lang", "zh-CN", "next", "/credit").redirects("/credit")
+	given.get("/credit").is(200).shows("注册赠送额度").hides("ign-up")
+	member.get("/credit").is(200).hides("Sign-up credit")
 	b.post("/users/sign-up", "amount", "", "validDays", "").redirects("/users")
 	b.get("/users/sign-up").is(200).hides(`value="5"`)
 }

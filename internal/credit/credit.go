@@ -58,6 +58,12 @@ type Account struct {
 // Available is what no node has leased. It is below zero where requests cost more than was left.
 func (a Account) Available() money.Amount { return a.Balance.Add(-a.Reserved) }
 
+// What the gateway writes as the Reason of entries that it makes by itself.
+const (
+	ReasonRecharge = "recharge rule"
+	ReasonSignUp   = "sign-up"
+)
+
 // An Entry is one movement of an account. Entries are never changed.
 type Entry struct {
 	ID        id.Entry

@@ -170,7 +170,7 @@ func (l *Ledger) refill(ctx context.Context, tx pgx.Tx, account id.Account, now 
 		AccountID:      account,
 		Kind:           string(KindRecharge),
 		Amount:         amount,
-		Reason:         "recharge rule",
+		Reason:         ReasonRecharge,
 		IdempotencyKey: fmt.Sprintf("recharge:%s:%d", now.Day, now.Times+1),
 	})
 	if err != nil {

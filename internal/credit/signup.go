@@ -95,7 +95,7 @@ func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, user id.User, account i
 		return err
 	}
 	entry, err := l.give(ctx, tx, db.CreditAccount{ID: account}, db.InsertCreditEntryParams{
-		Kind: string(KindGrant), Amount: given.Amount, Reason: "sign-up", IdempotencyKey: "sign-up",
+		Kind: string(KindGrant), Amount: given.Amount, Reason: ReasonSignUp, IdempotencyKey: "sign-up",
 	}, endsAfter(given.ValidDays))
 	if err != nil {
 		return err
