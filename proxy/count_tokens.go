@@ -49,8 +49,8 @@ func counting(name, path string, scan func(body []byte) (dialect.Scanned, error)
 	return e
 }
 
-// count translates the question and the number that answers it. What a count leaves out does not matter to it, and is not
-// told.
+// count translates the question and the number that answers it. What is left out is told as with the call that is counted:
+// a document or a tool that the target cannot take is not in the number.
 func count(from, to counter) translator {
 	return func(c *call, w *way) error {
 		request, err := from.decode(c.body.bytes, c.at)
@@ -60,11 +60,14 @@ func count(from, to counter) translator {
 		if err := w.locate(upstream.CountTokens); err != nil {
 			return err
 		}
-		body, _, err := to.encode(request, dialect.Target{Model: w.route.UpstreamID, Host: w.route.Provider.BaseURL.Hostname()})
+		body, dropped, err := to.encode(request, dialect.Target{Model: w.route.UpstreamID, Host: w.route.Provider.BaseURL.Hostname()})
 		if err != nil {
 			return c.inWords(err)
 		}
-		w.body = [][]byte{body}
+		if err := c.tolerates(dropped); err != nil {
+			return err
+		}
+		w.body, w.dropped = [][]byte{body}, c.worded(dropped)
 		w.reply = func(answer []byte, _ func([]byte) ([]byte, error)) ([]byte, llm.Usage, error) {
 			tokens, err := to.read(answer)
 			if err != nil {

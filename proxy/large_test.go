@@ -37,3 +37,25 @@ func TestLargeEvents(t *testing.T) {
 		}
 	})
 }
+
+// What comes before any content is held back up to a bound, so that a failure behind it goes elsewhere. Beyond the bound it
+// is passed on as it came, and the failure ends the stream.
+func TestMuchBeforeTheContent(t *testing.T) {
+	t.Parallel()
+	const bound = 64 << 10
+	broken := `data: {"error":{"message":"gone","type":"server_error"}}` + "\n\n"
+	for many, elsewhere := range map[int]bool{bound / len(role): true, bound/len(role) + 1: false} {
+		before := strings.Repeat(role, many)
+		w := newWorld(t, []vendor{{handler: events(before, broken)}, {handler: events(role + word + end + tokens + done)}})
+		a := w.post("/chat/completions", stream)
+		switch {
+		case elsewhere && (a.body != role+word+end+done || a.Header.Get("X-Aihigress-Attempts") != "2"):
+			t.Errorf("%d bytes: %v %.300q", len(before), a.Header, a.body)
+		case !elsewhere && (!strings.HasPrefix(a.body, before) || !strings.Contains(a.body[len(before):], "gone") || strings.Contains(a.body, done) || len(w.only().Attempts) != 1):
+			t.Errorf("%d bytes: %v %.300q", len(before), a.Header, a.body[max(0, len(a.body)-300):])
+		}
+		if a.StatusCode != 200 || w.credit.stillHeld() != 0 {
+			t.Errorf("%d, %d held", a.StatusCode, w.credit.stillHeld())
+		}
+	}
+}

@@ -160,6 +160,30 @@ func TestCountTokens(t *testing.T) {
 	}
 }
 
+// A count that leaves something out says so, or is refused where the model's policy is to leave nothing out.
+func TestCountTokensDropsNothingInSilence(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, dialect, path, body, dropped string }{
+		{"a tool of the vendor's own", "gemini", "/v1/messages/count_tokens",
+			`{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"web_search_20250305","name":"web_search"}]}`, "tools[].web_search_20250305"},
+		{"a file", "responses", "/v1/messages/count_tokens",
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi"},{"type":"document","source":{"type":"file","file_id":"f"}}]}]}`, "messages[].content[].source.file_id"},
+		{"sound", "anthropic", "/v1beta/models/m:countTokens",
+			`{"contents":[{"parts":[{"text":"hi"},{"inlineData":{"mimeType":"audio/wav","data":"AAAA"}}]}]}`, "contents.parts.inlineData"},
+	} {
+		for _, unsupported := range []string{"drop", "reject"} {
+			w := newWorld(t, []vendor{{handler: answer(`{"input_tokens":42,"totalTokens":42}`)}}, ofDialect(tt.dialect, "/v1beta"), policy(unsupported))
+			a := w.below(tt.path, tt.body)
+			if unsupported == "drop" && (a.StatusCode != 200 || a.Header.Get("X-Aihigress-Dropped") != tt.dropped) {
+				t.Errorf("%s: %d %s, without %q", tt.name, a.StatusCode, a.body, a.Header.Get("X-Aihigress-Dropped"))
+			}
+			if unsupported == "reject" && (a.StatusCode != 400 || !strings.Contains(a.body, tt.dropped) || len(w.only().Attempts) != 0) {
+				t.Errorf("%s: %d %s, want a refusal of %s", tt.name, a.StatusCode, a.body, tt.dropped)
+			}
+		}
+	}
+}
+
 func TestModelsInEveryForm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, []vendor{{handler: answer(`{}`)}})

@@ -102,7 +102,7 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 		target.MaxOutput = m.MaxOutput
 	}
 	body, dropped, err := w.dialect.EncodeRequest(request, target)
-	if err != nil {
+	if err := c.unheard(request, w.dialect, target, dropped, err); err != nil {
 		return nil, nil, c.inWords(err)
 	}
 	if err := c.tolerates(dropped); err != nil {
