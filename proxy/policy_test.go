@@ -65,6 +65,31 @@ func TestRejectPolicy(t *testing.T) {
 	}
 }
 
+// What came with an answer and is given back as it came is no reason to refuse the next turn, though it is named.
+func TestRejectTakesBackWhatAnswersBring(t *testing.T) {
+	t.Parallel()
+	const said = `{"role":"user","content":"hello there"},`
+	for _, tt := range []struct{ name, target, path, body, dropped string }{
+		{"thoughts of Gemini's", llm.Gemini, "/chat/completions", `{"model":"m","messages":[` + said + `{"role":"assistant","content":"x","reasoning_content":"t"},{"role":"user","content":"y"}]}`, "messages.reasoning_details"},
+		{"signed thoughts of another vendor", llm.OpenAI, "/messages", `{"model":"m","max_tokens":9,"messages":[` + said +
+			`{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"x"}]},{"role":"user","content":"y"}]}`, "messages[].content[].thinking"},
+		{"citations", llm.Gemini, "/chat/completions", `{"model":"m","messages":[` + said +
+			`{"role":"assistant","content":"x","annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":1,"url":"https://example.com","title":"E"}}]},{"role":"user","content":"y"}]}`, "messages.annotations"},
+	} {
+		target := speakerOf(tt.target)
+		w := newWorld(t, []vendor{{handler: target.answers(false)}}, speaking(target.name), policy("reject"))
+		if a := w.post(tt.path, tt.body); a.StatusCode != 200 || a.Header.Get("X-Aihigress-Dropped") != tt.dropped {
+			t.Errorf("%s: %d %s, dropped %q, want %q", tt.name, a.StatusCode, a.body, a.Header.Get("X-Aihigress-Dropped"), tt.dropped)
+		}
+	}
+	w := newWorld(t, []vendor{{}}, speaking(llm.OpenAI), policy("reject"))
+	a := w.post("/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"x"},`+
+		`{"type":"document","citations":{"enabled":true},"source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}}]}]}`)
+	if a.StatusCode != 400 || !strings.Contains(a.body, "messages[].content[].citations") {
+		t.Errorf("citations that are wanted: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // A model may have unknown fields passed on to vendors of other dialects, under their own names.
 func TestKeepPolicy(t *testing.T) {
 	t.Parallel()

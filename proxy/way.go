@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"aihigress/internal/dialect"
@@ -119,13 +120,18 @@ func (c *call) encode(w *way, askUsage bool) ([]byte, []llm.Field, error) {
 
 // tolerates refuses the call where its model's policy is to leave nothing out.
 func (c *call) tolerates(dropped []llm.Field) error {
-	if len(dropped) == 0 || c.unsupported != "reject" {
+	at := slices.IndexFunc(dropped, asked)
+	if at < 0 || c.unsupported != "reject" {
 		return nil
 	}
-	name := c.endpoint.dialect.FieldName(dropped[0])
+	name := c.endpoint.dialect.FieldName(dropped[at])
 	return &llm.RequestError{Param: name, Code: "unsupported_parameter",
 		Message: fmt.Sprintf("The model `%.100s` does not support '%.200s'.", c.facts.Model, name)}
 }
+
+// asked reports whether a field is something that the caller asks for. Others come with answers, and are there because the
+// caller gives these back as they were: to refuse them would end each conversation with its first answer.
+func asked(f llm.Field) bool { return f != llm.FieldThinking && f != llm.FieldCitations }
 
 // inWords is an encoder's failure with its field in the words of the caller.
 func (c *call) inWords(err error) error {

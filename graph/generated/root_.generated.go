@@ -8093,7 +8093,7 @@ enum Strategy {
 enum UnsupportedFields {
   "Left out, and named in x-aihigress-dropped."
   DROP
-  "The request is refused with 400, naming the field."
+  "The request is refused with 400, naming the field, but for thinking and citations of earlier answers, which are left out."
   REJECT
   "As DROP, but fields that no dialect knows are passed on under their own names."
   KEEP

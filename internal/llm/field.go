@@ -22,7 +22,8 @@ const (
 	FieldAudioFormat  Field = "audio.format" // of spoken answers
 	FieldResultMedia  Field = "result.media" // media within a tool's result
 	FieldThinking     Field = "thinking"     // thinking of earlier turns that another vendor signed
-	FieldCitations    Field = "citations"
+	FieldCitations    Field = "citations"    // of earlier answers
+	FieldCite         Field = "document.cite"
 	FieldCache        Field = "cache"
 	FieldStrict       Field = "tool.strict"
 	FieldVendorTool   Field = "tool.vendor"  // followed by ":" and the tool's type

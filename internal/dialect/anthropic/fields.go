@@ -12,6 +12,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldResultMedia:  "messages[].content[].tool_result.content",
 	llm.FieldThinking:     "messages[].content[].thinking",
 	llm.FieldCitations:    "messages[].content[].citations",
+	llm.FieldCite:         "messages[].content[].citations",
 	llm.FieldCache:        "cache_control",
 	llm.FieldStrict:       "tools[].strict",
 	llm.FieldVendorTool:   "tools[]",

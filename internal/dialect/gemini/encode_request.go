@@ -284,7 +284,7 @@ func (e *requestEncoder) file(b *llm.Block) (wirePart, bool) {
 // media writes a file. An address needs a type, which is guessed by its ending where the caller gave none.
 func (e *requestEncoder) media(a *llm.Attachment) (wirePart, bool) {
 	e.drops.If(a.Detail != "" && a.Detail != "auto", llm.FieldDetail)
-	e.drops.If(a.Cite, llm.FieldCitations)
+	e.drops.If(a.Cite, llm.FieldCite)
 	if a.Context != "" {
 		e.drops.Add(llm.FieldDocument)
 	}

@@ -40,7 +40,7 @@ func (e *requestEncoder) media(a *llm.Attachment) (part, bool) {
 
 // document writes a file; a plain text goes as the text that it is.
 func (e *requestEncoder) document(a *llm.Attachment) (part, bool) {
-	e.drops.If(a.Cite, llm.FieldCitations)
+	e.drops.If(a.Cite, llm.FieldCite)
 	switch {
 	case a.Text != "":
 		text := a.Text

@@ -270,7 +270,7 @@ func (w *requestWriter) part(b *llm.Block, role llm.Role) (part, bool) {
 
 // media writes an attachment, or names the field that has no place.
 func (w *requestWriter) media(a *llm.Attachment) (part, llm.Field) {
-	w.drops.If(a.Cite, llm.FieldCitations)
+	w.drops.If(a.Cite, llm.FieldCite)
 	if a.FileID != "" && a.Origin != llm.Responses && a.Origin != llm.OpenAI {
 		return part{}, llm.FieldFile
 	}
