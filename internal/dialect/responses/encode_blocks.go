@@ -12,6 +12,10 @@ func (e *encoder) openBlock(dst []byte, ev *llm.Event) []byte {
 	if b.Kind == llm.Text || b.Kind == llm.Refusal {
 		return e.openPart(dst, ev.Index, b)
 	}
+	if b.Kind == llm.Media && b.Media.Kind == llm.Audio && b.Media.Text != "" { // what is said in it is what there is a place for
+		dst = e.openPart(dst, ev.Index, &llm.Block{Kind: llm.Text})
+		return e.delta(dst, &llm.Event{Kind: llm.Delta, Index: ev.Index, Text: b.Media.Text})
+	}
 	dst = e.closeMessage(dst)
 	if b.Vendor == llm.Responses && b.Type != "" && len(b.Raw) > 0 { // the whole item
 		output, raw := e.count, oneLine(b.Raw)

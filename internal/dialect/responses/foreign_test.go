@@ -196,6 +196,27 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// The dialect has no place for sound in an answer, but one for what is said in it.
+func TestWordsOfASound(t *testing.T) {
+	t.Parallel()
+	r := &llm.Response{ID: "r", Created: 1, Candidates: []llm.Candidate{{Finish: llm.FinishStop, Blocks: []llm.Block{
+		{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, Data: "AAAA", Text: "hi \"there\""}},
+		{Kind: llm.Media, Media: &llm.Attachment{Kind: llm.Audio, Data: "AAAA"}},
+	}}}}
+	body := responses.Dialect{}.EncodeResponse(r, nil)
+	holds(t, "Response", body)
+	back, err := responses.Dialect{}.DecodeResponse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]llm.Block{{Kind: llm.Text, Text: "hi \"there\""}}, back.Candidates[0].Blocks); diff != "" {
+		t.Errorf("whole (-want +got):\n%s", diff)
+	}
+	if stream := encode(t, r, nil); strings.Count(stream, `"type":"response.output_text.delta"`) != 1 || strings.Count(stream, `"type":"response.output_item.done"`) != 1 {
+		t.Errorf("streamed: %s", stream)
+	}
+}
+
 func TestCount(t *testing.T) {
 	t.Parallel()
 	body, _, err := responses.EncodeCount(foreign(), dialect.Target{Model: "gpt-5"})
