@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,7 +42,9 @@ func TestRecordings(t *testing.T) {
 		if err := json.Unmarshal(raw, &r); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if r.API != "chat/completions" && r.API != "embeddings" {
+		switch r.API {
+		case "chat/completions", "embeddings", "completions", "moderations", "images/generations", "images/edits", "audio/transcriptions", "audio/translations":
+		default:
 			continue
 		}
 		replayed++
@@ -51,7 +54,7 @@ func TestRecordings(t *testing.T) {
 			replay(t, &r, func(o *proxy.Options, _ *snapshot.Contents) { o.Upstream = oneByte{o.Upstream} })
 		})
 	}
-	if replayed < 40 {
+	if replayed < 50 {
 		t.Errorf("only %d recordings were of this dialect", replayed)
 	}
 }
@@ -64,7 +67,13 @@ func replay(t *testing.T, r *recording, change func(*proxy.Options, *snapshot.Co
 	w := newWorld(t, []vendor{{handler: recorded(&got, script(r.Status, kind, body)), silent: true}}, change, func(_ *proxy.Options, c *snapshot.Contents) {
 		c.Models[0].Name, c.Models[0].Routes[0].UpstreamID = model, model
 	})
-	a := w.post("/"+r.API, request)
+	var a answered
+	if strings.HasPrefix(r.API, "audio/") { // whose forms are not recorded
+		request = formOf(100, "model="+model, "@", "stream="+strconv.FormatBool(r.Stream))
+		a = w.upload("/"+r.API, strings.NewReader(request), int64(len(request)))
+	} else {
+		a = w.post("/"+r.API, request)
+	}
 	if got.body != request {
 		t.Errorf("the vendor got\n%s\nwant\n%s", got.body, request)
 	}
