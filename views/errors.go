@@ -137,21 +137,15 @@ func (p problems) rest(shown ...string) string {
 	return ""
 }
 
-// toLogin sends somebody who is not signed in to the sign-in page and back afterwards. A stream cannot show a page, so
-// its browser is told where to go.
+// toLogin sends somebody who is not signed in to the sign-in page and back afterwards.
 func (c *console) toLogin(w http.ResponseWriter, r *http.Request) {
 	next := "/"
-	if r.Method == http.MethodGet && !isStream(r) {
+	if r.Method == http.MethodGet {
 		next = r.URL.RequestURI()
 	}
 	login := "/login"
 	if next != "/" {
 		login += "?next=" + url.QueryEscape(next)
-	}
-	if isStream(r) {
-		w.Header().Set("HX-Redirect", "/login")
-		w.WriteHeader(http.StatusUnauthorized)
-		return
 	}
 	http.Redirect(w, r, login, http.StatusSeeOther)
 }

@@ -52,10 +52,11 @@ func TestStrangers(t *testing.T) {
 	for _, path := range []string{"/keys/new", "/users/new", "/credit/grant", "/logout", "/providers/new"} {
 		b.post(path, "name", "x").redirects("/login")
 	}
-	b.header.Set("Accept", "text/event-stream")
-	for _, path := range []string{"/live", "/requests/live"} {
-		if got := b.get(path).is(401).Header.Get("HX-Redirect"); got != "/login" {
-			t.Errorf("%s tells the browser to go to %q", path, got)
+	b.header.Set("Accept", "text/html, text/event-stream") // as htmx sets it, whatever it asks for
+	b.get("/keys?q=x").redirects("/login?next=%2Fkeys%3Fq%3Dx")
+	for _, path := range []string{"/live", "/requests/live", "/notifications/live", "/providers/prv_1/live"} {
+		if got := b.get(path).is(200).body; got != "event: signed-out\ndata: \n\n" {
+			t.Errorf("%s tells a stranger %q", path, got)
 		}
 	}
 

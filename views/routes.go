@@ -61,8 +61,9 @@ type Options struct {
 	Changes    *health.Share                     // of Health
 	Loads      func(id.Provider) []overload.Load // what is under way at a provider, the busiest first
 	Backlog    *backlog.Backlog
-	PublicURL  string // where callers reach the gateway, for the examples; "" takes it from the request
-	Conns      int    // connections to Postgres that this node has; 0 is as many as it likes
+	PublicURL  string          // where callers reach the gateway, for the examples; "" takes it from the request
+	Conns      int             // connections to Postgres that this node has; 0 is as many as it likes
+	Draining   <-chan struct{} // closed when the node drains: event streams would go on forever. nil is never
 	Log        *slog.Logger
 }
 
@@ -84,19 +85,20 @@ func New(o Options) http.Handler {
 	open("POST /preferences", c.preferences)
 
 	page := func(pattern string, h handler) { mux.Handle(pattern, c.session(c.signedIn(c.handle(h)))) }
+	live := func(pattern string, h handler) { mux.Handle(pattern, c.session(c.signedInStream(c.handle(h)))) }
 	page("POST /logout", c.logout)
 
 	page("GET /{$}", c.dashboard)
-	page("GET /live", c.dashboardLive)
+	live("GET /live", c.dashboardLive)
 	page("GET /requests", c.requests)
-	page("GET /requests/live", c.requestsLive)
+	live("GET /requests/live", c.requestsLive)
 	page("GET /requests/export.csv", c.requestsExport)
 	page("GET /requests/{id}", c.request)
 	page("GET /requests/{id}/refund", c.refundForm)
 	page("POST /requests/{id}/refund", c.refund)
 
 	page("GET /notifications", c.notifications)
-	page("GET /notifications/live", c.notificationsLive)
+	live("GET /notifications/live", c.notificationsLive)
 	page("GET /notifications/bell", c.bell)
 	page("POST /notifications/read", c.notificationsRead)
 	page("GET /notifications/webhooks", c.webhooks)
@@ -108,7 +110,7 @@ func New(o Options) http.Handler {
 	page("GET /providers/new", c.providerNew)
 	page("POST /providers/new", c.providerCreate)
 	page("GET /providers/{id}", c.provider)
-	page("GET /providers/{id}/live", c.providerLive)
+	live("GET /providers/{id}/live", c.providerLive)
 	page("GET /providers/{id}/edit", c.providerEdit)
 	page("POST /providers/{id}/edit", c.providerUpdate)
 	page("POST /providers/{id}/enabled", c.providerEnabled)

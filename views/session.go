@@ -16,7 +16,9 @@ func (c *console) session(next http.Handler) http.Handler {
 	return c.Auth.Cookies().LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		actor, err := c.actor(r)
 		if err != nil {
-			web.NoteError(r.Context(), err)
+			if r.Context().Err() == nil { // else nobody is there to answer, and that is no failure of ours
+				web.NoteError(r.Context(), err)
+			}
 			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 			return
 		}

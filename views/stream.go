@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"aihigress/internal/fault"
 	"aihigress/internal/id"
 	"aihigress/internal/sse"
+	"aihigress/views/ui"
 )
 
 const (
@@ -30,9 +30,19 @@ const (
 	pingEvery = 15 * time.Second
 )
 
-// isStream reports whether the request is for an event stream rather than a page.
-func isStream(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+// signedInStream lets only people pass who are signed in, as signedIn does for pages. A stream cannot show a page, and a
+// browser that is refused one asks again and again; so a stream whose only event is ui.SignedOut tells the page to go to
+// sign in. Its address says that a request is for a stream: htmx accepts one in answer to whatever it asks for.
+func (c *console) signedInStream(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if actor, ok := authz.From(r.Context()); ok && actor.Kind == authz.User {
+			next.ServeHTTP(w, r)
+			return
+		}
+		sse.SetHeader(w.Header())
+		w.WriteHeader(http.StatusOK)
+		_ = sse.NewWriter(w).WriteEvent(ui.SignedOut, nil) // the reader may have gone; there is nobody to tell
+	})
 }
 
 // places counts what people have open on a node.
@@ -66,7 +76,8 @@ func (p *places) enter(user id.User) (leave func(), ok bool) {
 }
 
 // stream sends what draw makes of the items that came, oldest first, as one event after another, until the browser goes,
-// the items end, or the stream is old. follow opens the source of the items, which ends with the context it is given.
+// the items end, the node drains, or the stream is old. follow opens the source of the items, which ends with the context
+// it is given.
 func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow func(context.Context) (<-chan T, error), draw func([]T) templ.Component) error {
 	actor, _ := authz.From(r.Context())
 	leave, ok := c.streams.enter(actor.UserID)
@@ -103,6 +114,8 @@ func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow fu
 			return nil
 		case <-end.C:
 			return nil
+		case <-c.Draining:
+			return nil // the browser opens the next one, elsewhere
 		case <-ping.C:
 			if out.Comment("ping") != nil {
 				return nil

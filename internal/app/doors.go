@@ -115,6 +115,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
 		Reports: g.reports, Statements: g.statements, Audit: g.audit, Inbox: g.inbox, Health: g.board, Changes: g.health, Loads: g.gate.Loads, Room: g.vendorKeys,
 		Planner: planner, Backlog: g.backlog, PublicURL: o.Config.PublicURL, Conns: int(o.Config.DatabaseConns), Log: g.log,
+		Draining: g.pushing.Done(),
 	})
 	g.graph = graph.New(graph.Options{
 		Auth: signIn, Users: g.users, Keys: g.keys, Ledger: g.ledger, Codes: codes, Models: g.models, Book: g.book, Aliases: g.aliases, Limits: g.limits, Providers: g.providers, Egress: g.egress,
@@ -128,7 +129,7 @@ func (g *Gateway) doors(keyring *secret.Keyring) (err error) {
 	mux.Handle("/v1beta/", g.proxy) // Gemini's
 	mux.Handle(graph.Path, g.untilDrain(g.graph))
 	mux.Handle(graph.Path+"/", g.graph) // the files of its page
-	mux.Handle("/", g.untilDrain(console))
+	mux.Handle("/", console)
 	g.mountHealth(mux)
 	if o.Config.MetricsListen == "" {
 		mux.Handle("GET /metrics", g.platformKeyOnly(g.metrics))
@@ -156,8 +157,9 @@ func (g *Gateway) healthChanged(c health.Change) {
 	g.health.Tell(context.Background(), c)
 }
 
-// untilDrain ends event streams and WebSockets when the node drains: they would go on forever, and their clients connect
-// again elsewhere. Everything else may finish.
+// untilDrain ends GraphQL's event streams and WebSockets when the node drains: they would go on forever, and their clients
+// connect again elsewhere. Everything else may finish. The console ends its own streams: what its pages accept does not
+// tell them from the rest.
 func (g *Gateway) untilDrain(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {

@@ -32,8 +32,10 @@ func (a *Auth) newCookies(secure bool) *scs.SessionManager {
 		Codec:            scs.GobCodec{},
 		HashTokenInStore: true,
 		ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) {
-			a.log.LogAttrs(r.Context(), slog.LevelError, "session cookie", slog.String("error", err.Error()),
-				slog.String("request_id", reqid.From(r.Context())))
+			if r.Context().Err() == nil { // else nobody is there to answer, and that is no failure of ours
+				a.log.LogAttrs(r.Context(), slog.LevelError, "session cookie", slog.String("error", err.Error()),
+					slog.String("request_id", reqid.From(r.Context())))
+			}
 			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		},
 		Cookie: scs.SessionCookie{

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +26,34 @@ func (f *fixture) browse(cookie *http.Cookie, handle func(r *http.Request)) (*ht
 		return w, cookies[0]
 	}
 	return w, nil
+}
+
+// A reader who goes while the cookie is looked up is no failure of the gateway's; that the database is away is one.
+func TestCookieOfOneWhoHasGone(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	var log strings.Builder
+	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	_, cookie := f.browse(nil, func(r *http.Request) { f.Cookies().Put(r.Context(), "session", "s") })
+	ask := func(ctx context.Context) {
+		t.Helper()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.AddCookie(cookie)
+		w := httptest.NewRecorder()
+		f.Cookies().LoadAndSave(http.NotFoundHandler()).ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%d, want 503", w.Code)
+		}
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if ask(gone); log.Len() > 0 {
+		t.Errorf("one who went is logged: %s", &log)
+	}
+	f.pool.Close()
+	if ask(t.Context()); !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("a database that is away is not logged: %s", &log)
+	}
 }
 
 func TestCookieKeepsTheSession(t *testing.T) {

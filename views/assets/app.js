@@ -207,6 +207,9 @@
   document.addEventListener('htmx:sse:error', stream('off'));
   document.addEventListener('htmx:sse:close', stream('off'));
   document.addEventListener('htmx:response:error', stream('off'));
+  document.addEventListener('signed-out', () => {
+    location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search));
+  });
 
   // --- What is on its way is said, too: the line on top is for the eye alone ----------------------------------------
   const progress = (on) => (event) => {

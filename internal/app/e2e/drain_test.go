@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -124,6 +126,85 @@ func TestDrainCutsNoStream(t *testing.T) {
 	}
 	if n := scan[int](t, conn, `SELECT count(*) FROM credit_leases WHERE amount > 0`); n != 0 {
 		t.Errorf("%d leases of a node that has stopped hold credit", n)
+	}
+}
+
+// TestDrainFinishesForms stops the gateway while a form of the console is on its way, sent as the pages do it: it is
+// answered, while an event stream ends at once.
+func TestDrainFinishesForms(t *testing.T) {
+	t.Parallel()
+	s := newStores(t)
+	n := startNode(t, s, t.TempDir())
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{ExpectContinueTimeout: requestTimeout}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Jar: jar, Transport: transport, Timeout: requestTimeout}
+	send := func(method, path string, form io.Reader) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(t.Context(), method, n.url+path, form)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Accept", "text/html, text/event-stream")
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if form != nil {
+			req.Header.Set("Expect", "100-continue") // the form is sent once the page reads it
+		}
+		return client.Do(req)
+	}
+	const email = "admin@example.com"
+	in, err := send(http.MethodPost, "/login", strings.NewReader(url.Values{"email": {email}, "password": {createAdmin(t, s, email)}, "next": {"/keys"}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Body.Close()
+	if in.Request.URL.Path != "/keys" {
+		t.Fatalf("the sign-in leads to %s", in.Request.URL)
+	}
+
+	stream, err := send(http.MethodGet, "/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	form, rest := io.Pipe()
+	type answer struct {
+		status int
+		text   []byte
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		resp, err := send(http.MethodPost, "/keys/new", form)
+		if err != nil {
+			answered <- answer{err: err}
+			return
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		answered <- answer{resp.StatusCode, text, err}
+	}()
+	if _, err := rest.Write([]byte("name=made+while+it")); err != nil {
+		t.Fatal(err)
+	}
+	n.signal(syscall.SIGTERM)
+	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
+		t.Errorf("the stream was cut: %v", err)
+	}
+	if _, err := rest.Write([]byte("+drains")); err != nil {
+		t.Error(err)
+	}
+	rest.Close()
+	if a := <-answered; a.err != nil || a.status != http.StatusOK || !strings.Contains(string(a.text), "sk-hg-") {
+		t.Errorf("the form is answered with %d, %v: %.300s", a.status, a.err, a.text)
+	}
+	if code := n.wait(stopTimeout); code != 0 {
+		t.Errorf("exit %d, want 0", code)
+	}
+	if strings.Contains(n.stderr.String(), `"level":"ERROR"`) {
+		t.Errorf("the drain is logged as an error:\n%s", n.stderr.tail(20))
 	}
 }
 
