@@ -8,6 +8,7 @@ package views
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"aihigress/internal/account"
 	"aihigress/internal/apikey"
@@ -63,6 +64,7 @@ type Options struct {
 	Backlog    *backlog.Backlog
 	PublicURL  string          // where callers reach the gateway, for the examples; "" takes it from the request
 	Conns      int             // connections to Postgres that this node has; 0 is as many as it likes
+	PingEvery  time.Duration   // between looks at whether the reader of an event stream is still signed in; 0 is 15 seconds
 	Draining   <-chan struct{} // closed when the node drains: event streams would go on forever. nil is never
 	Log        *slog.Logger
 }
@@ -75,6 +77,9 @@ type console struct {
 
 // New returns the console. It answers every path below "/", so it is mounted last.
 func New(o Options) http.Handler {
+	if o.PingEvery == 0 {
+		o.PingEvery = pingEvery
+	}
 	c := &console{Options: o, streams: places{each: maxStreams}, exports: places{each: maxExportsEach, all: exportsOf(o.Conns)}}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+assets.Prefix, assets.Handler())

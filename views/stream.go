@@ -26,7 +26,7 @@ const (
 	gatherFor = 250 * time.Millisecond
 	// maxGathered is how many items one event has at most. Live lists keep no more rows, so older items are left out.
 	maxGathered = 100
-	// pingEvery keeps proxies from taking a quiet stream for a dead one.
+	// pingEvery keeps proxies from taking a quiet stream for a dead one, and is how long a stream may outlive a sign-in.
 	pingEvery = 15 * time.Second
 )
 
@@ -97,7 +97,7 @@ func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow fu
 	if out.Comment("open") != nil {
 		return nil // the browser has gone, which is how streams end
 	}
-	ping, end := time.NewTicker(pingEvery), time.NewTimer(streamLife)
+	ping, end := time.NewTicker(c.PingEvery), time.NewTimer(streamLife)
 	defer ping.Stop()
 	defer end.Stop()
 	var (
@@ -117,6 +117,14 @@ func stream[T any](c *console, w http.ResponseWriter, r *http.Request, follow fu
 		case <-c.Draining:
 			return nil // the browser opens the next one, elsewhere
 		case <-ping.C:
+			switch now, err := c.actor(r); {
+			case err != nil: // nobody can say, and the next ping asks again
+			case now.Kind != authz.User:
+				_ = out.WriteEvent(ui.SignedOut, nil)
+				return nil
+			case now.Role != actor.Role:
+				return nil // the browser opens the next one, as what the reader is now
+			}
 			if out.Comment("ping") != nil {
 				return nil
 			}

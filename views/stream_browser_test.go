@@ -1,6 +1,8 @@
 package views_test
 
 import (
+	"bufio"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"aihigress/views"
 )
@@ -60,6 +63,49 @@ func TestStreamOfAnEndedSignIn(t *testing.T) {
 	close(draining)
 	b.until(`location.pathname === '/login' && document.querySelector('[name=next]').value === '/requests?model=large'`)
 	b.silent()
+}
+
+// A page that is open when its reader is signed out elsewhere, or disabled, hears nothing more and goes to sign in. A new role
+// asks for a new stream.
+func TestStreamsEndWithTheSignIn(t *testing.T) {
+	t.Parallel()
+	for name, ended := range map[string]struct{ by, says string }{
+		"signed out":      {`UPDATE sessions SET revoked_at = now()`, "event: signed-out\n"},
+		"disabled":        {`UPDATE users SET disabled_at = now()`, "event: signed-out\n"},
+		"another role":    {`UPDATE users SET role = 'member'`, ""},
+		"asked in vain":   {`ALTER TABLE sessions RENAME TO away`, "stays"},
+		"nothing happens": {`SELECT 1`, "stays"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(o *views.Options) { o.PingEvery = 20 * time.Millisecond })
+			b := s.signIn(t, adminEmail)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.base+"/requests/live", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := b.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := s.pool.Exec(t.Context(), ended.by); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+				if ended.says == "stays" && strings.Count(said.String(), ": ping") > 5 {
+					return
+				}
+				said.WriteString(lines.Text() + "\n")
+			}
+			if ended.says == "stays" || !strings.Contains(said.String(), ended.says) || strings.Contains(said.String(), "event:") != (ended.says != "") {
+				t.Errorf("the stream ended with %q", said.String())
+			}
+		})
+	}
 }
 
 // A node that drains ends its streams, and those which are opened meanwhile, as if they were old: the browser opens the
