@@ -93,3 +93,27 @@ func TestTooManyOpenBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestManyAlikeTools: what only this dialect says of a tool is not written for each of very many that share its name.
+func TestManyAlikeTools(t *testing.T) {
+	t.Parallel()
+	const n = 5_000 // were all written for each, they would be 25 million
+	var tools strings.Builder
+	for i := range n {
+		fmt.Fprintf(&tools, `,{"name":"f","input_schema":{"type":"object"},"only_%d":true}`, i)
+	}
+	r, err := Dialect{}.DecodeRequest([]byte(`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],"tools":[`+tools.String()[1:]+`]}`), dialect.At{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, drops, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(body), `"only_`); got != n*maxAlike {
+		t.Errorf("%d fields are written, want %d", got, n*maxAlike)
+	}
+	if len(drops) != 1 || drops[0] != llm.FieldExtra.With("tools[]") {
+		t.Errorf("%v is told to be left out", drops)
+	}
+}
