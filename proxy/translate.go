@@ -43,6 +43,7 @@ type translation struct {
 	folded  int64           // bytes in it, which are taken of the budget
 	id      string          // of the answer, at the vendor
 	failed  *llm.Error      // what the vendor said in the middle of a stream
+	tools   *llm.ToolIndex  // of the caller's request, once the answer had a call
 
 	piece   *[pieceSize]byte // where out begins; of a whole answer for a caller who wants it so, where it is read to
 	out     []byte           // encoded and not sent
@@ -148,11 +149,15 @@ func (t *translation) emit(e *llm.Event) error {
 
 // named gives a call the caller's name of its tool, which the target may know by another.
 func (t *translation) named(b *llm.Block) {
-	if b.Kind == llm.ToolCall {
-		if request, err := t.c.decoded(); err == nil {
-			b.Call.Name = request.CallerName(b.Call.Name)
-		}
+	if b.Kind != llm.ToolCall {
+		return
 	}
+	if t.tools == nil {
+		request, _ := t.c.decoded() // one that cannot be read has no tools
+		index := request.ToolIndex()
+		t.tools = &index
+	}
+	b.Call.Name = t.tools.CallerName(b.Call.Name)
 }
 
 // prompt is the usage that a stream begins with: what the vendor told of the input already, else an estimate. Callers of

@@ -19,6 +19,21 @@ var ErrMalformed = errors.New("malformed answer")
 // anything: arguments that go out whole, an answer that the last event repeats.
 const MaxText = 16 << 20
 
+// MaxOpen bounds the blocks that a stream's decoder may leave open at once: encoders look through them one by one. More is a
+// hostile upstream.
+const MaxOpen = 1024
+
+// MaxName bounds what every event of a stream repeats, in bytes: the answer's id, the model's name.
+const MaxName = 1 << 10
+
+// Name is what every event of a stream is to repeat, or nothing where it is longer than a name can be.
+func Name(s string) string {
+	if len(s) > MaxName {
+		return ""
+	}
+	return s
+}
+
 // A Dialect is one vendor API, as callers speak it and as upstreams do. It has no state and serves concurrent calls.
 type Dialect interface {
 	// Name is one of the names of llm.

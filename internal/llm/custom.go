@@ -54,15 +54,3 @@ func (t *Tool) InWords() (description string, plain bool) {
 	}
 	return strings.TrimSpace(t.Description + "\n\nThe input must follow this " + g.Syntax + g.Grammar.Syntax + " grammar:\n" + g.Definition + g.Grammar.Definition), false
 }
-
-// ToolOf is the tool of a name that the caller runs, or nil.
-func (r *Request) ToolOf(name string) *Tool {
-	if r != nil {
-		for i := range r.Tools {
-			if t := &r.Tools[i]; t.Vendor == "" && t.Name == name {
-				return t
-			}
-		}
-	}
-	return nil
-}

@@ -11,7 +11,7 @@ import (
 const maxToolName = 64
 
 // ToolName is a name as OpenAI takes it for a function: up to 64 letters, digits, "_" and "-". One that is not so already
-// keeps its beginning and ends in a hash, the same each time; CallerName knows the way back.
+// keeps its beginning and ends in a hash, the same each time; ToolIndex knows the way back.
 func ToolName(name string) string {
 	if name != "" && len(name) <= maxToolName && strings.IndexFunc(name, odd) < 0 {
 		return name
@@ -30,17 +30,4 @@ func ToolName(name string) string {
 // odd reports whether a name may not have a character.
 func odd(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
-}
-
-// CallerName is the caller's name of the tool that an upstream knows by ToolName. Any other name stays.
-func (r *Request) CallerName(name string) string {
-	if r == nil || r.ToolOf(name) != nil {
-		return name
-	}
-	for i := range r.Tools {
-		if t := &r.Tools[i]; t.Vendor == "" && ToolName(t.Name) == name {
-			return t.Name
-		}
-	}
-	return name
 }

@@ -339,12 +339,19 @@ func emptyObject(v asText) bool {
 	return ok && strings.TrimSpace(inner) == "}"
 }
 
-// nested is the content of a tool's result.
+// nested is the content of a tool's result. The API has no result within another; of many, each would be read once more for
+// all those around it.
 func (d *blockDecoder) nested(in *inside) []llm.Block {
 	c := in.blocks
 	if in.raw != nil {
 		if err := json.Unmarshal(in.raw, &c); err != nil {
 			d.fail(within("content", wrongJSON(err)))
+			return nil
+		}
+	}
+	for i := range c {
+		if c[i].Type == "tool_result" {
+			d.fail(invalid("content."+strconv.Itoa(i)+".type", "Input should be text, image, search_result, document or tool_reference"))
 			return nil
 		}
 	}

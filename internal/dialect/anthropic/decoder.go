@@ -18,14 +18,13 @@ func (Dialect) Decoder() dialect.Decoder { return &decoder{} }
 type decoder struct {
 	event  wireEvent
 	report report
-	shown  openBlocks         // whose beginning was told: calls, or one of another kind
-	kept   openBlocks         // that are told at their end
-	count  int                // of both, seldom more than one
-	many   map[int]*openBlock // both by their index there, once there were many
-	closed *openBlock         // one whose memory the next may have
-	next   int                // index of the next block
-	told   llm.Event          // events escape to their consumer: one for all
-	plain  []byte             // the text of a custom tool's input, as far as the event at hand tells it
+	shown  openBlocks // whose beginning was told: calls, or one of another kind
+	kept   openBlocks // that are told at their end
+	count  int        // of both, seldom more than one
+	closed *openBlock // one whose memory the next may have
+	next   int        // index of the next block
+	told   llm.Event  // events escape to their consumer: one for all
+	plain  []byte     // the text of a custom tool's input, as far as the event at hand tells it
 
 	started, called, answered, finished bool
 }
@@ -49,8 +48,7 @@ type openBlock struct {
 	before, after *openBlock
 }
 
-// openBlocks are blocks in the order in which they began: linked, as a vendor may leave thousands open and end them in any
-// order.
+// openBlocks are blocks in the order in which they began: linked, as a vendor may end them in any order.
 type openBlocks struct{ first, last *openBlock }
 
 func (l *openBlocks) add(b *openBlock) {
@@ -172,9 +170,6 @@ func (d *decoder) start(emit dialect.Emit) error {
 }
 
 func (d *decoder) block(wire int) *openBlock {
-	if d.many != nil {
-		return d.many[wire]
-	}
 	for _, l := range [...]*openBlock{d.shown.first, d.kept.first} {
 		for b := l; b != nil; b = b.after {
 			if b.wire == wire {
@@ -186,19 +181,13 @@ func (d *decoder) block(wire int) *openBlock {
 }
 
 // add adds to the open blocks.
-func (d *decoder) add(to *openBlocks, b *openBlock) {
-	to.add(b)
-	switch d.count++; {
-	case d.many != nil:
-		d.many[b.wire] = b
-	case d.count > few:
-		d.many = map[int]*openBlock{}
-		for _, l := range [...]*openBlock{d.shown.first, d.kept.first} {
-			for b := l; b != nil; b = b.after {
-				d.many[b.wire] = b
-			}
-		}
+func (d *decoder) add(to *openBlocks, b *openBlock) error {
+	if d.count == dialect.MaxOpen {
+		return fmt.Errorf("%w: more than %d blocks at once", dialect.ErrMalformed, dialect.MaxOpen)
 	}
+	d.count++
+	to.add(b)
+	return nil
 }
 
 func (d *decoder) open(emit dialect.Emit) error {
@@ -249,15 +238,16 @@ func (d *decoder) begin(b *openBlock, emit dialect.Emit) error {
 			b.text = newTextScan(func(part []byte) { d.plain = append(d.plain, part...) })
 		}
 	default:
-		d.add(&d.kept, b)
-		return nil
+		return d.add(&d.kept, b)
 	}
 	if err := d.closeOthers(b.kind, emit); err != nil {
 		return err
 	}
 	b.index = d.next
 	d.next++
-	d.add(&d.shown, b)
+	if err := d.add(&d.shown, b); err != nil {
+		return err
+	}
 	event.Index = b.index
 	if err := d.tell(emit, event); err != nil {
 		return err
@@ -345,7 +335,6 @@ func (d *decoder) close(b *openBlock, emit dialect.Emit) error {
 		d.shown.remove(b)
 	}
 	d.count--
-	delete(d.many, b.wire)
 	err := d.finish(b, emit)
 	*b = openBlock{}
 	d.closed = b

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func TestManyNames(t *testing.T) {
 	}
 }
 
-// A vendor that leaves many blocks open is read as one that leaves few: calls stand side by side, what is told as a whole is
+// A vendor that leaves as many blocks open as it may is read as one that leaves few: calls stand side by side, what is told as a whole is
 // told at its end, and the rest ends before the next begins.
 func TestManyOpenBlocks(t *testing.T) {
 	t.Parallel()
@@ -39,7 +40,8 @@ func TestManyOpenBlocks(t *testing.T) {
 		"told whole":  {`{"type":"server_tool_use","id":"%d","name":"web_search","input":{}}`, `{"type":"input_json_delta","partial_json":"{\"a\":1}"}`},
 		"and between": {`{"type":"weird","id":"%d"}`, ""},
 	} {
-		for _, stops := range []int{0, many} {
+		const open = dialect.MaxOpen - 1 // and a text between them
+		for _, stops := range []int{0, open} {
 			d := decoder{}
 			told := map[llm.EventKind]int{}
 			decode := func(event string, values ...any) {
@@ -50,32 +52,68 @@ func TestManyOpenBlocks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for i := range many {
+			for i := range open {
 				decode(`{"type":"content_block_start","index":%d,"content_block":`+tt.block+`}`, i, i)
 				if tt.piece == "" {
-					decode(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, many+i)
+					decode(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, open+i)
 				}
 			}
-			for i := range many {
+			for i := range open {
 				if tt.piece == "" {
 					break
 				}
-				decode(`{"type":"content_block_delta","index":%d,"delta":`+tt.piece+`}`, many-1-i)
+				decode(`{"type":"content_block_delta","index":%d,"delta":`+tt.piece+`}`, open-1-i)
 			}
 			for i := range stops {
-				decode(`{"type":"content_block_stop","index":%d}`, (i*7)%many)
+				decode(`{"type":"content_block_stop","index":%d}`, (i*7)%open)
 			}
 			decode(`{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`)
-			want, wantPieces := many, 0
+			want, wantPieces := open, 0
 			switch name {
 			case "calls":
-				wantPieces = many
+				wantPieces = open
 			case "and between":
-				want = 2 * many
+				want = 2 * open
 			}
 			if told[llm.Open] != want || told[llm.Close] != want || told[llm.Delta] != wantPieces {
 				t.Errorf("%s, %d of them ended: %d opened, %d pieces, %d closed; want %d and %d pieces", name, stops, told[llm.Open], told[llm.Delta], told[llm.Close], want, wantPieces)
 			}
 		}
+	}
+}
+
+// TestTooManyOpenBlocks: encoders look through those that are open.
+func TestTooManyOpenBlocks(t *testing.T) {
+	t.Parallel()
+	d := decoder{}
+	for i := range dialect.MaxOpen + 1 {
+		_, err := d.Decode(fmt.Appendf(nil, `{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":"%[1]d","name":"f","input":{}}}`, i), func(*llm.Event) error { return nil })
+		if bad := errors.Is(err, dialect.ErrMalformed); bad != (i == dialect.MaxOpen) {
+			t.Fatalf("block %d: %v", i, err)
+		}
+	}
+}
+
+// TestManyAlikeTools: what only this dialect says of a tool is not written for each of very many that share its name.
+func TestManyAlikeTools(t *testing.T) {
+	t.Parallel()
+	const n = 5_000 // were all written for each, they would be 25 million
+	var tools strings.Builder
+	for i := range n {
+		fmt.Fprintf(&tools, `,{"name":"f","input_schema":{"type":"object"},"only_%d":true}`, i)
+	}
+	r, err := Dialect{}.DecodeRequest([]byte(`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],"tools":[`+tools.String()[1:]+`]}`), dialect.At{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, drops, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(body), `"only_`); got != n*maxAlike {
+		t.Errorf("%d fields are written, want %d", got, n*maxAlike)
+	}
+	if len(drops) != 1 || drops[0] != llm.FieldExtra.With("tools[]") {
+		t.Errorf("%v is told to be left out", drops)
 	}
 }

@@ -147,6 +147,10 @@ func isObjectSchema(schema llm.JSON) bool {
 	return ok && (len(kind) == 0 || string(kind) == `"object"`)
 }
 
+// maxAlike is how many tools of one name are written with the fields that only callers of this dialect know. The API takes no
+// two, and what is written of many would be much more than was read.
+const maxAlike = 16
+
 // writeTools writes tools and tool_choice.
 func (w *requestWriter) writeTools() {
 	more := w.toolExtras()
@@ -154,11 +158,23 @@ func (w *requestWriter) writeTools() {
 		return
 	}
 	w.out = append(w.out, `,"tools":[`...)
+	var written map[string]int // tools with fields of their own, by name
+	if len(more) > 0 {
+		written = map[string]int{}
+	}
 	for i := range w.tools {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		w.tool(&w.tools[i], w.asTool && i == len(w.tools)-1, more[w.tools[i].Name])
+		t := &w.tools[i]
+		fields := more[t.Name]
+		if len(fields) > 0 {
+			if written[t.Name]++; written[t.Name] > maxAlike {
+				w.drops.Add(llm.FieldExtra.With("tools[]"))
+				fields = nil
+			}
+		}
+		w.tool(t, w.asTool && i == len(w.tools)-1, fields)
 	}
 	w.out = append(w.out, ']')
 	single := w.r.Parallel != nil && !*w.r.Parallel

@@ -166,7 +166,7 @@ func (e *requestEncoder) format(w *wireConfig) {
 	case v.jsonSchema():
 		w.ResponseJSONSchema = f.Schema
 	default:
-		w.ResponseSchema = toOpenAPI(f.Schema)
+		w.ResponseSchema = e.grown.toOpenAPI(f.Schema)
 	}
 }
 

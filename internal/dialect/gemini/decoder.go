@@ -434,7 +434,7 @@ func (d *decoder) call(c *reading, w *wireCall, state llm.State, emit dialect.Em
 
 // clean64 is an id in the letters that every vendor takes in one.
 func clean64(id string) string {
-	b := []byte(id)
+	b := []byte(id[:min(len(id), 64)]) // the answer's is looked at for every call
 	for i, c := range b {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
@@ -442,5 +442,5 @@ func clean64(id string) string {
 			b[i] = '_'
 		}
 	}
-	return string(b[:min(len(b), 64)])
+	return string(b)
 }

@@ -62,6 +62,7 @@ type requestEncoder struct {
 	out     wireRequest
 	drops   llm.Drops
 	names   map[string]*llm.Call // calls of the conversation by id: results are paired by name
+	grown   growth
 
 	room wireRoom // what out is made of
 }
@@ -83,7 +84,7 @@ func (e *requestEncoder) free() {
 
 // empty keeps the memory, with nothing of the request in it.
 func (e *requestEncoder) empty() {
-	e.in, e.target, e.out, e.drops = nil, dialect.Target{}, wireRequest{}, llm.Drops{}
+	e.in, e.target, e.out, e.drops, e.grown = nil, dialect.Target{}, wireRequest{}, llm.Drops{}, growth{}
 	e.room.reset()
 	if len(e.names) > keepList {
 		e.names = map[string]*llm.Call{}

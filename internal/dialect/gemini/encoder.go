@@ -96,11 +96,11 @@ func (e *encoder) Append(dst []byte, ev *llm.Event) ([]byte, error) {
 
 func (e *encoder) start(ev *llm.Event) {
 	e.tail = e.tail[:0]
-	if ev.Model != "" {
-		e.tail = jsonwrite.String(append(e.tail, `,"modelVersion":`...), ev.Model)
+	if model := dialect.Name(ev.Model); model != "" {
+		e.tail = jsonwrite.String(append(e.tail, `,"modelVersion":`...), model)
 	}
-	if ev.ID != "" {
-		e.tail = jsonwrite.String(append(e.tail, `,"responseId":`...), ev.ID)
+	if id := dialect.Name(ev.ID); id != "" {
+		e.tail = jsonwrite.String(append(e.tail, `,"responseId":`...), id)
 	}
 	e.tail = append(e.tail, "}\n\n"...)
 	if !ev.Usage.IsZero() {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"aihigress/internal/dialect"
-	"aihigress/internal/dialect/jsonwrite"
 	"aihigress/internal/llm"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -31,9 +30,8 @@ type partial struct {
 	call  wireCall
 	state llm.State
 	args  *tree
-	leaf  *tree  // the text that goes on, or nil
-	text  []byte // of it
-	held  int    // bytes
+	leaf  *tree // the text that goes on, or nil
+	held  int   // bytes
 }
 
 // piece takes a part of a call that comes in pieces. It returns the call once it is whole, else nil.
@@ -66,19 +64,10 @@ func (c *reading) piece(w *wireCall, state llm.State) (*wireCall, llm.State, err
 		return nil, state, nil
 	}
 	c.partial = nil
-	p.end()
 	if p.call.Args = w.Args; isNull(w.Args) || len(p.args.members) > 0 {
 		p.call.Args = p.args.append(nil)
 	}
 	return &p.call, p.state, nil
-}
-
-// end ends the text at hand.
-func (p *partial) end() {
-	if p.leaf != nil {
-		p.leaf.scalar = jsonwrite.String(nil, string(p.text))
-		p.leaf, p.text = nil, p.text[:0]
-	}
 }
 
 // add takes one value.
@@ -94,25 +83,25 @@ func (p *partial) add(w *wirePartial) error {
 		return fmt.Errorf("%w: an argument at %q", dialect.ErrMalformed, w.JSONPath)
 	}
 	if at != p.leaf {
-		p.end()
+		p.leaf = nil
 	}
 	switch {
 	case w.StringValue != nil:
-		if p.leaf == nil {
-			begun, _ := at.text() // pieces of another text came in between
-			p.leaf, p.text = at, append(p.text, begun...)
+		if at.said == nil { // or else pieces of another text came in between
+			at.scalar, at.said = nil, []byte{}
 		}
-		if p.text = append(p.text, *w.StringValue...); !w.WillContinue {
-			p.end()
+		at.said = append(at.said, *w.StringValue...)
+		if p.leaf = at; !w.WillContinue {
+			p.leaf = nil
 		}
 	case w.BoolValue != nil:
-		at.scalar = llm.JSON(strconv.FormatBool(*w.BoolValue))
+		at.scalar, at.said = llm.JSON(strconv.FormatBool(*w.BoolValue)), nil
 	case w.NumberValue.Kind() == '0':
-		at.scalar = w.NumberValue.Clone()
+		at.scalar, at.said = w.NumberValue.Clone(), nil
 	case p.leaf == at && !w.WillContinue:
-		p.end() // the end of a text may come without one
+		p.leaf = nil // the end of a text may come without one
 	case p.leaf == nil:
-		at.scalar = llm.JSON("null")
+		at.scalar, at.said = llm.JSON("null"), nil
 	}
 	return nil
 }
@@ -159,15 +148,17 @@ func (t *tree) place(path string) *tree {
 
 // child is a member, or an element where the index is not negative: one that is there, or the next.
 func (t *tree) child(name string, index int) *tree {
-	fresh := len(t.scalar) == 0 && !t.object && !t.array
+	fresh := len(t.scalar) == 0 && t.said == nil && !t.object && !t.array
 	if index < 0 {
 		if t.object = t.object || fresh; !t.object {
 			return nil
 		}
-		if t.get(name) == nil {
-			t.set(name, &tree{})
+		at := t.get(name)
+		if at == nil {
+			at = &tree{}
+			t.set(name, at)
 		}
-		return t.get(name)
+		return at
 	}
 	if t.array = t.array || fresh; !t.array || index > len(t.elements) {
 		return nil

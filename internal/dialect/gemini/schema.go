@@ -14,51 +14,93 @@ var subset = []string{"type", "format", "title", "description", "nullable", "enu
 	"minProperties", "maxProperties", "minLength", "maxLength", "pattern", "example", "anyOf", "propertyOrdering", "default",
 	"items", "minimum", "maximum"}
 
-// maxInlined is how large a schema may become when its references are put in their places, in members and elements.
-const maxInlined = 20_000
+const (
+	// maxInlined is how large a schema may become when its references are put in their places, in members and elements.
+	maxInlined = 20_000
+	// maxGrown and maxGrownBytes are how much all schemas of a request may become more than they were.
+	maxGrown      = 200_000
+	maxGrownBytes = 8 << 20
+)
+
+// growth is how much more the schemas of one request have become than they were: references are a few bytes, and what they
+// stand for may be as long as the request.
+type growth struct{ made, bytes int }
 
 // parameters is the schema of a function's arguments; nothing where there are none, since an object without properties is
 // refused.
-func parameters(schema llm.JSON) llm.JSON {
+func (g *growth) parameters(schema llm.JSON) llm.JSON {
 	out, ok := toSchemas.get(schema)
 	if !ok {
-		out = convertParameters(schema)
-		toSchemas.put(schema, out)
+		var whole bool
+		if out, whole = g.convertParameters(schema); whole {
+			toSchemas.put(schema, out)
+		}
+	}
+	if !g.takes(schema, len(out)) {
+		return nil
 	}
 	return out
 }
 
-func convertParameters(schema llm.JSON) llm.JSON {
-	t, err := parseTree(schema)
-	if err != nil || !t.object {
-		return nil
-	}
-	out := clean(t)
-	if p := out.get("properties"); out.get("anyOf") == nil && (p == nil || len(p.members) == 0) {
+// takes counts what a schema has become, and reports whether that may be.
+func (g *growth) takes(schema llm.JSON, size int) bool {
+	g.bytes += max(0, size-2*len(schema))
+	return size <= 2*len(schema) || g.bytes <= maxGrownBytes
+}
+
+// append writes what a schema has become, or nothing where that would be too much: what comes then may not grow either.
+func (g *growth) append(out *tree, schema llm.JSON) llm.JSON {
+	if room := 2*len(schema) + max(0, maxGrownBytes-g.bytes); !out.fits(&room) {
+		g.bytes = maxGrownBytes
 		return nil
 	}
 	return out.append(nil)
 }
 
-// toOpenAPI is a JSON schema within Google's subset: references in their places, constants as enums, several types as
-// nullable or anyOf, and what the subset has no field for in words in the description, or gone.
-func toOpenAPI(schema llm.JSON) llm.JSON {
+// convertParameters reports too whether the schema is what it would be in any request.
+func (g *growth) convertParameters(schema llm.JSON) (converted llm.JSON, whole bool) {
 	t, err := parseTree(schema)
-	if err != nil {
-		return llm.JSON(`{"type":"OBJECT"}`)
+	if err != nil || !t.object {
+		return nil, true
 	}
-	return clean(t).append(nil)
+	out, whole := g.clean(t, schema)
+	if p := out.get("properties"); out.get("anyOf") == nil && (p == nil || len(p.members) == 0) {
+		return nil, whole
+	}
+	converted = g.append(out, schema)
+	return converted, whole && converted != nil
 }
 
-func clean(root *tree) *tree {
-	c := cleaner{root: root}
-	return c.schema(root, nil)
+// toOpenAPI is a JSON schema within Google's subset: references in their places, constants as enums, several types as
+// nullable or anyOf, and what the subset has no field for in words in the description, or gone.
+func (g *growth) toOpenAPI(schema llm.JSON) llm.JSON {
+	t, err := parseTree(schema)
+	if err != nil {
+		return llm.JSON(anyObject)
+	}
+	out, _ := g.clean(t, schema)
+	if converted := g.append(out, schema); converted != nil {
+		return converted
+	}
+	return llm.JSON(anyObject)
+}
+
+// anyObject stands for a schema that is too deep or too large.
+const anyObject = `{"type":"OBJECT"}`
+
+// clean brings a schema into the subset. Whole is not true where others left no room for its references.
+func (g *growth) clean(root *tree, schema llm.JSON) (out *tree, whole bool) {
+	c := cleaner{root: root, alone: g.made > maxGrown}
+	out = c.schema(root, nil)
+	g.made += max(0, c.made-len(schema)/4) // a member takes some bytes
+	return out, !c.alone
 }
 
 // cleaner turns one schema into the subset.
 type cleaner struct {
-	root *tree
-	made int
+	root  *tree
+	made  int  // members and elements
+	alone bool // references are not followed
 }
 
 // schema cleans one schema. Within holds the references that led here.
@@ -71,7 +113,10 @@ func (c *cleaner) schema(t *tree, within []string) *tree {
 		return &tree{object: true, members: []member{{"type", textTree("OBJECT")}, {"description", textTree("nested once more")}}}
 	}
 	for _, m := range in.members {
-		c.made += 1 + len(m.value.elements)
+		c.made += 1 + len(m.value.elements) + long(len(m.value.scalar))
+		for _, e := range m.value.elements {
+			c.made += long(len(e.scalar))
+		}
 	}
 	out := &tree{object: true}
 	var notes []string
@@ -112,17 +157,22 @@ func (c *cleaner) schema(t *tree, within []string) *tree {
 	if nullable {
 		out.set("nullable", &tree{scalar: llm.JSON("true")})
 	}
-	note(out, notes)
+	c.note(out, notes)
 	return out
 }
 
+// long is as how many members a text of so many bytes counts that is looked at again wherever a reference leads to it.
+func long(text int) int { return text >> 8 }
+
 // note adds to a description.
-func note(out *tree, notes []string) {
+func (c *cleaner) note(out *tree, notes []string) {
 	if len(notes) == 0 {
 		return
 	}
 	said, _ := out.get("description").text()
-	out.set("description", textTree(strings.TrimSpace(said+" "+strings.Join(notes, " "))))
+	said = strings.TrimSpace(said + " " + strings.Join(notes, " "))
+	c.made += long(len(said))
+	out.set("description", textTree(said))
 }
 
 // union is a schema of several variants, beside which nothing else may stand: what is said of all is said of each.
@@ -149,14 +199,15 @@ func (c *cleaner) resolve(t *tree, within []string) (*tree, []string) {
 		if !ok {
 			break
 		}
+		c.made += long(len(ref))
 		target := c.find(ref)
-		if slices.Contains(within, ref) || len(within) > maxTreeDepth || target == nil || !target.object {
+		if c.alone || slices.Contains(within, ref) || len(within) > maxTreeDepth || target == nil || !target.object {
 			return nil, within
 		}
 		within = append(slices.Clip(within), ref)
 		merged := &tree{object: true, members: slices.Clone(t.members)}
 		merged.drop("$ref")
-		merge(merged, target)
+		c.merge(merged, target)
 		t = merged
 	}
 	all := t.get("allOf")
@@ -177,30 +228,39 @@ func (c *cleaner) resolve(t *tree, within []string) (*tree, []string) {
 			return nil, within
 		}
 		within = through
-		merge(merged, one)
+		c.merge(merged, one)
 	}
 	return merged, within
 }
 
 // merge adds what another schema says; properties and required names are united, and for the rest the first word counts.
-func merge(into, from *tree) {
+func (c *cleaner) merge(into, from *tree) {
 	for _, m := range from.members {
 		have := into.get(m.name)
 		switch {
 		case have == nil:
 			into.set(m.name, m.value)
 		case m.name == "properties" && have.object && m.value.object:
-			both := &tree{object: true, members: slices.Clone(have.members)}
+			c.made += len(m.value.members)
+			if !have.merged {
+				have = &tree{object: true, members: slices.Clone(have.members), merged: true}
+				into.set(m.name, have)
+			}
 			for _, p := range m.value.members {
-				if both.get(p.name) == nil {
-					both.set(p.name, p.value)
+				if have.get(p.name) == nil {
+					have.set(p.name, p.value)
 				}
 			}
-			into.set(m.name, both)
 		case m.name == "required" && have.array && m.value.array:
-			into.set(m.name, &tree{array: true, elements: append(slices.Clip(have.elements), m.value.elements...)})
+			c.made += len(m.value.elements)
+			if !have.merged {
+				have = &tree{array: true, elements: slices.Clone(have.elements), merged: true}
+				into.set(m.name, have)
+			}
+			have.elements = append(have.elements, m.value.elements...)
 		}
 	}
+	c.made += len(from.members)
 }
 
 // find is what a reference within the document points to.
@@ -384,11 +444,11 @@ func (c *cleaner) properties(in, out *tree, within []string) {
 			continue
 		}
 		kept := &tree{array: true}
-		var seen []string
+		var seen set[string]
 		for _, e := range t.elements {
-			if name, ok := e.text(); ok && cleaned.get(name) != nil && !slices.Contains(seen, name) {
+			if name, ok := e.text(); ok && cleaned.get(name) != nil && !seen.has(name) {
 				kept.elements = append(kept.elements, e)
-				seen = append(seen, name)
+				seen.list = append(seen.list, name)
 			}
 		}
 		if len(kept.elements) > 0 {
@@ -438,6 +498,7 @@ func plain(t *tree) {
 			t.members[i].name = camelled
 		}
 	}
+	t.moved()
 	kind, _ := t.get("type").text()
 	kind = strings.ToLower(kind)
 	if kind != "" {

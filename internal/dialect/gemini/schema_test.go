@@ -2,10 +2,12 @@ package gemini
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 
 	"pgregory.net/rapid"
@@ -37,11 +39,11 @@ func TestToOpenAPI(t *testing.T) {
 		{"list of anything", `{"type":"array"}`, `{"type":"ARRAY","items":{"type":"STRING"}}`},
 	}
 	for _, tt := range tests {
-		if got := string(toOpenAPI(llm.JSON(tt.in))); got != tt.want {
+		if got := string(new(growth).toOpenAPI(llm.JSON(tt.in))); got != tt.want {
 			t.Errorf("%s:\n%s, want\n%s", tt.name, got, tt.want)
 		}
 	}
-	if got := parameters(llm.JSON(`{"type":"object","properties":{}}`)); got != nil {
+	if got := new(growth).parameters(llm.JSON(`{"type":"object","properties":{}}`)); got != nil {
 		t.Errorf("no parameters became %s", got)
 	}
 }
@@ -88,7 +90,7 @@ func TestCleanedSchemasAreWithinTheSubset(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out any
-		if err := json.Unmarshal(toOpenAPI(in), &out); err != nil {
+		if err := json.Unmarshal(new(growth).toOpenAPI(in), &out); err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
 		checkSubset(t, out)
@@ -145,12 +147,51 @@ func TestHostileSchemasStaySmall(t *testing.T) {
 		defs = append(defs, `"`+string(c)+`":{"properties":{"x":`+next+`,"y":`+next+`,"z":`+next+`}}`)
 	}
 	bomb := `{"$ref":"#/$defs/a","$defs":{` + strings.Join(defs, ",") + `,"z":{"enum":["` + strings.Repeat(`w","`, 5000) + `v"]}}}`
-	if got := toOpenAPI(llm.JSON(bomb)); len(got) > 4<<20 || !got.IsValid() {
+	if got := new(growth).toOpenAPI(llm.JSON(bomb)); len(got) > 4<<20 || !got.IsValid() {
 		t.Errorf("%d bytes", len(got))
 	}
 	deep := strings.Repeat(`{"items":`, 900) + "{}" + strings.Repeat("}", 900)
-	if got := string(toOpenAPI(llm.JSON(deep))); got != `{"type":"OBJECT"}` {
+	if got := string(new(growth).toOpenAPI(llm.JSON(deep))); got != `{"type":"OBJECT"}` {
 		t.Errorf("%.80s", got)
+	}
+}
+
+// TestHostileToolsStaySmall holds the same of many schemas, which each are as large as one may become, and of long texts that
+// references multiply.
+func TestHostileToolsStaySmall(t *testing.T) {
+	t.Parallel()
+	var defs, refs, parts, names []string
+	for c := 'a'; c < 'n'; c++ {
+		next := `{"$ref":"#/$defs/` + string(c+1) + `"}`
+		defs = append(defs, `"`+string(c)+`":{"properties":{"x":`+next+`,"y":`+next+`}}`)
+	}
+	for i := range 3_000 {
+		refs = append(refs, fmt.Sprintf(`"p%d":{"$ref":"#/$defs/a"}`, i))
+		parts = append(parts, fmt.Sprintf(`{"properties":{"p%d":{}},"required":["p%[1]d"]}`, i))
+		names = append(names, fmt.Sprintf(`"p%d"`, i))
+	}
+	long := `"` + strings.Repeat("l", 1<<20) + `"`
+	for name, tt := range map[string]struct {
+		tools  int
+		schema string // with a place for a number, since the same schema is not converted twice
+	}{
+		"references":      {1_000, `{"description":"%d","type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{` + strings.Join(defs, ",") + `}}`},
+		"descriptions":    {4, `{"title":"%d","type":"object","properties":{` + strings.Join(refs, ",") + `},"$defs":{"a":{"type":"string","description":` + long + `}}}`},
+		"notes":           {4, `{"title":"%d","type":"object","properties":{` + strings.Join(refs, ",") + `},"$defs":{"a":{"type":"string","format":"f","description":` + long + `}}}`},
+		"types":           {4, `{"title":"%d","type":"object","properties":{` + strings.Join(refs, ",") + `},"$defs":{"a":{"type":` + long + `}}}`},
+		"unknown":         {40, `{"title":"%d","type":"object","properties":{` + strings.Join(refs, ",") + `},"$defs":{"a":{"$ref":` + long + `}}}`},
+		"defaults":        {4, `{"title":"%d","type":"object","properties":{` + strings.Join(refs, ",") + `},"$defs":{"a":{"type":"string","default":{"x":{"y":` + long + `}}}}}`},
+		"all of many":     {200, `{"description":"%d","type":"object","allOf":[` + strings.Join(parts[:1_500], ",") + `]}`},
+		"many properties": {1_000, `{"description":"%d","type":"object","properties":{` + strings.ReplaceAll(strings.Join(refs, ","), `"$ref":"#/$defs/a"`, "") + `},"required":[` + strings.Join(names, ",") + `]}`},
+	} {
+		r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "t"}}}}}
+		for i := range tt.tools {
+			r.Tools = append(r.Tools, llm.Tool{Name: fmt.Sprintf("f%d", i), Schema: llm.JSON(fmt.Sprintf(tt.schema, i))})
+		}
+		body, _, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "gemini-2.0-flash"})
+		if most := 2*tt.tools*len(tt.schema) + 16<<20; err != nil || len(body) > most || !llm.JSON(body).IsValid() {
+			t.Errorf("%s: %d bytes, want at most %d, %v", name, len(body), most, err)
+		}
 	}
 }
 

@@ -10,12 +10,19 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
+// maxFunctionName is how long the name of a function may be, in bytes: each field of its declaration that only Google knows
+// has it in its path. No vendor takes nearly as many.
+const maxFunctionName = 1 << 10
+
 // read adds the tools of one entry to a request: functions, and those that Google runs.
 func (w *wireTool) read(r *llm.Request) error {
 	for i := range w.FunctionDeclarations {
 		f := &w.FunctionDeclarations[i]
 		if f.Name == "" {
 			return &llm.RequestError{Param: "tools", Message: fmt.Sprintf("The function declaration %d has no name.", i)}
+		}
+		if len(f.Name) > maxFunctionName {
+			return &llm.RequestError{Param: "tools", Message: fmt.Sprintf("The name of the function declaration %d is longer than %d bytes.", i, maxFunctionName)}
 		}
 		t := llm.Tool{Name: f.Name, Description: f.Description}
 		switch {
@@ -122,7 +129,7 @@ func (e *requestEncoder) tools() {
 		case v.jsonSchema():
 			f.ParametersJSONSchema = schema
 		default:
-			f.Parameters = parameters(schema)
+			f.Parameters = e.grown.parameters(schema)
 		}
 		functions = append(functions, f)
 	}

@@ -19,6 +19,12 @@ type tree struct {
 	members       []member // of an object
 	elements      []*tree  // of an array
 	scalar        llm.JSON // of anything else
+	said          []byte   // or a text that came in pieces, nil for none
+
+	merged bool // merge made it, and may add to it
+
+	places map[string]int // where the first of each name is, of the first members, as many as known, once there are many
+	known  int
 }
 
 type member struct {
@@ -83,23 +89,41 @@ func readTree(d *jsontext.Decoder, depth int, nodes *int) (*tree, error) {
 	}
 }
 
+// find is where the first member of a name is, or -1.
+func (t *tree) find(name string) int {
+	if len(t.members) <= few {
+		return slices.IndexFunc(t.members, func(m member) bool { return m.name == name })
+	}
+	if t.places == nil {
+		t.places = make(map[string]int, len(t.members))
+	}
+	for ; t.known < len(t.members); t.known++ {
+		if _, before := t.places[t.members[t.known].name]; !before {
+			t.places[t.members[t.known].name] = t.known
+		}
+	}
+	if at, ok := t.places[name]; ok {
+		return at
+	}
+	return -1
+}
+
+// moved forgets where members are, which have other places or names now.
+func (t *tree) moved() { t.places, t.known = nil, 0 }
+
 // get is a member, or nil.
 func (t *tree) get(name string) *tree {
-	for i := range t.members {
-		if t.members[i].name == name {
-			return t.members[i].value
-		}
+	if at := t.find(name); at >= 0 {
+		return t.members[at].value
 	}
 	return nil
 }
 
 // set adds or replaces a member.
 func (t *tree) set(name string, value *tree) {
-	for i := range t.members {
-		if t.members[i].name == name {
-			t.members[i].value = value
-			return
-		}
+	if at := t.find(name); at >= 0 {
+		t.members[at].value = value
+		return
 	}
 	t.members = append(t.members, member{name, value})
 }
@@ -107,6 +131,7 @@ func (t *tree) set(name string, value *tree) {
 // drop removes members.
 func (t *tree) drop(names ...string) {
 	t.members = slices.DeleteFunc(t.members, func(m member) bool { return slices.Contains(names, m.name) })
+	t.moved()
 }
 
 // text is the value of a string.
@@ -141,6 +166,25 @@ func (t *tree) append(dst []byte) []byte {
 			dst = e.append(dst)
 		}
 		return append(dst, ']')
+	case t.said != nil:
+		return jsonwrite.String(dst, string(t.said))
 	}
 	return append(dst, t.scalar...)
+}
+
+// fits takes what the value has in bytes, about, from a room, and reports whether there was enough: a value may stand in
+// itself at many places, and would be much more than was read.
+func (t *tree) fits(room *int) bool {
+	*room -= 2 + len(t.scalar) + len(t.said)
+	for i := range t.members {
+		if *room -= 4 + len(t.members[i].name); *room < 0 || !t.members[i].value.fits(room) {
+			return false
+		}
+	}
+	for _, e := range t.elements {
+		if *room < 0 || !e.fits(room) {
+			return false
+		}
+	}
+	return *room >= 0
 }

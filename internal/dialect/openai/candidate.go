@@ -221,6 +221,7 @@ func (c *candidate) closeAll() {
 			c.d.say(llm.Close, one.block, c.index, "")
 		}
 		one.closed = true
+		c.d.open--
 	}
 }
 
@@ -285,8 +286,11 @@ func (c *candidate) toolCall(in *toolCall) error {
 	}
 	one := c.callOf(in, name)
 	if one == nil {
-		if len(c.calls) == maxCalls {
+		switch {
+		case len(c.calls) == maxCalls:
 			return fmt.Errorf("%w: more than %d tool calls", dialect.ErrMalformed, maxCalls)
+		case c.d.open == dialect.MaxOpen:
+			return fmt.Errorf("%w: more than %d tool calls at once", dialect.ErrMalformed, dialect.MaxOpen)
 		}
 		c.close()
 		one = &call{key: -1, id: string(in.ID), custom: custom}
@@ -294,6 +298,7 @@ func (c *candidate) toolCall(in *toolCall) error {
 			one.key = int(in.Index.at)
 		}
 		c.calls = append(c.calls, one)
+		c.d.open++
 	}
 	if one.closed {
 		if input == "" {

@@ -132,13 +132,7 @@ func (Completions) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	b := append(appendHead(m.b, "text_completion", to, openingOf(r)), '[')
 	for i := range r.Candidates {
 		c := &r.Candidates[i]
-		text := ""
-		for j := range c.Blocks {
-			if k := c.Blocks[j].Kind; k == llm.Text || k == llm.Refusal {
-				text += c.Blocks[j].Text
-			}
-		}
-		b, _ = appendCompletion(comma(b), c.Index, text, c.Logprobs, 0, plainFinish(c.Finish))
+		b, _ = appendCompletion(comma(b), c.Index, textOf(c.Blocks, llm.Text, llm.Refusal), c.Logprobs, 0, plainFinish(c.Finish))
 	}
 	return m.finish(appendEnd(b, r))
 }

@@ -45,6 +45,7 @@ type decoder struct {
 	id      string
 	tier    string // as it was told last
 	blocks  int    // so far
+	open    int    // calls of all candidates that have not ended
 	usage   report
 	cands   []candidate
 }
@@ -250,7 +251,7 @@ func (Dialect) DecodeResponse(body []byte) (*llm.Response, error) {
 // madeUpID names a call whose vendor gives no id: the same at every reading, another in every answer.
 func (d *decoder) madeUpID(candidate, n int) string {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(d.id)) // a hash takes everything
+	_, _ = h.Write([]byte(d.id[:min(len(d.id), dialect.MaxName)])) // a hash takes everything; every call asks for it
 	_, _ = h.Write(strconv.AppendInt(nil, int64(d.in.Created), 10))
 	return fmt.Sprintf("call_%016x%d_%d", h.Sum64(), candidate, n)
 }

@@ -2,7 +2,9 @@ package openai
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -16,8 +18,9 @@ import (
 func (Dialect) EncodeResponse(r *llm.Response, to *llm.Request) []byte {
 	m := buffers.Get().(*buffer)
 	b := append(appendHead(m.b, "chat.completion", to, openingOf(r)), '[')
+	tools := to.ToolIndex()
 	for i := range r.Candidates {
-		b = appendChoice(comma(b), &r.Candidates[i], to)
+		b = appendChoice(comma(b), &r.Candidates[i], &tools, to.Functions)
 	}
 	return m.finish(appendEnd(b, r))
 }
@@ -52,27 +55,27 @@ func (m *buffer) finish(b []byte) []byte {
 	return b
 }
 
-func appendChoice(b []byte, c *llm.Candidate, to *llm.Request) []byte {
+func appendChoice(b []byte, c *llm.Candidate, tools *llm.ToolIndex, functions bool) []byte {
 	b = strconv.AppendInt(append(b, `{"index":`...), int64(c.Index), 10)
 	b = append(b, `,"message":{"role":"assistant"`...)
 	b, refused := appendTexts(b, c)
 	b = appendThinking(b, c.Blocks)
-	b = appendCalls(b, c.Blocks, to)
+	b = appendCalls(b, c.Blocks, tools, functions)
 	b = appendMedia(b, c.Blocks)
 	b = appendLogprobs(append(b, `},"logprobs":`...), c.Logprobs)
-	b = append(append(b, `,"finish_reason":"`...), finishWord(c.Finish, refused, to.Functions)...)
+	b = append(append(b, `,"finish_reason":"`...), finishWord(c.Finish, refused, functions)...)
 	return append(b, `"}`...)
 }
 
 // appendTexts appends content, refusal and annotations.
 func appendTexts(b []byte, c *llm.Candidate) (out []byte, refused bool) {
-	text, refusal, spoken, calls := "", "", false, false
+	spoken, calls := false, false
 	for i := range c.Blocks {
 		switch block := &c.Blocks[i]; block.Kind {
 		case llm.Text:
-			text, spoken = text+block.Text, true
+			spoken = true
 		case llm.Refusal:
-			refusal, refused = refusal+block.Text, true
+			refused = true
 		case llm.ToolCall:
 			calls = true
 		case llm.Thinking, llm.ToolResult, llm.Media, llm.Opaque:
@@ -80,13 +83,13 @@ func appendTexts(b []byte, c *llm.Candidate) (out []byte, refused bool) {
 	}
 	b = append(b, `,"content":`...)
 	if spoken || !calls && !refused {
-		b = jsonwrite.String(b, text)
+		b = jsonwrite.String(b, textOf(c.Blocks, llm.Text))
 	} else {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"refusal":`...)
 	if refused {
-		b = jsonwrite.String(b, refusal)
+		b = jsonwrite.String(b, textOf(c.Blocks, llm.Refusal))
 	} else {
 		b = append(b, "null"...)
 	}
@@ -113,6 +116,18 @@ func appendTexts(b []byte, c *llm.Candidate) (out []byte, refused bool) {
 	return append(b, ']'), refused
 }
 
+// textOf is the texts of the blocks of some kinds, put together: mostly there is one.
+func textOf(blocks []llm.Block, kinds ...llm.Kind) string {
+	var few [4]string
+	texts := few[:0]
+	for i := range blocks {
+		if slices.Contains(kinds, blocks[i].Kind) {
+			texts = append(texts, blocks[i].Text)
+		}
+	}
+	return strings.Join(texts, "")
+}
+
 // appendAnnotation appends a citation of a block that begins at character start of the whole text.
 func appendAnnotation(b []byte, c *llm.Citation, start int) []byte {
 	if c.URL == "" {
@@ -134,22 +149,20 @@ func appendAnnotation(b []byte, c *llm.Citation, start int) []byte {
 
 // appendThinking appends reasoning_content, and reasoning_details where there are states to bring back.
 func appendThinking(b []byte, blocks []llm.Block) []byte {
-	text, n, states := "", 0, false
+	states := false
 	for i := range blocks {
 		if block := &blocks[i]; block.Kind == llm.Thinking {
-			text += block.Text
-			n++
 			states = states || block.State.Data != "" || !native(block.State)
 		}
 	}
-	if text != "" {
+	if text := textOf(blocks, llm.Thinking); text != "" {
 		b = jsonwrite.String(append(b, `,"reasoning_content":`...), text)
 	}
 	if !states {
 		return b
 	}
 	b = append(b, `,"reasoning_details":[`...)
-	n = 0
+	n := 0
 	for i := range blocks {
 		if block := &blocks[i]; block.Kind == llm.Thinking {
 			if n > 0 {
@@ -174,8 +187,7 @@ func appendDetail(b []byte, d *reasoningDetail, index int) []byte {
 }
 
 // appendCalls appends tool_calls, or the one function_call.
-func appendCalls(b []byte, blocks []llm.Block, to *llm.Request) []byte {
-	functions := to.Functions
+func appendCalls(b []byte, blocks []llm.Block, tools *llm.ToolIndex, functions bool) []byte {
 	var pending []llm.Block
 	n := 0
 	for i := range blocks {
@@ -199,7 +211,7 @@ func appendCalls(b []byte, blocks []llm.Block, to *llm.Request) []byte {
 			n++
 			one := *block
 			var unwrap bool
-			if one.Call.Custom, unwrap = customTo(to, &block.Call); unwrap {
+			if one.Call.Custom, unwrap = customTo(tools, &block.Call); unwrap {
 				one.Call.Input = llm.Unwrap(block.Call.Input)
 			}
 			b = jsonwrite.String(appendCallHead(b, &one, pending), inputOf(&one.Call))

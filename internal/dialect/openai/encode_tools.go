@@ -11,13 +11,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// fewNames is how many names of a choice are looked through one by one.
+const fewNames = 32
+
 // listTools writes tools, and takes the choice among them.
 func (e *requestEncoder) listTools() {
 	choice := e.in.Choice
 	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && (choice.Mode != llm.Required || len(choice.Names) > 1)
+	var many map[string]bool // each tool would look through all names
+	if narrowed && len(choice.Names) > fewNames {
+		many = make(map[string]bool, len(choice.Names))
+		for _, name := range choice.Names {
+			many[name] = true
+		}
+	}
 	for i := range e.in.Tools {
 		t := &e.in.Tools[i]
-		if narrowed && t.Vendor == "" && !slices.Contains(choice.Names, t.Name) {
+		if narrowed && t.Vendor == "" && !many[t.Name] && (many != nil || !slices.Contains(choice.Names, t.Name)) {
 			continue // nobody but OpenAI knows allowed_tools: the others are not offered
 		}
 		e.tool(t)
@@ -138,12 +148,13 @@ func (e *requestEncoder) choice(c llm.Choice) {
 	case len(c.Names) == 0 || c.Mode == llm.None:
 		e.out.ToolChoice = &toolChoice{Word: word}
 	case c.Mode == llm.Required && len(c.Names) == 1:
-		n := e.named(c.Names[0])
+		tools := e.in.ToolIndex()
+		n := e.named(&tools, c.Names[0])
 		e.out.ToolChoice = &toolChoice{Type: n.Type, Name: n.Name}
 	case e.vendor.openAI:
-		allowed := make([]named, len(c.Names))
+		allowed, tools := make([]named, len(c.Names)), e.in.ToolIndex()
 		for i, name := range c.Names {
-			allowed[i] = e.named(name)
+			allowed[i] = e.named(&tools, name)
 		}
 		e.out.ToolChoice = &toolChoice{Type: "allowed_tools", Mode: word, Allowed: allowed}
 	default:
@@ -152,8 +163,8 @@ func (e *requestEncoder) choice(c llm.Choice) {
 }
 
 // named says whether a tool is a function or a custom tool.
-func (e *requestEncoder) named(name string) named {
-	if t := e.in.ToolOf(name); t != nil && len(t.Grammar) > 0 && e.vendor.openAI {
+func (e *requestEncoder) named(tools *llm.ToolIndex, name string) named {
+	if t := tools.Of(name); t != nil && len(t.Grammar) > 0 && e.vendor.openAI {
 		return named{"custom", llm.ToolName(name)}
 	}
 	return named{"function", llm.ToolName(name)}

@@ -11,12 +11,15 @@ import (
 )
 
 // Encoder implements dialect.Dialect.
-func (Dialect) Encoder(to *llm.Request) dialect.Encoder { return &encoder{to: to} }
+func (Dialect) Encoder(to *llm.Request) dialect.Encoder {
+	return &encoder{to: to, tools: to.ToolIndex()}
+}
 
 // encoder writes chat completion chunks.
 type encoder struct {
 	to       *llm.Request
-	head     []byte // of every chunk, up to its choices
+	tools    llm.ToolIndex // of the request
+	head     []byte        // of every chunk, up to its choices
 	usage    llm.Usage
 	hasUsage bool
 	cands    []*speaker
@@ -48,8 +51,8 @@ type openBlock struct {
 
 // Append implements dialect.Encoder.
 func (e *encoder) Append(b []byte, ev *llm.Event) ([]byte, error) {
-	if ev.Kind != llm.Start && ev.ServiceTier != "" && ev.ServiceTier != e.start.tier {
-		e.start.tier = ev.ServiceTier // some vendors tell it at the end
+	if tier := dialect.Name(ev.ServiceTier); ev.Kind != llm.Start && tier != "" && tier != e.start.tier {
+		e.start.tier = tier // some vendors tell it at the end
 		e.renew()
 	}
 	switch ev.Kind {
@@ -97,7 +100,7 @@ func (e *encoder) AppendEnd(b []byte) []byte {
 }
 
 func (e *encoder) begin(ev *llm.Event) {
-	e.start = opening{ev.ID, ev.Model, ev.ServiceTier, ev.Fingerprint, ev.Created}
+	e.start = opening{dialect.Name(ev.ID), dialect.Name(ev.Model), dialect.Name(ev.ServiceTier), dialect.Name(ev.Fingerprint), ev.Created}
 	e.renew()
 	if !ev.Usage.IsZero() {
 		e.usage, e.hasUsage = ev.Usage, true
@@ -222,7 +225,7 @@ func (e *encoder) openBlock(b []byte, ev *llm.Event) []byte {
 	switch block.Kind {
 	case llm.ToolCall:
 		call := *block
-		call.Call.Custom, o.unwrap = customTo(e.to, &block.Call)
+		call.Call.Custom, o.unwrap = customTo(&e.tools, &block.Call)
 		o.custom = call.Call.Custom
 		b, o.of = e.chunk(b, ev.Candidate)
 		o.slot = o.of.calls
@@ -275,11 +278,11 @@ func (e *encoder) callHead(b []byte, o *openBlock, block *llm.Block) []byte {
 
 // customTo reports whether the caller's tool takes free text, and whether that must be taken out of JSON: the upstream knows
 // functions only.
-func customTo(to *llm.Request, c *llm.Call) (custom, unwrap bool) {
+func customTo(tools *llm.ToolIndex, c *llm.Call) (custom, unwrap bool) {
 	if c.Custom {
 		return true, false
 	}
-	t := to.ToolOf(c.Name)
+	t := tools.Of(c.Name)
 	unwrap = t != nil && len(t.Grammar) > 0
 	return unwrap, unwrap
 }

@@ -41,8 +41,8 @@ func (d *decoder) begin(output, part int, b llm.Block, emit dialect.Emit) (*open
 	if err != nil {
 		return nil, err
 	}
-	if len(d.open) >= maxOpen || len(d.early) >= maxOpen {
-		return nil, fmt.Errorf("%w: more than %d items at once", dialect.ErrMalformed, maxOpen)
+	if len(d.open) >= dialect.MaxOpen || len(d.early) >= dialect.MaxOpen {
+		return nil, fmt.Errorf("%w: more than %d items at once", dialect.ErrMalformed, dialect.MaxOpen)
 	}
 	d.open = append(d.open, openBlock{output: output, part: part, index: d.next, kind: b.Kind})
 	d.next++

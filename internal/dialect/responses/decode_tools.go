@@ -109,6 +109,10 @@ func (t *tools) add(one *tool, raw jsontext.Value, in llm.Namespace, at refusal.
 	made := llm.Tool{Name: joinName(in.Name, one.Name), Description: one.Description, Namespace: in}
 	switch one.Type {
 	case "namespace":
+		if in.Name != "" { // each would be read once more for those around it
+			return &llm.RequestError{Param: at.Of(".type"), Code: "invalid_value",
+				Message: "Invalid value: 'namespace'. Supported values in a namespace are: 'function' and 'custom'."}
+		}
 		if len(one.Name) > maxNamespace {
 			return refusal.TooLong(at.Of(".name"), maxNamespace)
 		}

@@ -10,9 +10,6 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// maxOpen bounds the calls that a stream may have open at once.
-const maxOpen = 1024
-
 // decoder implements dialect.Decoder. It holds no text: of what is open it knows how much was passed on, so that a whole
 // item behind its pieces, or without any, adds what is missing.
 type decoder struct {

@@ -3,6 +3,7 @@ package responses
 import (
 	"slices"
 
+	"aihigress/internal/dialect"
 	"aihigress/internal/llm"
 )
 
@@ -51,7 +52,7 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 	if o.b.Kind == llm.ToolCall {
 		prefix = "fc"
 		o.custom = o.b.Call.Custom
-		t := e.to.ToolOf(o.b.Call.Name)
+		t := e.tools.Of(o.b.Call.Name)
 		if t != nil && t.Grammar != nil && !o.custom {
 			o.custom, o.unwrap = true, true
 		}
@@ -64,7 +65,7 @@ func (e *encoder) openItem(dst []byte, ev *llm.Event) []byte {
 		}
 	}
 	o.output, o.id = e.next(prefix)
-	if s := o.b.State; o.b.Kind == llm.Thinking && s.Origin == llm.Responses && s.ID != "" {
+	if s := o.b.State; o.b.Kind == llm.Thinking && s.Origin == llm.Responses && dialect.Name(s.ID) != "" {
 		o.id = s.ID
 	}
 	o.place = appendPlace(o.place[:0], o.id, o.output)
@@ -327,7 +328,7 @@ func (e *encoder) closeItem(dst []byte, o *openItem) []byte {
 			dst = e.itemDelta(dst, o, "{}")
 		}
 		dst = e.event(dst, "response.function_call_arguments.done", func(b []byte) []byte {
-			_, name := splitName(e.to, o.b.Call.Name)
+			_, name := splitName(&e.tools, o.b.Call.Name)
 			b = appendString(append(append(b, o.place...), `,"name":`...), name)
 			return appendText(append(b, `,"arguments":`...), text)
 		})
@@ -373,7 +374,7 @@ func (e *encoder) appendItem(b []byte, o *openItem, status string, text []byte) 
 	if o.shell {
 		return append(appendAction(append(appendString(append(b, `,"call_id":`...), callID), `,"action":`...), text), '}')
 	}
-	namespace, name := splitName(e.to, o.b.Call.Name)
+	namespace, name := splitName(&e.tools, o.b.Call.Name)
 	if namespace != "" {
 		b = appendString(append(b, `,"namespace":`...), namespace)
 	}

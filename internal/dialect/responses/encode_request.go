@@ -17,7 +17,8 @@ const minOutput = 16
 // requestWriter writes one request.
 type requestWriter struct {
 	r     *llm.Request
-	own   bool // the caller is of the dialect
+	tools llm.ToolIndex // of the request
+	own   bool          // the caller is of the dialect
 	store bool
 	drops llm.Drops
 	b     []byte
@@ -28,7 +29,7 @@ type requestWriter struct {
 // that it should not, or said in another that it should; thinking then comes back sealed, for the caller to return. An
 // answer's limit below the API's least is raised to it.
 func (Dialect) EncodeRequest(r *llm.Request, t dialect.Target) ([]byte, []llm.Field, error) {
-	w := requestWriter{r: r, own: r.Dialect == llm.Responses}
+	w := requestWriter{r: r, tools: r.ToolIndex(), own: r.Dialect == llm.Responses}
 	w.store = w.own
 	if r.Store != nil {
 		w.store = *r.Store

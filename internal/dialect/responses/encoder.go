@@ -17,7 +17,8 @@ import (
 // so it holds the answer once as its items on the wire, up to dialect.MaxText.
 type encoder struct {
 	to    *llm.Request
-	quiet bool // the answer is whole: only the object at the end is wanted
+	tools llm.ToolIndex // of the request
+	quiet bool          // the answer is whole: only the object at the end is wanted
 
 	id, suffix string // of the answer; the latter without resp_
 	model      string
@@ -109,7 +110,7 @@ type openItem struct {
 func (Dialect) Encoder(to *llm.Request) dialect.Encoder { return newEncoder(to) }
 
 func newEncoder(to *llm.Request) *encoder {
-	e := &encoder{to: to}
+	e := &encoder{to: to, tools: to.ToolIndex()}
 	e.take()
 	return e
 }
@@ -183,7 +184,7 @@ func (e *encoder) start(dst []byte, ev *llm.Event) []byte {
 	id := ""
 	e.created = time.Now().Unix()
 	if ev.Kind == llm.Start {
-		id, e.model = ev.ID, ev.Model
+		id, e.model = dialect.Name(ev.ID), ev.Model
 		if ev.Created != 0 {
 			e.created = ev.Created
 		}

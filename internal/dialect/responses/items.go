@@ -171,7 +171,7 @@ func (w *requestWriter) call(c *llm.Call) {
 	case input == "":
 		input = "{}"
 	}
-	namespace, name := splitName(w.r, c.Name)
+	namespace, name := splitName(&w.tools, c.Name)
 	w.next()
 	b := appendString(append(w.b, kind...), c.ID)
 	b = appendString(append(b, `,"name":`...), plainName(w.r, name))

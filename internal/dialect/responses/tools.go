@@ -3,6 +3,7 @@ package responses
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,8 +26,8 @@ func joinName(namespace, name string) string {
 }
 
 // splitName undoes joinName for a tool that a request has.
-func splitName(r *llm.Request, name string) (namespace, short string) {
-	if t := r.ToolOf(name); t != nil && t.Namespace.Name != "" {
+func splitName(tools *llm.ToolIndex, name string) (namespace, short string) {
+	if t := tools.Of(name); t != nil && t.Namespace.Name != "" {
 		return t.Namespace.Name, strings.TrimPrefix(t.Name, joinName(t.Namespace.Name, ""))
 	}
 	return "", name
@@ -114,7 +115,9 @@ func appendTools(dst []byte, r *llm.Request, left func(llm.Field), one func([]by
 				dst = appendString(append(dst, `,"description":`...), t.Namespace.Description)
 			}
 			dst = append(dst, `,"tools":[`...)
+			// Each is held against the one before, with which it shares the texts: long ones are not read again.
 			for of := t.Namespace; i < len(r.Tools) && r.Tools[i].Namespace == of; i++ {
+				of = r.Tools[i].Namespace
 				dst = append(appendTool(dst, r, &r.Tools[i], rests.of(&r.Tools[i], left)), ',')
 			}
 			i--
@@ -240,12 +243,7 @@ func choiceValue(r *llm.Request) jsontext.Value {
 	if !said {
 		return nil
 	}
-	var named []choiceObject
-	for _, name := range r.Choice.Names {
-		if c, ok := chosen(r, name); ok {
-			named = append(named, c)
-		}
-	}
+	named := chosen(r)
 	switch {
 	case len(named) == 0 || r.Choice.Mode == llm.None:
 		return appendString(nil, word)
@@ -255,25 +253,60 @@ func choiceValue(r *llm.Request) jsontext.Value {
 	return marshal(&choiceObject{Type: "allowed_tools", Mode: word, Tools: named})
 }
 
-// chosen writes one tool of a choice, if the request has it.
-func chosen(r *llm.Request, name string) (choiceObject, bool) {
-	if t := r.ToolOf(name); t != nil {
-		kind := "function"
-		switch {
-		case isShell(t):
-			return choiceObject{Type: localShell}, true
-		case t.Grammar != nil:
-			kind = "custom"
+// fewNames is how many names of a choice are looked through one by one.
+const fewNames = 32
+
+// chosen are the tools of a choice that the request has, each once.
+func chosen(r *llm.Request) []choiceObject {
+	var named []choiceObject
+	var vendors map[string]*llm.Tool // the first of each type, once it was looked for
+	tools, seen := r.ToolIndex(), map[string]bool{}
+	for i, name := range r.Choice.Names {
+		if len(r.Choice.Names) <= fewNames {
+			if slices.Contains(r.Choice.Names[:i], name) {
+				continue
+			}
+		} else if seen[name] {
+			continue
+		} else {
+			seen[name] = true
 		}
-		namespace, short := splitName(r, name)
-		return choiceObject{Type: kind, Name: plainName(r, short), Namespace: namespace}, true
-	}
-	for i := range r.Tools {
-		if t := &r.Tools[i]; t.Vendor == llm.Responses && t.Type == name {
+		if t := tools.Of(name); t != nil {
+			named = append(named, choiceOf(r, &tools, t))
+			continue
+		}
+		if vendors == nil {
+			vendors = vendorTools(r)
+		}
+		if t := vendors[name]; t != nil {
 			var w tool
 			_ = json.Unmarshal(t.Raw, &w, upstreams) // a label that cannot be read is none
-			return choiceObject{Type: name, Label: w.Label}, true
+			named = append(named, choiceObject{Type: name, Label: w.Label})
 		}
 	}
-	return choiceObject{}, false
+	return named
+}
+
+// choiceOf writes a tool of the caller's.
+func choiceOf(r *llm.Request, tools *llm.ToolIndex, t *llm.Tool) choiceObject {
+	kind := "function"
+	switch {
+	case isShell(t):
+		return choiceObject{Type: localShell}
+	case t.Grammar != nil:
+		kind = "custom"
+	}
+	namespace, short := splitName(tools, t.Name)
+	return choiceObject{Type: kind, Name: plainName(r, short), Namespace: namespace}
+}
+
+// vendorTools are the tools that the vendor runs, the first of each type.
+func vendorTools(r *llm.Request) map[string]*llm.Tool {
+	all := map[string]*llm.Tool{}
+	for i := range r.Tools {
+		if t := &r.Tools[i]; t.Vendor == llm.Responses && all[t.Type] == nil {
+			all[t.Type] = t
+		}
+	}
+	return all
 }
