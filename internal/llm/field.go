@@ -26,6 +26,7 @@ const (
 	FieldCite         Field = "document.cite"
 	FieldCache        Field = "cache"
 	FieldStrict       Field = "tool.strict"
+	FieldSchema       Field = "tool.schema"
 	FieldVendorTool   Field = "tool.vendor"  // followed by ":" and the tool's type
 	FieldVendorBlock  Field = "block.vendor" // followed by ":" and the block's type
 	FieldCustomTool   Field = "tool.custom"

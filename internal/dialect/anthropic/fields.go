@@ -15,6 +15,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldCite:         "messages[].content[].citations",
 	llm.FieldCache:        "cache_control",
 	llm.FieldStrict:       "tools[].strict",
+	llm.FieldSchema:       "tools[].input_schema",
 	llm.FieldVendorTool:   "tools[]",
 	llm.FieldVendorBlock:  "messages[].content[]",
 	llm.FieldChoice:       "tool_choice",

@@ -166,7 +166,9 @@ func (e *requestEncoder) format(w *wireConfig) {
 	case v.jsonSchema():
 		w.ResponseJSONSchema = f.Schema
 	default:
+		e.grown.lost = false // of tools: that was told
 		w.ResponseSchema = e.grown.toOpenAPI(f.Schema)
+		e.drops.If(e.grown.lost, llm.FieldFormat)
 	}
 }
 

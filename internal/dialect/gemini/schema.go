@@ -24,7 +24,10 @@ const (
 
 // growth is how much more the schemas of one request have become than they were: references are a few bytes, and what they
 // stand for may be as long as the request.
-type growth struct{ made, bytes int }
+type growth struct {
+	made, bytes int
+	lost        bool // a schema was left out, or what it refers to
+}
 
 // parameters is the schema of a function's arguments; nothing where there are none, since an object without properties is
 // refused.
@@ -37,6 +40,7 @@ func (g *growth) parameters(schema llm.JSON) llm.JSON {
 		}
 	}
 	if !g.takes(schema, len(out)) {
+		g.lost = true
 		return nil
 	}
 	return out
@@ -51,7 +55,7 @@ func (g *growth) takes(schema llm.JSON, size int) bool {
 // append writes what a schema has become, or nothing where that would be too much: what comes then may not grow either.
 func (g *growth) append(out *tree, schema llm.JSON) llm.JSON {
 	if room := 2*len(schema) + max(0, maxGrownBytes-g.bytes); !out.fits(&room) {
-		g.bytes = maxGrownBytes
+		g.bytes, g.lost = maxGrownBytes, true
 		return nil
 	}
 	return out.append(nil)
@@ -60,7 +64,11 @@ func (g *growth) append(out *tree, schema llm.JSON) llm.JSON {
 // convertParameters reports too whether the schema is what it would be in any request.
 func (g *growth) convertParameters(schema llm.JSON) (converted llm.JSON, whole bool) {
 	t, err := parseTree(schema)
-	if err != nil || !t.object {
+	switch {
+	case err != nil:
+		g.lost = true
+		return nil, false
+	case !t.object:
 		return nil, true
 	}
 	out, whole := g.clean(t, schema)
@@ -76,6 +84,7 @@ func (g *growth) convertParameters(schema llm.JSON) (converted llm.JSON, whole b
 func (g *growth) toOpenAPI(schema llm.JSON) llm.JSON {
 	t, err := parseTree(schema)
 	if err != nil {
+		g.lost = true
 		return llm.JSON(anyObject)
 	}
 	out, _ := g.clean(t, schema)
@@ -93,6 +102,7 @@ func (g *growth) clean(root *tree, schema llm.JSON) (out *tree, whole bool) {
 	c := cleaner{root: root, alone: g.made > maxGrown}
 	out = c.schema(root, nil)
 	g.made += max(0, c.made-len(schema)/4) // a member takes some bytes
+	g.lost = g.lost || c.alone
 	return out, !c.alone
 }
 

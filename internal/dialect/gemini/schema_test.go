@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -188,9 +189,31 @@ func TestHostileToolsStaySmall(t *testing.T) {
 		for i := range tt.tools {
 			r.Tools = append(r.Tools, llm.Tool{Name: fmt.Sprintf("f%d", i), Schema: llm.JSON(fmt.Sprintf(tt.schema, i))})
 		}
-		body, _, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "gemini-2.0-flash"})
+		body, dropped, err := Dialect{}.EncodeRequest(r, dialect.Target{Model: "gemini-2.0-flash"})
+		if lost := bytes.Count(body, []byte(`"parameters":`)) < tt.tools; lost && !slices.Contains(dropped, llm.FieldSchema) {
+			t.Errorf("%s: parameters are left out, and %q are named", name, dropped)
+		}
 		if most := 2*tt.tools*len(tt.schema) + 16<<20; err != nil || len(body) > most || !llm.JSON(body).IsValid() {
 			t.Errorf("%s: %d bytes, want at most %d, %v", name, len(body), most, err)
+		}
+	}
+}
+
+// What a schema loses for its size or depth is named, and nothing where it loses nothing.
+func TestLostSchemasAreNamed(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat(`{"type":"object","properties":{"a":`, 400) + `{}` + strings.Repeat(`}}`, 400)
+	for schema, lost := range map[string]bool{deep: true, `{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"type":"string"}}}`: false, `{"type":"object"}`: false, `true`: false} {
+		for range 2 { // what was converted before is remembered
+			r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "t"}}}},
+				Tools: []llm.Tool{{Name: "f", Schema: llm.JSON(schema)}}}
+			if _, dropped, err := (Dialect{}).EncodeRequest(r, dialect.Target{Model: "gemini-2.0-flash"}); err != nil || slices.Contains(dropped, llm.FieldSchema) != lost {
+				t.Errorf("%.60s: %q are named, %v", schema, dropped, err)
+			}
+			r.Tools, r.Format = nil, llm.Format{Mode: llm.FormatSchema, Schema: llm.JSON(schema)}
+			if _, dropped, err := (Dialect{}).EncodeRequest(r, dialect.Target{Model: "gemini-2.0-flash"}); err != nil || slices.Contains(dropped, llm.FieldFormat) != lost {
+				t.Errorf("an answer of %.60s: %q are named, %v", schema, dropped, err)
+			}
 		}
 	}
 }

@@ -133,6 +133,7 @@ func (e *requestEncoder) tools() {
 		}
 		functions = append(functions, f)
 	}
+	e.drops.If(e.grown.lost, llm.FieldSchema)
 	switch tools[0].FunctionDeclarations = functions; {
 	case len(functions) > 0:
 		e.out.Tools = tools

@@ -18,6 +18,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldCitations:    "messages.annotations",
 	llm.FieldCache:        "messages.content.cache_control",
 	llm.FieldStrict:       "tools.function.strict",
+	llm.FieldSchema:       "tools.function.parameters",
 	llm.FieldVendorTool:   "tools",
 	llm.FieldVendorBlock:  "messages.content",
 	llm.FieldCustomTool:   "tools.custom",

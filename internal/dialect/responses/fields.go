@@ -18,6 +18,7 @@ var fieldNames = llm.FieldNames{
 	llm.FieldCitations:   "output_text.annotations",
 	llm.FieldCache:       "prompt_cache_breakpoint",
 	llm.FieldStrict:      "tools.strict",
+	llm.FieldSchema:      "tools.parameters",
 	llm.FieldVendorTool:  "tools",
 	llm.FieldVendorBlock: "input",
 	llm.FieldCustomTool:  "tools.custom",
