@@ -1,11 +1,11 @@
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { createGoogleGenerativeAI } from '@ai-sdk/google'
 import { createOpenAI } from '@ai-sdk/openai'
-import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai'
+import { embedMany, generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai'
 import { callOne, callTwo, clock, person, pixel, result, say, weather } from './common.mjs'
 
-/** The Vercel AI SDK over one of its providers. */
-function sdk(name, model, reasoning) {
+/** The Vercel AI SDK over one of its providers. `reasoning` is what has the model think, where that is shown. */
+function sdk(name, model, reasoning, embeddings) {
   const tools = (seen) => Object.fromEntries([weather, clock].map((t) => [t.name, tool({
     description: t.description, inputSchema: jsonSchema(t.schema),
     execute: (args) => { seen.push({ name: t.name, args }); return `${result} ${t.name}` },
@@ -31,6 +31,7 @@ function sdk(name, model, reasoning) {
     toolLoop: (id) => loop(id, callOne),
     parallel: (id) => loop(id, callTwo),
     thinking: reasoning && ((id) => loop(id, callOne, { providerOptions: reasoning, maxOutputTokens: 8000 })),
+    embed: embeddings && (async (id) => (await embedMany({ model: embeddings(id), values: ['one', 'two'], maxRetries: 0 })).embeddings),
     async structured(id) {
       return (await generateObject({ model: model(id), prompt: 'Make up a person.', schema: jsonSchema(person), maxRetries: 0 })).object
     },
@@ -51,10 +52,15 @@ function sdk(name, model, reasoning) {
   }
 }
 
-export const aiOpenAI = ({ url, key }) => sdk('ai over openai chat', createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).chat) // which shows no thinking
+export const aiOpenAI = ({ url, key }) => {
+  const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey: key })
+  return sdk('ai over openai chat', openai.chat, undefined, openai.embeddingModel) // which shows no thinking
+}
 export const aiResponses = ({ url, key }) => sdk('ai over openai responses', createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).responses,
   { openai: { reasoningEffort: 'high', reasoningSummary: 'auto', forceReasoning: true, store: false, include: ['reasoning.encrypted_content'] } })
 export const aiAnthropic = ({ url, key }) => sdk('ai over anthropic', createAnthropic({ baseURL: `${url}/v1`, apiKey: key }),
   { anthropic: { thinking: { type: 'enabled', budgetTokens: 2000 } } })
-export const aiGoogle = ({ url, key }) => sdk('ai over google', createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey: key }),
-  { google: { thinkingConfig: { includeThoughts: true, thinkingBudget: 2000 } } })
+export const aiGoogle = ({ url, key }) => {
+  const google = createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey: key })
+  return sdk('ai over google', google, { google: { thinkingConfig: { includeThoughts: true, thinkingBudget: 2000 } } }, google.embeddingModel)
+}
