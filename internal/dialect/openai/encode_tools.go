@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"slices"
 	"strconv"
 
 	"aihigress/internal/dialect/jsonwrite"
@@ -11,23 +10,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// fewNames is how many names of a choice are looked through one by one.
-const fewNames = 32
-
 // listTools writes tools, and takes the choice among them.
 func (e *requestEncoder) listTools() {
 	choice := e.in.Choice
 	narrowed := len(choice.Names) > 0 && !e.vendor.openAI && (choice.Mode != llm.Required || len(choice.Names) > 1)
-	var many map[string]bool // each tool would look through all names
-	if narrowed && len(choice.Names) > fewNames {
-		many = make(map[string]bool, len(choice.Names))
+	var offered map[string]bool // of a narrowed choice
+	if narrowed {
+		offered = make(map[string]bool, len(choice.Names))
 		for _, name := range choice.Names {
-			many[name] = true
+			offered[name] = true
 		}
 	}
 	for i := range e.in.Tools {
 		t := &e.in.Tools[i]
-		if narrowed && t.Vendor == "" && !many[t.Name] && (many != nil || !slices.Contains(choice.Names, t.Name)) {
+		if narrowed && t.Vendor == "" && !offered[t.Name] {
 			continue // nobody but OpenAI knows allowed_tools: the others are not offered
 		}
 		e.tool(t)

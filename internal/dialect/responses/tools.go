@@ -3,7 +3,6 @@ package responses
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -253,24 +252,16 @@ func choiceValue(r *llm.Request) jsontext.Value {
 	return marshal(&choiceObject{Type: "allowed_tools", Mode: word, Tools: named})
 }
 
-// fewNames is how many names of a choice are looked through one by one.
-const fewNames = 32
-
 // chosen are the tools of a choice that the request has, each once.
 func chosen(r *llm.Request) []choiceObject {
 	var named []choiceObject
 	var vendors map[string]*llm.Tool // the first of each type, once it was looked for
 	tools, seen := r.ToolIndex(), map[string]bool{}
-	for i, name := range r.Choice.Names {
-		if len(r.Choice.Names) <= fewNames {
-			if slices.Contains(r.Choice.Names[:i], name) {
-				continue
-			}
-		} else if seen[name] {
+	for _, name := range r.Choice.Names {
+		if seen[name] {
 			continue
-		} else {
-			seen[name] = true
 		}
+		seen[name] = true
 		if t := tools.Of(name); t != nil {
 			named = append(named, choiceOf(r, &tools, t))
 			continue
