@@ -203,12 +203,12 @@ func TestHostileToolsStaySmall(t *testing.T) {
 func TestLostSchemasAreNamed(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat(`{"type":"object","properties":{"a":`, 400) + `{}` + strings.Repeat(`}}`, 400)
-	var many []string
-	for i := range maxInlined + 1 {
-		many = append(many, fmt.Sprintf(`"p%d":{"type":"string"}`, i))
+	doubled := `{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{`
+	for c := 'a'; c < 'r'; c++ {
+		doubled += fmt.Sprintf(`"%c":{"type":"object","properties":{"x":{"$ref":"#/$defs/%c"},"y":{"$ref":"#/$defs/%[2]c"}}},`, c, c+1)
 	}
-	large := `{"type":"object","properties":{` + strings.Join(many, ",") + `}}`
-	for schema, lost := range map[string]bool{deep: true, large: true, `{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"type":"string"}}}`: false, `{"type":"object"}`: false, `true`: false} {
+	doubled += `"r":{"type":"string"}}}`
+	for schema, lost := range map[string]bool{deep: true, doubled: true, `{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"type":"string"}}}`: false, `{"type":"object"}`: false, `true`: false} {
 		for range 2 { // what was converted before is remembered
 			r := &llm.Request{Messages: []llm.Message{{Role: llm.User, Blocks: []llm.Block{{Kind: llm.Text, Text: "t"}}}},
 				Tools: []llm.Tool{{Name: "f", Schema: llm.JSON(schema)}}}
